@@ -1,0 +1,5 @@
+"""python -m agent_api is agent-api."""
+
+from agent_api.cli import main
+
+main()

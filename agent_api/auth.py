@@ -1,0 +1,162 @@
+"""Who is calling: a bearer token (RFC 6750) becomes a Principal, without the database."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from connexion.security import AbstractSecurityHandler
+
+from agent_api import secret
+from agent_api.config import ConfigError, Settings
+from agent_api.problems import Unauthorized, Unavailable
+
+ASYMMETRIC = ("RS256", "ES256", "EdDSA")
+LEEWAY_SECONDS = 5
+MAX_TOKEN_LENGTH = 8192
+CACHE_SECONDS = 60
+CACHE_ENTRIES = 4096
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The authenticated caller: `user_id` is the token's `sub`, `scopes` its `scope` claim."""
+
+    user_id: str
+    scopes: frozenset[str]
+
+
+class Keys:
+    """Finds the key and the algorithms that a token may be signed with."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._jwks: jwt.PyJWKClient | None = None
+        self._known: dict[str, jwt.PyJWK] = {}
+        self._key: Any = None
+        self.algorithms: tuple[str, ...] = ASYMMETRIC
+        if settings.jwt_jwks_url:
+            self._jwks = jwt.PyJWKClient(settings.jwt_jwks_url, timeout=5, cooldown_duration=10)
+        elif settings.jwt_public_key_file:
+            self._key, self.algorithms = read_public_key(settings)
+        else:
+            self._key = settings.jwt_secret or secret.load_or_create(settings.data_dir)
+            self.algorithms = ("HS256",)
+
+    def find(self, token: str) -> Any:
+        """Return the key for `token`; may fetch the JWKS, so it belongs in a thread.
+
+        Raises Unavailable where the key is not known and the JWKS cannot be fetched.
+        """
+        if self._jwks is None:
+            return self._key
+        key_id = jwt.get_unverified_header(token).get("kid")
+        if not isinstance(key_id, str):
+            raise jwt.InvalidTokenError("no kid")
+        try:
+            key = self._known[key_id] = self._jwks.get_signing_key(key_id)
+        except jwt.PyJWKClientConnectionError as error:
+            if key_id not in self._known:
+                raise Unavailable("The key server cannot be reached. Try again.") from error
+            key = self._known[key_id]  # a key server that is down does not lock known users out
+        return key
+
+
+def read_public_key(settings: Settings) -> tuple[Any, tuple[str, ...]]:
+    """Return the PEM key of the settings and its algorithm, or raise ConfigError."""
+    path = settings.jwt_public_key_file
+    assert path is not None
+    pem = path.read_bytes()
+    for name in ASYMMETRIC:
+        algorithm = jwt.get_algorithm_by_name(name)
+        try:
+            key = algorithm.prepare_key(pem)
+        except (jwt.InvalidKeyError, ValueError, TypeError):
+            continue
+        if not hasattr(key, "sign"):  # a private key has no place on a server that only verifies
+            return key, (name,)
+    raise ConfigError(
+        f"AGENT_API_JWT_PUBLIC_KEY_FILE {path} is no PEM public key for {', '.join(ASYMMETRIC)}"
+    )
+
+
+class Authenticator:
+    """Verifies bearer tokens and remembers those it has seen for a minute."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keys = Keys(settings)
+        self._claims: dict[str, Any] = {"leeway": LEEWAY_SECONDS}
+        if settings.jwt_issuer:
+            self._claims["issuer"] = settings.jwt_issuer
+        if settings.jwt_audience:
+            self._claims["audience"] = settings.jwt_audience
+        required = ["exp", "sub"]
+        required += ["iss"] if settings.jwt_issuer else []
+        required += ["aud"] if settings.jwt_audience else []
+        self._options = {"require": required, "verify_aud": settings.jwt_audience is not None}
+        self._cache: dict[str, tuple[Principal, float]] = {}
+
+    def remembered(self, token: str) -> Principal | None:
+        """Return the principal of a token that was verified within the last minute, or None."""
+        principal, until = self._cache.get(token, (None, 0.0))
+        return principal if time.time() < until else None
+
+    def verify(self, token: str) -> Principal:
+        """Check signature and claims (RFC 7519); raises Unauthorized, without keys Unavailable."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._keys.find(token),
+                algorithms=list(self._keys.algorithms),
+                options=self._options,  # type: ignore[arg-type]  # a TypedDict in the library's eyes
+                **self._claims,
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthorized("The token has expired. Get a new one.") from error
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            raise Unauthorized("The token is not valid.") from error
+        principal = Principal(_user_id(claims), _scopes(claims))
+        if len(self._cache) >= CACHE_ENTRIES:
+            self._cache.clear()
+        self._cache[token] = principal, min(claims["exp"], time.time() + CACHE_SECONDS)
+        return principal
+
+
+def _user_id(claims: Mapping[str, Any]) -> str:
+    user_id = claims["sub"]
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= 255 or _CONTROL.search(user_id):
+        raise Unauthorized(
+            "The token's sub must be 1 to 255 characters without control characters."
+        )
+    return user_id
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    scope = claims.get("scope", "")
+    return frozenset(scope.split()) if isinstance(scope, str) else frozenset()
+
+
+def bearer_token(headers: Mapping[bytes, Sequence[bytes]]) -> str:
+    """Return the bearer token of the request's headers, or raise Unauthorized."""
+    values = headers.get(b"authorization")
+    if not values:
+        raise Unauthorized(
+            "This needs a token: send the header Authorization: Bearer <token>.", token_given=False
+        )
+    scheme, _, token = values[0].decode("latin-1").partition(" ")
+    token = token.strip()
+    if len(values) > 1 or scheme.lower() != "bearer" or not token:
+        raise Unauthorized("Send one Authorization header, as: Bearer <token>.")
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise Unauthorized(f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
+    return token
+
+
+class BearerHandler(AbstractSecurityHandler):  # type: ignore[misc]  # connexion ships no types
+    """Connexion's hook for `type: http, scheme: bearer`: finds the token, verifies nothing."""
+
+    def get_fn(self, _security_scheme: Mapping[str, Any], _required_scopes: Sequence[str]) -> Any:
+        """Return the function that takes the request's headers and returns the token."""
+        return bearer_token

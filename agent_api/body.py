@@ -1,0 +1,137 @@
+"""Reads a JSON request body: its size, media type, encoding, and what PostgreSQL could not keep."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from starlette.types import Receive
+
+from agent_api.problems import (
+    BadRequest,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    ValidationFailed,
+    field_error,
+)
+from agent_api.schemas import MAX_ERRORS, to_pointer
+
+MAX_DEPTH = 100
+INTEGERS = range(-(2**63), 2**64)
+"""The integers that survive a round trip; orjson reads wider ones as floats."""
+
+_JSON = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.IGNORECASE)
+# Only a body with one of these can break a rule of _broken_rules, and hardly any body has one.
+_SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class ClientDisconnected(Exception):
+    """The client went away before its body was read: there is nobody to answer."""
+
+
+async def read(receive: Receive, content_length: str | None, limit: int) -> bytes:
+    """Return the whole body of at most `limit` bytes, chunked or not.
+
+    Raises PayloadTooLarge: before reading where Content-Length tells, else at the first byte over.
+    """
+    if content_length is not None and (
+        not content_length.isdigit() or int(content_length[:19]) > limit
+    ):
+        raise PayloadTooLarge(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise PayloadTooLarge(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def check_media_type(content_type: str | None, content_encoding: str | None) -> None:
+    """Raise UnsupportedMediaType for anything but plain application/json in UTF-8 (RFC 8259)."""
+    if content_type is None or not _JSON.fullmatch(content_type.strip()):
+        raise UnsupportedMediaType(
+            "Send the body as JSON in UTF-8, with the header Content-Type: application/json."
+        )
+    if content_encoding not in (None, "identity"):
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+
+
+def parse(raw: bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises BadRequest for what is no JSON, and ValidationFailed for what would not come back as it
+    went in: NUL and lone surrogates, integers beyond 64 bits, nesting over MAX_DEPTH levels.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        _refuse_if_readable(raw)
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH or _SUSPECT.search(raw):
+        _refuse_if_readable(raw)
+    return value
+
+
+def _refuse_if_readable(raw: bytes) -> None:
+    """Raise ValidationFailed where a lenient parser reads `raw` and finds a rule broken."""
+    try:
+        value = json.loads(raw.decode(), parse_int=_to_int)
+    except RecursionError:
+        raise ValidationFailed([_too_deep([])]) from None
+    except ValueError:
+        return
+    errors = []
+    for error in _broken_rules(value):
+        errors.append(error)
+        if len(errors) == MAX_ERRORS:
+            break
+    if errors:
+        raise ValidationFailed(errors)
+
+
+def _to_int(digits: str) -> int:
+    """Read an integer; one of thousands of digits, which int() refuses, is as good as 2**64."""
+    return int(digits) if len(digits) < 25 else 2**64
+
+
+def _broken_rules(root: Any) -> Iterator[dict[str, str]]:
+    stack: list[tuple[Any, list[str | int]]] = [(root, [])]
+    while stack:
+        value, path = stack.pop()
+        if len(path) > MAX_DEPTH:
+            yield _too_deep(path)
+        elif isinstance(value, str):
+            yield from _broken_text_rules(value, path)
+        elif isinstance(value, dict):
+            for key in value:
+                yield from _broken_text_rules(key, path)
+            stack.extend((item, [*path, key]) for key, item in value.items())
+        elif isinstance(value, list):
+            stack.extend((item, [*path, index]) for index, item in enumerate(value))
+        elif isinstance(value, int) and value not in INTEGERS:
+            yield field_error("body", to_pointer(path), "must fit 64 bits")
+
+
+def _broken_text_rules(text: str, path: list[str | int]) -> Iterator[dict[str, str]]:
+    if "\x00" in text:
+        yield field_error("body", _readable(path), "must not contain the NUL character")
+    if _SURROGATE.search(text):
+        yield field_error("body", _readable(path), "must not contain a lone surrogate")
+
+
+def _too_deep(path: list[str | int]) -> dict[str, str]:
+    return field_error("body", _readable(path[:3]), f"must not nest deeper than {MAX_DEPTH} levels")
+
+
+def _readable(path: list[str | int]) -> str:
+    """Return the pointer of `path` in UTF-8, which its keys may not be."""
+    return _SURROGATE.sub("\ufffd", to_pointer(path))

@@ -1,0 +1,203 @@
+"""The settings of the server: frozen, checked once, and the only reader of the environment."""
+
+import ipaddress
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from db import engine
+
+PREFIX = "AGENT_API_"
+MIN_SECRET_BYTES = 32
+"""HS256 needs a key of at least its hash's size (RFC 7518 section 3.2)."""
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the message is one line that names it and says what to do."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and low <= int(value[:12]) <= high):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _choice(*options: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in options:
+            raise ValueError(f"must be one of: {', '.join(options)}")
+        return value.lower()
+
+    return parse
+
+
+def _secret(value: str) -> str:
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(
+            f"must have at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32"
+        )
+    return value
+
+
+def _file(value: str) -> Path:
+    path = Path(value).expanduser()
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    return path
+
+
+def _folder(value: str) -> Path:
+    path = Path(value).expanduser()
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if urlsplit(value).scheme not in schemes:
+            raise ValueError(f"must be a URL that starts with {schemes[0]}://")
+        return value
+
+    return parse
+
+
+def _database_url(value: str) -> str:
+    engine.normalise(value)
+    return value
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (
+            parts.scheme not in ("http", "https") or parts.path or not parts.netloc
+        ):
+            raise ValueError("must be * or a comma-separated list such as https://chat.example.org")
+    return origins
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "database_url": _database_url,
+    "data_dir": _folder,
+    "host": _text,
+    "port": _integer(0, 65535),
+    "workers": _integer(1, 64),
+    "jwt_secret": _secret,
+    "jwt_jwks_url": _url("https", "http"),
+    "jwt_public_key_file": _file,
+    "jwt_issuer": _text,
+    "jwt_audience": _text,
+    "cors_origins": _origins,
+    "max_body_bytes": _integer(1024, 1 << 30),
+    "pool_size": _integer(1, 100),
+    "statement_timeout_ms": _integer(100, 3_600_000),
+    "log_level": _choice("debug", "info", "warning", "error"),
+    "log_format": _choice("text", "json"),
+}
+
+
+def default_data_dir() -> Path:
+    """Return the platform's data folder of the user; for root `/var/lib/agent-api`."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path("/var/lib/agent-api")
+    return platformdirs.user_data_path("agent-api")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that an operator can set; each field is `AGENT_API_` and its name in capitals."""
+
+    database_url: str | None = None
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    jwt_secret: str | None = None
+    jwt_jwks_url: str | None = None
+    jwt_public_key_file: Path | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 10 * 1024 * 1024
+    pool_size: int = 10
+    statement_timeout_ms: int = 5000
+    log_level: str = "info"
+    log_format: str = "json"
+
+    def __repr__(self) -> str:
+        """Name no value: a URL or a secret must not reach a log."""
+        return "Settings(...)"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+        """Read `environ`, by default the process's own.
+
+        `overrides` are values of the command line, which win where they are not None.
+
+        Raises ConfigError for an unknown variable, an unusable value, two keys, or a host that
+        others can reach while no key is configured.
+        """
+        values: dict[str, Any] = {}
+        for variable, value in sorted((os.environ if environ is None else environ).items()):
+            if not variable.startswith(PREFIX):
+                continue
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in _READERS or variable != PREFIX + name.upper():
+                known = ", ".join(PREFIX + field.name.upper() for field in fields(cls))
+                raise ConfigError(f"{variable} is no setting of the agent API. There are: {known}")
+            if not value.strip():
+                raise ConfigError(f"{variable} is empty: give it a value or unset it")
+            try:
+                values[name] = _READERS[name](value)
+            except ValueError as error:
+                raise ConfigError(f"{variable} {error}") from error
+        values.setdefault("log_format", "text" if sys.stderr.isatty() else "json")
+        values.update((name, value) for name, value in overrides.items() if value is not None)
+        if "data_dir" not in values:
+            values["data_dir"] = default_data_dir()
+        settings = cls(**values)
+        settings._check_keys()
+        return settings
+
+    def _check_keys(self) -> None:
+        keys = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
+        given = [PREFIX + key.upper() for key in keys if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ConfigError(f"{' and '.join(given)} exclude each other: set one")
+        if not given and not is_loopback(self.host):
+            raise ConfigError(
+                f"{PREFIX}HOST {self.host} can be reached by others, so a key must be configured: "
+                f"set one of {', '.join(PREFIX + key.upper() for key in keys)}"
+            )
+
+    @property
+    def has_key(self) -> bool:
+        """Tell whether the operator configured a key; otherwise the development secret serves."""
+        return bool(self.jwt_secret or self.jwt_jwks_url or self.jwt_public_key_file)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches `host`, a name or an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

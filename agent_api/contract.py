@@ -1,0 +1,174 @@
+"""Serves the contract's operations: routing, security, arguments, handler, answer.
+
+A Connexion SpecMiddleware, given through the documented `middlewares=`: for the operations of the
+contract it takes the place of the stock routing, security, parameter and validation middlewares,
+and it leaves every other path to the application inside. docs/decisions says why.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ParamSpec, TypeVar
+
+from connexion.http_facts import METHODS
+from connexion.middleware.abstract import SpecMiddleware
+from connexion.spec import Specification
+from starlette.responses import StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agent_api import body
+from agent_api.auth import Authenticator, Principal
+from agent_api.operation import ContractError, Headers, Operation
+from agent_api.problems import MethodNotAllowed
+from agent_api.resolver import HandlerResolver
+from agent_api.responses import Response
+from agent_api.scope import OPERATION_ID, STATUSES, USER_ID
+
+_TEMPLATE = re.compile(r"\\\{(\w+)\\\}")  # as re.escape leaves a {name}
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def compile_operations(specification: Specification, resolver: HandlerResolver) -> list[Operation]:
+    """Return the contract's operations; raises ContractError where the handlers do not fit."""
+    operations: list[Operation] = []
+    for path, item in specification["paths"].items():
+        for method in METHODS & item.keys():
+            source = specification.operation_cls.from_spec(
+                specification, path=path, method=method, resolver=resolver
+            )
+            operations.append(Operation(source))
+    ids = [operation.operation_id for operation in operations]
+    if doubles := {name for name in ids if ids.count(name) > 1}:
+        raise ContractError(f"operationIds used twice: {', '.join(sorted(doubles))}")
+    resolver.check_all_used(set(ids))
+    return operations
+
+
+class Router:
+    """Finds the operations of a path: a dictionary for plain ones, a pattern for each template."""
+
+    def __init__(self, operations: list[Operation]) -> None:
+        self._plain: dict[str, dict[str, Operation]] = {}
+        templates: dict[str, dict[str, Operation]] = {}
+        for operation in operations:
+            table = templates if "{" in operation.path else self._plain
+            table.setdefault(operation.path, {})[operation.method] = operation
+        self._patterns = [
+            (re.compile(_TEMPLATE.sub(r"(?P<\1>[^/]+)", re.escape(path))), methods)
+            for path, methods in templates.items()
+        ]
+
+    def find(self, path: str, method: str) -> tuple[Operation, dict[str, str]] | None:
+        """Return the operation and its path parameters, or None for a path outside the contract.
+
+        Raises MethodNotAllowed. HEAD is answered wherever GET is (RFC 9110 section 9.3.2).
+        """
+        methods, arguments = self._plain.get(path), {}
+        if methods is None:
+            for pattern, candidate in self._patterns:
+                if match := pattern.fullmatch(path):
+                    methods, arguments = candidate, match.groupdict()
+                    break
+            else:
+                return None
+        operation = methods.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            raise MethodNotAllowed(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+        return operation, arguments
+
+
+class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion ships no types
+    """The operations of the contract as an ASGI application around `app`."""
+
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, max_body_bytes: int, threads: int
+    ) -> None:
+        self.app = app
+        self._authenticator = authenticator
+        self._max_body_bytes = max_body_bytes
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="handler")
+        self._router = Router([])
+
+    def add_api(self, specification: Specification, *, resolver: HandlerResolver, **_: Any) -> None:
+        """Compile the contract; Connexion calls this when the application starts."""
+        self._router = Router(compile_operations(specification, resolver))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an operation's request; pass everything else on."""
+        found = scope["type"] == "http" and self._router.find(scope["path"], scope["method"])
+        if not found:
+            await self.app(scope, receive, send)
+            return
+        operation, path_arguments = found
+        scope[OPERATION_ID] = operation.operation_id
+        scope[STATUSES] = operation.statuses
+        headers: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name, []).append(value)
+        principal = await self._authenticate(operation, headers)
+        if principal is not None:
+            scope[USER_ID] = principal.user_id
+        arguments = operation.arguments(path_arguments, scope["query_string"], headers, principal)
+        try:
+            raw_body = await self._read_body(operation, headers, receive)
+        except body.ClientDisconnected:
+            return
+        if operation.is_async:
+            response = await operation.run_async(arguments, raw_body)
+        else:
+            response = await self._in_thread(operation.run, arguments, raw_body)
+        await _send(response, scope, receive, send)
+
+    async def _authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
+        if operation.find_token is None:
+            return None
+        token = operation.find_token(headers)
+        principal = self._authenticator.remembered(token)
+        return principal or await self._in_thread(self._authenticator.verify, token)
+
+    async def _read_body(
+        self, operation: Operation, headers: Headers, receive: Receive
+    ) -> bytes | None:
+        if not operation.has_body:
+            return None
+        media_type = _first(headers, b"content-type")
+        may_be_absent = media_type is None and not operation.body_required
+        if not may_be_absent:
+            body.check_media_type(media_type, _first(headers, b"content-encoding"))
+        length = _first(headers, b"content-length")
+        raw = await body.read(receive, length, self._max_body_bytes)
+        if raw and may_be_absent:
+            body.check_media_type(media_type, None)
+        return raw
+
+    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `call` in one of the handlers' threads, where the log still knows the request."""
+        run = partial(copy_context().run, call, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+
+def _first(headers: Headers, name: bytes) -> str | None:
+    values = headers.get(name)
+    return values[0].decode("latin-1") if values else None
+
+
+async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the answer; HEAD gets the headers that GET would (RFC 9110 section 9.3.2)."""
+    if not isinstance(response.body, bytes):
+        answer = StreamingResponse(
+            response.body, response.status, response.headers, response.media_type
+        )
+        await answer(scope, receive, send)
+        return
+    headers = [(name.lower().encode(), v.encode("latin-1")) for name, v in response.headers.items()]
+    if response.status != HTTPStatus.NO_CONTENT:
+        headers.append((b"content-type", response.media_type.encode()))
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    content = b"" if scope["method"] == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": content})

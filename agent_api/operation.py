@@ -1,0 +1,161 @@
+"""One operation of the contract, compiled once from Connexion's operation object."""
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
+
+import orjson
+from connexion.operations import AbstractOperation
+from connexion.security import SecurityHandlerFactory
+
+from agent_api import body, problems
+from agent_api.auth import BearerHandler, Principal
+from agent_api.parameters import Parameter, parse_query
+from agent_api.responses import Response
+from agent_api.schemas import Schema
+
+Headers = dict[bytes, list[bytes]]
+_SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
+
+
+class ContractError(Exception):
+    """The contract and the handlers do not fit each other: the server must not start."""
+
+
+class ResponseBreaksContract(Exception):
+    """A handler's answer is not what the contract says: a defect of ours."""
+
+
+class Operation:
+    """What the server does for one method and path: security, arguments, handler, answer."""
+
+    def __init__(self, source: AbstractOperation) -> None:
+        self.method: str = source.method.upper()
+        self.path: str = source.path
+        self.operation_id: str = source.operation_id
+        self.handler: Callable[..., Any] = source.function
+        self.is_async = inspect.iscoroutinefunction(self.handler)
+        self.parameters = [Parameter(p, source.components) for p in source.parameters]
+        self._reads_query = any(parameter.place == "query" for parameter in self.parameters)
+        self.has_body: bool = source.is_request_body_defined
+        self.body_required: bool = source.request_body.get("required", False)
+        self._body_schema = (
+            Schema(source.request_body["content"]["application/json"]["schema"], source.components)
+            if self.has_body
+            else None
+        )
+        self._responses = {
+            int(status): _response_schema(response, source.components)
+            for status, response in source.responses.items()
+        }
+        self.statuses = frozenset(self._responses)
+        self.find_token = _token_finder(source)
+        self._check_signature()
+
+    def _check_signature(self) -> None:
+        """Assert that the handler takes just what the contract gives."""
+        given = {parameter.argument for parameter in self.parameters}
+        given |= {"body"} if self.has_body else set()
+        taken = inspect.signature(self.handler).parameters
+        wanted = given | ({"principal"} if self.find_token else set())
+        if set(taken) - {"principal"} != given or not set(taken) <= wanted:
+            raise ContractError(
+                f"{self.operation_id}: the contract gives {sorted(wanted)}, "
+                f"but the handler takes {sorted(taken)}"
+            )
+        self._takes_principal = "principal" in taken
+
+    def arguments(
+        self, path: Mapping[str, str], query: bytes, headers: Headers, principal: Principal | None
+    ) -> dict[str, Any]:
+        """Return the handler's arguments but the body; raises ValidationFailed for wrong ones."""
+        arguments: dict[str, Any] = {}
+        errors: list[dict[str, str]] = []
+        fields = parse_query(query) if self._reads_query else {}
+        for parameter in self.parameters:
+            name = parameter.name
+            if parameter.place == "query":
+                values = fields.get(name, [])
+            elif parameter.place == "path":
+                values = [path[name]]
+            else:
+                values = [raw.decode("latin-1") for raw in headers.get(name.lower().encode(), [])]
+            arguments[parameter.argument] = parameter.read(values, errors)
+        if errors:
+            raise problems.ValidationFailed(errors)
+        if self._takes_principal:
+            arguments["principal"] = principal
+        return arguments
+
+    def parse_body(self, raw: bytes) -> Any:
+        """Return the body's value; an absent optional one is an empty object."""
+        assert self._body_schema is not None
+        if not raw:
+            if self.body_required:
+                raise problems.BadRequest("The body is missing: send a JSON object.")
+            return {}
+        value = body.parse(raw)
+        if not self._body_schema.is_valid(value):
+            raise problems.ValidationFailed(self._body_schema.errors(value, "body"))
+        return value
+
+    def run(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
+        """Validate the body, call the handler and check its answer: all of it in one thread."""
+        if raw_body is not None:
+            arguments["body"] = self.parse_body(raw_body)
+        return self.checked(self.handler(**arguments))
+
+    async def run_async(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
+        """Do as `run` does, for a coroutine function, on the event loop."""
+        if raw_body is not None:
+            arguments["body"] = self.parse_body(raw_body)
+        return self.checked(await self.handler(**arguments))
+
+    def checked(self, result: Any) -> Response:
+        """Return the answer with its body as bytes, or as the iterator that streams them.
+
+        Raises ResponseBreaksContract where the contract does not know the status or the shape.
+        """
+        response = result if isinstance(result, Response) else Response(200, result)
+        if response.status not in self._responses:
+            raise ResponseBreaksContract(f"{self.operation_id}: status {response.status}")
+        if isinstance(response.body, Iterator | AsyncIterator):
+            return response
+        schema, required_headers = self._responses[response.status]
+        if missing := required_headers - response.headers.keys():
+            raise ResponseBreaksContract(f"{self.operation_id}: no header {sorted(missing)}")
+        if schema is None:
+            return Response(response.status, b"", response.headers, "")
+        if not schema.is_valid(response.body):
+            errors = schema.errors(response.body, "response")
+            raise ResponseBreaksContract(f"{self.operation_id}: {errors}")
+        body_bytes = orjson.dumps(response.body)
+        return Response(response.status, body_bytes, response.headers, response.media_type)
+
+
+def _response_schema(
+    response: Mapping[str, Any], components: Mapping[str, Any]
+) -> tuple[Schema | None, frozenset[str]]:
+    """Return the schema of the JSON body, and the headers that a handler must give."""
+    content = response.get("content", {}).get("application/json")
+    headers = frozenset(
+        name
+        for name, header in response.get("headers", {}).items()
+        if header.get("required") and name != "X-Request-Id"
+    )
+    return (Schema(content["schema"], components) if content else None), headers
+
+
+def _token_finder(source: AbstractOperation) -> Callable[[Any], str] | None:
+    """Return Connexion's reader of the credentials, or None for an operation open to all."""
+    if not source.security:
+        return None
+    if len(source.security) != 1 or len(source.security[0]) != 1:
+        raise ContractError(f"{source.operation_id}: exactly one security scheme can be required")
+    ((name, scopes),) = source.security[0].items()
+    finder: Callable[[Any], str] | None = _SECURITY.parse_security_scheme(
+        source.security_schemes[name], scopes
+    )
+    if finder is None:
+        raise ContractError(f"{source.operation_id}: security scheme {name} is not supported")
+    return finder

@@ -1,0 +1,75 @@
+"""The page: an envelope of items, and the opaque cursor that leads to the next one."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from agent_api.problems import ValidationFailed, field_error
+from db.page import Page
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+def is_time_key(key: Any) -> bool:
+    """Tell whether `key` is [time, id], the key of lists that are ordered by a time."""
+    match key:
+        case [str(time), str(row_id)]:
+            return bool(_TIME.fullmatch(time) and _UUID.fullmatch(row_id))
+        case _:
+            return False
+
+
+def is_position_key(key: Any) -> bool:
+    """Tell whether `key` is [position], the key of a conversation's messages."""
+    match key:
+        case [int(position)]:
+            return not isinstance(position, bool) and 0 <= position < 2**63
+        case _:
+            return False
+
+
+def read_cursor(
+    cursor: str | None, *, order: str, offset: int, is_key: Callable[[Any], bool]
+) -> list[Any] | None:
+    """Return the key after which the page starts, or None without a cursor.
+
+    `order` names the list's order, in which the cursor must have been made. Raises ValidationFailed
+    for another order, for an offset beside a cursor, and for what is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    if offset:
+        raise _refusal("cannot be combined with offset: use one of them")
+    try:
+        made_in, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise _refusal("is no cursor: send next_cursor of an earlier page as it is") from error
+    if made_in != order:
+        raise _refusal("was made for another order: send it with the order of its page")
+    if not is_key(key):
+        raise _refusal("is no cursor: send next_cursor of an earlier page as it is")
+    return list(key)
+
+
+def envelope(name: str, page: Page, *, limit: int, offset: int, order: str) -> dict[str, Any]:
+    """Return the JSON of a page, its items under `name`."""
+    return {
+        name: page.items,
+        "total": page.total,
+        "limit": limit,
+        "offset": offset,
+        "next_cursor": page.next_key and _write_cursor(order, page.next_key),
+    }
+
+
+def _write_cursor(order: str, key: list[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([order, key])).rstrip(b"=").decode()
+
+
+def _refusal(detail: str) -> ValidationFailed:
+    return ValidationFailed([field_error("query", "/cursor", detail)])

@@ -1,0 +1,237 @@
+"""The tree of errors, and how an exception becomes application/problem+json (RFC 9457)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+from connexion.exceptions import ProblemException
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent_api.scope import STATUSES
+from db import errors as db_errors
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = "1"
+
+
+class Problem(ProblemException):  # type: ignore[misc]  # connexion ships no types
+    """An error with its HTTP status; `detail` says to the client what to do."""
+
+    code: ClassVar[str]
+    http_status: ClassVar[int]
+    http_title: ClassVar[str]
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            status=self.http_status,
+            title=self.http_title,
+            detail=detail,
+            type=f"/problems/{self.code}",
+            headers=dict(headers or {}),
+            ext={"errors": list(errors)} if errors else None,
+        )
+
+    def body(self) -> bytes:
+        """Return the problem as JSON."""
+        members: dict[str, Any] = {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        return orjson.dumps(members | (self.ext or {}))
+
+
+class BadRequest(Problem):
+    """The request cannot be parsed."""
+
+    code, http_status, http_title = "bad-request", 400, "Bad request"
+
+
+class Unauthorized(Problem):
+    """No token, or one that is not accepted; the challenge follows RFC 6750 section 3."""
+
+    code, http_status, http_title = "unauthorized", 401, "Unauthorized"
+
+    def __init__(self, detail: str, *, token_given: bool = True) -> None:
+        challenge = 'Bearer error="invalid_token"' if token_given else "Bearer"
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(Problem):
+    """The row is another user's."""
+
+    code, http_status, http_title = "forbidden", 403, "Forbidden"
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"This {resource} belongs to another user.")
+
+
+class NotFound(Problem):
+    """There is no such row."""
+
+    code, http_status, http_title = "not-found", 404, "Not found"
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"There is no such {resource}.")
+
+
+class MethodNotAllowed(Problem):
+    """The path has other methods; `Allow` lists them (RFC 9110 section 10.2.1)."""
+
+    code, http_status, http_title = "method-not-allowed", 405, "Method not allowed"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        methods = ", ".join(allowed)
+        super().__init__(f"This path answers {methods}.", headers={"Allow": methods})
+
+
+class Conflict(Problem):
+    """The request does not fit the state that the row is in."""
+
+    code, http_status, http_title = "conflict", 409, "Conflict"
+
+
+class PayloadTooLarge(Problem):
+    """The body is over the limit; the rest of it is not read, so the connection closes."""
+
+    code, http_status, http_title = "payload-too-large", 413, "Payload too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The body is over the limit of {limit} bytes. Send a smaller one.",
+            headers={"Connection": "close"},
+        )
+
+
+class UnsupportedMediaType(Problem):
+    """The body is not of a media type that the operation reads."""
+
+    code, http_status, http_title = "unsupported-media-type", 415, "Unsupported media type"
+
+
+class ValidationFailed(Problem):
+    """The request is readable, but breaks a rule of the contract; `errors` says where."""
+
+    code, http_status, http_title = "validation-failed", 422, "Validation failed"
+
+    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+        count = "1 rule" if len(errors) == 1 else f"{len(errors)} rules"
+        super().__init__(
+            f"The request breaks {count} of the contract; `errors` says where.", errors=errors
+        )
+
+
+class InternalError(Problem):
+    """A defect of ours: the details are in the log, under the request's id."""
+
+    code, http_status, http_title = "internal-error", 500, "Internal server error"
+
+    def __init__(self) -> None:
+        super().__init__("The server failed. Report the X-Request-Id of this answer.")
+
+
+class Unavailable(Problem):
+    """Something that the server needs cannot be reached now; a retry may succeed."""
+
+    code, http_status, http_title = "unavailable", 503, "Service unavailable"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+class Timeout(Problem):
+    """The database took longer than the statement timeout."""
+
+    code, http_status, http_title = "timeout", 504, "Gateway timeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database took too long. Try again.", headers={"Retry-After": RETRY_AFTER_SECONDS}
+        )
+
+
+def field_error(place: str, pointer: str, detail: str) -> dict[str, str]:
+    """Return an entry of `errors`; `place` is body, query, path or header."""
+    return {"in": place, "pointer": pointer, "detail": detail}
+
+
+def from_exception(error: Exception) -> Problem:
+    """Return the problem that the client sees; what is not foreseen is an InternalError."""
+    match error:
+        case Problem():
+            return error
+        case db_errors.Missing():
+            return NotFound(error.resource)
+        case db_errors.Denied():
+            return Forbidden(error.resource)
+        case db_errors.Reference():
+            return ValidationFailed(
+                [field_error("body", f"/{error.field}", "names nothing that is yours")]
+            )
+        case db_errors.Conflict():
+            return Conflict(error.detail)
+        case db_errors.Unavailable():
+            return Unavailable("The database cannot be reached. Try again.")
+        case db_errors.Timeout():
+            return Timeout()
+        case HTTPException(status_code=404):  # Flask's, for a path outside the contract
+            return NotFound("path")
+        case _:
+            return InternalError()
+
+
+async def send_problem(problem: Problem, send: Send) -> None:
+    """Send `problem` as the whole answer."""
+    body = problem.body()
+    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))} | problem.headers
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+class ProblemMiddleware:
+    """Turns every exception of the application inside into a problem: the one broad `except`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; once an answer has started, an error can only cut it off."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def observed_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed_send)
+        except Exception as error:  # the only broad one: nothing may reach the client unformed
+            if started:
+                raise
+            problem = from_exception(error)
+            known = scope.get(STATUSES)
+            if known is not None and problem.status not in known:
+                logger.error("status is not in the contract", extra={"status": problem.status})
+                problem = InternalError()
+            if problem.status >= 500:
+                logger.log(
+                    logging.ERROR if problem.status == 500 else logging.WARNING,
+                    "request failed",
+                    exc_info=error,
+                )
+            await send_problem(problem, send)

@@ -1,0 +1,47 @@
+"""Finds the handler of each operationId among the functions of the package `handlers`."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from connexion.resolver import Resolver
+
+import handlers
+from agent_api.operation import ContractError
+
+Handler = Callable[..., Any]
+
+
+def collect_handlers() -> dict[str, Handler]:
+    """Return every public function of every module of `handlers` by its name."""
+    found: dict[str, Handler] = {}
+    for module_info in pkgutil.iter_modules(handlers.__path__, "handlers."):
+        module = importlib.import_module(module_info.name)
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("_") or function.__module__ != module.__name__:
+                continue
+            if name in found:
+                raise ContractError(f"two handlers are named {name}")
+            found[name] = function
+    return found
+
+
+class HandlerResolver(Resolver):  # type: ignore[misc]  # connexion ships no types
+    """Connexion's resolver, by name: no module path stands in the contract."""
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = handlers
+        super().__init__(self._find)
+
+    def _find(self, operation_id: str) -> Handler:
+        try:
+            return self._handlers[operation_id]
+        except KeyError as error:
+            raise ContractError(f"no handler is named {operation_id}") from error
+
+    def check_all_used(self, operation_ids: set[str]) -> None:
+        """Raise ContractError for a handler that no operation reaches."""
+        if unused := self._handlers.keys() - operation_ids:
+            raise ContractError(f"no operation reaches {', '.join(sorted(unused))}")

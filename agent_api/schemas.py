@@ -1,0 +1,116 @@
+"""Compiles OpenAPI 3.0 schemas into JSON Schema validators, and words their errors."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from agent_api.problems import field_error
+
+MAX_ERRORS = 50
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_ANNOTATIONS = frozenset(
+    {"nullable", "example", "default", "description", "title", "deprecated", "readOnly"}
+    | {"writeOnly", "discriminator", "xml", "externalDocs"}
+)
+# The keywords whose value is a schema, a list of schemas, and a mapping of names to schemas.
+_ONE = frozenset({"items", "not", "additionalProperties"})
+_MANY = frozenset({"allOf", "anyOf", "oneOf"})
+_NAMED = frozenset({"properties", "schemas"})
+
+_WORDS = {
+    "required": "{property} is required",
+    "minLength": "must have at least {limit} characters",
+    "maxLength": "must have at most {limit} characters",
+    "minItems": "must have at least {limit} items",
+    "maxItems": "must have at most {limit} items",
+    "minProperties": "must have at least {limit} properties",
+    "maxProperties": "must have at most {limit} properties",
+    "minimum": "must be at least {limit}",
+    "maximum": "must be at most {limit}",
+    "format": "must be a {format}",
+    "pattern": "must match {pattern}",
+    "anyOf": "fits none of the shapes that the contract allows here",
+    "oneOf": "fits none of the shapes that the contract allows here",
+}
+
+FORMATS: dict[str, Callable[[str], bool]] = {"uuid": lambda text: bool(_UUID.fullmatch(text))}
+
+
+def to_json_schema(schema: Any) -> Any:
+    """Return the JSON Schema 2020-12 equivalent of an OpenAPI 3.0.3 schema object (section 4.7.24).
+
+    `nullable` admits null wherever it stands: beside `type`, `enum`, `allOf` or a reference.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    result: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _ONE:
+            result[key] = to_json_schema(value)
+        elif key in _MANY:
+            result[key] = [to_json_schema(item) for item in value]
+        elif key in _NAMED:
+            result[key] = {name: to_json_schema(item) for name, item in value.items()}
+        elif key not in _ANNOTATIONS:
+            result[key] = value
+    for bound in ("minimum", "maximum"):
+        exclusive = f"exclusive{bound.capitalize()}"
+        if result.pop(exclusive, False):  # draft 4's form: a flag beside the bound
+            result[exclusive] = result.pop(bound)
+    if not schema.get("nullable"):
+        return result
+    if "enum" in result and None not in result["enum"]:
+        result["enum"] = [*result["enum"], None]
+    if "type" in result and not ({"$ref"} | _MANY) & result.keys():
+        result["type"] = [result["type"], "null"]
+        return result
+    return {"anyOf": [result, {"type": "null"}]}
+
+
+class Schema:
+    """One compiled schema; safe to use from many threads."""
+
+    def __init__(self, schema: Mapping[str, Any], components: Mapping[str, Any]) -> None:
+        document = to_json_schema(schema)
+        if "$ref" in str(
+            document
+        ):  # recursive schemas stay references after Connexion resolved them
+            document = document | {"components": {"schemas": to_json_schema(components)["schemas"]}}
+        self._validator = jsonschema_rs.Draft202012Validator(
+            document, formats=FORMATS, validate_formats=True, mask="the value"
+        )
+
+    def is_valid(self, instance: Any) -> bool:
+        """Tell whether `instance` (JSON-ready Python values) keeps the schema."""
+        return self._validator.is_valid(instance)
+
+    def errors(self, instance: Any, place: str) -> list[dict[str, str]]:
+        """Return what `instance` breaks, at most MAX_ERRORS rules, worded without its values."""
+        found = []
+        for error in self._validator.iter_errors(instance):
+            found.append(field_error(place, to_pointer(error.instance_path), _detail(error)))
+            if len(found) == MAX_ERRORS:
+                break
+        return found
+
+
+def to_pointer(path: list[str | int]) -> str:
+    """Return the JSON Pointer (RFC 6901) of `path`."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def _detail(error: jsonschema_rs.ValidationError) -> str:
+    """Say what to send instead; the library's words name keywords that a client never sees."""
+    rule = error.kind.as_dict()
+    match error.kind.name:
+        case "type":
+            types = rule["types"]
+            return f"must be of type {types if isinstance(types, str) else ' or '.join(types)}"
+        case "enum":
+            return f"must be one of: {', '.join(str(o) for o in rule['options'] if o is not None)}"
+        case name if name in _WORDS:
+            return _WORDS[name].format_map(rule)
+        case _:
+            return error.message

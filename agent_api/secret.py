@@ -1,0 +1,48 @@
+"""The development secret: made once, kept in the data folder, readable by its owner alone."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from agent_api.config import ConfigError
+
+FILE_NAME = "jwt-secret"
+
+
+def load_or_create(data_dir: Path) -> str:
+    """Return the secret of `data_dir`, made on first use, also by several processes at once.
+
+    Raises ConfigError where it cannot be kept or others can read it.
+    """
+    path = data_dir / FILE_NAME
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+        if not path.exists():
+            _create(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise ConfigError(f"{path} can be read by others: run chmod 600 {path}")
+        secret = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The development secret cannot be kept in {path}: {error}. "
+            "Set AGENT_API_DATA_DIR to a folder of yours, or configure a key."
+        ) from error
+    if len(secret) < 64:
+        raise ConfigError(f"{path} holds no secret: remove it, and a new one is made")
+    return secret
+
+
+def _create(path: Path) -> None:
+    """Write the whole file before it gets its name, so that nobody ever reads half of it."""
+    draft = path.with_name(f"{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was first: its secret is the one
+    finally:
+        draft.unlink()

@@ -1,0 +1,41 @@
+"""Who may see and change what: one rule a resource, and why a statement that holds it found no row.
+
+Today the rule is "the owner". Statements take it as a condition, with `acting_user` as parameter.
+"""
+
+from sqlalchemy import Connection, String, bindparam, select
+
+from db.errors import Denied, Missing
+from db.models import Id, conversations, messages, runs
+
+_user = bindparam("acting_user", type_=String)
+_row = bindparam("row_id", type_=Id)
+
+# A message is its conversation's: statements about messages join that and hold its rule.
+CONVERSATION = conversations.c.user_id == _user
+RUN = runs.c.created_by == _user
+
+_MAY = {
+    "conversation": select(CONVERSATION).where(conversations.c.id == _row),
+    "message": select(CONVERSATION).join_from(messages, conversations).where(messages.c.id == _row),
+    "run": select(RUN).where(runs.c.id == _row),
+}
+
+
+def require(connection: Connection, resource: str, *, row_id: str, user_id: str) -> None:
+    """Raise Missing or Denied unless the row exists and is the user's.
+
+    For the path on which a statement found nothing: a request that goes well never needs it.
+    """
+    may = connection.scalar(_MAY[resource], {"row_id": row_id, "acting_user": user_id})
+    if may is None:
+        raise Missing(resource)
+    if not may:
+        raise Denied(resource)
+
+
+def refuse(connection: Connection, resource: str, *, row_id: str, user_id: str) -> Exception:
+    """The error for a row that a statement with nothing but the rule did not find."""
+    require(connection, resource, row_id=row_id, user_id=user_id)
+    # It came into being between the two statements, so for the first there was none.
+    return Missing(resource)

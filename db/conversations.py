@@ -1,0 +1,161 @@
+"""Queries for conversations."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import access, documents, page
+from db.models import Id, conversations, messages
+from db.page import Page
+
+DEFAULT_TITLE = "New Conversation"
+
+_c = conversations.c
+_this = _c.id == sa.bindparam("this_id", type_=Id)
+_document = documents.conversation(_c)
+
+_messages = documents.array(
+    sa.select(messages)
+    .where(messages.c.conversation_id == sa.bindparam("this_id", type_=Id))
+    .order_by(messages.c.position)
+    .limit(page.LIMIT)
+    .offset(page.OFFSET),
+    documents.message,
+)
+_select_one = sa.select(_document).where(_this, access.CONVERSATION)
+_select_with_messages = sa.select(
+    documents.conversation(_c, messages=_messages.scalar_subquery())
+).where(_this, access.CONVERSATION)
+_insert = sa.insert(conversations).returning(_document)
+_update = sa.update(conversations).where(_this, access.CONVERSATION).returning(_document)
+_delete = sa.delete(conversations).where(_this, access.CONVERSATION)
+
+
+@functools.cache
+def _select_page(
+    order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool
+) -> sa.Select[Any]:
+    where = [access.CONVERSATION]
+    if by_source:
+        where.append(_c.source == sa.bindparam("source"))
+    if by_agent:
+        where.append(_c.agent_id == sa.bindparam("agent_id"))
+    return page.by_time(
+        conversations,
+        documents.conversation,
+        where=where,
+        order_by=order_by,
+        order=order,
+        resumed=resumed,
+    )
+
+
+def select_page(
+    connection: sa.Connection,
+    *,
+    user_id: str,
+    limit: int,
+    offset: int,
+    order_by: str,
+    order: str,
+    source: str | None,
+    agent_id: str | None,
+    after: list[Any] | None,
+) -> Page:
+    """The user's conversations. Keys are [time, id], the time being that of `order_by`."""
+    statement = _select_page(
+        order_by,
+        order,
+        by_source=source is not None,
+        by_agent=agent_id is not None,
+        resumed=after is not None,
+    )
+    values = {"acting_user": user_id, "source": source, "agent_id": agent_id}
+    return page.read_by_time(
+        connection, statement, values, order_by=order_by, limit=limit, offset=offset, after=after
+    )
+
+
+def select_one(
+    connection: sa.Connection,
+    *,
+    conversation_id: str,
+    user_id: str,
+    message_limit: int | None,
+    message_offset: int = 0,
+) -> dict[str, Any]:
+    """A conversation, with its messages oldest first unless `message_limit` is None.
+
+    Raises Missing and Denied.
+    """
+    values = {"this_id": conversation_id, "acting_user": user_id}
+    if message_limit is None:
+        row = connection.scalar(_select_one, values)
+    else:
+        cut = {"limit": message_limit, "offset": message_offset}
+        row = connection.scalar(_select_with_messages, values | cut)
+    return _found(connection, row, conversation_id, user_id)
+
+
+def insert(
+    connection: sa.Connection,
+    *,
+    user_id: str,
+    title: str | None,
+    source: str | None,
+    model: str | None,
+    agent_id: str | None,
+    is_private: bool,
+    metadata: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """A new conversation. Without a title, or with the default one, its first message names it."""
+    row: dict[str, Any] | None = connection.scalar(
+        _insert,
+        {
+            "user_id": user_id,
+            "title": DEFAULT_TITLE if title is None else title,
+            "auto_title": title is None or title == DEFAULT_TITLE,
+            "source": source,
+            "model": model,
+            "agent_id": agent_id,
+            "is_private": is_private,
+            "metadata": metadata,
+        },
+    )
+    assert row is not None
+    return row
+
+
+def update(
+    connection: sa.Connection, *, conversation_id: str, user_id: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Set title, is_private, model, agent_id or metadata; a title given here stays.
+
+    updated_at stays as well: it says when the last message came. Raises Missing and Denied.
+    """
+    if not changes:
+        return select_one(
+            connection, conversation_id=conversation_id, user_id=user_id, message_limit=None
+        )
+    values = {"this_id": conversation_id, "acting_user": user_id, **changes}
+    if "title" in changes:
+        values["auto_title"] = False
+    row = connection.scalar(_update, values)
+    return _found(connection, row, conversation_id, user_id)
+
+
+def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> None:
+    """Delete a conversation and its messages; its runs stay. Raises Missing and Denied."""
+    values = {"this_id": conversation_id, "acting_user": user_id}
+    if connection.execute(_delete, values).rowcount == 0:
+        raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+
+
+def _found(
+    connection: sa.Connection, row: dict[str, Any] | None, conversation_id: str, user_id: str
+) -> dict[str, Any]:
+    if row is None:
+        raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+    return row

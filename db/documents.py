@@ -1,0 +1,127 @@
+"""The JSON of each resource, as PostgreSQL builds it: a row reaches Python ready to be sent."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Select,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+Columns = ReadOnlyColumnCollection[str, Any]
+Json = ColumnElement[Any]
+
+_TIME_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+_UTC: ColumnElement[str] = literal_column("'UTC'")
+_EMPTY_ARRAY: Json = literal_column("'[]'::json")
+
+
+def conversation(c: Columns, **more: Json) -> Json:
+    """A conversation, and what else it is to hold."""
+    last_message = case(
+        (
+            c.last_message_at.is_not(None),
+            _object(
+                role=c.last_message_role,
+                content=c.last_message_content,
+                created_at=_time(c.last_message_at),
+            ),
+        ),
+        else_=null(),
+    )
+    return _object(
+        id=c.id,
+        title=c.title,
+        user_id=c.user_id,
+        source=c.source,
+        model=c.model,
+        agent_id=c.agent_id,
+        is_private=c.is_private,
+        metadata=c.metadata,
+        message_count=c.message_count,
+        last_message=last_message,
+        created_at=_time(c.created_at),
+        updated_at=_time(c.updated_at),
+        **more,
+    )
+
+
+def message(c: Columns) -> Json:
+    """A message."""
+    return _object(
+        id=c.id,
+        conversation_id=c.conversation_id,
+        role=c.role,
+        content=c.content,
+        attachments=c.attachments,
+        metadata=c.metadata,
+        run_id=c.run_id,
+        routing_decision=c.routing_decision,
+        tool_calls=c.tool_calls,
+        created_at=_time(c.created_at),
+    )
+
+
+def run(c: Columns) -> Json:
+    """A run."""
+    return _object(
+        id=c.id,
+        agent_id=c.agent_id,
+        conversation_id=c.conversation_id,
+        status=c.status,
+        input=c.input,
+        output=c.output,
+        error=c.error,
+        created_by=c.created_by,
+        created_at=_time(c.created_at),
+        updated_at=_time(c.updated_at),
+        started_at=_time(c.started_at),
+        finished_at=_time(c.finished_at),
+    )
+
+
+def chat_settings(c: Columns) -> Json:
+    """A user's chat settings."""
+    return _object(
+        id=c.id,
+        user_id=c.user_id,
+        enabled_tools=c.enabled_tools,
+        enabled_agents=c.enabled_agents,
+        model=c.model,
+        temperature=c.temperature,
+        max_tokens=c.max_tokens,
+        created_at=_time(c.created_at),
+        updated_at=_time(c.updated_at),
+    )
+
+
+def array(rows: Select[Any], build: Callable[[Columns], Json]) -> Select[Any]:
+    """The rows as one JSON array, in their order.
+
+    They are a subquery so that an object is built only for a row that its LIMIT and OFFSET let
+    through, and an aggregate over nothing else reads a sorted subquery in its order
+    (https://www.postgresql.org/docs/current/functions-aggregate.html).
+    """
+    page = rows.subquery("page")
+    items = func.json_agg(build(page.c), type_=JSON())
+    return select(func.coalesce(items, _EMPTY_ARRAY, type_=JSON()).label("items"))
+
+
+def _object(**fields: ColumnElement[Any]) -> Json:
+    # The names stand in the SQL: as parameters they would have to be quoted at every execution.
+    parts: list[ColumnElement[Any]] = []
+    for name, value in fields.items():
+        parts += (literal_column(f"'{name}'"), value)
+    return func.json_build_object(*parts, type_=JSON())
+
+
+def _time(moment: ColumnElement[Any]) -> ColumnElement[str]:
+    """RFC 3339 in UTC, always with microseconds, so that a page can go on from it exactly."""
+    return func.to_char(func.timezone(_UTC, moment), _TIME_FORMAT)

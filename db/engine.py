@@ -1,0 +1,201 @@
+"""The engine: one pool of connections, lent out in autocommit mode or for a transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, exc, make_url
+
+from db.errors import Failure, Timeout, Unavailable
+
+CONNECT_SECONDS = 5
+POOL_WAIT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class _Pair:
+    url: str
+    reading: Engine
+    writing: Engine
+
+
+_pair: _Pair | None = None
+
+
+def configure(url: str, *, pool_size: int, statement_timeout_ms: int) -> None:
+    """Make the engine that `autocommit` and `transaction` use; nothing connects before they do.
+
+    Raises ValueError for a URL that is not PostgreSQL's.
+    """
+    global _pair  # noqa: PLW0603 (the program's one global)
+    address = normalise(url)
+    reading = create_engine(
+        address,
+        # On the engine, not on each checkout: setting it per checkout costs more than it saves.
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        connect_args=connect_args(
+            address,
+            connect_timeout=CONNECT_SECONDS,
+            settings={"statement_timeout": statement_timeout_ms, "timezone": "UTC", "jit": "off"},
+        ),
+        # No overflow: a connection over the pool's size would be opened and closed each time.
+        # LIFO: after a busy hour the idle ones stay at the bottom, where the server may end them.
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_use_lifo=True,
+        json_serializer=to_json,
+        json_deserializer=orjson.loads,
+        # Its lookup of the hstore type would cost each new connection a round trip.
+        use_native_hstore=False,
+        # A message's content must not reach a log through an exception's text.
+        hide_parameters=True,
+    )
+    # An engine made from an engine shares its pool. Only transactions pay for changing the level
+    # of a connection and changing it back, and psycopg2 does both without a round trip.
+    writing = reading.execution_options(isolation_level="READ COMMITTED")
+    dispose()
+    _pair = _Pair(url, reading, writing)
+
+
+def dispose() -> None:
+    """Close the pool; `configure` is needed before the next use."""
+    global _pair  # noqa: PLW0603 (the program's one global)
+    if _pair is not None:
+        _pair.reading.dispose()
+        _pair = None
+
+
+def url() -> str:
+    """Return the URL that the engine was made for, to reach the database beside the pool."""
+    return _engines().url
+
+
+@contextmanager
+def autocommit() -> Iterator[Connection]:
+    """A connection on which each statement stands alone: for reads and one-statement writes.
+
+    Raises Unavailable and Timeout.
+    """
+    with translated(), _engines().reading.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """A connection in a transaction, which commits when the block ends and rolls back if it raises.
+
+    Raises Unavailable and Timeout.
+    """
+    with translated(), _engines().writing.begin() as connection:
+        yield connection
+
+
+def configured_address() -> URL:
+    """Where the configured database is."""
+    return _engines().reading.url
+
+
+def _engines() -> _Pair:
+    if _pair is None:
+        raise RuntimeError("db.engine.configure() has not been called")
+    return _pair
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's word for a database that is away, busy or slow into ours; the rest passes.
+
+    What passes is a bug: a broken statement, or a row that a constraint refused.
+    """
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise Unavailable("no connection came free in time") from error
+    except exc.DBAPIError as error:
+        failure = _failure(error)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _failure(error: exc.DBAPIError) -> Failure | None:
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html
+    code: str | None = getattr(error.orig, "pgcode", None)
+    if error.connection_invalidated:
+        return Unavailable("the connection to the database was lost")
+    if code in ("57014", "55P03"):
+        return Timeout("a statement took too long")
+    if code in ("40001", "40P01"):
+        return Unavailable("another transaction was in the way")
+    if code == "25006":
+        return Unavailable("the database is read-only")
+    # 08: connection; 53: out of connections, memory or disk; 57P: shut down, starting, dropped.
+    if code is not None and code.startswith(("08", "53", "57P")):
+        return Unavailable("the database cannot take the work now")
+    if code is None and isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+        return Unavailable("the database cannot be reached")
+    return None
+
+
+def normalise(url: str) -> URL:
+    """The URL for psycopg2, whichever of PostgreSQL's names it begins with; ValueError otherwise.
+
+    The URL itself stays out of the error: it may carry a password.
+    """
+    try:
+        address = make_url(url)
+    except exc.ArgumentError as error:
+        raise ValueError("not a database URL") from error
+    if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
+        raise ValueError("a database URL has to begin with postgresql://")
+    return address.set(drivername="postgresql+psycopg2")
+
+
+def connect_args(
+    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
+) -> dict[str, str | int]:
+    """Parameters for libpq: times in which a dead peer is noticed, and the session's settings.
+
+    What the URL says about any of them wins, except that settings are added to its `options`.
+    """
+    mine: dict[str, str | int] = {
+        "application_name": "agent-api",
+        "connect_timeout": connect_timeout,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    arguments = {name: value for name, value in mine.items() if name not in address.query}
+    options = [f"-c {name}={value}" for name, value in settings.items()]
+    given = address.query.get("options")
+    if isinstance(given, str):
+        options.append(given)
+    return arguments | {"options": " ".join(options)}
+
+
+def driver_args(
+    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
+) -> dict[str, Any]:
+    """The same for a connection that goes round SQLAlchemy: what psycopg2.connect takes."""
+    _, arguments = address.get_dialect()().create_connect_args(address)
+    mine = connect_args(address, connect_timeout=connect_timeout, settings=settings)
+    return {**arguments, **mine}
+
+
+def private_engine(url: str) -> Engine:
+    """An engine without a pool, for work that is not a request's: migrations."""
+    address = normalise(url)
+    arguments = connect_args(address, connect_timeout=CONNECT_SECONDS, settings={"timezone": "UTC"})
+    return create_engine(
+        address, connect_args=arguments, poolclass=NullPool, use_native_hstore=False
+    )
+
+
+def to_json(value: Any) -> str:
+    """JSON as SQLAlchemy wants it: text."""
+    return orjson.dumps(value).decode()

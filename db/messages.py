@@ -1,0 +1,186 @@
+"""Queries for messages."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import access, documents, page
+from db.errors import Missing, Reference
+from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id, runs
+from db.page import Page
+
+_c = messages.c
+_conversation = sa.bindparam("of_conversation", type_=Id)
+
+_select_one = (
+    sa.select(documents.message(_c))
+    .join_from(messages, conversations)
+    .where(_c.id == sa.bindparam("this_id", type_=Id), access.CONVERSATION)
+)
+
+
+@functools.cache
+def _select_page(order: str, *, resumed: bool) -> sa.Select[Any]:
+    rows = sa.select(messages).where(_c.conversation_id == _conversation)
+    if resumed:
+        last = sa.bindparam("after_position", type_=sa.BigInteger)
+        rows = rows.where(_c.position > last if order == "asc" else _c.position < last)
+    rows = rows.order_by(_c.position.asc() if order == "asc" else _c.position.desc())
+    items = documents.array(rows.limit(page.LIMIT).offset(page.OFFSET), documents.message)
+    # The last row's position, beside the documents, which do not show it.
+    (cut,) = items.get_final_froms()
+    positions = sa.func.array_agg(cut.c.position, type_=sa.ARRAY(sa.BigInteger))
+    found = items.add_columns(positions.label("positions")).subquery("found")
+    return (
+        sa.select(conversations.c.message_count, found.c["items"], found.c.positions)
+        .select_from(conversations)
+        .join(found, sa.true())
+        .where(conversations.c.id == _conversation, access.CONVERSATION)
+    )
+
+
+def _insert(*, linked: bool) -> sa.Select[Any]:
+    """One statement: the conversation's new count and preview, and the message that they are of.
+
+    The conversation's row lock makes writers wait for each other, so that positions and times
+    follow one order; what is computed from the row is computed anew after the wait.
+    """
+    # The time at which the statement came, one value wherever it stands in the statement. A writer
+    # that waited may be behind the one before it: hence the greatest.
+    now = sa.func.greatest(sa.func.statement_timestamp(), conversations.c.updated_at)
+    title: sa.BindParameter[str | None] = sa.bindparam("new_title", type_=sa.String)
+    run_id: sa.ColumnElement[Any] = sa.null()
+    allowed = [conversations.c.id == _conversation, access.CONVERSATION]
+    if linked:
+        # The lock keeps the run until the message points to it.
+        run = (
+            sa.select(runs.c.id)
+            .where(runs.c.id == sa.bindparam("of_run", type_=Id), access.RUN)
+            .with_for_update(read=True, key_share=True)
+            .cte("run")
+        )
+        run_id = sa.select(run.c.id).scalar_subquery()
+        allowed.append(sa.exists(sa.select(run.c.id)))
+    moved = (
+        sa.update(conversations)
+        .where(*allowed)
+        .values(
+            message_count=conversations.c.message_count + 1,
+            last_position=conversations.c.last_position + 1,
+            last_message_role=sa.bindparam("new_role", type_=_c.role.type),
+            last_message_content=sa.bindparam("preview"),
+            last_message_at=now,
+            updated_at=now,
+            title=sa.case(
+                (conversations.c.auto_title, sa.func.coalesce(title, conversations.c.title)),
+                else_=conversations.c.title,
+            ),
+            auto_title=sa.and_(conversations.c.auto_title, title.is_(None)),
+        )
+        .returning(conversations.c.id, conversations.c.last_position, conversations.c.updated_at)
+        .cte("conversation")
+    )
+    columns: dict[str, sa.ColumnElement[Any]] = {
+        "id": sa.bindparam("new_id", type_=Id),
+        "conversation_id": moved.c.id,
+        "position": moved.c.last_position,
+        "role": sa.bindparam("new_role", type_=_c.role.type),
+        "created_at": moved.c.updated_at,
+        "run_id": run_id,
+    }
+    for name in ("content", "attachments", "metadata", "routing_decision", "tool_calls"):
+        columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
+    message = (
+        sa.insert(messages)
+        .from_select(list(columns), sa.select(*columns.values()))
+        .returning(*_c)
+        .cte("message")
+    )
+    return sa.select(documents.message(message.c))
+
+
+_insert_alone = _insert(linked=False)
+_insert_linked = _insert(linked=True)
+
+
+def select_page(
+    connection: sa.Connection,
+    *,
+    conversation_id: str,
+    user_id: str,
+    limit: int,
+    offset: int,
+    order: str,
+    after: list[Any] | None,
+) -> Page:
+    """A conversation's messages. Keys are [position]. Raises Missing and Denied."""
+    values = {
+        "of_conversation": conversation_id,
+        "acting_user": user_id,
+        # One more than asked for, to know whether any follow.
+        "limit": limit + 1,
+        "offset": offset,
+    }
+    if after is not None:
+        (values["after_position"],) = after
+    statement = _select_page(order, resumed=after is not None)
+    row = connection.execute(statement, values).one_or_none()
+    if row is None:
+        raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+    total, items, positions = row
+    if len(items) <= limit:
+        return Page(items, total, None)
+    return Page(items[:limit], total, [positions[limit - 1]])
+
+
+def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> dict[str, Any]:
+    """A message. Raises Missing and Denied."""
+    values = {"this_id": message_id, "acting_user": user_id}
+    row: dict[str, Any] | None = connection.scalar(_select_one, values)
+    if row is None:
+        raise access.refuse(connection, "message", row_id=message_id, user_id=user_id)
+    return row
+
+
+def insert(
+    connection: sa.Connection,
+    *,
+    conversation_id: str,
+    user_id: str,
+    role: str,
+    content: str,
+    attachments: Sequence[Mapping[str, Any]] | None,
+    metadata: Mapping[str, Any] | None,
+    run_id: str | None,
+    routing_decision: Mapping[str, Any] | None,
+    tool_calls: Sequence[Mapping[str, Any]] | None,
+    title: str | None,
+) -> dict[str, Any]:
+    """A new message at the end of a conversation.
+
+    `title` is the name that the message gives to a conversation nobody has named yet.
+    Raises Missing and Denied for the conversation, Reference for a run that is not the user's.
+    """
+    values = {
+        "acting_user": user_id,
+        "of_conversation": conversation_id,
+        "of_run": run_id,
+        "new_id": new_id(),
+        "new_role": role,
+        "new_content": content,
+        "new_attachments": attachments,
+        "new_metadata": metadata,
+        "new_routing_decision": routing_decision,
+        "new_tool_calls": tool_calls,
+        "new_title": title,
+        # Cut here: cutting it in the statement would send a long content twice.
+        "preview": content[:PREVIEW_CHARACTERS],
+    }
+    statement = _insert_alone if run_id is None else _insert_linked
+    row: dict[str, Any] | None = connection.scalar(statement, values)
+    if row is None:
+        access.require(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        raise Missing("conversation") if run_id is None else Reference("run_id")
+    return row

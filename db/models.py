@@ -1,0 +1,247 @@
+"""The tables: conversations, messages, chat_settings and runs, with all their constraints."""
+
+from datetime import datetime
+from typing import Any, cast
+
+import uuid_utils
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+ROLES = ("user", "assistant", "system")
+STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
+PREVIEW_CHARACTERS = 100
+
+Id = Uuid(as_uuid=False)
+# An absent value is always SQL's NULL: JSON's null would be a second kind of nothing.
+Json = JSONB(none_as_null=True)
+Moment = DateTime(timezone=True)
+MessageRole = Enum(*ROLES, name="message_role")
+RunStatus = Enum(*STATUSES, name="run_status")
+
+
+def new_id() -> str:
+    """A UUIDv7: rows made one after another lie side by side in the primary key's index."""
+    return str(uuid_utils.uuid7())
+
+
+class Base(DeclarativeBase):
+    """What the tables share: every constraint has a name, so that a migration can address it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ix": "idx_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+
+
+class Conversation(Base):
+    """A conversation, with the count and the preview of its messages.
+
+    Those are kept by the statement that inserts a message, so that a list need not look at any.
+    No fillfactor: a new message moves updated_at, which is indexed, so its update is never HOT.
+    """
+
+    __tablename__ = "conversations"
+
+    id: Mapped[str] = mapped_column(
+        Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
+    )
+    title: Mapped[str] = mapped_column(String(255))
+    auto_title: Mapped[bool] = mapped_column(server_default=text("false"))
+    user_id: Mapped[str] = mapped_column(String(255))
+    source: Mapped[str | None] = mapped_column(String(50))
+    model: Mapped[str | None] = mapped_column(String(255))
+    agent_id: Mapped[str | None] = mapped_column(String(255))
+    is_private: Mapped[bool] = mapped_column(server_default=text("false"))
+    # The name `metadata` belongs to SQLAlchemy on a mapped class.
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", Json)
+    message_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    last_position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    last_message_role: Mapped[str | None] = mapped_column(MessageRole)
+    last_message_content: Mapped[str | None] = mapped_column(String(PREVIEW_CHARACTERS))
+    last_message_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+    messages: Mapped[list["Message"]] = relationship(
+        back_populates="conversation",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="Message.position",
+    )
+
+    __table_args__ = (
+        CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="title"),
+        CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("message_count >= 0", name="message_count"),
+        CheckConstraint("last_position >= message_count", name="last_position"),
+        CheckConstraint(
+            "num_nulls(last_message_role, last_message_content, last_message_at) IN (0, 3)"
+            " AND (message_count = 0) = (last_message_at IS NULL)",
+            name="last_message",
+        ),
+        # The two orders of the list. The id makes each total, and a page's end a place in it.
+        Index("idx_conversations_created_at", "user_id", "created_at", "id"),
+        Index("idx_conversations_user_id", "user_id", "updated_at", "id"),
+        # Partial, so that a conversation without the value costs nothing here. With updated_at
+        # there is no third and fourth index, which each new message would have to write to: the
+        # planner either walks that order and filters, or sorts the few rows that these find.
+        Index(
+            "idx_conversations_source",
+            "user_id",
+            "source",
+            "created_at",
+            "id",
+            postgresql_where=text("source IS NOT NULL"),
+        ),
+        Index(
+            "idx_conversations_agent_id",
+            "user_id",
+            "agent_id",
+            "created_at",
+            "id",
+            postgresql_where=text("agent_id IS NOT NULL"),
+        ),
+    )
+
+
+class Message(Base):
+    """A message; `position` is its place in the conversation, which may have gaps."""
+
+    __tablename__ = "messages"
+
+    id: Mapped[str] = mapped_column(
+        Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
+    )
+    conversation_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("conversations.id", ondelete="CASCADE")
+    )
+    position: Mapped[int] = mapped_column(BigInteger)
+    role: Mapped[str] = mapped_column(MessageRole)
+    content: Mapped[str] = mapped_column(Text)
+    attachments: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
+    metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", Json)
+    run_id: Mapped[str | None] = mapped_column(Id, ForeignKey("runs.id", ondelete="SET NULL"))
+    routing_decision: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    tool_calls: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+    conversation: Mapped[Conversation] = relationship(back_populates="messages")
+    run: Mapped["Run | None"] = relationship()
+
+    __table_args__ = (
+        CheckConstraint("position > 0", name="position"),
+        CheckConstraint("jsonb_typeof(attachments) = 'array'", name="attachments"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("jsonb_typeof(routing_decision) = 'object'", name="routing_decision"),
+        CheckConstraint("jsonb_typeof(tool_calls) = 'array'", name="tool_calls"),
+        Index("idx_messages_conversation_id", "conversation_id", "position", unique=True),
+        # No request asks by time alone; upkeep does, for a span. Rows lie in the order of time, so
+        # a BRIN index serves that with a few pages, where a B-tree would cost each insert a write.
+        Index("idx_messages_created_at", "created_at", postgresql_using="brin"),
+        # For the foreign key: the end of a run looks for its messages.
+        Index("idx_messages_run_id", "run_id", postgresql_where=text("run_id IS NOT NULL")),
+    )
+
+
+class ChatSettings(Base):
+    """A user's chat settings; a user who never saved any has no row."""
+
+    __tablename__ = "chat_settings"
+
+    id: Mapped[str] = mapped_column(
+        Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
+    )
+    user_id: Mapped[str] = mapped_column(String(255), unique=True)
+    enabled_tools: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
+    enabled_agents: Mapped[list[str]] = mapped_column(ARRAY(Id), server_default=text("'{}'"))
+    model: Mapped[str | None] = mapped_column(String(255))
+    temperature: Mapped[float] = mapped_column(Double, server_default=text("0.7"))
+    max_tokens: Mapped[int] = mapped_column(Integer, server_default=text("2000"))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+    __table_args__ = (
+        CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
+        CheckConstraint("array_position(enabled_tools, NULL) IS NULL", name="enabled_tools"),
+        CheckConstraint("array_position(enabled_agents, NULL) IS NULL", name="enabled_agents"),
+        CheckConstraint("temperature BETWEEN 0 AND 2", name="temperature"),
+        CheckConstraint("max_tokens BETWEEN 1 AND 32000", name="max_tokens"),
+    )
+
+
+class Run(Base):
+    """A run of an agent, which messages link to; it outlives its conversation."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(
+        Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
+    )
+    agent_id: Mapped[str] = mapped_column(String(255))
+    conversation_id: Mapped[str | None] = mapped_column(
+        Id, ForeignKey("conversations.id", ondelete="SET NULL")
+    )
+    status: Mapped[str] = mapped_column(RunStatus, server_default=text("'pending'"))
+    input: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    output: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    started_at: Mapped[datetime | None] = mapped_column(Moment)
+    finished_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    __table_args__ = (
+        CheckConstraint("char_length(created_by) BETWEEN 1 AND 255", name="created_by"),
+        CheckConstraint("jsonb_typeof(input) = 'object'", name="input"),
+        CheckConstraint("jsonb_typeof(output) = 'object'", name="output"),
+        CheckConstraint(
+            "(status <> 'pending' OR started_at IS NULL)"
+            " AND (status NOT IN ('running', 'succeeded') OR started_at IS NOT NULL)",
+            name="started_at",
+        ),
+        CheckConstraint(
+            "(status IN ('pending', 'running')) = (finished_at IS NULL)", name="finished_at"
+        ),
+        Index("idx_runs_created_by", "created_by", "created_at", "id"),
+        Index("idx_runs_agent_id", "created_by", "agent_id", "created_at", "id"),
+        Index("idx_runs_status", "created_by", "status", "created_at", "id"),
+        # Led by the conversation, not by the user, so that it also serves the foreign key.
+        Index(
+            "idx_runs_conversation_id",
+            "conversation_id",
+            "created_at",
+            "id",
+            postgresql_where=text("conversation_id IS NOT NULL"),
+        ),
+    )
+
+
+conversations = cast(Table, Conversation.__table__)
+messages = cast(Table, Message.__table__)
+chat_settings = cast(Table, ChatSettings.__table__)
+runs = cast(Table, Run.__table__)

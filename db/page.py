@@ -1,0 +1,88 @@
+"""Pages of a list: how one is cut by limit, offset or the key of the row before it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    tuple_,
+)
+
+from db import documents
+from db.models import Id, Moment
+
+LIMIT = bindparam("limit", type_=Integer)
+OFFSET = bindparam("offset", type_=Integer)
+
+
+class Page(NamedTuple):
+    """Some rows of a list.
+
+    `total` counts the whole list. `next_key` is the key of the last row here, in JSON's terms, and
+    None where no row follows; given back as `after`, it asks for the rows that follow.
+    """
+
+    items: list[dict[str, Any]]
+    total: int
+    next_key: list[Any] | None
+
+
+def by_time(
+    table: Table,
+    build: Callable[[documents.Columns], documents.Json],
+    *,
+    where: Sequence[ColumnElement[bool]],
+    order_by: str,
+    order: str,
+    resumed: bool,
+) -> Select[tuple[int, list[dict[str, Any]]]]:
+    """The total and the rows of a list that is ordered by a time and then by id.
+
+    The id runs in the same direction, so that one index serves both and one row comparison says
+    what comes after a key.
+    """
+    moment, tie = table.c[order_by], table.c.id
+    rows = select(table).where(*where).limit(LIMIT).offset(OFFSET)
+    if resumed:
+        key = tuple_(moment, tie)
+        last = tuple_(
+            cast(bindparam("after_time", type_=Text), Moment),
+            cast(bindparam("after_id", type_=Text), Id),
+        )
+        rows = rows.where(key > last if order == "asc" else key < last)
+    if order == "asc":
+        rows = rows.order_by(moment.asc(), tie.asc())
+    else:
+        rows = rows.order_by(moment.desc(), tie.desc())
+    total = select(func.count()).select_from(table).where(*where).scalar_subquery()
+    return documents.array(rows, build).add_columns(total.label("total"))
+
+
+def read_by_time(
+    connection: Connection,
+    statement: Select[Any],
+    values: Mapping[str, Any],
+    *,
+    order_by: str,
+    limit: int,
+    offset: int,
+    after: list[Any] | None,
+) -> Page:
+    """Run what `by_time` made. One row more than the limit is read, to know whether any follow."""
+    parameters = {**values, "limit": limit + 1, "offset": offset}
+    if after is not None:
+        parameters["after_time"], parameters["after_id"] = after
+    items, total = connection.execute(statement, parameters).one()
+    if len(items) <= limit:
+        return Page(items, total, None)
+    last = items[limit - 1]
+    return Page(items[:limit], total, [last[order_by], last["id"]])

@@ -1,0 +1,183 @@
+"""Queries for runs, and the moves between their states."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from db import access, documents, page
+from db.errors import Conflict, Reference
+from db.models import Id, conversations, new_id, runs
+from db.page import Page
+
+ENDED = ("succeeded", "failed", "timeout", "cancelled")
+MOVES: dict[str, tuple[str, ...]] = {
+    "pending": ("running", "failed", "timeout", "cancelled"),
+    "running": ENDED,
+    **dict.fromkeys(ENDED, ()),
+}
+
+_c = runs.c
+_this = _c.id == sa.bindparam("this_id", type_=Id)
+_document = documents.run(_c)
+
+_select_one = sa.select(_document).where(_this, access.RUN)
+_select_status = sa.select(_c.status).where(_this)
+
+
+@functools.cache
+def _select_page(
+    order: str, *, by_conversation: bool, by_agent: bool, by_status: bool, resumed: bool
+) -> sa.Select[Any]:
+    where = [access.RUN]
+    if by_conversation:
+        where.append(_c.conversation_id == sa.bindparam("conversation_id", type_=Id))
+    if by_agent:
+        where.append(_c.agent_id == sa.bindparam("agent_id"))
+    if by_status:
+        where.append(_c.status == sa.bindparam("status", type_=_c.status.type))
+    return page.by_time(
+        runs, documents.run, where=where, order_by="created_at", order=order, resumed=resumed
+    )
+
+
+@functools.cache
+def _insert(*, linked: bool, running: bool) -> sa.Executable:
+    columns: dict[str, sa.ColumnElement[Any]] = {
+        "id": sa.bindparam("new_id", type_=Id),
+        "created_by": sa.bindparam("acting_user", type_=sa.String),
+    }
+    for name in ("agent_id", "status", "input"):
+        columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
+    if running:
+        columns["started_at"] = sa.func.now()
+    if not linked:
+        return sa.insert(runs).values(columns).returning(_document)
+    # The lock keeps the conversation until the run points to it.
+    conversation = (
+        sa.select(conversations.c.id)
+        .where(conversations.c.id == sa.bindparam("of_conversation", type_=Id))
+        .where(access.CONVERSATION)
+        .with_for_update(read=True, key_share=True)
+        .cte("conversation")
+    )
+    columns["conversation_id"] = conversation.c.id
+    rows = sa.select(*columns.values())
+    return sa.insert(runs).from_select(list(columns), rows).returning(_document)
+
+
+@functools.cache
+def _update(status: str | None) -> sa.Update:
+    # A run that waited for another change may have been reached by an earlier clock: hence the
+    # greatest. What is to be set comes by name with the parameters.
+    now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
+    statement = sa.update(runs).where(_this, access.RUN).values(updated_at=now)
+    if status is not None:
+        # To the state it has is no move, and fine.
+        origins = [origin for origin, moves in MOVES.items() if status in (origin, *moves)]
+        statement = statement.where(_c.status.in_(origins))
+    if status == "running":
+        statement = statement.values(started_at=sa.func.coalesce(_c.started_at, now))
+    elif status in ENDED:
+        statement = statement.values(finished_at=sa.func.coalesce(_c.finished_at, now))
+    return statement.returning(_document)
+
+
+def select_page(
+    connection: sa.Connection,
+    *,
+    user_id: str,
+    limit: int,
+    offset: int,
+    order: str,
+    conversation_id: str | None,
+    agent_id: str | None,
+    status: str | None,
+    after: list[Any] | None,
+) -> Page:
+    """The user's runs. Keys are [created_at, id]."""
+    statement = _select_page(
+        order,
+        by_conversation=conversation_id is not None,
+        by_agent=agent_id is not None,
+        by_status=status is not None,
+        resumed=after is not None,
+    )
+    values = {
+        "acting_user": user_id,
+        "conversation_id": conversation_id,
+        "agent_id": agent_id,
+        "status": status,
+    }
+    return page.read_by_time(
+        connection,
+        statement,
+        values,
+        order_by="created_at",
+        limit=limit,
+        offset=offset,
+        after=after,
+    )
+
+
+def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> dict[str, Any]:
+    """A run. Raises Missing and Denied."""
+    row: dict[str, Any] | None = connection.scalar(
+        _select_one, {"this_id": run_id, "acting_user": user_id}
+    )
+    if row is None:
+        raise access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+    return row
+
+
+def insert(
+    connection: sa.Connection,
+    *,
+    user_id: str,
+    agent_id: str,
+    conversation_id: str | None,
+    status: str,
+    input: Mapping[str, Any] | None,  # noqa: A002 (its column's name)
+) -> dict[str, Any]:
+    """A new run, pending or running.
+
+    Raises Reference for a conversation that is not the user's.
+    """
+    values = {
+        "acting_user": user_id,
+        "of_conversation": conversation_id,
+        "new_id": new_id(),
+        "new_agent_id": agent_id,
+        "new_status": status,
+        "new_input": input,
+    }
+    statement = _insert(linked=conversation_id is not None, running=status == "running")
+    row: dict[str, Any] | None = connection.scalar(statement, values)
+    if row is None:
+        raise Reference("conversation_id")
+    return row
+
+
+def update(
+    connection: sa.Connection, *, run_id: str, user_id: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Set status, output or error.
+
+    Raises Missing and Denied, and Conflict for a move that MOVES does not have.
+    """
+    if not changes:
+        return select_one(connection, run_id=run_id, user_id=user_id)
+    target = changes.get("status")
+    values = {"this_id": run_id, "acting_user": user_id, **changes}
+    row: dict[str, Any] | None = connection.scalar(_update(target), values)
+    if row is None:
+        access.require(connection, "run", row_id=run_id, user_id=user_id)
+        raise _conflict(connection.scalar(_select_status, values), target)
+    return row
+
+
+def _conflict(status: str | None, target: str | None) -> Conflict:
+    moves = MOVES.get(status or "", ())
+    may = f"it can become {', '.join(moves[:-1])} or {moves[-1]}" if moves else "it has ended"
+    return Conflict(f"A run that is {status} cannot become {target}: {may}.")

@@ -1,0 +1,128 @@
+"""The state of the schema: bringing it to head, and saying how far it is from there."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import Script, ScriptDirectory
+from psycopg2 import errorcodes
+from sqlalchemy import Connection
+
+import migrations
+from db import engine
+from db.errors import SchemaAhead
+
+READINESS_SECONDS = 2
+
+
+def head() -> str:
+    """The revision that this code is written for."""
+    return _revisions()[-1]
+
+
+def pending(database: Connection | str) -> list[str]:
+    """The revisions that are still to be applied, the next one first.
+
+    None are where the database is ahead of this code. Raises Unavailable and Timeout.
+    """
+    if isinstance(database, Connection):
+        return _missing(MigrationContext.configure(database).get_current_heads())
+    private = engine.private_engine(database)
+    with engine.translated(), private.connect() as connection:
+        return pending(connection)
+
+
+def upgrade(url: str, *, on_step: Callable[[str], None] | None = None) -> None:
+    """Apply what is pending, all or nothing; of two at once the second waits for the first.
+
+    `on_step` is told of each revision once it is applied. Raises Unavailable and Timeout, and
+    SchemaAhead for a database that a newer version has migrated.
+    """
+
+    def tell(*, step: MigrationInfo, **_: Any) -> None:
+        if on_step is not None and isinstance(step.up_revision, Script):
+            on_step(f"{step.up_revision.revision} {step.up_revision.doc}")
+
+    private = engine.private_engine(url)
+    with engine.translated(), private.begin() as connection:
+        ahead = _ahead(MigrationContext.configure(connection).get_current_heads())
+        if ahead is not None:
+            raise SchemaAhead(ahead)
+        config = _config()
+        config.attributes |= {"connection": connection, "on_step": tell}
+        command.upgrade(config, "head")
+
+
+def readiness(url: str | None = None) -> str | None:
+    """None when the database answers and its schema is at head; otherwise a sentence saying why.
+
+    The database is the configured one unless a URL is given.
+
+    It asks over a connection of its own: a pool with all connections lent out is busy, not unready.
+    It takes two seconds at the most, or four with a database that stops in between.
+    """
+    parameters = engine.driver_args(
+        engine.configured_address() if url is None else engine.normalise(url),
+        connect_timeout=READINESS_SECONDS,
+        settings={"statement_timeout": READINESS_SECONDS * 1000},
+    ) | {"tcp_user_timeout": READINESS_SECONDS * 1000}
+    try:
+        with closing(psycopg2.connect(**parameters)) as connection:
+            applied = _applied(connection)
+    except psycopg2.Error as error:
+        if error.pgcode == errorcodes.QUERY_CANCELED:
+            return "The database did not answer in time."
+        return "The database cannot be reached."
+    ahead = _ahead(applied)
+    if ahead is not None:
+        return ahead
+    missing = _missing(applied)
+    if missing:
+        return f"The schema is behind this version: {', '.join(missing)} not applied yet."
+    return None
+
+
+def _applied(connection: psycopg2.extensions.connection) -> list[str]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT version_num FROM alembic_version")
+            return [row[0] for row in cursor.fetchall()]
+    except psycopg2.errors.UndefinedTable:
+        return []
+
+
+def _missing(applied: Sequence[str]) -> list[str]:
+    if not applied:
+        return list(_revisions())
+    if _ahead(applied) is not None:
+        return []
+    revisions = _revisions()
+    return list(revisions[1 + max(revisions.index(revision) for revision in applied) :])
+
+
+def _ahead(applied: Sequence[str]) -> str | None:
+    unknown = [revision for revision in applied if revision not in _revisions()]
+    if not unknown:
+        return None
+    return f"The schema is ahead of this version, which does not know {', '.join(unknown)}."
+
+
+@cache
+def _revisions() -> tuple[str, ...]:
+    """All revisions from the first to head: there is one line of them, without branches."""
+    scripts = ScriptDirectory.from_config(_config())
+    return tuple(script.revision for script in scripts.walk_revisions())[::-1]
+
+
+def _config() -> Config:
+    # Found as a package, so that it is found in an installed wheel. `%` would be interpolated.
+    folder = Path(migrations.__path__[0])
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config

@@ -1,0 +1,97 @@
+"""Conversations: list, create, get, update, delete."""
+
+from typing import Any
+
+from agent_api.auth import Principal
+from agent_api.pagination import envelope, is_time_key, read_cursor
+from agent_api.responses import Response, created, no_content, ok
+from db import conversations
+from db.engine import autocommit
+
+_CLEARABLE = frozenset({"model", "agent_id", "metadata"})
+_UPDATABLE = _CLEARABLE | {"title", "is_private"}
+
+
+def list_conversations(
+    principal: Principal,
+    limit: int,
+    offset: int,
+    order_by: str,
+    order: str,
+    source: str | None,
+    agent_id: str | None,
+    cursor: str | None,
+) -> Response:
+    list_order = f"{order_by} {order}"
+    after = read_cursor(cursor, order=list_order, offset=offset, is_key=is_time_key)
+    with autocommit() as connection:
+        page = conversations.select_page(
+            connection,
+            user_id=principal.user_id,
+            limit=limit,
+            offset=offset,
+            order_by=order_by,
+            order=order,
+            source=source,
+            agent_id=agent_id,
+            after=after,
+        )
+    return ok(envelope("conversations", page, limit=limit, offset=offset, order=list_order))
+
+
+def create_conversation(principal: Principal, body: dict[str, Any]) -> Response:
+    with autocommit() as connection:
+        conversation = conversations.insert(
+            connection,
+            user_id=principal.user_id,
+            title=body.get("title"),
+            source=body.get("source"),
+            model=body.get("model"),
+            agent_id=body.get("agent_id"),
+            is_private=bool(body.get("is_private")),
+            metadata=body.get("metadata"),
+        )
+    return created(conversation, f"/conversations/{conversation['id']}")
+
+
+def get_conversation(
+    principal: Principal,
+    conversation_id: str,
+    include_messages: bool,
+    message_limit: int,
+    message_offset: int,
+) -> Response:
+    with autocommit() as connection:
+        conversation = conversations.select_one(
+            connection,
+            conversation_id=conversation_id,
+            user_id=principal.user_id,
+            message_limit=message_limit if include_messages else None,
+            message_offset=message_offset,
+        )
+    return ok(conversation)
+
+
+def update_conversation(
+    principal: Principal, conversation_id: str, body: dict[str, Any]
+) -> Response:
+    """Null clears what can be empty; for the rest it is as good as absent."""
+    changes = {
+        name: value
+        for name, value in body.items()
+        if name in _UPDATABLE and (value is not None or name in _CLEARABLE)
+    }
+    with autocommit() as connection:
+        conversation = conversations.update(
+            connection,
+            conversation_id=conversation_id,
+            user_id=principal.user_id,
+            changes=changes,
+        )
+    return ok(conversation)
+
+
+def delete_conversation(principal: Principal, conversation_id: str) -> Response:
+    with autocommit() as connection:
+        conversations.delete(connection, conversation_id=conversation_id, user_id=principal.user_id)
+    return no_content()

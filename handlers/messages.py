@@ -1,0 +1,71 @@
+"""Messages: list, create, get; and the name that a first message gives its conversation."""
+
+import re
+from typing import Any
+
+from agent_api.auth import Principal
+from agent_api.pagination import envelope, is_position_key, read_cursor
+from agent_api.responses import Response, created, ok
+from db import messages
+from db.engine import autocommit
+
+MAX_NAME_LENGTH = 60
+_WHOLE_WORDS = re.compile(rf".{{1,{MAX_NAME_LENGTH}}}(?=\s)")
+
+
+def list_messages(
+    principal: Principal,
+    conversation_id: str,
+    limit: int,
+    offset: int,
+    order: str,
+    cursor: str | None,
+) -> Response:
+    after = read_cursor(cursor, order=order, offset=offset, is_key=is_position_key)
+    with autocommit() as connection:
+        page = messages.select_page(
+            connection,
+            conversation_id=conversation_id,
+            user_id=principal.user_id,
+            limit=limit,
+            offset=offset,
+            order=order,
+            after=after,
+        )
+    return ok(envelope("messages", page, limit=limit, offset=offset, order=order))
+
+
+def create_message(principal: Principal, conversation_id: str, body: dict[str, Any]) -> Response:
+    with autocommit() as connection:
+        message = messages.insert(
+            connection,
+            conversation_id=conversation_id,
+            user_id=principal.user_id,
+            role=body["role"],
+            content=body["content"],
+            attachments=body.get("attachments"),
+            metadata=body.get("metadata"),
+            run_id=body.get("run_id"),
+            routing_decision=body.get("routing_decision"),
+            tool_calls=body.get("tool_calls"),
+            title=_name_from(body["content"]) if body["role"] == "user" else None,
+        )
+    return created(message, f"/messages/{message['id']}")
+
+
+def get_message(principal: Principal, message_id: str) -> Response:
+    with autocommit() as connection:
+        message = messages.select_one(connection, message_id=message_id, user_id=principal.user_id)
+    return ok(message)
+
+
+def _name_from(content: str) -> str | None:
+    """Return the first line that says something, at most 60 characters, cut at a word if it can be.
+
+    None for content that is blank: it names nothing.
+    """
+    line = next((line.strip() for line in content.splitlines() if line.strip()), None)
+    if line is None or len(line) <= MAX_NAME_LENGTH:
+        return line
+    whole_words = _WHOLE_WORDS.match(line)
+    return whole_words[0].rstrip() if whole_words else line[:MAX_NAME_LENGTH]

@@ -1,0 +1,67 @@
+"""Runs: create, get, list, update."""
+
+from typing import Any
+
+from agent_api.auth import Principal
+from agent_api.pagination import envelope, is_time_key, read_cursor
+from agent_api.responses import Response, created, ok
+from db import runs
+from db.engine import autocommit
+
+_CLEARABLE = frozenset({"output", "error"})
+
+
+def create_run(principal: Principal, body: dict[str, Any]) -> Response:
+    with autocommit() as connection:
+        run = runs.insert(
+            connection,
+            user_id=principal.user_id,
+            agent_id=body["agent_id"],
+            conversation_id=body.get("conversation_id"),
+            status=body.get("status") or "pending",
+            input=body.get("input"),
+        )
+    return created(run, f"/runs/{run['id']}")
+
+
+def get_run(principal: Principal, run_id: str) -> Response:
+    with autocommit() as connection:
+        run = runs.select_one(connection, run_id=run_id, user_id=principal.user_id)
+    return ok(run)
+
+
+def list_runs(
+    principal: Principal,
+    limit: int,
+    offset: int,
+    order: str,
+    conversation_id: str | None,
+    agent_id: str | None,
+    status: str | None,
+    cursor: str | None,
+) -> Response:
+    list_order = f"created_at {order}"
+    after = read_cursor(cursor, order=list_order, offset=offset, is_key=is_time_key)
+    with autocommit() as connection:
+        page = runs.select_page(
+            connection,
+            user_id=principal.user_id,
+            limit=limit,
+            offset=offset,
+            order=order,
+            conversation_id=conversation_id,
+            agent_id=agent_id,
+            status=status,
+            after=after,
+        )
+    return ok(envelope("runs", page, limit=limit, offset=offset, order=list_order))
+
+
+def update_run(principal: Principal, run_id: str, body: dict[str, Any]) -> Response:
+    """Null clears output and error; a null status is as good as an absent one."""
+    changes = {name: body[name] for name in _CLEARABLE & body.keys()}
+    if body.get("status") is not None:
+        changes["status"] = body["status"]
+    with autocommit() as connection:
+        run = runs.update(connection, run_id=run_id, user_id=principal.user_id, changes=changes)
+    return ok(run)

@@ -1,0 +1,1 @@
+"""The tests: black box over HTTP, unless a folder's name says otherwise."""

@@ -1,0 +1,1 @@
+"""Tests of the database layer that see what HTTP does not show."""

@@ -1,0 +1,40 @@
+"""What the tests of the database layer share: the configured engine, and rows of a new user."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection
+
+from db import engine
+from tests.db.rows import insert_conversation, insert_run
+
+
+@pytest.fixture
+def configured(database_url: str) -> Iterator[None]:
+    engine.configure(database_url, pool_size=32, statement_timeout_ms=10_000)
+    yield
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(configured: None) -> Iterator[Connection]:
+    with engine.autocommit() as opened:
+        yield opened
+
+
+@pytest.fixture
+def user() -> str:
+    return f"user-{uuid.uuid4()}"
+
+
+@pytest.fixture
+def conversation_id(connection: Connection, user: str) -> str:
+    made: str = insert_conversation(connection, user)["id"]
+    return made
+
+
+@pytest.fixture
+def run_id(connection: Connection, user: str) -> str:
+    made: str = insert_run(connection, user)["id"]
+    return made

@@ -1,0 +1,140 @@
+"""Many at once: nothing is lost, nothing is counted twice, and who comes too late is told so."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from db import chat_settings, conversations, engine, errors, messages, runs
+from db.page import Page
+from tests.db.rows import insert_run, message
+
+WRITERS = 32
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_many_writers_lose_nothing_and_follow_one_order(
+    connection: Connection, user: str, conversation_id: str, run_id: str, linked: bool
+) -> None:
+    def write(writer: int) -> list[str]:
+        contents = [f"{writer}.{number}" for number in range(10)]
+        for content in contents:
+            with engine.autocommit() as own:
+                messages.insert(
+                    own,
+                    **message(
+                        conversation_id,
+                        user,
+                        content=content,
+                        title=content,
+                        run_id=run_id if linked else None,
+                    ),
+                )
+        return contents
+
+    written = [content for contents in at_once(write) for content in contents]
+
+    page = read_messages(connection, conversation_id, user)
+    found = conversations.select_one(
+        connection, conversation_id=conversation_id, user_id=user, message_limit=None
+    )
+    contents = [item["content"] for item in page.items]
+    times = [item["created_at"] for item in page.items]
+    assert sorted(contents) == sorted(written)
+    assert page.total == found["message_count"] == len(written)
+    assert times == sorted(times)
+    assert found["updated_at"] == found["last_message"]["created_at"] == times[-1]
+    assert found["last_message"]["content"] == contents[-1]
+    assert found["title"] == contents[0]
+    for writer in range(WRITERS):  # and each writer's own messages stand in the order it sent them
+        own = [content for content in contents if content.startswith(f"{writer}.")]
+        assert own == [f"{writer}.{number}" for number in range(10)]
+
+
+def test_writers_race_a_delete(connection: Connection, user: str, conversation_id: str) -> None:
+    def act(number: int) -> type[Exception] | None:
+        try:
+            with engine.autocommit() as own:
+                if number == WRITERS // 2:
+                    conversations.delete(own, conversation_id=conversation_id, user_id=user)
+                else:
+                    messages.insert(own, **message(conversation_id, user))
+                    insert_run(own, user, conversation_id=conversation_id)
+        except errors.Failure as error:
+            return type(error)
+        return None
+
+    outcomes = set(at_once(act))
+
+    assert outcomes <= {None, errors.Missing, errors.Reference}
+    with pytest.raises(errors.Missing):
+        read_messages(connection, conversation_id, user)
+
+
+def test_first_saves_of_settings_race(connection: Connection, user: str) -> None:
+    changes: list[dict[str, Any]] = [
+        {"model": "m"},
+        {"max_tokens": 5},
+        {"temperature": 1.5},
+        {"enabled_tools": ["t"]},
+    ]
+
+    def save(number: int) -> dict[str, Any]:
+        with engine.autocommit() as own:
+            return chat_settings.upsert(own, user_id=user, changes=changes[number % len(changes)])
+
+    saved = at_once(save)
+
+    final = chat_settings.select_one(connection, user_id=user)
+    assert {row["id"] for row in saved} == {final["id"]}
+    assert {name: final[name] for change in changes for name in change} == {
+        name: value for change in changes for name, value in change.items()
+    }
+
+
+def test_of_many_moves_at_once_one_is_made(connection: Connection, user: str, run_id: str) -> None:
+    runs.update(connection, run_id=run_id, user_id=user, changes={"status": "running"})
+
+    def end(number: int) -> str | None:
+        try:
+            with engine.autocommit() as own:
+                ended = runs.update(
+                    own,
+                    run_id=run_id,
+                    user_id=user,
+                    changes={"status": runs.ENDED[number % len(runs.ENDED)]},
+                )
+        except errors.Conflict:
+            return None
+        return f"{ended['status']} at {ended['finished_at']}"
+
+    outcomes = set(at_once(end)) - {None}
+
+    assert len(outcomes) == 1
+
+
+def at_once(act: Callable[[int], Any]) -> list[Any]:
+    """Let all writers act as nearly at the same time as threads can."""
+    start = threading.Barrier(WRITERS)
+
+    def wait(number: int) -> Any:
+        start.wait()
+        return act(number)
+
+    with ThreadPoolExecutor(WRITERS) as threads:
+        return list(threads.map(wait, range(WRITERS)))
+
+
+def read_messages(connection: Connection, conversation_id: str, user: str) -> Page:
+    return messages.select_page(
+        connection,
+        conversation_id=conversation_id,
+        user_id=user,
+        limit=1000,
+        offset=0,
+        order="asc",
+        after=None,
+    )

@@ -1,0 +1,223 @@
+"""Each query is one round trip where it goes well; where it does not, it says why."""
+
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from db import chat_settings, conversations, engine, errors, messages, runs
+from tests.db.rows import insert_conversation, insert_run, message, traced
+
+WRITERS = 32
+NOBODY = str(uuid.UUID(int=0))
+
+PAGE: dict[str, Any] = {"limit": 2, "offset": 0, "order": "desc", "after": None}
+CONVERSATIONS: dict[str, Any] = {**PAGE, "order_by": "created_at", "source": None, "agent_id": None}
+RUNS: dict[str, Any] = {**PAGE, "conversation_id": None, "agent_id": None, "status": None}
+
+
+QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
+    "list_conversations": lambda c, u, t, r: conversations.select_page(
+        c, user_id=u, **CONVERSATIONS
+    ),
+    "conversation": lambda c, u, t, r: conversations.select_one(
+        c, conversation_id=t, user_id=u, message_limit=None
+    ),
+    "conversation_with_messages": lambda c, u, t, r: conversations.select_one(
+        c, conversation_id=t, user_id=u, message_limit=9
+    ),
+    "new_conversation": lambda c, u, t, r: insert_conversation(c, u),
+    "changed_conversation": lambda c, u, t, r: conversations.update(
+        c, conversation_id=t, user_id=u, changes={"title": "T", "model": None}
+    ),
+    "unchanged_conversation": lambda c, u, t, r: conversations.update(
+        c, conversation_id=t, user_id=u, changes={}
+    ),
+    "deleted_conversation": lambda c, u, t, r: conversations.delete(
+        c, conversation_id=t, user_id=u
+    ),
+    "list_messages": lambda c, u, t, r: messages.select_page(
+        c, conversation_id=t, user_id=u, **PAGE
+    ),
+    "new_message": lambda c, u, t, r: messages.insert(c, **message(t, u)),
+    "new_message_of_a_run": lambda c, u, t, r: messages.insert(
+        c, **message(t, u, run_id=r, title="Name")
+    ),
+    "list_runs": lambda c, u, t, r: runs.select_page(c, user_id=u, **RUNS),
+    "run": lambda c, u, t, r: runs.select_one(c, run_id=r, user_id=u),
+    "new_run": lambda c, u, t, r: insert_run(c, u),
+    "new_run_in_a_conversation": lambda c, u, t, r: insert_run(
+        c, u, conversation_id=t, status="running"
+    ),
+    "moved_run": lambda c, u, t, r: runs.update(
+        c, run_id=r, user_id=u, changes={"status": "running"}
+    ),
+    "changed_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={"error": "E"}),
+    "unchanged_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={}),
+    "settings": lambda c, u, t, r: chat_settings.select_one(c, user_id=u),
+    "saved_settings": lambda c, u, t, r: chat_settings.upsert(
+        c, user_id=u, changes={"max_tokens": 1}
+    ),
+}
+
+REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object]]] = {
+    "read_conversation": (
+        "conversation",
+        lambda c, u, i: conversations.select_one(
+            c, conversation_id=i["conversation"], user_id=u, message_limit=1
+        ),
+    ),
+    "change_conversation": (
+        "conversation",
+        lambda c, u, i: conversations.update(
+            c, conversation_id=i["conversation"], user_id=u, changes={"title": "T"}
+        ),
+    ),
+    "delete_conversation": (
+        "conversation",
+        lambda c, u, i: conversations.delete(c, conversation_id=i["conversation"], user_id=u),
+    ),
+    "list_messages": (
+        "conversation",
+        lambda c, u, i: messages.select_page(
+            c, conversation_id=i["conversation"], user_id=u, **PAGE
+        ),
+    ),
+    "add_message": (
+        "conversation",
+        lambda c, u, i: messages.insert(c, **message(i["conversation"], u)),
+    ),
+    "add_message_of_a_run": (
+        "conversation",
+        lambda c, u, i: messages.insert(c, **message(i["conversation"], u, run_id=NOBODY)),
+    ),
+    "read_message": (
+        "message",
+        lambda c, u, i: messages.select_one(c, message_id=i["message"], user_id=u),
+    ),
+    "read_run": ("run", lambda c, u, i: runs.select_one(c, run_id=i["run"], user_id=u)),
+    "move_run": (
+        "run",
+        lambda c, u, i: runs.update(c, run_id=i["run"], user_id=u, changes={"status": "running"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_is_one_statement(
+    connection: Connection,
+    user: str,
+    conversation_id: str,
+    run_id: str,
+    name: str,
+) -> None:
+    with traced() as trace:
+        QUERIES[name](connection, user, conversation_id, run_id)
+
+    assert len(trace) == 1
+
+
+def test_a_message_is_read_in_one_statement(
+    connection: Connection, user: str, conversation_id: str
+) -> None:
+    made = messages.insert(connection, **message(conversation_id, user))
+
+    with traced() as trace:
+        found = messages.select_one(connection, message_id=made["id"], user_id=user)
+
+    assert found == made
+    assert len(trace) == 1
+
+
+def test_a_request_sends_nothing_beside_its_statement(configured: None, user: str) -> None:
+    with engine.autocommit() as connection:
+        chat_settings.select_one(connection, user_id=user)
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    with engine.autocommit() as connection:
+        chat_settings.select_one(connection, user_id=user)
+    # The session's last statement is the query itself: no BEGIN, no ROLLBACK, no setting.
+    with engine.autocommit() as watched, engine.autocommit() as watcher:
+        assert watched.connection.dbapi_connection.info.backend_pid == pid  # type: ignore[union-attr]
+        last = watcher.exec_driver_sql(
+            "SELECT query, state FROM pg_stat_activity WHERE pid = %s", (pid,)
+        ).one()
+
+    assert last.query.startswith("SELECT json_build_object")
+    assert last.state == "idle"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_row_that_is_not_there_is_missing_and_anothers_is_denied(
+    connection: Connection,
+    user: str,
+    conversation_id: str,
+    run_id: str,
+    name: str,
+) -> None:
+    resource, query = REFUSED[name]
+    made = messages.insert(connection, **message(conversation_id, user))
+    ids = {"conversation": conversation_id, "run": run_id, "message": made["id"]}
+
+    with pytest.raises(errors.Denied) as denied:
+        query(connection, "somebody else", ids)
+    with pytest.raises(errors.Missing) as missing:
+        query(connection, user, dict.fromkeys(ids, NOBODY))
+
+    assert denied.value.resource == missing.value.resource == resource
+    assert messages.select_one(connection, message_id=made["id"], user_id=user) == made
+
+
+def test_a_link_to_anothers_row_or_to_none_is_refused_alike(
+    connection: Connection, user: str, conversation_id: str, run_id: str
+) -> None:
+    mine = insert_conversation(connection, "somebody else")["id"]
+
+    for linked in (run_id, NOBODY):
+        with pytest.raises(errors.Reference, match="run_id"):
+            messages.insert(connection, **message(mine, "somebody else", run_id=linked))
+    for linked in (conversation_id, NOBODY):
+        with pytest.raises(errors.Reference, match="conversation_id"):
+            insert_run(connection, "somebody else", conversation_id=linked)
+
+    found = conversations.select_one(
+        connection, conversation_id=mine, user_id="somebody else", message_limit=None
+    )
+    assert found["message_count"] == 0
+
+
+def test_the_end_of_a_run_is_told_with_what_is_allowed(
+    connection: Connection, user: str, run_id: str
+) -> None:
+    with pytest.raises(errors.Conflict) as early:
+        runs.update(connection, run_id=run_id, user_id=user, changes={"status": "succeeded"})
+    runs.update(connection, run_id=run_id, user_id=user, changes={"status": "cancelled"})
+    with pytest.raises(errors.Conflict) as late:
+        runs.update(connection, run_id=run_id, user_id=user, changes={"status": "running"})
+
+    assert early.value.detail == (
+        "A run that is pending cannot become succeeded:"
+        " it can become running, failed, timeout or cancelled."
+    )
+    assert late.value.detail == "A run that is cancelled cannot become running: it has ended."
+
+
+def test_every_move_is_allowed_or_refused_as_the_table_says(
+    connection: Connection, user: str
+) -> None:
+    for origin, moves in runs.MOVES.items():
+        for target in runs.MOVES:
+            run = insert_run(connection, user)["id"]
+            path = [] if origin == "pending" else ["running", origin]
+            for status in path:
+                runs.update(connection, run_id=run, user_id=user, changes={"status": status})
+            move = partial(
+                runs.update, connection, run_id=run, user_id=user, changes={"status": target}
+            )
+            if target in (origin, *moves):
+                assert move()["status"] == target
+            else:
+                with pytest.raises(errors.Conflict):
+                    move()

@@ -1,0 +1,104 @@
+"""Servers under test: started as a user would, with a clean environment, and ended by their id."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import jwt
+
+SECRET = "a secret that only the tests know, of over 32 bytes"
+SECONDS_TO_START = 30
+
+
+def sign(user_id: str, *, secret: str = SECRET, seconds: int = 3600, **claims: object) -> str:
+    """Return a token for `user_id`; a claim given as None is left out."""
+    now = int(time.time())
+    body: dict[str, object] = {"sub": user_id, "iat": now, "exp": now + seconds} | claims
+    return jwt.encode(
+        {name: value for name, value in body.items() if value is not None}, secret, "HS256"
+    )
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: where it answers, its process, and the file that holds its log."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def client(self, user_id: str) -> httpx.Client:
+        """Return a client that acts as `user_id`."""
+        headers = {"Authorization": f"Bearer {sign(user_id)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """Return this process's environment with no setting of the API but `settings`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AGENT_API_", "TEST_"))}
+    return kept | {f"AGENT_API_{name.upper()}": value for name, value in settings.items()}
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of agent-api in the interpreter that runs the tests."""
+    return [sys.executable, "-m", "agent_api", *arguments]
+
+
+@contextmanager
+def start_server(
+    database_url: str | None, data_dir: Path, *arguments: str, **settings: str
+) -> Iterator[Server]:
+    """Serve until the block ends, with more `settings` in the environment and `arguments`.
+
+    Without `database_url` the server uses the embedded database of `data_dir`.
+    """
+    port = free_port()
+    base = {"data_dir": str(data_dir), "jwt_secret": SECRET, "port": str(port)}
+    if database_url is not None:
+        base["database_url"] = database_url
+    log = data_dir / f"serve-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command("serve", *arguments),
+            env=clean_environment(**(base | settings)),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def wait_until_ready(server: Server) -> None:
+    """Return when /readyz says 200; fail with the log where the server ends or takes too long."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # it does not listen yet
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start:\n{server.log.read_text()}")

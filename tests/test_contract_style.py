@@ -1,0 +1,424 @@
+"""Holds the style of openapi/agent-api.yaml: what the OpenAPI standard allows but we do not."""
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from openapi_schema_validator import OAS30Validator, oas30_format_checker
+from openapi_spec_validator import OpenAPIV30SpecValidator
+from referencing import Registry
+from referencing.jsonschema import DRAFT4
+
+PATH = Path(__file__).parents[1] / "openapi" / "agent-api.yaml"
+CONTRACT: dict[str, Any] = yaml.safe_load(PATH.read_text(encoding="utf-8"))
+COMPONENTS = CONTRACT["components"]
+URI = "urn:contract"
+REGISTRY: Registry = Registry().with_resource(URI, DRAFT4.create_resource(CONTRACT))
+
+METHODS = {"get", "put", "post", "delete", "patch", "options", "head", "trace"}
+VERBS = "list|get|create|update|delete|replace"
+BODY_VERBS = {"post", "put", "patch"}
+HEADERS_OF = {
+    "201": "Location",
+    "401": "WWW-Authenticate",
+    "405": "Allow",
+    "503": "Retry-After",
+    "504": "Retry-After",
+}
+OPTIONAL_OUTPUT = {"/components/schemas/ConversationWithMessages/allOf/1": {"messages"}}
+"""Properties of answers that are not always present, by the schema that has them."""
+
+Found = Iterator[tuple[str, Any]]
+
+
+def walk(value: Any, pointer: str = "") -> Found:
+    """Yield every value of the contract with its JSON Pointer, but nothing inside examples."""
+    yield pointer, value
+    if pointer.endswith(("/example", "/examples")):
+        return
+    items = enumerate(value) if isinstance(value, list) else ()
+    for key, item in value.items() if isinstance(value, dict) else items:
+        yield from walk(item, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+
+
+def at(pointer: str) -> Any:
+    value: Any = CONTRACT
+    for step in pointer.removeprefix("#").split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value
+
+
+def resolved(node: Any) -> Any:
+    return resolved(at(node["$ref"])) if "$ref" in node else node
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in CONTRACT["paths"].items():
+        for method in METHODS & item.keys():
+            yield path, method, item[method]
+
+
+def parameters(path: str, operation: dict[str, Any]) -> list[dict[str, Any]]:
+    given = CONTRACT["paths"][path].get("parameters", []) + operation.get("parameters", [])
+    return [resolved(parameter) for parameter in given]
+
+
+def responses() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for _, _, operation in operations():
+        for status, response in operation["responses"].items():
+            yield f"{operation['operationId']} {status}", status, resolved(response)
+
+
+def media_types() -> Found:
+    for pointer, value in walk(CONTRACT):
+        if pointer.endswith("/content") and "/properties/" not in pointer:
+            for name, media in value.items():
+                yield f"{pointer}/{name.replace('/', '~1')}", media
+
+
+def subschemas(schema: Any, pointer: str) -> Found:
+    yield pointer, schema
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(schema.get(key), dict):
+            yield from subschemas(schema[key], f"{pointer}/{key}")
+    for key in ("allOf", "anyOf", "oneOf"):
+        for index, member in enumerate(schema.get(key, [])):
+            yield from subschemas(member, f"{pointer}/{key}/{index}")
+    for name, member in schema.get("properties", {}).items():
+        yield from subschemas(member, f"{pointer}/properties/{name}")
+
+
+def schemas() -> Found:
+    for name, schema in COMPONENTS["schemas"].items():
+        yield from subschemas(schema, f"/components/schemas/{name}")
+    for pointer, value in walk(CONTRACT):
+        if pointer.endswith("/schema") and not pointer.startswith("/components/schemas/"):
+            yield from subschemas(value, pointer)
+
+
+def reachable(schema: Any, seen: dict[str, Any]) -> dict[str, Any]:
+    """Add to `seen` the component schemas that `schema` leads to, by pointer."""
+    for _, member in subschemas(schema, ""):
+        reference = member.get("$ref", "").removeprefix("#")
+        if reference and reference not in seen:
+            seen[reference] = at(reference)
+            reachable(seen[reference], seen)
+    return seen
+
+
+def input_schemas() -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for pointer, media in media_types():
+        if "/requestBody/" in pointer:
+            reachable(media["schema"], seen)
+    return seen
+
+
+def output_schemas() -> dict[str, Any]:
+    """The schemas that only answers have; what a client wrote comes back in the client's shape."""
+    seen: dict[str, Any] = {}
+    for pointer, media in media_types():
+        if "/responses/" in pointer:
+            reachable(media["schema"], seen)
+    return {pointer: seen[pointer] for pointer in seen.keys() - input_schemas().keys()}
+
+
+def errors(value: Any, schema_pointer: str) -> list[str]:
+    validator = OAS30Validator(
+        {"$ref": f"{URI}#{schema_pointer}"},
+        registry=REGISTRY,
+        format_checker=oas30_format_checker,
+    )
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+def examples() -> Iterator[tuple[str, Any, str]]:
+    """Yield every example: where it is, its value, and the pointer of its schema."""
+    for name, schema in COMPONENTS["schemas"].items():
+        if "example" in schema:
+            yield f"schema {name}", schema["example"], f"/components/schemas/{name}"
+    for kind in ("parameters", "headers"):
+        for name, part in COMPONENTS[kind].items():
+            if "example" in part:
+                yield f"{kind} {name}", part["example"], f"/components/{kind}/{name}/schema"
+    for pointer, media in media_types():
+        for name, example in media.get("examples", {}).items():
+            yield f"{pointer} {name}", example["value"], f"{pointer}/schema"
+
+
+def none(faults: Iterable[str], rule: str) -> None:
+    """Fail with the rule and every place that breaks it."""
+    places = sorted(faults)
+    if places:
+        pytest.fail("\n  ".join([rule, *places]), pytrace=False)
+
+
+def test_the_contract_is_valid_openapi() -> None:
+    faults = [error.message for error in OpenAPIV30SpecValidator(CONTRACT).iter_errors()]
+    none(faults, "The contract breaks OpenAPI 3.0:")
+
+
+def test_every_operation_id_is_a_verb_and_a_noun_and_stands_once() -> None:
+    names = [operation["operationId"] for _, _, operation in operations()]
+    odd = [name for name in names if not re.fullmatch(rf"({VERBS})(_[a-z]+)+", name)]
+    none(odd, f"An operationId is verb_noun, with one of {VERBS}:")
+    none({name for name in names if names.count(name) > 1}, "An operationId is used twice:")
+
+
+def test_every_summary_is_a_short_command_and_every_description_says_more() -> None:
+    faults = [
+        operation["operationId"]
+        for _, _, operation in operations()
+        if not re.fullmatch(r"[A-Z][a-z]+( [\w'-]+){1,5}", operation.get("summary", ""))
+        or len(operation.get("description", "")) < 40
+    ]
+    none(faults, "An operation has a summary of 2 to 6 words without a stop, and a description:")
+
+
+def test_every_operation_has_one_tag_that_is_described() -> None:
+    described = {tag["name"] for tag in CONTRACT["tags"] if len(tag.get("description", "")) > 40}
+    used = {tuple(operation.get("tags", [])) for _, _, operation in operations()}
+    odd = [str(tags) for tags in used if len(tags) != 1 or tags[0] not in described]
+    none(odd, "An operation has exactly one tag, and a tag a paragraph:")
+    idle = described - {tag for tags in used for tag in tags}
+    none(idle, "A tag has no operation:")
+
+
+def test_paths_are_kebab_case_and_properties_and_parameters_snake_case() -> None:
+    path = re.compile(r"(/([a-z]+(-[a-z]+)*|\{[a-z]+(_[a-z]+)*\}))+")
+    none((p for p in CONTRACT["paths"] if not path.fullmatch(p)), "A path is kebab-case:")
+    names = {name for _, schema in schemas() for name in schema.get("properties", {})}
+    names |= {parameter["name"] for parameter in COMPONENTS["parameters"].values()}
+    odd = (name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name))
+    none(odd, "A property or parameter is snake_case:")
+
+
+def test_every_property_and_parameter_is_described() -> None:
+    faults = [
+        f"{pointer}/properties/{name}"
+        for pointer, schema in schemas()
+        for name, member in schema.get("properties", {}).items()
+        if "description" not in resolved(member)
+    ]
+    named = (*COMPONENTS["parameters"].items(), *COMPONENTS["schemas"].items())
+    faults += [name for name, part in named if "description" not in part]
+    none(faults, "It has no description:")
+
+
+BOUNDS = {
+    "string": ("minLength", "maxLength"),
+    "integer": ("minimum", "maximum"),
+    "number": ("minimum", "maximum"),
+    "array": ("maxItems",),
+}
+
+
+@pytest.mark.parametrize("kind", BOUNDS)
+def test_everything_that_can_grow_has_bounds(kind: str) -> None:
+    faults = [
+        f"{pointer}: no {bound}"
+        for pointer, schema in schemas()
+        if schema.get("type") == kind and "enum" not in schema
+        for bound in BOUNDS[kind]
+        if bound not in schema
+    ]
+    none(faults, f"A schema of type {kind} has {' and '.join(BOUNDS[kind])}:")
+
+
+def test_every_answer_lists_its_properties_as_required() -> None:
+    faults = [
+        f"{pointer}: {name}"
+        for root, output in output_schemas().items()
+        for pointer, schema in subschemas(output, root)
+        for name in schema.get("properties", {}).keys()
+        - set(schema.get("required", []))
+        - OPTIONAL_OUTPUT.get(pointer, set())
+    ]
+    none(faults, "A property of an answer is required, or stands in OPTIONAL_OUTPUT:")
+
+
+def test_every_optional_property_of_a_request_may_be_null() -> None:
+    faults = [
+        f"{pointer}: {name}"
+        for root, schema in input_schemas().items()
+        for pointer, member in subschemas(schema, root)
+        for name in member.get("properties", {}).keys() - set(member.get("required", []))
+        if errors(None, f"{pointer}/properties/{name}")
+    ]
+    none(faults, "Clients send null for what they do not set, and here it is refused:")
+
+
+def test_requests_stay_open_and_have_no_defaults() -> None:
+    faults = [
+        pointer
+        for root, schema in input_schemas().items()
+        for pointer, member in subschemas(schema, root)
+        if member.get("additionalProperties") is False or "default" in member
+    ]
+    none(faults, "A request body ignores unknown properties, and its words say the defaults:")
+
+
+def test_there_is_no_one_of_and_no_extension() -> None:
+    faults = [
+        pointer
+        for pointer, value in walk(CONTRACT)
+        if isinstance(value, dict)
+        for key in value
+        if key == "oneOf" or str(key).startswith("x-")
+    ]
+    none(faults, "oneOf refuses what two members accept, and extensions name an implementation:")
+
+
+def test_everything_has_an_example() -> None:
+    shown = {pointer for _, _, pointer in examples()}
+    wanted = {f"/components/schemas/{name}" for name in COMPONENTS["schemas"]}
+    for kind in ("parameters", "headers"):
+        wanted |= {f"/components/{kind}/{name}/schema" for name in COMPONENTS[kind]}
+    wanted |= {f"{pointer}/schema" for pointer, _ in media_types()}
+    none(wanted - shown, "It has no example:")
+
+
+def test_every_example_keeps_its_schema() -> None:
+    faults = [f"{where} {e}" for where, value, schema in examples() for e in errors(value, schema)]
+    none(faults, "An example breaks its schema:")
+
+
+def test_every_request_example_has_its_answer() -> None:
+    faults = []
+    for _, _, operation in operations():
+        content = operation.get("requestBody", {}).get("content", {})
+        done = next(status for status in operation["responses"] if status.startswith("2"))
+        answered = operation["responses"][done].get("content", {})
+        for media, body in content.items():
+            missing = body.get("examples", {}).keys() - answered[media].get("examples", {}).keys()
+            faults += [f"{operation['operationId']}: {name}" for name in missing]
+    none(faults, "An example of a request has an answer of the same name:")
+
+
+def test_all_examples_have_one_cast() -> None:
+    faults = []
+    for where, example, _ in examples():
+        for pointer, value in walk(example):
+            if not isinstance(value, dict):
+                continue
+            user = value.get("user_id", value.get("created_by", "maria.keller"))
+            made = value.get("created_at")
+            if user != "maria.keller":
+                faults.append(f"{where}{pointer}: {user}")
+            if made and "id" in value:
+                # A UUIDv7 begins with its milliseconds since 1970.
+                clock = uuid.UUID(value["id"]).int >> 80
+                if clock != int(datetime.fromisoformat(made).timestamp() * 1000):
+                    faults.append(f"{where}{pointer}: {value['id']} was not made at {made}")
+    none(faults, "The user is the same everywhere, and an id agrees with its created_at:")
+
+
+def test_errors_and_only_errors_are_problem_documents() -> None:
+    faults = []
+    for where, status, response in responses():
+        content = response.get("content", {})
+        wanted = {"application/json"} if status < "300" else {"application/problem+json"}
+        if content.keys() != wanted and status != "204":
+            faults.append(f"{where}: {', '.join(content)}")
+        for media in content.values():
+            for name, example in media.get("examples", {}).items():
+                if status >= "300" and str(example["value"]["status"]) != status:
+                    faults.append(f"{where} example {name}: {example['value']['status']}")
+    none(faults, "An answer is JSON, an error a problem document with its own status:")
+
+
+def test_every_problem_type_stands_in_the_manual() -> None:
+    used = {e["type"] for where, e, _ in examples() if "responses" in where and "type" in e}
+    manual = set(re.findall(r"`(/problems/[a-z-]+)` \| \d{3}", CONTRACT["info"]["description"]))
+    none(used ^ manual, "A problem type is in the manual or in an example, and not in both:")
+
+
+def test_every_response_has_its_headers() -> None:
+    faults = [
+        f"{where}: {header}"
+        for where, status, response in responses()
+        for header in {"X-Request-Id", HEADERS_OF.get(status, "X-Request-Id")}
+        if response.get("headers", {}).get(header) != {"$ref": f"#/components/headers/{header}"}
+    ]
+    none(faults, "A response lacks a header:")
+
+
+def test_every_operation_lists_each_status_it_can_give() -> None:
+    faults = []
+    for path, method, operation in operations():
+        is_open = operation.get("security") == []
+        has_body = "requestBody" in operation
+        given = parameters(path, operation)
+        wanted = {"500"}
+        wanted |= set() if is_open else {"401", "503", "504"}
+        wanted |= {"400", "413", "415", "422"} if has_body else set()
+        wanted |= {"422"} if given else set()
+        wanted |= {"403", "404"} if any(part["in"] == "path" for part in given) else set()
+        # 405 and 409, and 503 of a check without a token, depend on what the operation does.
+        listed = {status for status in operation["responses"] if status >= "300"}
+        odd = (listed ^ wanted) - {"405", "409", *({"503"} if is_open else ())}
+        if odd or has_body != (method in BODY_VERBS):
+            faults.append(f"{operation['operationId']}: {', '.join(sorted(odd)) or 'its body'}")
+    none(faults, "An operation lists a status it cannot give, or not one that it can:")
+
+
+def test_only_health_checks_are_open() -> None:
+    open_operations = {o["operationId"] for _, _, o in operations() if o.get("security") == []}
+    assert CONTRACT["security"] == [{"bearerAuth": []}], "The token is required unless it is said"
+    assert open_operations == {"get_health", "get_readiness"}, "Only these work without a token"
+
+
+def test_every_component_is_used_and_every_reference_leads_somewhere() -> None:
+    used = {
+        value["$ref"] for _, value in walk(CONTRACT) if isinstance(value, dict) and "$ref" in value
+    }
+    kinds = COMPONENTS.keys() - {"securitySchemes"}
+    known = {f"#/components/{kind}/{name}" for kind in kinds for name in COMPONENTS[kind]}
+    none(known - used, "A component is not used:")
+    none(used - known, "A reference leads nowhere:")
+
+
+def test_every_link_leads_to_an_operation_and_gives_it_what_it_needs() -> None:
+    by_id = {operation["operationId"]: (path, operation) for path, _, operation in operations()}
+    faults = []
+    for where, _, response in responses():
+        for link in response.get("links", {}).values():
+            target = link["operationId"]
+            if target not in by_id:
+                faults.append(f"{where}: there is no {target}")
+                continue
+            known = parameters(*by_id[target])
+            needed = {parameter["name"] for parameter in known if parameter.get("required")}
+            given = link.get("parameters", {}).keys()
+            if not needed <= given <= {parameter["name"] for parameter in known}:
+                faults.append(f"{where}: {target} takes other parameters than {list(given)}")
+    none(faults, "A link is broken:")
+
+
+def test_every_link_finds_its_value_in_the_examples() -> None:
+    faults = []
+    for where, _, response in responses():
+        sources = {
+            v for link in response.get("links", {}).values() for v in link["parameters"].values()
+        }
+        for media in response.get("content", {}).values():
+            for name, example in media.get("examples", {}).items():
+                found = {f"$response.body#{pointer}" for pointer, _ in walk(example["value"])}
+                faults += [f"{where} example {name}: {source}" for source in sources - found]
+    none(faults, "A link reads what the response does not have:")
+
+
+def test_every_create_links_to_what_it_made() -> None:
+    faults = [
+        where
+        for where, status, response in responses()
+        if status == "201"
+        and where.replace("create_", "get_", 1).split()[0] not in response.get("links", {})
+    ]
+    none(faults, "A 201 links to the get_ operation of what was created:")
