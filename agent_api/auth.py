@@ -8,6 +8,7 @@ from typing import Any
 
 import jwt
 from connexion.security import AbstractSecurityHandler
+from jwt.types import Options
 
 from agent_api import secret
 from agent_api.config import ConfigError, Settings
@@ -87,15 +88,15 @@ class Authenticator:
 
     def __init__(self, settings: Settings) -> None:
         self._keys = Keys(settings)
-        self._claims: dict[str, Any] = {"leeway": LEEWAY_SECONDS}
-        if settings.jwt_issuer:
-            self._claims["issuer"] = settings.jwt_issuer
-        if settings.jwt_audience:
-            self._claims["audience"] = settings.jwt_audience
+        self._issuer = settings.jwt_issuer
+        self._audience = settings.jwt_audience
         required = ["exp", "sub"]
         required += ["iss"] if settings.jwt_issuer else []
         required += ["aud"] if settings.jwt_audience else []
-        self._options = {"require": required, "verify_aud": settings.jwt_audience is not None}
+        self._options: Options = {
+            "require": required,
+            "verify_aud": settings.jwt_audience is not None,
+        }
         self._cache: dict[str, tuple[Principal, float]] = {}
 
     def remembered(self, token: str) -> Principal | None:
@@ -110,17 +111,20 @@ class Authenticator:
                 token,
                 self._keys.find(token),
                 algorithms=list(self._keys.algorithms),
-                options=self._options,  # type: ignore[arg-type]  # a TypedDict in the library's eyes
-                **self._claims,
+                options=self._options,
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY_SECONDS,
             )
+            until = min(int(claims["exp"]), time.time() + CACHE_SECONDS)
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("The token has expired. Get a new one.") from error
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unauthorized("The token is not valid.") from error
         principal = Principal(_user_id(claims), _scopes(claims))
         if len(self._cache) >= CACHE_ENTRIES:
             self._cache.clear()
-        self._cache[token] = principal, min(claims["exp"], time.time() + CACHE_SECONDS)
+        self._cache[token] = principal, until
         return principal
 
 

@@ -1,6 +1,7 @@
 """Reads a JSON request body: its size, media type, encoding, and what PostgreSQL could not keep."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -36,9 +37,7 @@ async def read(receive: Receive, content_length: str | None, limit: int) -> byte
 
     Raises PayloadTooLarge: before reading where Content-Length tells, else at the first byte over.
     """
-    if content_length is not None and (
-        not content_length.isdigit() or int(content_length[:19]) > limit
-    ):
+    if content_length is not None and _says_more_than(limit, content_length):
         raise PayloadTooLarge(limit)
     chunks: list[bytes] = []
     size = 0
@@ -55,6 +54,11 @@ async def read(receive: Receive, content_length: str | None, limit: int) -> byte
             return b"".join(chunks)
 
 
+def _says_more_than(limit: int, content_length: str) -> bool:
+    """Tell whether the header announces too much; what is no number, the server has refused."""
+    return content_length.isdigit() and (len(content_length) > 18 or int(content_length) > limit)
+
+
 def check_media_type(content_type: str | None, content_encoding: str | None) -> None:
     """Raise UnsupportedMediaType for anything but plain application/json in UTF-8 (RFC 8259)."""
     if content_type is None or not _JSON.fullmatch(content_type.strip()):
@@ -69,7 +73,7 @@ def parse(raw: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises BadRequest for what is no JSON, and ValidationFailed for what would not come back as it
-    went in: NUL and lone surrogates, integers beyond 64 bits, nesting over MAX_DEPTH levels.
+    went in: NUL and lone surrogates, numbers beyond 64 bits, nesting over MAX_DEPTH levels.
     """
     try:
         value = orjson.loads(raw)
@@ -84,7 +88,7 @@ def parse(raw: bytes) -> Any:
 def _refuse_if_readable(raw: bytes) -> None:
     """Raise ValidationFailed where a lenient parser reads `raw` and finds a rule broken."""
     try:
-        value = json.loads(raw.decode(), parse_int=_to_int)
+        value = json.loads(raw.decode(), parse_int=_to_int, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValidationFailed([_too_deep([])]) from None
     except ValueError:
@@ -103,6 +107,11 @@ def _to_int(digits: str) -> int:
     return int(digits) if len(digits) < 25 else 2**64
 
 
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity are Python's JSON, and nobody else's."""
+    raise ValueError(name)
+
+
 def _broken_rules(root: Any) -> Iterator[dict[str, str]]:
     stack: list[tuple[Any, list[str | int]]] = [(root, [])]
     while stack:
@@ -118,7 +127,9 @@ def _broken_rules(root: Any) -> Iterator[dict[str, str]]:
         elif isinstance(value, list):
             stack.extend((item, [*path, index]) for index, item in enumerate(value))
         elif isinstance(value, int) and value not in INTEGERS:
-            yield field_error("body", to_pointer(path), "must fit 64 bits")
+            yield field_error("body", _readable(path), "must fit 64 bits")
+        elif isinstance(value, float) and math.isinf(value):
+            yield field_error("body", _readable(path), "must fit a double")
 
 
 def _broken_text_rules(text: str, path: list[str | int]) -> Iterator[dict[str, str]]:

@@ -141,6 +141,7 @@ def serve(host: str | None, port: int | None, workers: int | None, reload: bool)
             access_log=False,
             log_config=None,
             server_header=False,
+            ws="none",
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
 

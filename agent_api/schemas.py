@@ -20,7 +20,7 @@ _MANY = frozenset({"allOf", "anyOf", "oneOf"})
 _NAMED = frozenset({"properties", "schemas"})
 
 _WORDS = {
-    "required": "{property} is required",
+    "required": "is required",
     "minLength": "must have at least {limit} characters",
     "maxLength": "must have at most {limit} characters",
     "minItems": "must have at least {limit} items",
@@ -29,6 +29,8 @@ _WORDS = {
     "maxProperties": "must have at most {limit} properties",
     "minimum": "must be at least {limit}",
     "maximum": "must be at most {limit}",
+    "exclusiveMinimum": "must be over {limit}",
+    "exclusiveMaximum": "must be under {limit}",
     "format": "must be a {format}",
     "pattern": "must match {pattern}",
     "anyOf": "fits none of the shapes that the contract allows here",
@@ -45,6 +47,8 @@ def to_json_schema(schema: Any) -> Any:
     """
     if not isinstance(schema, Mapping):
         return schema
+    if schema.get("nullable") and _is_wrapper(schema):  # the way to make a $ref nullable
+        return to_json_schema({**schema["allOf"][0], "nullable": True})
     result: dict[str, Any] = {}
     for key, value in schema.items():
         if key in _ONE:
@@ -69,6 +73,15 @@ def to_json_schema(schema: Any) -> Any:
     return {"anyOf": [result, {"type": "null"}]}
 
 
+def _is_wrapper(schema: Mapping[str, Any]) -> bool:
+    """Tell whether `schema` says no more than the one schema in its allOf."""
+    return (
+        schema.keys() - _ANNOTATIONS == {"allOf"}
+        and len(schema["allOf"]) == 1
+        and "$ref" not in schema["allOf"][0]
+    )
+
+
 class Schema:
     """One compiled schema; safe to use from many threads."""
 
@@ -90,7 +103,7 @@ class Schema:
         """Return what `instance` breaks, at most MAX_ERRORS rules, worded without its values."""
         found = []
         for error in self._validator.iter_errors(instance):
-            found.append(field_error(place, to_pointer(error.instance_path), _detail(error)))
+            found.append(field_error(place, _pointer(error), _detail(error)))
             if len(found) == MAX_ERRORS:
                 break
         return found
@@ -99,6 +112,14 @@ class Schema:
 def to_pointer(path: list[str | int]) -> str:
     """Return the JSON Pointer (RFC 6901) of `path`."""
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def _pointer(error: jsonschema_rs.ValidationError) -> str:
+    """Point at what is wrong; at a missing property as if it were there."""
+    path = list(error.instance_path)
+    if error.kind.name == "required":
+        path.append(error.kind.as_dict()["property"])
+    return to_pointer(path)
 
 
 def _detail(error: jsonschema_rs.ValidationError) -> str:
