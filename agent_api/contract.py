@@ -129,7 +129,8 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             return None
         token = operation.find_token(headers)
         principal = self._authenticator.remembered(token)
-        return principal or await self._in_thread(self._authenticator.verify, token)
+        # Not in a handlers' thread: a key server that hangs must not keep those from known users.
+        return principal or await asyncio.to_thread(self._authenticator.verify, token)
 
     async def _read_body(
         self, operation: Operation, headers: Headers, receive: Receive

@@ -13,7 +13,7 @@ import psycopg2
 from db.embedded_errors import EmbeddedError
 from db.embedded_folders import check_private, choose_account, make_folder, socket_folder
 from db.embedded_install import last_words
-from db.embedded_launch import Launch
+from db.embedded_launch import CLUSTER, Launch
 from db.embedded_supervisor import CLIENTS, LOG, PORT, SERVER, SUPERVISOR, server_state, try_lock
 
 DATABASE = "agent_api"
@@ -115,13 +115,18 @@ class Attachment:
             # Held until the connection closes: of two processes one creates the database.
             cursor.execute("select pg_advisory_lock(hashtext(%s))", [DATABASE])
             cursor.execute(
-                "select current_setting('data_directory'), current_setting('fsync'),"
+                "select current_setting('data_directory'), current_setting('cluster_name'),"
+                " current_setting('fsync'),"
                 " exists (select from pg_database where datname = %s)",
                 [DATABASE],
             )
-            served, fsync, exists = cursor.fetchone() or ("", "", False)
+            served, cluster, fsync, exists = cursor.fetchone() or ("", "", "", False)
             if not Path(served).samefile(self.data):
                 raise EmbeddedError(f"{sockets} is in use by the server of {served}: stop that one")
+            if cluster != CLUSTER:
+                raise EmbeddedError(
+                    f"A PostgreSQL that was started by hand runs on {self.data}: stop that one"
+                )
             if self.durable and fsync != "on":
                 raise EmbeddedError(
                     f"The running server of {self.data_dir} was started with durable=False, as"

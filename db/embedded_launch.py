@@ -17,7 +17,9 @@ from db.embedded_folders import (
 from db.embedded_install import find_binaries, is_made, make_data, reachable_binaries
 from db.embedded_supervisor import CLIENTS, ENVIRONMENT, LOG, PORT, SERVER, SUPERVISOR
 
+CLUSTER = "agent_api"
 SETTINGS = {
+    "cluster_name": CLUSTER,
     "listen_addresses": "",
     "port": str(PORT),
     "unix_socket_permissions": "0700",
@@ -87,7 +89,7 @@ class Launch:
                 [*script, *arguments],
                 check=False,
                 cwd="/",
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | _needed_by_python(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -102,3 +104,9 @@ class Launch:
                 f"{sys.executable} could not run the database's supervisor (status"
                 f" {started.returncode}): see {self.folder / LOG}, or {ELSEWHERE}"
             )
+
+
+def _needed_by_python() -> dict[str, str]:
+    """Where the dynamic linker finds this interpreter's library, if it was told where."""
+    names = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251

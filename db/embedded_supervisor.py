@@ -44,18 +44,21 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
-def read_pid_file(data: Path) -> list[str]:
-    """The lines of postmaster.pid: the pid first, the state ("starting", "ready") eighth."""
+def read_lines(path: Path) -> list[str]:
     try:
-        text = (data / "postmaster.pid").read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return []
-    return text.splitlines()
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def server_state(data: Path) -> str:
-    """What the server says of itself, or "" where it says nothing (yet)."""
-    lines = read_pid_file(data)
+    """What the server says of itself ("starting", "ready"), or "" where it says nothing (yet)."""
+    lines = read_lines(data / "postmaster.pid")
     return lines[7].strip() if len(lines) > 7 else ""
 
 
@@ -68,6 +71,7 @@ class Supervisor:
         self.sockets = sockets
         self.command = command
         self.child: subprocess.Popen[bytes] | None = None
+        self.disowned: dict[Path, list[str]] = {}
         self.was_ready = False
         self.not_before = 0.0
         self.told_to_stop = False
@@ -97,6 +101,8 @@ class Supervisor:
         """Start the server where it does not run; False where it cannot be started at all."""
         if self.child is not None and self.child.poll() is not None:
             status, self.child = self.child.returncode, None
+            if status > 0:
+                self._give_back()
             if status > 0 and not self.was_ready:
                 return False
             self.not_before = time.monotonic() + (RETRY if status > 0 else 0)
@@ -112,8 +118,9 @@ class Supervisor:
         return True
 
     def _start(self, lock: int) -> None:
-        self._disown_pid_file()
-        self._remove_sockets()
+        self.disowned.clear()
+        self._disown(self.data / "postmaster.pid")
+        self._disown(self.sockets / f"{SOCKET}.lock")
         self.child = subprocess.Popen(
             self.command,
             cwd="/",
@@ -124,25 +131,25 @@ class Supervisor:
             start_new_session=True,
         )
 
-    def _disown_pid_file(self) -> None:
-        """Make a left-over postmaster.pid one that postgres takes for stale.
+    def _disown(self, path: Path) -> None:
+        """Make a left-over lock file of postgres one that it takes for stale.
 
         Its pid may meanwhile be another program's, which postgres would take for a running
         server. Nothing is deleted: with its parent's pid there, postgres goes on to ask whether
         anybody uses the shared memory that the file names, and refuses to start if so.
         """
-        lines = read_pid_file(self.data)
-        path = self.data / "postmaster.pid"
+        lines = read_lines(path)
         if lines and lines[0].strip().isdigit():
-            with path.open("r+", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in [str(os.getpid()), *lines[1:7]]))
-                file.truncate()
+            self.disowned[path] = lines
+            write_lines(path, [str(os.getpid()), *lines[1:7]])
         else:
             path.unlink(missing_ok=True)  # cut short by a crash: postgres would refuse it
 
-    def _remove_sockets(self) -> None:
-        for name in (SOCKET, f"{SOCKET}.lock"):
-            (self.sockets / name).unlink(missing_ok=True)
+    def _give_back(self) -> None:
+        """Undo `_disown` where postgres left the files alone: somebody else's server may run."""
+        for path, lines in self.disowned.items():
+            if read_lines(path)[:1] == [str(os.getpid())]:
+                write_lines(path, lines)
 
     def _bound_log(self) -> None:
         size = os.fstat(2).st_size
@@ -162,8 +169,8 @@ class Supervisor:
                 os.kill(pid, kind)
                 sent.add(kind)
             time.sleep(0.02)
+        self._give_back()
         if self.sockets.parent != self.folder and self.sockets.is_dir():
-            self._remove_sockets()
             self.sockets.rmdir()
 
     def _find_postmaster(self) -> int | None:
@@ -176,7 +183,7 @@ class Supervisor:
                 probe.connect(str(self.sockets / SOCKET))
             except (FileNotFoundError, ConnectionRefusedError):
                 return None
-        lines = read_pid_file(self.data)
+        lines = read_lines(self.data / "postmaster.pid")
         return int(lines[0]) if lines and lines[0].strip().isdigit() else None
 
     def _is_gone(self) -> bool:

@@ -53,16 +53,22 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
-            "array_position(enabled_agents, NULL) IS NULL", name="ck_chat_settings_enabled_agents"
+            "array_position(enabled_agents, NULL) IS NULL",
+            name=op.f("ck_chat_settings_enabled_agents"),
         ),
         sa.CheckConstraint(
-            "array_position(enabled_tools, NULL) IS NULL", name="ck_chat_settings_enabled_tools"
+            "array_position(enabled_tools, NULL) IS NULL",
+            name=op.f("ck_chat_settings_enabled_tools"),
         ),
         sa.CheckConstraint(
-            "char_length(user_id) BETWEEN 1 AND 255", name="ck_chat_settings_user_id"
+            "char_length(user_id) BETWEEN 1 AND 255", name=op.f("ck_chat_settings_user_id")
         ),
-        sa.CheckConstraint("max_tokens BETWEEN 1 AND 32000", name="ck_chat_settings_max_tokens"),
-        sa.CheckConstraint("temperature BETWEEN 0 AND 2", name="ck_chat_settings_temperature"),
+        sa.CheckConstraint(
+            "max_tokens BETWEEN 1 AND 32000", name=op.f("ck_chat_settings_max_tokens")
+        ),
+        sa.CheckConstraint(
+            "temperature BETWEEN 0 AND 2", name=op.f("ck_chat_settings_temperature")
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_chat_settings"),
         sa.UniqueConstraint("user_id", name="uq_chat_settings_user_id"),
     )
@@ -94,17 +100,23 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.CheckConstraint("jsonb_typeof(metadata) = 'object'", name="ck_conversations_metadata"),
-        sa.CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="ck_conversations_title"),
         sa.CheckConstraint(
-            "char_length(user_id) BETWEEN 1 AND 255", name="ck_conversations_user_id"
+            "jsonb_typeof(metadata) = 'object'", name=op.f("ck_conversations_metadata")
         ),
-        sa.CheckConstraint("last_position >= message_count", name="ck_conversations_last_position"),
-        sa.CheckConstraint("message_count >= 0", name="ck_conversations_message_count"),
+        sa.CheckConstraint(
+            "char_length(title) BETWEEN 1 AND 255", name=op.f("ck_conversations_title")
+        ),
+        sa.CheckConstraint(
+            "char_length(user_id) BETWEEN 1 AND 255", name=op.f("ck_conversations_user_id")
+        ),
+        sa.CheckConstraint(
+            "last_position >= message_count", name=op.f("ck_conversations_last_position")
+        ),
+        sa.CheckConstraint("message_count >= 0", name=op.f("ck_conversations_message_count")),
         sa.CheckConstraint(
             "num_nulls(last_message_role, last_message_content, last_message_at) IN (0, 3)"
             " AND (message_count = 0) = (last_message_at IS NULL)",
-            name="ck_conversations_last_message",
+            name=op.f("ck_conversations_last_message"),
         ),
         sa.PrimaryKeyConstraint("id", name="pk_conversations"),
     )
@@ -151,14 +163,17 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "(status <> 'pending' OR started_at IS NULL)"
             " AND (status NOT IN ('running', 'succeeded') OR started_at IS NOT NULL)",
-            name="ck_runs_started_at",
+            name=op.f("ck_runs_started_at"),
         ),
         sa.CheckConstraint(
-            "(status IN ('pending', 'running')) = (finished_at IS NULL)", name="ck_runs_finished_at"
+            "(status IN ('pending', 'running')) = (finished_at IS NULL)",
+            name=op.f("ck_runs_finished_at"),
         ),
-        sa.CheckConstraint("jsonb_typeof(input) = 'object'", name="ck_runs_input"),
-        sa.CheckConstraint("jsonb_typeof(output) = 'object'", name="ck_runs_output"),
-        sa.CheckConstraint("char_length(created_by) BETWEEN 1 AND 255", name="ck_runs_created_by"),
+        sa.CheckConstraint("jsonb_typeof(input) = 'object'", name=op.f("ck_runs_input")),
+        sa.CheckConstraint("jsonb_typeof(output) = 'object'", name=op.f("ck_runs_output")),
+        sa.CheckConstraint(
+            "char_length(created_by) BETWEEN 1 AND 255", name=op.f("ck_runs_created_by")
+        ),
         sa.ForeignKeyConstraint(
             ["conversation_id"],
             ["conversations.id"],
@@ -194,13 +209,17 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.CheckConstraint("jsonb_typeof(attachments) = 'array'", name="ck_messages_attachments"),
-        sa.CheckConstraint("jsonb_typeof(metadata) = 'object'", name="ck_messages_metadata"),
         sa.CheckConstraint(
-            "jsonb_typeof(routing_decision) = 'object'", name="ck_messages_routing_decision"
+            "jsonb_typeof(attachments) = 'array'", name=op.f("ck_messages_attachments")
         ),
-        sa.CheckConstraint("jsonb_typeof(tool_calls) = 'array'", name="ck_messages_tool_calls"),
-        sa.CheckConstraint("position > 0", name="ck_messages_position"),
+        sa.CheckConstraint("jsonb_typeof(metadata) = 'object'", name=op.f("ck_messages_metadata")),
+        sa.CheckConstraint(
+            "jsonb_typeof(routing_decision) = 'object'", name=op.f("ck_messages_routing_decision")
+        ),
+        sa.CheckConstraint(
+            "jsonb_typeof(tool_calls) = 'array'", name=op.f("ck_messages_tool_calls")
+        ),
+        sa.CheckConstraint("position > 0", name=op.f("ck_messages_position")),
         sa.ForeignKeyConstraint(
             ["conversation_id"],
             ["conversations.id"],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import chat_settings, conversations, engine, errors, messages, runs
+from db import access, chat_settings, conversations, engine, errors, messages, runs
 from tests.db.rows import insert_conversation, insert_run, message, traced
 
 WRITERS = 32
@@ -168,6 +168,14 @@ def test_a_row_that_is_not_there_is_missing_and_anothers_is_denied(
 
     assert denied.value.resource == missing.value.resource == resource
     assert messages.select_one(connection, message_id=made["id"], user_id=user) == made
+
+
+def test_a_row_that_came_too_late_for_the_statement_is_missing(
+    connection: Connection, user: str, run_id: str
+) -> None:
+    error = access.refuse(connection, "run", row_id=run_id, user_id=user)
+
+    assert isinstance(error, errors.Missing)
 
 
 def test_a_link_to_anothers_row_or_to_none_is_refused_alike(

@@ -1,0 +1,139 @@
+"""Tries a built wheel as a stranger would: clean environment, another folder, nothing on PATH."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements" / "runtime.txt"
+READY_WITHIN = 60.0
+STOPPED_WITHIN = 30.0
+
+
+def main() -> None:
+    (wheel,) = Path(sys.argv[1]).resolve().glob("*.whl")
+    with tempfile.TemporaryDirectory(prefix="agent api ") as name:  # a space, as folders have
+        folder = Path(name)
+        folder.chmod(0o755)  # as root, PostgreSQL runs as another user
+        command = install(wheel, folder / "environment")
+        environment = clean_environment(folder)
+        version = output(command, "version", cwd=folder, env=environment)
+        assert wheel.name.split("-")[1] in version, version
+        serve(command, folder, environment)
+    print(f"{wheel.name}: installed, served and stopped")
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Put the locked packages and the wheel into an environment; return its agent-api."""
+    print(f"installing {wheel.name}", flush=True)
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = str(folder / "bin" / "python")
+    pip = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", "--python", python]
+    options = ["--quiet", "--no-deps", "--no-compile"]
+    subprocess.run([*pip, "install", *options, "--require-hashes", "-r", str(LOCK)], check=True)
+    subprocess.run([*pip, "install", *options, str(wheel)], check=True)
+    subprocess.run([*pip, "check"], check=True)
+    return folder / "bin" / "agent-api"
+
+
+def clean_environment(folder: Path) -> dict[str, str]:
+    for name in ("data", "home", "path"):
+        folder.joinpath(name).mkdir()
+    return {
+        "AGENT_API_DATA_DIR": str(folder / "data"),
+        "HOME": str(folder / "home"),
+        "PATH": str(folder / "path"),
+        "PYTHONWARNINGS": "error::ResourceWarning",
+    }
+
+
+def output(command: Path, *arguments: str, cwd: Path, env: dict[str, str]) -> str:
+    run = subprocess.run(
+        [command, *arguments], cwd=cwd, env=env, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return run.stdout.strip()
+
+
+def serve(command: Path, folder: Path, env: dict[str, str]) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    log = folder / "log"
+    with log.open("wb") as sink:
+        server = subprocess.Popen(
+            [command, "serve", "--port", str(port)],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until_ready(server, f"{address}/readyz")
+        contract = json.loads(fetch(f"{address}/openapi.json"))
+        assert contract["openapi"].startswith("3."), contract["openapi"]
+        token = output(command, "token", "--user", "wheel", cwd=folder, env=env).split()[-1]
+        page = json.loads(fetch(f"{address}/conversations", token))
+        assert page["total"] == 0, page
+        server.send_signal(signal.SIGTERM)
+        code = server.wait(STOPPED_WITHIN)
+        assert code == 0, f"SIGTERM ended it with {code}"
+        wait_until_gone(folder / "data")
+    except BaseException:
+        print(log.read_text(errors="replace"), file=sys.stderr)
+        raise
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], url: str) -> None:
+    started = time.monotonic()
+    while time.monotonic() - started < READY_WITHIN:
+        assert server.poll() is None, f"ended with {server.returncode} before it was ready"
+        try:
+            fetch(url)
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+        else:
+            print(f"ready after {time.monotonic() - started:.1f} s", flush=True)
+            return
+    raise TimeoutError(f"not ready within {READY_WITHIN:.0f} s")
+
+
+def wait_until_gone(data: Path) -> None:
+    """The embedded PostgreSQL stops soon after its last client; nothing may be left running."""
+    started = time.monotonic()
+    while any("postmaster.pid" in files for _, _, files in os.walk(data)):
+        assert time.monotonic() - started < STOPPED_WITHIN, "PostgreSQL is still running"
+        time.sleep(0.1)
+
+
+def fetch(url: str, token: str | None = None) -> bytes:
+    request = urllib.request.Request(url)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request, timeout=10) as response:
+        body: bytes = response.read()
+        return body
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+# Needs Python 3.11 or newer with venv, and make. `make` alone lists what there is to do.
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+JOBS ?= 2# test processes
+ARGS ?=# passed on: make test ARGS="-k cursor", make serve ARGS="--port 9000"
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+CODE := agent_api handlers db migrations tests
+export PYTHON
+
+# A .venv that was moved, or whose Python is gone, is made again.
+ifneq ($(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" ] && echo good),good)
+stale := FORCE
+endif
+
+SETUP := .ci/setup .ci/setup.py pyproject.toml
+
+.PHONY: help
+help:
+	@echo 'make <target>, where the target is one of'
+	@while IFS= read -r line; do case $$line in \
+	    [a-z]*': '*'## '*) printf '  %-10s %s\n' "$${line%%:*}" "$${line##*'## '}" ;; \
+	esac; done <Makefile
+
+.PHONY: setup
+setup: .venv/.runtime ## make .venv, with the agent-api command in it
+
+.PHONY: serve
+serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of its own
+	@$(BIN)/agent-api serve $(ARGS)
+
+.PHONY: test
+test: .venv/.dev ## run the tests on a PostgreSQL that they start, with coverage
+	$(PYTEST) --cov -m 'not slow' $(ARGS)
+
+.PHONY: test-slow
+test-slow: .venv/.dev ## run the slower tests
+	$(PYTEST) -m slow --timeout 1200 $(ARGS)
+
+.PHONY: lint
+lint: .venv/.dev ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: .venv/.dev ## sort imports, apply the safe fixes, format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: wheel
+wheel: .venv/.dev ## build the wheel and try it in a clean environment
+	rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	$(BIN)/python .ci/check_wheel.py dist
+
+.PHONY: lock
+lock: ## renew requirements/ where pyproject.toml asks for it; UPGRADE=1: to the newest versions
+	.ci/lock $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## remove .venv, caches and what was built
+	rm -rf .venv dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
+
+.venv/.runtime: $(SETUP) requirements/runtime.txt requirements/build.txt $(stale)
+	@.ci/setup runtime
+	@touch $@
+
+# dev.txt holds the others' packages too, in the same versions.
+.venv/.dev: $(SETUP) requirements/dev.txt $(stale)
+	@.ci/setup dev
+	@touch .venv/.runtime $@
+
+.PHONY: FORCE
+FORCE:

@@ -1,0 +1,155 @@
+"""The contract's operations as the tests see them: what to send, and what the contract promises.
+
+Matrices are made from these, so that an operation that is added later is tested without being
+named.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+PATH = Path(__file__).parents[1] / "openapi" / "agent-api.yaml"
+TEXT = PATH.read_bytes()
+CONTRACT: dict[str, Any] = yaml.safe_load(TEXT)
+NOWHERE = "019cadd3-0000-7000-8000-000000000000"
+"""An id that no row has."""
+
+Rows = dict[str, str]
+"""The ids of a user's rows by the name of the path parameter that takes them."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the contract."""
+
+    operation_id: str
+    method: str
+    path: str
+    secured: bool
+    parameters: tuple[dict[str, Any], ...]
+    example: Any
+    """The first example of its body, or None where it has no body."""
+    body_required: bool
+    statuses: frozenset[int]
+
+    @property
+    def has_body(self) -> bool:
+        return self.example is not None
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of its path parameters: the rows that it works on."""
+        return [part["name"] for part in self.parameters if part["in"] == "path"]
+
+    @property
+    def success(self) -> int:
+        return min(self.statuses)
+
+    def url(self, rows: Rows) -> str:
+        """Return its path with the ids of `rows`."""
+        return self.path.format_map(rows)
+
+    def body(self, rows: Rows) -> Any:
+        """Return its example, with the ids of `rows` for those that the example refers to."""
+        return {
+            name: rows[name] if name in rows and value is not None else value
+            for name, value in self.example.items()
+        }
+
+    def send(
+        self, client: httpx.Client, rows: Rows, *, query: str = "", **options: Any
+    ) -> httpx.Response:
+        """Send an acceptable request on `rows`; `options` are httpx's and win.
+
+        `query` goes out as it is, while httpx's `params` are encoded anew.
+        """
+        if self.has_body and not {"json", "content"} & options.keys():
+            options["json"] = self.body(rows)
+        url = f"{self.url(rows)}?{query}" if query else self.url(rows)
+        return client.request(options.pop("method", self.method), url, **options)
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        found: Any = CONTRACT
+        for step in node["$ref"].split("/")[1:]:
+            found = found[step]
+        node = found
+    return node
+
+
+def _operation(path: str, method: str) -> Operation:
+    item = CONTRACT["paths"][path]
+    source = item[method]
+    given = [*item.get("parameters", []), *source.get("parameters", [])]
+    parameters = [_resolved(parameter) for parameter in given]
+    content = source.get("requestBody", {}).get("content", {}).get("application/json", {})
+    examples = [example["value"] for example in content.get("examples", {}).values()]
+    return Operation(
+        operation_id=source["operationId"],
+        method=method.upper(),
+        path=path,
+        secured=bool(source.get("security", CONTRACT["security"])),
+        parameters=tuple(part | {"schema": _resolved(part["schema"])} for part in parameters),
+        example=examples[0] if examples else None,
+        body_required=source.get("requestBody", {}).get("required", False),
+        statuses=frozenset(int(status) for status in source["responses"]),
+    )
+
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+OPERATIONS = [
+    _operation(path, method)
+    for path, item in CONTRACT["paths"].items()
+    for method in METHODS
+    if method in item
+]
+SECURED = [operation for operation in OPERATIONS if operation.secured]
+ON_ROWS = [operation for operation in OPERATIONS if operation.names]
+WITH_BODY = [operation for operation in OPERATIONS if operation.has_body]
+
+
+def name_of(value: Any) -> str | None:
+    """Return the id of a test's parameter: pytest's `ids`."""
+    return value.operation_id if isinstance(value, Operation) else None
+
+
+def make_rows(client: httpx.Client) -> Rows:
+    """Make one row of each kind, for the client's user; a new kind of row is added here."""
+    conversation = _created(client, "/conversations", {"metadata": {"owner": "the first"}})
+    run = _created(client, "/runs", {"agent_id": "agent", "conversation_id": conversation})
+    message = _created(
+        client,
+        f"/conversations/{conversation}/messages",
+        {"role": "user", "content": "A secret of the first user.", "run_id": run},
+    )
+    return {"conversation_id": conversation, "run_id": run, "message_id": message}
+
+
+def _created(client: httpx.Client, path: str, body: dict[str, Any]) -> str:
+    response = client.post(path, json=body)
+    assert response.status_code == 201, response.text
+    made: str = response.json()["id"]
+    return made
+
+
+def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    """Assert that `response` is a problem document of `status`, and return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"]
+    problem: dict[str, Any] = json.loads(response.content)
+    assert problem["status"] == status
+    assert problem["type"].startswith("/problems/")
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+def places(problem: dict[str, Any]) -> set[str]:
+    """Return what a 422 points at, each as part:pointer."""
+    return {f"{error['in']}:{error['pointer']}" for error in problem["errors"]}

@@ -1,0 +1,290 @@
+"""The migrations make the schema of the models, go both ways, and can be run by many at once."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg2
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, inspect, make_url, text
+
+import migrations
+from db import engine, errors, models, schema
+
+SEED = {
+    "conversations": {"id", "title", "user_id", "created_at", "updated_at"},
+    "messages": {
+        "id",
+        "conversation_id",
+        "role",
+        "content",
+        "attachments",
+        "run_id",
+        "routing_decision",
+        "tool_calls",
+        "created_at",
+    },
+    "chat_settings": {
+        "id",
+        "user_id",
+        "enabled_tools",
+        "enabled_agents",
+        "model",
+        "temperature",
+        "max_tokens",
+        "created_at",
+        "updated_at",
+    },
+    "runs": {"id"},
+}
+SEED_INDEXES = {
+    "idx_conversations_user_id",
+    "idx_conversations_created_at",
+    "idx_messages_conversation_id",
+    "idx_messages_created_at",
+    "idx_messages_run_id",
+}
+UNREACHABLE = "postgresql://postgres@127.0.0.1:1/none"
+
+
+@pytest.fixture
+def url(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+def alembic(url: str) -> Config:
+    config = Config(cmd_opts=None)
+    config.set_main_option("script_location", next(iter(migrations.__path__)))
+    config.cmd_opts = type("Options", (), {"x": [f"url={url}"]})()
+    return config
+
+
+def ask(url: str, query: str) -> set[str]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def test_up_down_and_up_again(url: str) -> None:
+    told: list[str] = []
+
+    schema.upgrade(url, on_step=told.append)
+    made = snapshot(url)
+    command.downgrade(alembic(url), "base")
+    left = snapshot(url)
+    pending = schema.pending(url)
+    schema.upgrade(url)
+
+    assert told == ["0001 Create conversations, messages, chat settings and runs."]
+    assert left == {"table alembic_version", "index alembic_version_pkc"}
+    assert pending == ["0001"]
+    assert schema.head() == "0001"
+    assert snapshot(url) == made
+    assert schema.pending(url) == []
+
+
+def test_the_models_and_the_migrations_agree(url: str) -> None:
+    schema.upgrade(url)
+
+    command.check(alembic(url))
+
+
+def test_the_migrations_make_what_the_models_say_to_the_letter(
+    url: str, new_database: Callable[[], str]
+) -> None:
+    # Alembic compares neither CHECK constraints nor the conditions of indexes, so this does, with
+    # the one database that no migration made.
+    drawn = new_database()
+    private = create_engine(engine.normalise(drawn))
+    models.Base.metadata.create_all(private)
+    private.dispose()
+
+    schema.upgrade(url)
+
+    assert snapshot(url) - snapshot(drawn) == {"table alembic_version", "index alembic_version_pkc"}
+    assert snapshot(drawn) - snapshot(url) == set()
+
+
+def test_the_seed_has_its_tables_columns_and_indexes(url: str) -> None:
+    schema.upgrade(url)
+    private = create_engine(engine.normalise(url))
+    found = inspect(private)
+
+    assert set(found.get_table_names()) == {*SEED, "alembic_version"}
+    for table, columns in SEED.items():
+        assert columns <= {column["name"] for column in found.get_columns(table)}
+    indexes = {index["name"] for table in SEED for index in found.get_indexes(table)}
+    assert indexes >= SEED_INDEXES
+    private.dispose()
+
+
+def test_every_constraint_and_index_is_named_by_us(url: str) -> None:
+    schema.upgrade(url)
+
+    # PostgreSQL 18 names NOT NULL as a constraint, by itself.
+    names = ask(
+        url,
+        "SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid"
+        " WHERE contype <> 'n' AND connamespace = 'public'::regnamespace"
+        " AND t.relname <> 'alembic_version'"
+        " UNION SELECT c.relname FROM pg_index JOIN pg_class c ON c.oid = indexrelid"
+        " JOIN pg_class t ON t.oid = indrelid"
+        " WHERE c.relnamespace = 'public'::regnamespace AND t.relname <> 'alembic_version'",
+    )
+
+    tables = tuple(models.Base.metadata.tables)
+    prefixes = tuple(
+        f"{kind}_{table}" for kind in ("pk", "fk", "uq", "ck", "idx") for table in tables
+    )
+    assert names
+    assert {name for name in names if not name.startswith(prefixes)} == set()
+
+
+def test_two_upgrades_at_once_both_succeed(url: str) -> None:
+    # Processes, as Alembic's context is one for all threads.
+    program = "import sys; from db import schema; schema.upgrade(sys.argv[1], on_step=print)"
+
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    outcomes = [racer.communicate(timeout=60) for racer in racers]
+
+    assert [
+        (racer.returncode, error) for racer, (_, error) in zip(racers, outcomes, strict=True)
+    ] == [(0, b"")] * 2
+    assert sum(output.count(b"0001") for output, _ in outcomes) == 1
+    assert schema.pending(url) == []
+
+
+@pytest.mark.slow  # it waits for the five seconds of lock_timeout
+def test_a_migration_does_not_wait_long_for_a_table_in_use(url: str) -> None:
+    schema.upgrade(url)
+    # Somebody reads: the drop gives up, and everybody who queued up behind it goes on.
+    with closing(psycopg2.connect(url)) as reader:
+        reader.cursor().execute("SELECT FROM messages")
+        with pytest.raises(errors.Timeout), engine.translated():
+            command.downgrade(alembic(url), "base")
+
+    assert schema.pending(url) == []
+
+
+def test_a_migration_runs_within_limits(url: str) -> None:
+    private = engine.private_engine(url)
+    with private.begin() as connection:
+        config = alembic(url)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        limits = [
+            connection.execute(text(f"SHOW {name}")).scalar_one()
+            for name in ("lock_timeout", "statement_timeout")
+        ]
+
+    assert limits == ["5s", "10min"]
+
+
+def test_the_sql_of_a_migration_can_be_read_first(capsys: pytest.CaptureFixture[str]) -> None:
+    command.upgrade(alembic(UNREACHABLE), "head", sql=True)
+
+    written = capsys.readouterr().out
+    assert written.index("SET LOCAL lock_timeout = '5s'") < written.index("CREATE TABLE conver")
+    assert written.rstrip().endswith("COMMIT;")
+
+
+def test_alembic_without_a_url_says_what_is_missing() -> None:
+    config = alembic("")
+    config.cmd_opts = None
+
+    with pytest.raises(SystemExit, match="alembic -x url="):
+        command.current(config)
+
+
+def test_a_new_migration_is_numbered(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    schema.upgrade(url)
+    config = alembic(url)
+    folder = tmp_path_factory.mktemp("versions")
+    config.set_main_option(
+        "version_locations", f"{next(iter(migrations.__path__))}/versions\n{folder}"
+    )
+    config.set_main_option("path_separator", "newline")
+
+    script = command.revision(
+        config, "Add nothing", autogenerate=True, version_path=str(folder), head="head"
+    )
+
+    assert script is not None
+    assert not isinstance(script, list)
+    assert (script.revision, script.down_revision) == ("0002", "0001")
+
+
+def test_readiness_follows_the_schema(url: str, database_url: str) -> None:
+    assert schema.readiness(url) == "The schema is behind this version: 0001 not applied yet."
+    assert schema.readiness(database_url) is None
+
+    schema.upgrade(url)
+    set_revision(url, "9999")
+
+    ahead = "The schema is ahead of this version, which does not know 9999."
+    assert schema.readiness(url) == ahead
+    assert schema.pending(url) == []
+    with pytest.raises(errors.SchemaAhead, match=ahead):
+        schema.upgrade(url)
+
+
+def test_readiness_asks_the_configured_database(configured: None) -> None:
+    assert schema.readiness() is None
+
+
+def test_readiness_says_when_nothing_answers(url: str) -> None:
+    gone = make_url(url).set(database="gone").render_as_string(hide_password=False)
+
+    assert schema.readiness(UNREACHABLE) == "The database cannot be reached."
+    assert schema.readiness(gone) == "The database cannot be reached."
+    with pytest.raises(errors.Unavailable):
+        schema.pending(gone)
+    with pytest.raises(errors.Unavailable):
+        schema.upgrade(gone)
+
+
+def test_readiness_does_not_wait_for_a_locked_table(url: str) -> None:
+    schema.upgrade(url)
+    with closing(psycopg2.connect(url)) as holder:
+        holder.cursor().execute("LOCK TABLE alembic_version")
+
+        assert schema.readiness(url) == "The database did not answer in time."
+
+
+def snapshot(url: str) -> set[str]:
+    """What there is, with the definition of what has one; of Alembic's table only that it is."""
+    return ask(
+        url,
+        """
+        SELECT CASE relkind WHEN 'r' THEN 'table ' WHEN 'i' THEN 'index ' ELSE relkind::text END
+               || relname
+        FROM pg_class WHERE relnamespace = 'public'::regnamespace
+        UNION
+        SELECT 'definition ' || indexdef FROM pg_indexes
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+        UNION
+        SELECT concat_ws(' ', 'column', table_name, column_name, data_type, udt_name,
+                         character_maximum_length, column_default, is_nullable)
+        FROM information_schema.columns
+        WHERE table_schema = 'public' AND table_name <> 'alembic_version'
+        UNION
+        SELECT 'constraint ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND conname NOT LIKE 'alembic%'
+        UNION
+        SELECT 'enum ' || typname || ' ' || enumlabel || ' ' || enumsortorder
+        FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid
+        """,
+    )
+
+
+def set_revision(url: str, revision: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE alembic_version SET version_num = %s", (revision,))

@@ -1,0 +1,208 @@
+"""The tables refuse what must not be in them, and let go of what goes."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import exc, select
+from sqlalchemy.orm import Session
+
+from db import engine, models
+from db.models import ChatSettings, Conversation, Message, Run
+
+Model = TypeVar("Model", bound=models.Base)
+
+LEAST: dict[type[models.Base], dict[str, Any]] = {
+    Conversation: {"title": "A title", "user_id": "u"},
+    Message: {"role": "user", "content": "Hello", "position": 1},
+    Run: {"agent_id": "a", "created_by": "u"},
+    ChatSettings: {"user_id": "somebody with settings"},
+}
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NOBODY = "00000000-0000-0000-0000-000000000000"
+PREVIEW = {"last_message_role": "user", "last_message_content": "", "last_message_at": NOW}
+
+REFUSED: dict[str, tuple[type[models.Base], dict[str, Any], str]] = {
+    "empty title": (Conversation, {"title": ""}, "ck_conversations_title"),
+    "empty user": (Conversation, {"user_id": ""}, "ck_conversations_user_id"),
+    "list as metadata": (Conversation, {"metadata_": []}, "ck_conversations_metadata"),
+    "negative count": (
+        Conversation,
+        {"message_count": -1, **PREVIEW},
+        "ck_conversations_message_count",
+    ),
+    "count over position": (
+        Conversation,
+        {"message_count": 2, "last_position": 1, **PREVIEW},
+        "ck_conversations_last_position",
+    ),
+    "half a preview": (
+        Conversation,
+        {"last_message_role": "user"},
+        "ck_conversations_last_message",
+    ),
+    "count without preview": (
+        Conversation,
+        {"message_count": 1, "last_position": 1},
+        "ck_conversations_last_message",
+    ),
+    "preview without count": (Conversation, PREVIEW, "ck_conversations_last_message"),
+    "position zero": (Message, {"position": 0}, "ck_messages_position"),
+    "object as attachments": (Message, {"attachments": {}}, "ck_messages_attachments"),
+    "list as message metadata": (Message, {"metadata_": []}, "ck_messages_metadata"),
+    "list as decision": (Message, {"routing_decision": []}, "ck_messages_routing_decision"),
+    "object as calls": (Message, {"tool_calls": {}}, "ck_messages_tool_calls"),
+    "run that is not there": (Message, {"run_id": NOBODY}, "fk_messages_run_id"),
+    "settings of nobody": (ChatSettings, {"user_id": ""}, "ck_chat_settings_user_id"),
+    "too cold": (ChatSettings, {"temperature": -0.1}, "ck_chat_settings_temperature"),
+    "too hot": (ChatSettings, {"temperature": 2.1}, "ck_chat_settings_temperature"),
+    "not a number": (ChatSettings, {"temperature": float("nan")}, "ck_chat_settings_temperature"),
+    "no tokens": (ChatSettings, {"max_tokens": 0}, "ck_chat_settings_max_tokens"),
+    "many tokens": (ChatSettings, {"max_tokens": 32001}, "ck_chat_settings_max_tokens"),
+    "null as tool": (ChatSettings, {"enabled_tools": [None]}, "ck_chat_settings_enabled_tools"),
+    "null as agent": (ChatSettings, {"enabled_agents": [None]}, "ck_chat_settings_enabled_agents"),
+    "run of nobody": (Run, {"created_by": ""}, "ck_runs_created_by"),
+    "list as input": (Run, {"input": []}, "ck_runs_input"),
+    "string as output": (Run, {"output": "text"}, "ck_runs_output"),
+    "running, not started": (Run, {"status": "running"}, "ck_runs_started_at"),
+    "pending, started": (Run, {"started_at": NOW}, "ck_runs_started_at"),
+    "failed, not finished": (Run, {"status": "failed"}, "ck_runs_finished_at"),
+    "pending, finished": (Run, {"finished_at": NOW}, "ck_runs_finished_at"),
+    "run of no conversation": (Run, {"conversation_id": NOBODY}, "fk_runs_conversation_id"),
+}
+
+TOO_LONG: dict[str, tuple[type[models.Base], dict[str, Any]]] = {
+    "title": (Conversation, {"title": "t" * 256}),
+    "user": (Conversation, {"user_id": "u" * 256}),
+    "source": (Conversation, {"source": "s" * 51}),
+    "model": (Conversation, {"model": "m" * 256}),
+    "agent": (Conversation, {"agent_id": "a" * 256}),
+    "preview": (Conversation, {**PREVIEW, "last_message_content": "p" * 101}),
+}
+
+
+@pytest.fixture
+def session(configured: None) -> Iterator[Session]:
+    with engine.transaction() as connection:
+        with Session(connection, join_transaction_mode="create_savepoint") as opened:
+            yield opened
+        connection.rollback()
+
+
+def make(session: Session, model: type[Model], /, **given: Any) -> Model:
+    if model is Message and "conversation" not in given:
+        given["conversation"] = make(session, Conversation)
+    row = model(**{**LEAST[model], **given})
+    session.add(row)
+    session.flush()
+    session.refresh(row)
+    return row
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_row_is_refused(session: Session, name: str) -> None:
+    model, given, constraint = REFUSED[name]
+
+    with pytest.raises(exc.IntegrityError, match=f'"{constraint}"'):
+        make(session, model, **given)
+
+
+@pytest.mark.parametrize("name", TOO_LONG)
+def test_a_long_value_is_refused(session: Session, name: str) -> None:
+    model, given = TOO_LONG[name]
+
+    with pytest.raises(exc.DataError, match="too long"):
+        make(session, model, **given)
+
+
+@pytest.mark.parametrize(("model", "column"), [(Message, "role"), (Run, "status")])
+def test_a_word_that_an_enum_does_not_have_is_refused(
+    session: Session, model: type[models.Base], column: str
+) -> None:
+    with pytest.raises(exc.StatementError):
+        make(session, model, **{column: "nonsense"})
+
+
+def test_a_position_is_taken_once(session: Session) -> None:
+    first = make(session, Message)
+
+    with pytest.raises(exc.IntegrityError, match="idx_messages_conversation_id"):
+        make(session, Message, conversation=first.conversation, position=first.position)
+
+
+def test_a_user_has_settings_once(session: Session) -> None:
+    make(session, ChatSettings)
+
+    with pytest.raises(exc.IntegrityError, match="uq_chat_settings_user_id"):
+        make(session, ChatSettings)
+
+
+def test_defaults_are_filled_in(session: Session) -> None:
+    row = make(session, Conversation)
+    settings = make(session, ChatSettings)
+
+    assert (row.message_count, row.last_position) == (0, 0)
+    assert (row.is_private, row.auto_title) == (False, False)
+    assert row.created_at == row.updated_at
+    assert row.created_at.tzinfo is not None
+    assert make(session, Run).status == "pending"
+    assert (settings.temperature, settings.max_tokens, settings.model) == (0.7, 2000, None)
+    assert settings.enabled_tools == settings.enabled_agents == []
+
+
+def test_an_absent_json_value_is_null(session: Session) -> None:
+    row = make(session, Conversation, metadata_=None)
+
+    found = session.scalars(select(Conversation.id).where(Conversation.metadata_.is_(None)))
+
+    assert row.id in found.all()
+
+
+def test_messages_go_with_their_conversation(session: Session) -> None:
+    row = make(session, Message)
+    session.expire_all()
+
+    session.delete(row.conversation)
+    session.flush()
+
+    assert session.scalar(select(Message).where(Message.id == row.id)) is None
+
+
+def test_a_run_stays_when_its_conversation_goes(session: Session) -> None:
+    row = make(session, Conversation)
+    linked = make(session, Run, conversation_id=row.id)
+
+    session.delete(row)
+    session.flush()
+    session.refresh(linked)
+
+    assert linked.conversation_id is None
+
+
+def test_a_message_stays_when_its_run_goes(session: Session) -> None:
+    linked = make(session, Run)
+    row = make(session, Message, run_id=linked.id)
+    assert row.run is linked
+
+    session.delete(linked)
+    session.flush()
+    session.refresh(row)
+
+    assert row.run_id is None
+
+
+def test_messages_are_read_in_their_order(session: Session) -> None:
+    row = make(session, Conversation)
+    for position in (3, 1, 2):
+        make(session, Message, conversation=row, position=position)
+    session.expire_all()
+
+    assert [each.position for each in row.messages] == [1, 2, 3]
+
+
+def test_ids_grow_with_time() -> None:
+    ids = [models.new_id() for _ in range(1000)]
+
+    assert ids == sorted(ids)
+    assert {each[14] for each in ids} == {"7"}

@@ -1,0 +1,109 @@
+"""Kill -9 of everything that can be killed: the next one who attaches finds the committed rows."""
+
+import time
+
+import pytest
+
+from db import embedded
+from tests.embedded.accounts import ACCOUNTS
+from tests.embedded.place import Place, answers, postmaster, wait_until
+
+
+def test_a_killed_process_counts_as_one_that_left(place: Place) -> None:
+    client = place.attach(durable=True)
+    place.keep(client.answer(), 1)
+    client.kill()
+
+    assert wait_until(lambda: embedded.is_stopped(place.data)) < 3
+    assert place.kept(place.attach(durable=True).answer()) == [1]
+
+
+def test_a_killed_server_comes_back_to_who_is_attached(place: Place) -> None:
+    url = place.attach(durable=True).answer()
+    place.keep(url, 1)
+    before = postmaster(url)
+    place.kill_all("postgres")
+
+    wait_until(lambda: answers(url))
+
+    assert postmaster(url) != before
+    assert place.kept(url) == [1]
+
+
+def test_a_killed_server_comes_back_to_who_attaches(place: Place) -> None:
+    first = place.attach(durable=True)
+    place.keep(first.answer(), 1)
+    place.kill_all("postgres")
+
+    assert place.kept(place.attach(durable=True).answer()) == [1]
+
+
+@pytest.mark.parametrize("doomed", [0, 1])
+def test_one_killed_supervisor_is_replaced_or_done_without(place: Place, doomed: int) -> None:
+    client = place.attach()
+    before = postmaster(client.answer())
+    place.processes("supervisor")[doomed].kill()
+
+    assert postmaster(place.attach().answer()) == before
+    for attached in place.clients:
+        attached.leave()
+    wait_until(lambda: embedded.is_stopped(place.data))
+    assert not place.processes("postgres")
+
+
+def test_a_server_without_supervisors_is_taken_over(place: Place) -> None:
+    first = place.attach()
+    before = postmaster(first.answer())
+    place.kill_all("supervisor")
+    place.keep(first.answer(), 1)
+
+    second = place.attach()
+
+    assert postmaster(second.answer()) == before
+    assert place.kept(second.answer()) == [1]
+    place.kill_all("postgres")
+    wait_until(lambda: answers(second.answer()))
+    first.leave()
+    second.leave()
+    wait_until(lambda: embedded.is_stopped(place.data))
+
+
+def test_a_server_that_was_left_alone_is_taken_over_and_stopped(place: Place) -> None:
+    first = place.attach()
+    before = postmaster(first.answer())
+    place.kill_all("supervisor")
+    first.kill()
+    time.sleep(0.3)
+
+    second = place.attach()
+    assert postmaster(second.answer()) == before
+    second.leave()
+
+    wait_until(lambda: embedded.is_stopped(place.data))
+
+
+def test_everything_killed_while_it_writes_loses_no_acknowledged_row(place: Place) -> None:
+    client = place.attach(durable=True)
+    url = client.answer()
+    acknowledged = list(range(50))
+    for number in acknowledged:
+        place.keep(url, number)
+    client.process.kill()
+    place.kill_all("supervisor", "postgres")
+    client.kill()
+
+    assert place.kept(place.attach(durable=True).answer()) == acknowledged
+
+
+@pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
+def test_a_server_that_is_told_to_end_ends_and_can_be_started_again(place: Place) -> None:
+    first = place.attach()
+    for process in place.processes("supervisor"):
+        process.terminate()
+    wait_until(lambda: embedded.is_stopped(place.data))
+    assert not answers(first.answer())
+
+    second = place.attach()
+
+    assert answers(first.answer())
+    assert answers(second.answer())

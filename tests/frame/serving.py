@@ -1,0 +1,80 @@
+"""Serves small contracts in this process: through our frame, and through stock Connexion."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import connexion
+import httpx
+import uvicorn
+import yaml
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.resolver import Resolver
+
+from agent_api.auth import Authenticator
+from agent_api.config import Settings
+from agent_api.contract import ContractMiddleware
+from agent_api.problems import ProblemMiddleware
+from agent_api.resolver import HandlerResolver
+from tests.servers import SECRET
+
+Handlers = Mapping[str, Callable[..., Any]]
+
+
+def contract(text: str) -> dict[str, Any]:
+    """Return the contract of the YAML `text`: its `paths`, and what else it needs."""
+    head = {"openapi": "3.0.3", "info": {"title": "Parcels", "version": "1.0.0"}}
+    found: dict[str, Any] = yaml.safe_load(text)
+    return head | found
+
+
+def frame_app(definition: dict[str, Any], handlers: Handlers) -> connexion.FlaskApp:
+    """Return the application that agent_api.app makes of a contract, without pages and database."""
+    frame: Any = {
+        "authenticator": Authenticator(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)),
+        "max_body_bytes": 100_000,
+        "threads": 4,
+    }
+
+    def contract_middleware(app: Any) -> ContractMiddleware:
+        return ContractMiddleware(app, **frame)
+
+    app = connexion.FlaskApp(
+        "tests.frame", middlewares=[ProblemMiddleware, contract_middleware, LifespanMiddleware]
+    )
+    app._middleware_app.add_api = lambda *_, **__: None
+    app.add_api(definition, resolver=HandlerResolver(handlers))
+    return app
+
+
+def stock_app(definition: dict[str, Any] | Path, handlers: Handlers) -> connexion.FlaskApp:
+    """Return the application that Connexion alone makes of a contract."""
+    app = connexion.FlaskApp("tests.frame")
+    resolver = Resolver(lambda name: handlers[name])
+    app.add_api(definition, resolver=resolver, validate_responses=True)
+    return app
+
+
+@contextmanager
+def serving(app: connexion.FlaskApp) -> Iterator[httpx.Client]:
+    """Serve `app` on a port of 127.0.0.1, and yield a client of it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, ws="none"))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        assert server.started, "the application did not start"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with httpx.Client(base_url=url, timeout=10, verify=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        listener.close()
+    assert not thread.is_alive(), "a request never ended"

@@ -1,0 +1,125 @@
+"""An identity provider for tests: key pairs, tokens signed with them, and a server of its keys."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.servers import Server, clean_environment, command, free_port, wait_until_ready
+
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+def new_private_key(algorithm: str) -> PrivateKey:
+    match algorithm:
+        case "RS256":
+            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        case "ES256":
+            return ec.generate_private_key(ec.SECP256R1())
+        case _:
+            return ed25519.Ed25519PrivateKey.generate()
+
+
+@dataclass
+class KeyPair:
+    """A key that signs tokens, known to verifiers by `key_id`."""
+
+    algorithm: str
+    key_id: str = "first"
+    private: PrivateKey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.private = new_private_key(self.algorithm)
+
+    @property
+    def pem(self) -> bytes:
+        """Return the public key as a PEM file holds it."""
+        return self.private.public_key().public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        """Return the public key as a JWKS holds it (RFC 7517)."""
+        algorithm: Any = jwt.get_algorithm_by_name(self.algorithm)
+        public: dict[str, Any] = algorithm.to_jwk(self.private.public_key(), as_dict=True)
+        return public | {"kid": self.key_id, "alg": self.algorithm, "use": "sig"}
+
+    def sign(self, user_id: str, **claims: object) -> str:
+        body = {"sub": user_id, "exp": int(time.time()) + 3600} | claims
+        return jwt.encode(body, self.private, self.algorithm, headers={"kid": self.key_id})
+
+
+class KeyServer:
+    """Serves a JWKS on 127.0.0.1 for as long as the block runs, or until it is closed."""
+
+    def __init__(self, *keys: KeyPair, port: int = 0) -> None:
+        self.keys = list(keys)
+        self.fetched = 0
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                provider.fetched += 1
+                body = json.dumps({"keys": [key.jwk for key in provider.keys]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
+                """Write nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening; closing twice is harmless."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+
+    def __enter__(self) -> "KeyServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def start_keyed_server(database_url: str, folder: Path, **settings: str) -> Iterator[Server]:
+    """Serve with the keys of `settings` alone: start_server always gives the shared secret."""
+    port = free_port()
+    base = {"data_dir": str(folder), "port": str(port), "database_url": database_url}
+    log = folder / f"serve-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command("serve"),
+            env=clean_environment(**base, **settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)

@@ -1,0 +1,350 @@
+"""Settings: what each accepts and refuses, the development secret, and what the log tells."""
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from agent_api.config import ConfigError, Settings
+from tests.servers import SECRET, Server, clean_environment, command, sign, start_server
+
+GOOD: list[tuple[str, str, Any]] = [
+    ("database_url", "postgresql://localhost/agent", "postgresql://localhost/agent"),
+    ("database_url", "postgres://localhost/agent", "postgres://localhost/agent"),
+    ("data_dir", "/srv/agent", Path("/srv/agent")),
+    ("data_dir", "~/agent", Path.home() / "agent"),
+    ("host", "127.0.0.1", "127.0.0.1"),
+    ("host", "localhost", "localhost"),
+    ("host", "::1", "::1"),
+    ("port", "1", 1),
+    ("port", "65535", 65535),
+    ("workers", "1", 1),
+    ("workers", "64", 64),
+    ("jwt_secret", SECRET, SECRET),
+    ("jwt_secret", "é" * 16, "é" * 16),
+    ("jwt_jwks_url", "https://id.example.org/jwks", "https://id.example.org/jwks"),
+    ("jwt_jwks_url", "http://127.0.0.1:9000/jwks", "http://127.0.0.1:9000/jwks"),
+    ("jwt_public_key_file", __file__, Path(__file__)),
+    ("jwt_issuer", "https://id.example.org/", "https://id.example.org/"),
+    ("jwt_audience", "agent-api", "agent-api"),
+    ("cors_origins", "*", ("*",)),
+    ("cors_origins", "https://a.example.org", ("https://a.example.org",)),
+    (
+        "cors_origins",
+        "https://a.example.org/, http://b:80",
+        ("https://a.example.org", "http://b:80"),
+    ),
+    ("max_body_bytes", "1024", 1024),
+    ("max_body_bytes", "1073741824", 1 << 30),
+    ("pool_size", "1", 1),
+    ("pool_size", "100", 100),
+    ("statement_timeout_ms", "100", 100),
+    ("statement_timeout_ms", "3600000", 3_600_000),
+    ("log_level", "debug", "debug"),
+    ("log_level", "WARNING", "warning"),
+    ("log_format", "text", "text"),
+    ("log_format", "JSON", "json"),
+]
+BAD = [
+    ("database_url", "agent"),
+    ("database_url", "mysql://localhost/agent"),
+    ("database_url", "postgresql://localhost:port/agent"),
+    ("data_dir", "agent"),
+    ("data_dir", "~nobody-has-this-name/agent"),
+    ("port", "0"),
+    ("port", "65536"),
+    ("port", "-1"),
+    ("port", "http"),
+    ("port", "8_000"),
+    ("port", "٨٠٠٠"),
+    ("port", "8" * 5000),
+    ("workers", "0"),
+    ("workers", "65"),
+    ("workers", "auto"),
+    ("jwt_secret", "x" * 31),
+    ("jwt_jwks_url", "id.example.org/jwks"),
+    ("jwt_jwks_url", "file:///etc/jwks"),
+    ("jwt_jwks_url", "https://"),
+    ("jwt_public_key_file", "/there/is/no/such/file.pem"),
+    ("jwt_public_key_file", "/"),
+    ("cors_origins", "a.example.org"),
+    ("cors_origins", "https://a.example.org/path"),
+    ("cors_origins", "https://a.example.org?query"),
+    ("cors_origins", "ftp://a.example.org"),
+    ("cors_origins", ","),
+    ("max_body_bytes", "1023"),
+    ("max_body_bytes", "10MB"),
+    ("pool_size", "0"),
+    ("pool_size", "101"),
+    ("statement_timeout_ms", "99"),
+    ("statement_timeout_ms", "5s"),
+    ("log_level", "verbose"),
+    ("log_format", "xml"),
+]
+NAMES = sorted({name for name, _ in BAD} | {name for name, _, _ in GOOD})
+
+
+def load(**settings: str) -> Settings:
+    return Settings.load({f"AGENT_API_{name.upper()}": value for name, value in settings.items()})
+
+
+def refusal(**settings: str) -> str:
+    """Return the one line that refuses `settings`."""
+    with pytest.raises(ConfigError) as caught:
+        load(**settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def agent_api(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=clean_environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_setting_is_tried() -> None:
+    assert NAMES == sorted(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_good_value(name: str, text: str, value: Any) -> None:
+    assert getattr(load(**{name: text}), name) == value
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_bad_value_is_refused_by_name(name: str, text: str) -> None:
+    assert refusal(**{name: text}).startswith(f"AGENT_API_{name.upper()} ")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["", "  "])
+def test_empty_value_is_refused_by_name(name: str, text: str) -> None:
+    assert refusal(**{name: text}).startswith(f"AGENT_API_{name.upper()} is empty")
+
+
+@pytest.mark.parametrize("name", ["colour", "ports", "jwt_secret_file", ""])
+def test_unknown_setting_is_refused_by_name(name: str) -> None:
+    assert refusal(**{name: "1"}).startswith(f"AGENT_API_{name.upper()} is no setting")
+
+
+def test_setting_in_small_letters_is_unknown() -> None:
+    with pytest.raises(ConfigError, match="AGENT_API_port is no setting"):
+        Settings.load({"AGENT_API_port": "8001"})
+
+
+def test_other_variables_are_not_ours() -> None:
+    assert Settings.load({"PORT": "x", "AGENT": "x", "XAGENT_API_PORT": "x"}).port == 8000
+
+
+@pytest.mark.parametrize(
+    "two",
+    [
+        {"jwt_secret": SECRET, "jwt_jwks_url": "https://id.example.org/jwks"},
+        {"jwt_secret": SECRET, "jwt_public_key_file": __file__},
+        {"jwt_jwks_url": "https://id.example.org/jwks", "jwt_public_key_file": __file__},
+    ],
+    ids=lambda two: " and ".join(two),
+)
+def test_two_keys_exclude_each_other(two: dict[str, str]) -> None:
+    line = refusal(**two)
+    assert all(f"AGENT_API_{name.upper()}" in line for name in two)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "api.example.org"])
+def test_host_that_others_reach_needs_a_key(host: str) -> None:
+    assert refusal(host=host).startswith(f"AGENT_API_HOST {host} can be reached by others")
+    assert load(host=host, jwt_secret=SECRET).host == host
+
+
+def test_refused_secret_and_url_are_not_repeated() -> None:
+    assert "hunter2" not in refusal(jwt_secret="hunter2")
+    assert "hunter2" not in refusal(database_url="mysql://agent:hunter2@localhost/agent")
+    # A slash that is not percent-encoded, which ends the host: what follows reads as its port.
+    assert "hunter2" not in refusal(database_url="postgresql://agent:hunter2/x@localhost/agent")
+    assert SECRET not in repr(load(jwt_secret=SECRET))
+
+
+@pytest.mark.parametrize(
+    ("line", "settings"),
+    [
+        ("AGENT_API_PORT must be a whole number", {"port": "http"}),
+        ("AGENT_API_COLOUR is no setting", {"colour": "blue"}),
+        ("AGENT_API_LOG_LEVEL is empty", {"log_level": ""}),
+        ("exclude each other", {"jwt_secret": SECRET, "jwt_public_key_file": __file__}),
+        ("AGENT_API_HOST 0.0.0.0 can be reached by others", {"host": "0.0.0.0"}),
+        (f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} is no", {"jwt_public_key_file": __file__}),
+        ("AGENT_API_HOST", {"host": "no-such-host.invalid", "jwt_secret": SECRET}),
+        ("AGENT_API_HOST", {"host": "x" * 70, "jwt_secret": SECRET}),
+        ("AGENT_API_DATA_DIR", {"data_dir": "/dev/null/data"}),
+    ],
+)
+def test_server_does_not_start_and_says_why_in_one_line(
+    line: str, settings: dict[str, str], database_url: str
+) -> None:
+    result = agent_api("serve", **({"database_url": database_url, "data_dir": "/proc"} | settings))
+
+    assert result.returncode == 2, result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert line in result.stderr
+    assert result.stdout == ""
+
+
+def test_default_folder_is_the_users_own_and_roots_is_the_systems(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from agent_api.config import Settings; "
+        "os.seteuid(int(sys.argv[1])); print(Settings.load({}).data_dir)"
+    )
+
+    def folder_of(user: int) -> Path:
+        environment = clean_environment() | {"HOME": str(tmp_path), "PYTHONPATH": os.getcwd()}
+        environment.pop("XDG_DATA_HOME", None)
+        argv = [sys.executable, "-c", code, str(user)]
+        result = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+        return Path(result.stdout.strip())
+
+    ordinary = os.geteuid() or 65534
+    assert folder_of(ordinary).is_relative_to(tmp_path)
+    assert folder_of(ordinary).name == "agent-api"
+    if os.geteuid() == 0:
+        assert folder_of(0) == Path("/var/lib/agent-api")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A folder that is not there yet."""
+    return tmp_path / "made" / "on" / "demand"
+
+
+def read_secret(data_dir: Path) -> str:
+    (path,) = data_dir.iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    return path.read_text().strip()
+
+
+def user_of(result: subprocess.CompletedProcess[str], secret: str) -> Any:
+    assert result.returncode == 0, result.stderr
+    return jwt.decode(result.stdout.strip(), secret, algorithms=["HS256"])["sub"]
+
+
+def test_development_secret_is_made_once_and_private(data_dir: Path) -> None:
+    first = agent_api("token", "--user", "maria", data_dir=str(data_dir))
+    secret = read_secret(data_dir)
+    second = agent_api("token", "--user", "maria", data_dir=str(data_dir))
+
+    assert len(secret) == 64
+    assert read_secret(data_dir) == secret
+    assert user_of(first, secret) == user_of(second, secret) == "maria"
+
+
+def test_development_secret_is_the_same_for_all_who_start_at_once(data_dir: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            command("token", "--user", "maria"),
+            env=clean_environment(data_dir=str(data_dir)),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    tokens = [process.communicate()[0].strip() for process in processes]
+
+    secret = read_secret(data_dir)
+    assert [jwt.decode(t, secret, algorithms=["HS256"])["sub"] for t in tokens] == ["maria"] * 4
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_development_secret_that_others_reach_is_refused(data_dir: Path, mode: int) -> None:
+    data_dir.mkdir(parents=True)
+    path = data_dir / "jwt-secret"
+    path.write_text("0" * 64)
+    path.chmod(mode)
+
+    result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
+
+    assert result.returncode == 2
+    assert result.stderr == f"agent-api: {path} can be read by others: run chmod 600 {path}\n"
+
+
+def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
+    data_dir.mkdir(parents=True)
+    path = data_dir / "jwt-secret"
+    path.touch(0o600)
+
+    result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
+
+    assert result.returncode == 2
+    assert result.stderr == f"agent-api: {path} holds no secret: remove it, and a new one is made\n"
+
+
+def test_host_that_others_reach_is_served_with_a_key(database_url: str, tmp_path: Path) -> None:
+    with (
+        start_server(database_url, tmp_path, host="0.0.0.0", log_level="warning") as server,
+        server.client("maria") as maria,
+    ):
+        assert maria.get("/conversations").status_code == 200
+
+    assert "conversations" not in server.log.read_text().split("Token")[1]  # only warnings
+
+
+def test_log_of_a_person_has_one_line_a_request(database_url: str, tmp_path: Path) -> None:
+    with start_server(database_url, tmp_path, log_format="text") as server:
+        httpx.get(f"{server.url}/healthz", headers={"X-Request-Id": "my-request"})
+
+    (line,) = (line for line in server.log.read_text().splitlines() if "my-request" in line)
+    for word in ("INFO", "method=GET", "operation=get_health", "status=200", "duration_ms="):
+        assert word in line
+
+
+def test_log_is_json_with_one_line_a_request_and_tells_nobodys_secrets(
+    server: Server, new_client: Callable[..., httpx.Client]
+) -> None:
+    user_id = f"maria.keller-{uuid.uuid4()}"
+    content = f"Nobody else may read this: {uuid.uuid4()}"
+    maria = new_client(user_id)
+    expired = sign(user_id, seconds=-3600)
+    request_ids = [str(uuid.uuid4()) for _ in range(5)]
+
+    def ask(number: int, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"X-Request-Id": request_ids[number]} | more.pop("headers", {})
+        return maria.request(method, path, headers=headers, **more)
+
+    made = ask(0, "POST", "/conversations", json={"title": content, "metadata": {"note": content}})
+    path = f"/conversations/{made.json()['id']}/messages"
+    ask(1, "POST", path, json={"role": "user", "content": content})
+    ask(2, "POST", path, json={"role": content, "content": [content]})
+    ask(3, "GET", path, params={"cursor": content})
+    ask(4, "GET", path, headers={"Authorization": f"Bearer {expired}"})
+
+    log = server.log.read_text()
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    mine = [line for line in lines if line.get("request_id") in request_ids]
+    assert [
+        (line["request_id"], line["method"], line["operation"], line["status"]) for line in mine
+    ] == [
+        (request_ids[0], "POST", "create_conversation", 201),
+        (request_ids[1], "POST", "create_message", 201),
+        (request_ids[2], "POST", "create_message", 422),
+        (request_ids[3], "GET", "list_messages", 422),
+        (request_ids[4], "GET", "list_messages", 401),
+    ]
+    user = hashlib.sha256(user_id.encode()).hexdigest()[:12]
+    assert [line.get("user") for line in mine] == [user] * 4 + [None]
+    assert all(0 < line["duration_ms"] < 30_000 for line in mine)
+    token = maria.headers["Authorization"].removeprefix("Bearer ")
+    for secret in (content, user_id, token, expired, SECRET):
+        assert secret not in log

@@ -1,0 +1,210 @@
+"""Schemathesis asks the real server for everything that the contract allows, and for what it forbids.
+
+All of its checks are on, for every operation, in every phase. What it draws is random, so it knows
+no id of a row: `Rows` puts ids and cursors that exist where it drew valid ones.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from schemathesis.checks import positive_data_acceptance
+from schemathesis.core.parameters import ParameterLocation
+
+from tests.servers import Server, sign
+
+CONTRACT = Path(__file__).parents[1] / "openapi" / "agent-api.yaml"
+MARIA, SOMEBODY_ELSE = (f"{name}-{uuid.uuid4()}" for name in ("maria", "somebody-else"))
+
+
+def load(max_examples: int) -> Any:
+    """Return the contract, its requests sent as MARIA; what she has, SOMEBODY_ELSE must not see."""
+    users = [
+        {"name": user, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {sign(user)}"}]}
+        for user in (MARIA, SOMEBODY_ELSE)
+    ]
+    with TemporaryDirectory() as folder:
+        document = Path(folder) / "users.json"
+        document.write_text(json.dumps({"auth": users}))
+        config = schemathesis.Config.from_dict(
+            {
+                "generation": {"max-examples": max_examples},
+                "auth": {
+                    "wfc": {"path": str(document), "user": MARIA, "peers": [MARIA, SOMEBODY_ELSE]}
+                },
+            }
+        )
+        return schemathesis.openapi.from_path(CONTRACT, config=config)
+
+
+HELLO = {"role": "user", "content": "Hello"}
+few = load(max_examples=10)
+many = load(max_examples=500)
+
+
+class Owner:
+    """A user with a conversation of two messages and two runs; `client` acts as this user."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self._kept = {name: self.new(name) for name in ("run_id", "message_id", "conversation_id")}
+        for _ in range(2):
+            self._post(f"/conversations/{self._kept['conversation_id']}/messages", HELLO)
+
+    def existing(self, name: str, method: str) -> str:
+        """Return the id of a row, a new one where the method may change or delete it."""
+        return self._kept[name] if method == "GET" else self.new(name)
+
+    def new(self, name: str) -> str:
+        """Return the id of a new row for the parameter `name`."""
+        match name:
+            case "conversation_id":
+                return self._post("/conversations", {})
+            case "message_id":
+                return self._post(f"/conversations/{self.new('conversation_id')}/messages", HELLO)
+            case "run_id":
+                return self._post("/runs", {"agent_id": "document-agent"})
+        raise AssertionError(f"say here how a {name} is made")
+
+    def _post(self, path: str, body: dict[str, Any]) -> str:
+        response = self.client.post(path, json=body)
+        assert response.status_code == 201, response.text
+        row_id: str = response.json()["id"]
+        return row_id
+
+
+class Rows:
+    """Rows of MARIA's and of SOMEBODY_ELSE's, and the way into a request that was drawn."""
+
+    def __init__(self, mine: Owner, theirs: Owner) -> None:
+        self.mine, self.theirs = mine, theirs
+
+    def put_into(self, case: schemathesis.Case) -> None:
+        """Name real rows in the path, mostly MARIA's; what was drawn invalid stays invalid."""
+        assert case.meta is not None
+        if not case.meta.is_negative_at(ParameterLocation.PATH):
+            for name, drawn in case.path_parameters.items():
+                # By the drawn value, so that the same draw is the same request when it is shrunk.
+                owner = [None, self.theirs, *[self.mine] * 6][uuid.UUID(drawn).int % 8]
+                if owner is not None:
+                    case.path_parameters[name] = owner.existing(name, case.method)
+        self.put_references_into(case)
+
+    def put_references_into(self, case: schemathesis.Case) -> None:
+        """Let the ids in the body and the cursor be real: the contract says 422 to all others."""
+        assert case.meta is not None
+        if isinstance(case.body, dict):
+            for name in {"run_id", "conversation_id"} & case.body.keys():
+                if is_uuid(case.body[name]) and not self._is_mine(name, case.body[name]):
+                    case.body[name] = self.mine.new(name)
+        if "cursor" in case.query and not case.meta.generation.mode.is_negative:
+            order = {name: case.query[name] for name in {"order", "order_by"} & case.query.keys()}
+            page = self.mine.client.get(case.formatted_path, params={"limit": 1, **order})
+            del case.query["cursor"]
+            if (cursor := page.json().get("next_cursor")) is not None:
+                case.query.pop("offset", None)
+                case.query["cursor"] = cursor
+
+    def _is_mine(self, name: str, row_id: str) -> bool:
+        return self.mine.client.get(f"/{name.removesuffix('_id')}s/{row_id}").is_success
+
+
+def is_uuid(value: object) -> bool:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value.lower()
+    except ValueError:
+        return False
+
+
+def breaks_a_rule_in_words(value: Any) -> bool:
+    """Tell whether `value` has a NUL or an integer of over 64 bits, which the contract's text bans.
+
+    JSON Schema has no word for either that would hold wherever they stand.
+    """
+    match value:
+        case dict():
+            return any(breaks_a_rule_in_words(item) for pair in value.items() for item in pair)
+        case list():
+            return any(breaks_a_rule_in_words(item) for item in value)
+        case str():
+            return "\0" in value
+        case int():
+            return not -(2**63) <= value < 2**64
+    return False
+
+
+def breaks_only_words(case: schemathesis.Case) -> bool:
+    """Tell whether `case` is good by its schema, and yet bad by the contract's text."""
+    assert case.meta is not None
+    return case.meta.generation.mode.is_positive and breaks_a_rule_in_words([case.body, case.query])
+
+
+@pytest.fixture(scope="session")
+def rows(server: Server) -> Iterator[Rows]:
+    with server.client(MARIA) as mine, server.client(SOMEBODY_ELSE) as theirs:
+        yield Rows(Owner(mine), Owner(theirs))
+
+
+@few.parametrize()
+def test_operation(case: schemathesis.Case, server: Server, rows: Rows) -> None:
+    ask(case, server, rows)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@many.parametrize()
+def test_operation_thoroughly(case: schemathesis.Case, server: Server, rows: Rows) -> None:
+    ask(case, server, rows)
+
+
+def ask(case: schemathesis.Case, server: Server, rows: Rows) -> None:
+    rows.put_into(case)
+    if breaks_only_words(case):
+        response = case.call_and_validate(server.url, excluded_checks=[positive_data_acceptance])
+        assert response.status_code == 422
+    else:
+        case.call_and_validate(server.url)
+
+
+def test_links(server: Server, rows: Rows) -> None:
+    follow_links(few, server, rows, stories=15)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_links_thoroughly(server: Server, rows: Rows) -> None:
+    follow_links(many, server, rows, stories=500)
+
+
+def follow_links(contract: Any, server: Server, rows: Rows, *, stories: int) -> None:
+    """Send requests whose ids come from earlier answers, in random order, and check them all."""
+    machine: Any = contract.as_state_machine()
+
+    class Story(machine):
+        def before_call(self, case: schemathesis.Case) -> None:
+            super().before_call(case)
+            for name, value in case.path_parameters.items():
+                if value is None:  # taken from an answer where it may be null, by a guessed link
+                    case.path_parameters[name] = rows.mine.existing(name, case.method)
+            rows.put_references_into(case)
+
+        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
+            return super().get_call_kwargs(case) | {"base_url": server.url}
+
+        def validate_response(
+            self, response: schemathesis.Response, case: schemathesis.Case, **kwargs: Any
+        ) -> None:
+            excluded = [positive_data_acceptance] if breaks_only_words(case) else []
+            case.validate_response(
+                response, excluded_checks=excluded, transport_kwargs=kwargs, recorder=self.recorder
+            )
+
+    Story.run(settings=hypothesis.settings(Story.TestCase.settings, max_examples=stories))
