@@ -25,7 +25,10 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
     contract = load_contract()
     app = connexion.FlaskApp(
-        "agent_api", lifespan=partial(_lifespan, settings), middlewares=_middlewares(settings)
+        "agent_api",
+        lifespan=partial(_lifespan, settings),
+        middlewares=_middlewares(settings),
+        server_args={"static_folder": None},
     )
     # Flask would route the contract's operations too, past our security: it only gets the pages.
     app._middleware_app.add_api = _ignore

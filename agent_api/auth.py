@@ -18,6 +18,8 @@ ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 LEEWAY_SECONDS = 5
 MAX_TOKEN_LENGTH = 8192
 CACHE_SECONDS = 60
+SECONDS_BETWEEN_FETCHES = 2
+"""Of the JWKS for unknown keys: many of those must not become as many fetches."""
 CACHE_ENTRIES = 4096
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -39,7 +41,9 @@ class Keys:
         self._key: Any = None
         self.algorithms: tuple[str, ...] = ASYMMETRIC
         if settings.jwt_jwks_url:
-            self._jwks = jwt.PyJWKClient(settings.jwt_jwks_url, timeout=5, cooldown_duration=10)
+            self._jwks = jwt.PyJWKClient(
+                settings.jwt_jwks_url, timeout=5, cooldown_duration=SECONDS_BETWEEN_FETCHES
+            )
         elif settings.jwt_public_key_file:
             self._key, self.algorithms = read_public_key(settings)
         else:

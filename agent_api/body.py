@@ -116,7 +116,7 @@ def _broken_rules(root: Any) -> Iterator[dict[str, str]]:
     stack: list[tuple[Any, list[str | int]]] = [(root, [])]
     while stack:
         value, path = stack.pop()
-        if len(path) > MAX_DEPTH:
+        if isinstance(value, dict | list) and len(path) >= MAX_DEPTH:
             yield _too_deep(path)
         elif isinstance(value, str):
             yield from _broken_text_rules(value, path)

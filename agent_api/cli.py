@@ -1,11 +1,13 @@
 """The command line: agent-api serve, migrate, token, demo, routes, version."""
 
 import re
+import signal
 import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -59,8 +61,10 @@ def main() -> None:
         _fail(str(error), 2)
     except (embedded.EmbeddedError, ContractError) as error:
         _fail(str(error), 1)
-    except (errors.Unavailable, errors.Timeout):
-        _fail("The database cannot be reached: see AGENT_API_DATABASE_URL", 1)
+    except errors.Failure as error:
+        # The driver's own first line says which host, or which user; it never holds a password.
+        cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
+        _fail(f"{error}: {cause}" if cause else str(error), 1)
 
 
 def _fail(message: str, code: int) -> None:
@@ -130,6 +134,10 @@ def serve(host: str | None, port: int | None, workers: int | None, reload: bool)
             "agent_api.app:create_app_from_environment" if in_children else app.create_app(settings)
         )
         _say_where(settings)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn stops on them, then sends them to itself again: without this, a server that
+            # was asked to stop would seem to have crashed.
+            signal.signal(number, _ignore_signal)
         uvicorn.run(
             application,
             factory=in_children,
@@ -144,6 +152,10 @@ def serve(host: str | None, port: int | None, workers: int | None, reload: bool)
             ws="none",
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
+
+
+def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
+    pass
 
 
 def _check_port(settings: Settings) -> None:
@@ -196,9 +208,8 @@ def migrate(check: bool) -> None:
     with _database(settings) as url:
         if not check:
             schema.upgrade(url, on_step=_progress)
-        missing = schema.pending(url)
-    if missing:
-        _fail(f"The database is behind: {', '.join(missing)} missing. Run: agent-api migrate", 1)
+        elif (reason := schema.readiness(url)) is not None:
+            _fail(reason, 1)
     click.echo(f"The database is at {schema.head()}.")
 
 

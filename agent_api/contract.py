@@ -7,7 +7,7 @@ and it leaves every other path to the application inside. docs/decisions says wh
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -41,7 +41,10 @@ def compile_operations(specification: Specification, resolver: HandlerResolver) 
             source = specification.operation_cls.from_spec(
                 specification, path=path, method=method, resolver=resolver
             )
-            operations.append(Operation(source))
+            try:
+                operations.append(Operation(source))
+            except ValueError as error:  # a kind of parameter or status that the frame cannot read
+                raise ContractError(f"{source.operation_id}: {error}") from error
     ids = [operation.operation_id for operation in operations]
     if doubles := {name for name in ids if ids.count(name) > 1}:
         raise ContractError(f"operationIds used twice: {', '.join(sorted(doubles))}")
@@ -161,15 +164,26 @@ def _first(headers: Headers, name: bytes) -> str | None:
 async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """Send the answer; HEAD gets the headers that GET would (RFC 9110 section 9.3.2)."""
     if not isinstance(response.body, bytes):
-        answer = StreamingResponse(
-            response.body, response.status, response.headers, response.media_type
-        )
-        await answer(scope, receive, send)
+        await _send_stream(response, scope, receive, send)
         return
     headers = [(name.lower().encode(), v.encode("latin-1")) for name, v in response.headers.items()]
-    if response.status != HTTPStatus.NO_CONTENT:
+    if response.media_type:
         headers.append((b"content-type", response.media_type.encode()))
+    if response.status != HTTPStatus.NO_CONTENT:
         headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     content = b"" if scope["method"] == "HEAD" else response.body
     await send({"type": "http.response.body", "body": content})
+
+
+async def _send_stream(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send what the body yields until it or the client ends; HEAD gets none of it."""
+    content = response.body if scope["method"] != "HEAD" else iter(())
+    answer = StreamingResponse(content, response.status, response.headers, response.media_type)
+    try:
+        await answer(scope, receive, send)
+    finally:  # at once: garbage collection may come to an abandoned generator much later
+        if isinstance(response.body, AsyncGenerator):
+            await response.body.aclose()
+        elif isinstance(response.body, Generator):
+            await asyncio.to_thread(response.body.close)

@@ -35,18 +35,17 @@ class Operation:
         self.operation_id: str = source.operation_id
         self.handler: Callable[..., Any] = source.function
         self.is_async = inspect.iscoroutinefunction(self.handler)
-        self.parameters = [Parameter(p, source.components) for p in source.parameters]
+        self.parameters = [Parameter(p) for p in source.parameters]
         self._reads_query = any(parameter.place == "query" for parameter in self.parameters)
         self.has_body: bool = source.is_request_body_defined
         self.body_required: bool = source.request_body.get("required", False)
         self._body_schema = (
-            Schema(source.request_body["content"]["application/json"]["schema"], source.components)
+            Schema(source.request_body["content"]["application/json"]["schema"])
             if self.has_body
             else None
         )
         self._responses = {
-            int(status): _response_schema(response, source.components)
-            for status, response in source.responses.items()
+            int(status): _response_schema(response) for status, response in source.responses.items()
         }
         self.statuses = frozenset(self._responses)
         self.find_token = _token_finder(source)
@@ -133,9 +132,7 @@ class Operation:
         return Response(response.status, body_bytes, response.headers, response.media_type)
 
 
-def _response_schema(
-    response: Mapping[str, Any], components: Mapping[str, Any]
-) -> tuple[Schema | None, frozenset[str]]:
+def _response_schema(response: Mapping[str, Any]) -> tuple[Schema | None, frozenset[str]]:
     """Return the schema of the JSON body, and the headers that a handler must give."""
     content = response.get("content", {}).get("application/json")
     headers = frozenset(
@@ -143,7 +140,7 @@ def _response_schema(
         for name, header in response.get("headers", {}).items()
         if header.get("required") and name != "X-Request-Id"
     )
-    return (Schema(content["schema"], components) if content else None), headers
+    return (Schema(content["schema"]) if content else None), headers
 
 
 def _token_finder(source: AbstractOperation) -> Callable[[Any], str] | None:

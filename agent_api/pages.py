@@ -56,7 +56,7 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
         return flask.Response(contract_json, mimetype="application/json")
 
     def openapi_yaml() -> flask.Response:
-        return flask.send_file(contract_path(), mimetype="application/yaml")
+        return flask.send_file(contract_path(), mimetype="application/yaml", conditional=False)
 
     def docs() -> flask.Response:
         return flask.Response(PAGE, headers={"Content-Security-Policy": POLICY})
@@ -67,7 +67,7 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
     def docs_asset(name: str) -> flask.Response:
         if name not in ASSETS:
             raise problems.NotFound("path")
-        return flask.send_from_directory(assets, name, max_age=86400)
+        return flask.send_from_directory(assets, name, max_age=86400, conditional=False)
 
     app.add_url_rule("/openapi.json", view_func=openapi_json)
     app.add_url_rule("/openapi.yaml", view_func=openapi_yaml)

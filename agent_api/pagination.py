@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -19,7 +20,7 @@ def is_time_key(key: Any) -> bool:
     """Tell whether `key` is [time, id], the key of lists that are ordered by a time."""
     match key:
         case [str(time), str(row_id)]:
-            return bool(_TIME.fullmatch(time) and _UUID.fullmatch(row_id))
+            return _is_time(time) and bool(_UUID.fullmatch(row_id))
         case _:
             return False
 
@@ -33,42 +34,50 @@ def is_position_key(key: Any) -> bool:
             return False
 
 
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:  # the shape of a time, but the 99th of a month
+        return False
+    return bool(_TIME.fullmatch(text))
+
+
 def read_cursor(
-    cursor: str | None, *, order: str, offset: int, is_key: Callable[[Any], bool]
+    cursor: str | None, *, listing: str, offset: int, is_key: Callable[[Any], bool]
 ) -> list[Any] | None:
     """Return the key after which the page starts, or None without a cursor.
 
-    `order` names the list's order, in which the cursor must have been made. Raises ValidationFailed
-    for another order, for an offset beside a cursor, and for what is no cursor of ours.
+    `listing` names the list and its order, for which the cursor must have been made. Raises
+    ValidationFailed for another, for an offset beside a cursor, and for what is no cursor of ours.
     """
     if cursor is None:
         return None
     if offset:
         raise _refusal("cannot be combined with offset: use one of them")
     try:
-        made_in, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        made_for, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, TypeError) as error:
         raise _refusal("is no cursor: send next_cursor of an earlier page as it is") from error
-    if made_in != order:
-        raise _refusal("was made for another order: send it with the order of its page")
+    if made_for != listing:
+        raise _refusal("was made for another list or order: send it where its page came from")
     if not is_key(key):
         raise _refusal("is no cursor: send next_cursor of an earlier page as it is")
     return list(key)
 
 
-def envelope(name: str, page: Page, *, limit: int, offset: int, order: str) -> dict[str, Any]:
+def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) -> dict[str, Any]:
     """Return the JSON of a page, its items under `name`."""
     return {
         name: page.items,
         "total": page.total,
         "limit": limit,
         "offset": offset,
-        "next_cursor": page.next_key and _write_cursor(order, page.next_key),
+        "next_cursor": page.next_key and _write_cursor(listing, page.next_key),
     }
 
 
-def _write_cursor(order: str, key: list[Any]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([order, key])).rstrip(b"=").decode()
+def _write_cursor(listing: str, key: list[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([listing, key])).rstrip(b"=").decode()
 
 
 def _refusal(detail: str) -> ValidationFailed:

@@ -18,7 +18,7 @@ _PLACES = frozenset({"query", "path", "header"})
 class Parameter:
     """One parameter of an operation, compiled."""
 
-    def __init__(self, definition: Mapping[str, Any], components: Mapping[str, Any]) -> None:
+    def __init__(self, definition: Mapping[str, Any]) -> None:
         schema = definition["schema"]
         self.name: str = definition["name"]
         self.place: str = definition["in"]
@@ -31,7 +31,7 @@ class Parameter:
                 f"parameter {self.name}: the frame reads {', '.join(sorted(_TYPES))} "
                 f"in {', '.join(sorted(_PLACES))}"
             )
-        self._schema = Schema(schema, components)
+        self._schema = Schema(schema)
 
     def read(self, values: Sequence[str], errors: list[dict[str, str]]) -> Any:
         """Return the argument that the request gave, or add to `errors` what is wrong with it."""

@@ -40,37 +40,63 @@ _WORDS = {
 FORMATS: dict[str, Callable[[str], bool]] = {"uuid": lambda text: bool(_UUID.fullmatch(text))}
 
 
-def to_json_schema(schema: Any) -> Any:
-    """Return the JSON Schema 2020-12 equivalent of an OpenAPI 3.0.3 schema object (section 4.7.24).
+class _Translation:
+    """OpenAPI 3.0.3 schema objects (section 4.7.24) as JSON Schema 2020-12.
 
     `nullable` admits null wherever it stands: beside `type`, `enum`, `allOf` or a reference.
     """
-    if not isinstance(schema, Mapping):
-        return schema
-    if schema.get("nullable") and _is_wrapper(schema):  # the way to make a $ref nullable
-        return to_json_schema({**schema["allOf"][0], "nullable": True})
-    result: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in _ONE:
-            result[key] = to_json_schema(value)
-        elif key in _MANY:
-            result[key] = [to_json_schema(item) for item in value]
-        elif key in _NAMED:
-            result[key] = {name: to_json_schema(item) for name, item in value.items()}
-        elif key not in _ANNOTATIONS:
-            result[key] = value
-    for bound in ("minimum", "maximum"):
-        exclusive = f"exclusive{bound.capitalize()}"
-        if result.pop(exclusive, False):  # draft 4's form: a flag beside the bound
-            result[exclusive] = result.pop(bound)
-    if not schema.get("nullable"):
-        return result
-    if "enum" in result and None not in result["enum"]:
-        result["enum"] = [*result["enum"], None]
-    if "type" in result and not ({"$ref"} | _MANY) & result.keys():
-        result["type"] = [result["type"], "null"]
-        return result
-    return {"anyOf": [result, {"type": "null"}]}
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Any] = {}
+        self._open: set[str] = set()
+        self._recursive: set[str] = set()
+
+    def of(self, schema: Any) -> Any:
+        """Return the equivalent of `schema`.
+
+        Connexion resolves a recursive schema into one that contains itself: such a one becomes a
+        definition, and a reference to it.
+        """
+        if not isinstance(schema, Mapping):
+            return schema
+        name = str(id(schema))
+        reference = {"$ref": f"#/$defs/{name}"}
+        if name in self._open or name in self.definitions:
+            self._recursive.add(name)
+            return reference
+        self._open.add(name)
+        result = self._translated(schema)
+        self._open.remove(name)
+        if name not in self._recursive:
+            return result
+        self.definitions[name] = result
+        return reference
+
+    def _translated(self, schema: Mapping[str, Any]) -> Any:
+        if schema.get("nullable") and _is_wrapper(schema):  # the way to make a $ref nullable
+            return self._translated({**schema["allOf"][0], "nullable": True})
+        result: dict[str, Any] = {}
+        for key, value in schema.items():
+            if key in _ONE:
+                result[key] = self.of(value)
+            elif key in _MANY:
+                result[key] = [self.of(item) for item in value]
+            elif key in _NAMED:
+                result[key] = {name: self.of(item) for name, item in value.items()}
+            elif key not in _ANNOTATIONS:
+                result[key] = value
+        for bound in ("minimum", "maximum"):
+            exclusive = f"exclusive{bound.capitalize()}"
+            if result.pop(exclusive, False):  # draft 4's form: a flag beside the bound
+                result[exclusive] = result.pop(bound)
+        if not schema.get("nullable"):
+            return result
+        if "enum" in result and None not in result["enum"]:
+            result["enum"] = [*result["enum"], None]
+        if "type" in result and not ({"$ref"} | _MANY) & result.keys():
+            result["type"] = [result["type"], "null"]
+            return result
+        return {"anyOf": [result, {"type": "null"}]}
 
 
 def _is_wrapper(schema: Mapping[str, Any]) -> bool:
@@ -85,12 +111,9 @@ def _is_wrapper(schema: Mapping[str, Any]) -> bool:
 class Schema:
     """One compiled schema; safe to use from many threads."""
 
-    def __init__(self, schema: Mapping[str, Any], components: Mapping[str, Any]) -> None:
-        document = to_json_schema(schema)
-        if "$ref" in str(
-            document
-        ):  # recursive schemas stay references after Connexion resolved them
-            document = document | {"components": {"schemas": to_json_schema(components)["schemas"]}}
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        translation = _Translation()
+        document = translation.of(schema) | {"$defs": translation.definitions}
         self._validator = jsonschema_rs.Draft202012Validator(
             document, formats=FORMATS, validate_formats=True, mask="the value"
         )

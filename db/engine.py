@@ -94,11 +94,6 @@ def transaction() -> Iterator[Connection]:
         yield connection
 
 
-def configured_address() -> URL:
-    """Where the configured database is."""
-    return _engines().reading.url
-
-
 def _engines() -> _Pair:
     if _pair is None:
         raise RuntimeError("db.engine.configure() has not been called")

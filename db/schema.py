@@ -59,16 +59,14 @@ def upgrade(url: str, *, on_step: Callable[[str], None] | None = None) -> None:
         command.upgrade(config, "head")
 
 
-def readiness(url: str | None = None) -> str | None:
+def readiness(url: str) -> str | None:
     """None when the database answers and its schema is at head; otherwise a sentence saying why.
-
-    The database is the configured one unless a URL is given.
 
     It asks over a connection of its own: a pool with all connections lent out is busy, not unready.
     It takes two seconds at the most, or four with a database that stops in between.
     """
     parameters = engine.driver_args(
-        engine.configured_address() if url is None else engine.normalise(url),
+        engine.normalise(url),
         connect_timeout=READINESS_SECONDS,
         settings={"statement_timeout": READINESS_SECONDS * 1000},
     ) | {"tcp_user_timeout": READINESS_SECONDS * 1000}

@@ -22,8 +22,8 @@ def list_conversations(
     agent_id: str | None,
     cursor: str | None,
 ) -> Response:
-    list_order = f"{order_by} {order}"
-    after = read_cursor(cursor, order=list_order, offset=offset, is_key=is_time_key)
+    listing = f"conversations {order_by} {order}"
+    after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
     with autocommit() as connection:
         page = conversations.select_page(
             connection,
@@ -36,7 +36,7 @@ def list_conversations(
             agent_id=agent_id,
             after=after,
         )
-    return ok(envelope("conversations", page, limit=limit, offset=offset, order=list_order))
+    return ok(envelope("conversations", page, limit=limit, offset=offset, listing=listing))
 
 
 def create_conversation(principal: Principal, body: dict[str, Any]) -> Response:

@@ -21,7 +21,8 @@ def list_messages(
     order: str,
     cursor: str | None,
 ) -> Response:
-    after = read_cursor(cursor, order=order, offset=offset, is_key=is_position_key)
+    listing = f"messages of {conversation_id.lower()} {order}"
+    after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_position_key)
     with autocommit() as connection:
         page = messages.select_page(
             connection,
@@ -32,7 +33,7 @@ def list_messages(
             order=order,
             after=after,
         )
-    return ok(envelope("messages", page, limit=limit, offset=offset, order=order))
+    return ok(envelope("messages", page, limit=limit, offset=offset, listing=listing))
 
 
 def create_message(principal: Principal, conversation_id: str, body: dict[str, Any]) -> Response:

@@ -40,8 +40,8 @@ def list_runs(
     status: str | None,
     cursor: str | None,
 ) -> Response:
-    list_order = f"created_at {order}"
-    after = read_cursor(cursor, order=list_order, offset=offset, is_key=is_time_key)
+    listing = f"runs {order}"
+    after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
     with autocommit() as connection:
         page = runs.select_page(
             connection,
@@ -54,7 +54,7 @@ def list_runs(
             status=status,
             after=after,
         )
-    return ok(envelope("runs", page, limit=limit, offset=offset, order=list_order))
+    return ok(envelope("runs", page, limit=limit, offset=offset, listing=listing))
 
 
 def update_run(principal: Principal, run_id: str, body: dict[str, Any]) -> Response:

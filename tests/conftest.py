@@ -122,7 +122,7 @@ def bob(new_client: Callable[..., httpx.Client]) -> httpx.Client:
 @pytest.fixture
 def anonymous(server: Server) -> Iterator[httpx.Client]:
     """A client without a token."""
-    with httpx.Client(base_url=server.url, timeout=30) as client:
+    with httpx.Client(base_url=server.url, timeout=30, verify=False) as client:
         yield client
 
 

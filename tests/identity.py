@@ -1,21 +1,15 @@
 """An identity provider for tests: key pairs, tokens signed with them, and a server of its keys."""
 
 import json
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from tests.servers import Server, clean_environment, command, free_port, wait_until_ready
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -99,27 +93,3 @@ class KeyServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@contextmanager
-def start_keyed_server(database_url: str, folder: Path, **settings: str) -> Iterator[Server]:
-    """Serve with the keys of `settings` alone: start_server always gives the shared secret."""
-    port = free_port()
-    base = {"data_dir": str(folder), "port": str(port), "database_url": database_url}
-    log = folder / f"serve-{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command("serve"),
-            env=clean_environment(**base, **settings),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    server = Server(f"http://127.0.0.1:{port}", process, log)
-    try:
-        wait_until_ready(server)
-        yield server
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(30)

@@ -23,7 +23,7 @@ from tests.contract import (
     name_of,
     places,
 )
-from tests.identity import ALGORITHMS, KeyPair, KeyServer, start_keyed_server
+from tests.identity import ALGORITHMS, KeyPair, KeyServer
 from tests.servers import SECRET, Server, free_port, sign, start_server
 
 MANY_SECONDS = 600
@@ -233,7 +233,7 @@ def test_any_other_sub_is_refused(server: Server, sub: object) -> None:
         {"exp": -math.inf},
         {"exp": math.nan},
         {"exp": True},
-        {"nbf": int(time.time()) + MANY_SECONDS},
+        {"nbf": 2**40},
         {"nbf": math.inf},
         {"nbf": "later"},
         {"iat": math.inf},
@@ -407,7 +407,7 @@ def test_a_public_key_file_verifies_tokens(
     file = tmp_path / "key.pem"
     file.write_bytes(key.pem)
 
-    with start_keyed_server(database_url, tmp_path, jwt_public_key_file=str(file)) as server:
+    with start_server(database_url, tmp_path, jwt_public_key_file=str(file)) as server:
         assert ask(server, key.sign("alice")).json()["user_id"] == "alice"
         assert_refused(ask(server, key.sign("alice", exp=int(time.time()) - 60)))
         assert_refused(ask(server, signed_with_the_public_key(key)))
@@ -433,7 +433,7 @@ def test_a_key_set_verifies_tokens_and_follows_a_rotation(
 
     with (
         KeyServer(old) as keys,
-        start_keyed_server(database_url, tmp_path, jwt_jwks_url=keys.url) as server,
+        start_server(database_url, tmp_path, jwt_jwks_url=keys.url) as server,
     ):
         assert ask(server, old.sign("alice")).json()["user_id"] == "alice"
         assert_refused(ask(server, forged.sign("alice")))
@@ -460,7 +460,7 @@ def test_known_keys_go_on_while_the_key_server_is_away(database_url: str, tmp_pa
     port = free_port()
     url = f"http://127.0.0.1:{port}/keys"
 
-    with start_keyed_server(database_url, tmp_path, jwt_jwks_url=url) as server:
+    with start_server(database_url, tmp_path, jwt_jwks_url=url) as server:
         too_early = ask(server, key.sign("alice"))
         with KeyServer(key, port=port):
             known = ask(server, key.sign("alice"))

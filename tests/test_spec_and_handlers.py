@@ -54,7 +54,9 @@ def test_routes_prints_the_operations_of_the_contract() -> None:
 
 
 def test_readme_lists_every_setting() -> None:
-    rows = re.findall(r"^\| `(AGENT_API_\w+)`", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    rows = re.findall(r"^\| `(AGENT_API_\w+)`", readme, re.MULTILINE)
 
     settings = [f"AGENT_API_{field.name.upper()}" for field in dataclasses.fields(Settings)]
     assert sorted(rows) == sorted(settings)

@@ -183,6 +183,7 @@ def test_a_new_configuration_takes_the_place_of_the_old(database_url: str, dispo
     engine.configure(UNREACHABLE, pool_size=1, statement_timeout_ms=5000)
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
+    assert engine.url() == database_url
     with engine.autocommit() as connection:
         assert sql(connection, "SELECT 1") == 1
 

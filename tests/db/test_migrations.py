@@ -236,10 +236,6 @@ def test_readiness_follows_the_schema(url: str, database_url: str) -> None:
         schema.upgrade(url)
 
 
-def test_readiness_asks_the_configured_database(configured: None) -> None:
-    assert schema.readiness() is None
-
-
 def test_readiness_says_when_nothing_answers(url: str) -> None:
     gone = make_url(url).set(database="gone").render_as_string(hide_password=False)
 

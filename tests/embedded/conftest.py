@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.accounts import ACCOUNTS, Account, ordinary_account
+from tests.embedded.accounts import ACCOUNTS, IS_ROOT, Account, ordinary_account
 from tests.embedded.place import Place, new_place, query
+
+collect_ignore = [] if IS_ROOT else ["test_embedded_root.py"]
 
 
 @pytest.fixture(scope="session")

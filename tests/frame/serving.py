@@ -64,7 +64,7 @@ def serving(app: connexion.FlaskApp) -> Iterator[httpx.Client]:
     """Serve `app` on a port of 127.0.0.1, and yield a client of it."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, ws="none"))
-    thread = threading.Thread(target=server.run, args=([listener],))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
         while not server.started and thread.is_alive():

@@ -48,7 +48,7 @@ def test_a_handler_returns_data_or_a_response(client: httpx.Client, parcel_id: s
         ("wrong-shape", "/weight"),
         ("wrong-shape", "/label"),
         ("nothing", "get_parcel"),
-        ("unserialisable", "get_parcel"),
+        ("unserialisable", "not JSON serializable"),
         ("wrong-status", "status 299"),
         ("wrong-problem", "status is not in the contract"),
         ("raises", SECRET_DETAIL),
@@ -157,6 +157,7 @@ paths:
           content:
             application/json:
               schema: {$ref: '#/components/schemas/Tree'}
+        '422': {description: It is wrong.}
 components:
   schemas:
     Tree:
@@ -191,21 +192,18 @@ KINDS = pytest.mark.parametrize("kind", ["plain", "async"])
 
 
 @pytest.fixture
-def line(request: pytest.FixtureRequest) -> Line:
-    """The stream of this test, which the handlers find by the test's name."""
-    LINES[request.node.name] = Line()
-    return LINES[request.node.name]
-
-
-def tracking(kind: str, request: pytest.FixtureRequest) -> str:
-    return f"/tracking/{kind}-{request.node.name}"
+def line() -> Line:
+    """A stream, which the handler finds by its name."""
+    new = Line()
+    LINES[new.name] = new
+    return new
 
 
 @KINDS
 def test_a_stream_is_sent_piece_by_piece_and_not_validated(
-    client: httpx.Client, line: Line, kind: str, request: pytest.FixtureRequest
+    client: httpx.Client, line: Line, kind: str
 ) -> None:
-    with client.stream("GET", tracking(kind, request)) as response:
+    with client.stream("GET", f"/tracking/{kind}-{line.name}") as response:
         pieces = response.iter_raw()
         first = next(pieces)
         made_by_then = line.made
@@ -221,10 +219,8 @@ def test_a_stream_is_sent_piece_by_piece_and_not_validated(
 
 
 @KINDS
-def test_a_client_that_leaves_ends_the_stream(
-    client: httpx.Client, line: Line, kind: str, request: pytest.FixtureRequest
-) -> None:
-    with client.stream("GET", tracking(kind, request)) as response:
+def test_a_client_that_leaves_ends_the_stream(client: httpx.Client, line: Line, kind: str) -> None:
+    with client.stream("GET", f"/tracking/{kind}-{line.name}") as response:
         next(response.iter_raw())
 
     assert line.ended.wait(5), "the generator was never closed"
@@ -232,10 +228,8 @@ def test_a_client_that_leaves_ends_the_stream(
 
 
 @KINDS
-def test_head_of_a_stream_sends_none_of_it(
-    client: httpx.Client, line: Line, kind: str, request: pytest.FixtureRequest
-) -> None:
-    response = client.head(tracking(kind, request))
+def test_head_of_a_stream_sends_none_of_it(client: httpx.Client, line: Line, kind: str) -> None:
+    response = client.head(f"/tracking/{kind}-{line.name}")
     afterwards = client.get("/greeting")  # on the same connection: the first request is over
 
     assert response.status_code == 200
@@ -248,29 +242,25 @@ def test_a_stream_that_fails_is_cut_off_and_logged(
     client: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(httpx.RemoteProtocolError), client.stream("GET", "/tracking/broken-") as cut:
-        received = [*cut.iter_raw()]
+        cut.read()
 
     assert cut.status_code == 200
-    assert SECRET_DETAIL not in str(locals().get("received", ""))
     assert SECRET_DETAIL in caplog.text
 
 
-def test_slow_streams_do_not_hold_up_other_requests(
-    client: httpx.Client, request: pytest.FixtureRequest
-) -> None:
+def test_slow_streams_do_not_hold_up_other_requests(client: httpx.Client) -> None:
     """More of them than the application has threads."""
-    names = [f"plain-{request.node.name}-{number}" for number in range(8)]
-    for name in names:
-        LINES[name.removeprefix("plain-")] = Line()
+    lines = [Line() for _ in range(8)]
+    LINES.update({line.name: line for line in lines})
     arrived = threading.Barrier(9)
 
-    def hold(name: str) -> None:
-        with client.stream("GET", f"/tracking/{name}") as response:
+    def hold(line: Line) -> None:
+        with client.stream("GET", f"/tracking/plain-{line.name}") as response:
             next(response.iter_raw())
             arrived.wait(10)
             arrived.wait(10)
 
-    threads = [threading.Thread(target=hold, args=(name,)) for name in names]
+    threads = [threading.Thread(target=hold, args=(line,)) for line in lines]
     for thread in threads:
         thread.start()
     arrived.wait(10)

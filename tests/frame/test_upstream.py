@@ -68,16 +68,6 @@ def test_upstream_a_chunked_body_counts_as_missing() -> None:
     assert "RequestBody is required" in response.text
 
 
-def test_upstream_the_contract_is_not_served_after_a_body_was_validated() -> None:
-    """https://github.com/spec-first/connexion/issues/2029: see agent_api/pages.py."""
-    with serving(stock_app(contract(ECHO), HANDLERS)) as client:
-        before = client.get("/openapi.json").status_code
-        client.post("/echo", json={})
-        after = client.get("/openapi.json").status_code
-
-    assert (before, after) == (200, 500)
-
-
 def test_upstream_a_recursive_contract_is_not_served() -> None:
     """https://github.com/spec-first/connexion/issues/2095: see agent_api/pages.py."""
     definition = contract(ECHO)
@@ -108,11 +98,11 @@ def test_upstream_nullable_beside_all_of_is_not_seen() -> None:
 
 def test_upstream_a_contract_in_a_file_is_taken_for_a_template(tmp_path: Path) -> None:
     """See agent_api/spec.py, load_contract."""
-    definition = echo_with(["description"], "Dear {{name}}")
+    definition = echo_with(["description"], "Dear {{name}}!")
     path = tmp_path / "contract.yaml"
     path.write_text(yaml.safe_dump(definition), encoding="utf-8")
 
     with serving(stock_app(path, HANDLERS)) as client:
         served = client.get("/openapi.json").json()
 
-    assert served["paths"]["/echo"]["post"]["description"] == "Dear "
+    assert served["paths"]["/echo"]["post"]["description"] == "Dear !"
