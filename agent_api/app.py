@@ -1,6 +1,5 @@
 """create_app: loads the contract, wires the frame around the handlers, and nothing else."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -14,11 +13,12 @@ from agent_api import log, pages
 from agent_api.auth import Authenticator
 from agent_api.config import Settings
 from agent_api.contract import ContractMiddleware
+from agent_api.database import database
 from agent_api.log import RequestLogMiddleware
 from agent_api.problems import ProblemMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
 from agent_api.spec import load_contract
-from db import embedded, engine
+from db import engine
 
 
 def create_app(settings: Settings) -> connexion.FlaskApp:
@@ -75,17 +75,11 @@ def create_app_from_environment() -> connexion.FlaskApp:
 @asynccontextmanager
 async def _lifespan(settings: Settings, _app: Any) -> AsyncIterator[None]:
     """Hold the database while the process serves; the embedded one stops with its last user."""
-    server = None
-    url = settings.database_url
-    if url is None:
-        server = await asyncio.to_thread(embedded.attach, settings.data_dir)
-        url = server.url
-    engine.configure(
-        url, pool_size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
-    )
-    try:
-        yield
-    finally:
-        engine.dispose()
-        if server is not None:
-            server.close()
+    with database(settings) as url:
+        engine.configure(
+            url, pool_size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
+        )
+        try:
+            yield
+        finally:
+            engine.dispose()

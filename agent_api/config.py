@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from db import engine
-
 PREFIX = "AGENT_API_"
 MIN_SECRET_BYTES = 32
 """HS256 needs a key of at least its hash's size (RFC 7518 section 3.2)."""
@@ -52,8 +50,15 @@ def _secret(value: str) -> str:
     return value
 
 
+def _expanded(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError("begins with the home of a user who does not exist") from error
+
+
 def _file(value: str) -> Path:
-    path = Path(value).expanduser()
+    path = _expanded(value)
     try:
         path.open("rb").close()
     except OSError as error:
@@ -62,7 +67,7 @@ def _file(value: str) -> Path:
 
 
 def _folder(value: str) -> Path:
-    path = Path(value).expanduser()
+    path = _expanded(value)
     if not path.is_absolute():
         raise ValueError("must be an absolute path")
     return path
@@ -70,7 +75,8 @@ def _folder(value: str) -> Path:
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        if urlsplit(value).scheme not in schemes:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not parts.hostname:
             raise ValueError(f"must be a URL that starts with {schemes[0]}://")
         return value
 
@@ -78,16 +84,24 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 
 def _database_url(value: str) -> str:
+    from db import engine  # loads SQLAlchemy, which a command without a URL need not wait for
+
     engine.normalise(value)
     return value
 
 
 def _origins(value: str) -> tuple[str, ...]:
     origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+    if not origins:
+        raise ValueError("names no origin")
     for origin in origins:
         parts = urlsplit(origin)
         if origin != "*" and (
-            parts.scheme not in ("http", "https") or parts.path or not parts.netloc
+            parts.scheme not in ("http", "https")
+            or not parts.netloc
+            or parts.path
+            or parts.query
+            or parts.fragment
         ):
             raise ValueError("must be * or a comma-separated list such as https://chat.example.org")
     return origins
@@ -97,7 +111,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "database_url": _database_url,
     "data_dir": _folder,
     "host": _text,
-    "port": _integer(0, 65535),
+    "port": _integer(1, 65535),
     "workers": _integer(1, 64),
     "jwt_secret": _secret,
     "jwt_jwks_url": _url("https", "http"),
@@ -186,6 +200,16 @@ class Settings:
                 f"{PREFIX}HOST {self.host} can be reached by others, so a key must be configured: "
                 f"set one of {', '.join(PREFIX + key.upper() for key in keys)}"
             )
+
+    def hand_down(self) -> None:
+        """Leave what the command line chose in the environment, where child processes load it."""
+        for name in ("host", "port", "workers"):
+            os.environ[PREFIX + name.upper()] = str(getattr(self, name))
+
+    @property
+    def can_sign(self) -> bool:
+        """Tell whether tokens are signed with a secret that this machine has."""
+        return self.jwt_jwks_url is None and self.jwt_public_key_file is None
 
     @property
     def has_key(self) -> bool:

@@ -22,11 +22,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent_api import body
 from agent_api.auth import Authenticator, Principal
-from agent_api.operation import ContractError, Headers, Operation
+from agent_api.operation import Headers, Operation
 from agent_api.problems import MethodNotAllowed
 from agent_api.resolver import HandlerResolver
 from agent_api.responses import Response
 from agent_api.scope import OPERATION_ID, STATUSES, USER_ID
+from agent_api.spec import ContractError
 
 _TEMPLATE = re.compile(r"\\\{(\w+)\\\}")  # as re.escape leaves a {name}
 P = ParamSpec("P")

@@ -13,13 +13,10 @@ from agent_api.auth import BearerHandler, Principal
 from agent_api.parameters import Parameter, parse_query
 from agent_api.responses import Response
 from agent_api.schemas import Schema
+from agent_api.spec import ContractError
 
 Headers = dict[bytes, list[bytes]]
 _SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
-
-
-class ContractError(Exception):
-    """The contract and the handlers do not fit each other: the server must not start."""
 
 
 class ResponseBreaksContract(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 from connexion.resolver import Resolver
 
 import handlers
-from agent_api.operation import ContractError
+from agent_api.spec import ContractError
 
 Handler = Callable[..., Any]
 

@@ -7,6 +7,10 @@ from typing import Any
 import yaml
 
 
+class ContractError(Exception):
+    """The contract and the handlers do not fit each other: the server must not start."""
+
+
 def contract_path() -> Path:
     """Return the path of agent-api.yaml: in the package in a wheel, else in openapi/."""
     packaged = Path(str(files("agent_api"))) / "openapi" / "agent-api.yaml"

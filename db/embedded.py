@@ -42,6 +42,11 @@ def attach(
     """
     if sys.platform == "win32":
         raise EmbeddedError("The embedded PostgreSQL does not run on Windows itself: use WSL")
+    if not str(data_dir).isprintable():  # postmaster.pid has it as a line, in UTF-8
+        raise EmbeddedError(
+            f"PostgreSQL cannot use a folder of the name {str(data_dir)!a}:"
+            " set AGENT_API_DATA_DIR to another one"
+        )
     try:
         data_dir = data_dir.resolve()
         url, share = Attachment(data_dir, durable, on_progress or _keep_silent).make()

@@ -38,9 +38,6 @@ def try_lock(path: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    except BaseException:
-        os.close(descriptor)
-        raise
     return descriptor
 
 
@@ -63,7 +60,10 @@ def server_state(data: Path) -> str:
 
 
 class Supervisor:
-    """Keeps one postgres running for as long as any process holds a share of clients.lock."""
+    """Keeps one postgres running for as long as any process holds a share of clients.lock.
+
+    A server that is killed is started again, so that the pools of who is attached reconnect.
+    """
 
     def __init__(self, folder: Path, sockets: Path, command: list[str]) -> None:
         self.folder = folder
@@ -101,11 +101,11 @@ class Supervisor:
         """Start the server where it does not run; False where it cannot be started at all."""
         if self.child is not None and self.child.poll() is not None:
             status, self.child = self.child.returncode, None
-            if status > 0:
+            if status > 0:  # it gave up by itself, where a kill is negative and a stop is 0
                 self._give_back()
-            if status > 0 and not self.was_ready:
-                return False
-            self.not_before = time.monotonic() + (RETRY if status > 0 else 0)
+                if not self.was_ready:
+                    return False
+                self.not_before = time.monotonic() + RETRY
         if time.monotonic() >= self.not_before:
             lock = try_lock(self.folder / SERVER)
             if lock is not None:
@@ -208,7 +208,8 @@ def main(arguments: list[str]) -> int:
         os.setuid(int(uid))
     while True:
         # One process watches, another works: when the worker is killed, the next one takes over
-        # the running server; when the watcher is killed, the worker goes on.
+        # the running server; when the watcher is killed, the worker goes on. Where both are, the
+        # server goes on, and the next process that attaches starts two new ones for it.
         worker = os.fork()
         if not worker:
             return Supervisor(Path(folder), Path(sockets), command).run()

@@ -143,8 +143,8 @@ def normalise(url: str) -> URL:
     """
     try:
         address = make_url(url)
-    except exc.ArgumentError as error:
-        raise ValueError("not a database URL") from error
+    except (exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        raise ValueError("is no database URL: postgresql://user:password@host/database") from error
     if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
         raise ValueError("a database URL has to begin with postgresql://")
     return address.set(drivername="postgresql+psycopg2")

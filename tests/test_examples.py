@@ -4,6 +4,7 @@ The examples tell of maria.keller. Here a new user plays her part. The ids and t
 makes differ from hers, but one of hers must always stand for the same one of theirs.
 """
 
+import base64
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -23,6 +24,8 @@ METHODS = ("get", "put", "post", "delete", "patch")
 MARIA = "maria.keller"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+CURSOR = re.compile(r"WyJ")  # ["
 
 STORY: list[tuple[str, str]] = [
     ("get_health", "ok"),
@@ -125,9 +128,18 @@ class Cast:
                 return {name: self.act(item) for name, item in value.items()}
             case list():
                 return [self.act(item) for item in value]
-            case str():
-                return self.real.get(value, value)
+            case str() if value in self.real:
+                return self.real[value]
+            case str() if CURSOR.match(value):
+                return self._cursor(value)
         return value
+
+    def _cursor(self, example: str) -> str:
+        """Return the cursor with the real ids and times: it says where its page ended."""
+        text = base64.urlsafe_b64decode(example + "=" * (-len(example) % 4)).decode()
+        for one, other in self.real.items():
+            text = text.replace(one, other)
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def learn(self, example: Any, answer: Any) -> None:
         """Take the ids and times that stand where the example has new ones as theirs."""

@@ -135,7 +135,7 @@ class Place:
         assert doomed
         for process in doomed:
             process.kill()
-        psutil.wait_procs(doomed, timeout=10)
+        wait_until(lambda: not any(is_alive(process) for process in doomed))
 
     def end(self) -> None:
         for client in self.clients:
@@ -143,6 +143,14 @@ class Place:
         wait_until(lambda: embedded.is_stopped(self.data), seconds=15)
         assert not self.processes("supervisor")
         assert not self.processes("postgres")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still does anything: nobody may be in a hurry to collect the dead."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _command_line(process: psutil.Process) -> list[str]:

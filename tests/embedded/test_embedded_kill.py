@@ -53,6 +53,7 @@ def test_one_killed_supervisor_is_replaced_or_done_without(place: Place, doomed:
     assert not place.processes("postgres")
 
 
+@ORDINARY_ACCOUNT
 def test_a_server_without_supervisors_is_taken_over(place: Place) -> None:
     first = place.attach()
     before = postmaster(first.answer())

@@ -41,10 +41,9 @@ def test_a_pid_file_that_names_a_strangers_process_is_no_server(place: Place) ->
 
 
 @ONE_ACCOUNT
-@pytest.mark.parametrize("content", ["", "not a number\n"])
-def test_a_pid_file_that_a_crash_cut_short_is_no_server(place: Place, content: str) -> None:
+def test_a_pid_file_that_a_crash_cut_short_is_no_server(place: Place) -> None:
     crash(place)
-    (place.folder / "data" / "postmaster.pid").write_text(content)
+    (place.folder / "data" / "postmaster.pid").write_text("")
 
     assert place.kept(place.attach(durable=True).answer()) == [1]
 

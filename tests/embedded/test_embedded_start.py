@@ -38,6 +38,7 @@ def test_processes_that_race_at_the_first_start_share_one_server(fresh: Place) -
     assert len(made) == 1
 
 
+@ONE_ACCOUNT
 def test_the_server_stops_soon_after_the_last_one_leaves(place: Place) -> None:
     first, second = place.attach(), place.attach()
     first.leave()
@@ -83,6 +84,7 @@ def test_shares_of_one_process_are_separate_and_outlive_their_object(place: Plac
     wait_until(lambda: embedded.is_stopped(place.data))
 
 
+@ONE_ACCOUNT
 def test_settings_are_those_of_a_private_server_in_utc(place: Place) -> None:
     url = place.attach(durable=True).answer()
     names = "listen_addresses TimeZone max_connections fsync synchronous_commit full_page_writes"

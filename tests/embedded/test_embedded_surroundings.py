@@ -70,6 +70,14 @@ def test_any_name_of_a_folder_will_do(place_named: Callable[[str], Place], name:
 
 
 @ONE_ACCOUNT
+def test_a_name_of_more_than_one_line_will_not_do(fresh: Place) -> None:
+    line = fresh.seen_by(fresh.account, fresh.base / "two\nlines").start().answer()
+
+    assert "two\\nlines" in line
+    assert "AGENT_API_DATA_DIR" in line
+
+
+@ONE_ACCOUNT
 def test_a_link_to_the_data_folder_leads_to_the_same_server(place: Place) -> None:
     link = place.base / "link"
     link.symlink_to(place.data)

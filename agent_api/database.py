@@ -1,0 +1,23 @@
+"""The database of the settings, for as long as somebody uses it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from agent_api.config import Settings
+from db import embedded
+
+
+@contextmanager
+def database(settings: Settings, on_progress: Callable[[str], None] | None = None) -> Iterator[str]:
+    """Yield the URL of the database; the embedded one is started, or kept from stopping.
+
+    Raises EmbeddedError where it cannot start. `on_progress` is told what takes time.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = embedded.attach(settings.data_dir, on_progress=on_progress)
+    try:
+        yield server.url
+    finally:
+        server.close()

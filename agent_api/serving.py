@@ -1,0 +1,101 @@
+"""Starts the server: checks the address, readies the database, says where it is, runs uvicorn."""
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from agent_api import __version__, app, log, secret
+from agent_api.config import ConfigError, Settings
+from agent_api.database import database
+from db import schema
+
+GRACE_SECONDS = 10
+
+
+def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `say` is told what happens until requests are answered.
+
+    Raises ConfigError where the address or the development secret cannot be used.
+    """
+    log.configure(settings)
+    if not settings.has_key:
+        secret.load_or_create(settings.data_dir)
+    _check_address(settings)
+    with database(settings, say) as url:
+        if settings.database_url is None:
+            schema.upgrade(url, on_step=say)
+        elif (reason := schema.readiness(url)) is not None:
+            say(f"Not ready yet: {reason}")
+        # Without children one process does all, and has the settings already.
+        in_children = reload or settings.workers > 1
+        if in_children:
+            settings.hand_down()
+            application = "agent_api.app:create_app_from_environment"
+        else:
+            application = app.create_app(settings)
+        _say_where(settings, say)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn stops on them, then sends them to itself again: without this, a server that
+            # was asked to stop would seem to have crashed.
+            signal.signal(number, _ignore_signal)
+        uvicorn.run(
+            application,
+            factory=in_children,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            reload=reload,
+            lifespan="on",  # "auto" hides an error at the start: every request is then a 500
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+
+
+def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
+    pass
+
+
+def _check_address(settings: Settings) -> None:
+    """Find out before the database starts whether the address can be listened on."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no host name
+        reason = getattr(error, "strerror", None) or "it is no host name"
+        raise ConfigError(
+            f"Cannot listen on {settings.host} port {settings.port}: {reason}. "
+            "Choose another with --host and --port."
+        ) from error
+
+
+def _say_where(settings: Settings, say: Callable[[str], None]) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{host}:{settings.port}"
+    say(f"Agent API {__version__}")
+    say(f"  API    {base}")
+    say(f"  Docs   {base}/docs")
+    if settings.database_url is None:
+        say(f"  Data   {settings.data_dir}")
+    else:
+        say("  Data   the database of AGENT_API_DATABASE_URL")
+    if settings.can_sign:
+        say(f"  Token  {called_as()} token --user alice")
+    else:
+        say("  Token  from your identity provider")
+
+
+def called_as() -> str:
+    """Return how this command line was called, for the person to call it again."""
+    called = sys.argv[0]
+    return "python -m agent_api" if called.endswith("__main__.py") else called
