@@ -1,6 +1,7 @@
 """create_app: loads the contract, wires the frame around the handlers, and nothing else."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from agent_api.config import Settings
 from agent_api.contract import ContractMiddleware
 from agent_api.database import database
 from agent_api.log import RequestLogMiddleware
-from agent_api.problems import ProblemMiddleware
+from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
 from agent_api.spec import load_contract
 from db import engine
@@ -24,10 +25,11 @@ from db import engine
 def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
     contract = load_contract()
+    threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="handler")
     app = connexion.FlaskApp(
         "agent_api",
-        lifespan=partial(_lifespan, settings),
-        middlewares=_middlewares(settings),
+        lifespan=partial(_lifespan, settings, threads),
+        middlewares=_middlewares(settings, threads),
         server_args={"static_folder": None},
     )
     # Flask would route the contract's operations too, past our security: it only gets the pages.
@@ -41,7 +43,7 @@ def _ignore(*_args: Any, **_kwargs: Any) -> None:
     pass
 
 
-def _middlewares(settings: Settings) -> list[Any]:
+def _middlewares(settings: Settings, threads: ThreadPoolExecutor) -> list[Any]:
     """Return the stack, outermost first: problems get the CORS headers and the request's id too."""
     cors = partial(
         CORSMiddleware,
@@ -54,7 +56,7 @@ def _middlewares(settings: Settings) -> list[Any]:
         ContractMiddleware,
         authenticator=Authenticator(settings),
         max_body_bytes=settings.max_body_bytes,
-        threads=settings.pool_size,
+        threads=threads,
     )
     return [
         RequestLogMiddleware,
@@ -73,7 +75,9 @@ def create_app_from_environment() -> connexion.FlaskApp:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, _app: Any) -> AsyncIterator[None]:
+async def _lifespan(
+    settings: Settings, threads: ThreadPoolExecutor, _app: Any
+) -> AsyncIterator[None]:
     """Hold the database while the process serves; the embedded one stops with its last user."""
     with database(settings) as url:
         engine.configure(
@@ -82,4 +86,5 @@ async def _lifespan(settings: Settings, _app: Any) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            threads.shutdown()  # a handler that still runs needs its connection
             engine.dispose()

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,13 @@ from jwt.types import Options
 
 from agent_api import secret
 from agent_api.config import ConfigError, Settings
+from agent_api.jwks import KeySet, KeysUnavailable
 from agent_api.problems import Unauthorized, Unavailable
 
 ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 LEEWAY_SECONDS = 5
 MAX_TOKEN_LENGTH = 8192
 CACHE_SECONDS = 60
-SECONDS_BETWEEN_FETCHES = 2
-"""Of the JWKS for unknown keys: many of those must not become as many fetches."""
 CACHE_ENTRIES = 4096
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -36,14 +35,11 @@ class Keys:
     """Finds the key and the algorithms that a token may be signed with."""
 
     def __init__(self, settings: Settings) -> None:
-        self._jwks: jwt.PyJWKClient | None = None
-        self._known: dict[str, jwt.PyJWK] = {}
+        self._key_set: KeySet | None = None
         self._key: Any = None
         self.algorithms: tuple[str, ...] = ASYMMETRIC
         if settings.jwt_jwks_url:
-            self._jwks = jwt.PyJWKClient(
-                settings.jwt_jwks_url, timeout=5, cooldown_duration=SECONDS_BETWEEN_FETCHES
-            )
+            self._key_set = KeySet(settings.jwt_jwks_url)
         elif settings.jwt_public_key_file:
             self._key, self.algorithms = read_public_key(settings)
         else:
@@ -51,22 +47,32 @@ class Keys:
             self.algorithms = ("HS256",)
 
     def find(self, token: str) -> Any:
-        """Return the key for `token`; may fetch the JWKS, so it belongs in a thread.
+        """Return the key for `token`.
 
-        Raises Unavailable where the key is not known and the JWKS cannot be fetched.
+        Raises InvalidTokenError where there is none, and KeysUnavailable where it cannot be known.
         """
-        if self._jwks is None:
+        if self._key_set is None:
             return self._key
-        key_id = jwt.get_unverified_header(token).get("kid")
-        if not isinstance(key_id, str):
-            raise jwt.InvalidTokenError("no kid")
-        try:
-            key = self._known[key_id] = self._jwks.get_signing_key(key_id)
-        except jwt.PyJWKClientConnectionError as error:
-            if key_id not in self._known:
-                raise Unavailable("The key server cannot be reached. Try again.") from error
-            key = self._known[key_id]  # a key server that is down does not lock known users out
+        key_id = _key_id(token)
+        key = None if key_id is None else self._key_set.get(key_id)
+        if key is None:
+            raise jwt.InvalidTokenError("no key of this id")
         return key
+
+    def fetcher(self, token: str) -> Callable[[], None] | None:
+        """Return what fetches the key of `token` where it is not known; it blocks for seconds."""
+        if self._key_set is None:
+            return None
+        try:
+            key_id = _key_id(token)
+        except (jwt.PyJWTError, ValueError, RecursionError):  # verifying it will say so
+            return None
+        return None if key_id is None or self._key_set.knows(key_id) else self._key_set.fetch
+
+
+def _key_id(token: str) -> str | None:
+    key_id = jwt.get_unverified_header(token).get("kid")
+    return key_id if isinstance(key_id, str) else None
 
 
 def read_public_key(settings: Settings) -> tuple[Any, tuple[str, ...]]:
@@ -103,6 +109,10 @@ class Authenticator:
         }
         self._cache: dict[str, tuple[Principal, float]] = {}
 
+    def key_fetcher(self, token: str) -> Callable[[], None] | None:
+        """Return what has to run, in a thread, before `token` can be verified; None for most."""
+        return self._keys.fetcher(token)
+
     def remembered(self, token: str) -> Principal | None:
         """Return the principal of a token that was verified within the last minute, or None."""
         principal, until = self._cache.get(token, (None, 0.0))
@@ -121,6 +131,8 @@ class Authenticator:
                 leeway=LEEWAY_SECONDS,
             )
             until = min(int(claims["exp"]), time.time() + CACHE_SECONDS)
+        except KeysUnavailable as error:
+            raise Unavailable("The key server cannot be reached. Try again.") from error
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("The token has expired. Get a new one.") from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:

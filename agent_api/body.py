@@ -19,6 +19,9 @@ from agent_api.problems import (
 from agent_api.schemas import MAX_ERRORS, to_pointer
 
 MAX_DEPTH = 100
+MAX_POINTER = 1024
+"""Characters of a pointer in an error, which must not be longer than the body it is about."""
+
 INTEGERS = range(-(2**63), 2**64)
 """The integers that survive a round trip; orjson reads wider ones as floats."""
 
@@ -26,6 +29,10 @@ _JSON = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", r
 # Only a body with one of these can break a rule of _broken_rules, and hardly any body has one.
 _SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+TOO_DEEP = field_error("body", "", f"must not nest deeper than {MAX_DEPTH} levels")
+Trail = tuple["Trail", str | int] | None
 
 
 class ClientDisconnected(Exception):
@@ -80,9 +87,24 @@ def parse(raw: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         _refuse_if_readable(raw)
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH or _SUSPECT.search(raw):
+    if _SUSPECT.search(raw) or (raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value)):
         _refuse_if_readable(raw)
     return value
+
+
+def _is_deep(root: Any) -> bool:
+    """Tell whether containers nest over MAX_DEPTH levels; cheap, as it looks at nothing else."""
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for container in level
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _refuse_if_readable(raw: bytes) -> None:
@@ -90,7 +112,7 @@ def _refuse_if_readable(raw: bytes) -> None:
     try:
         value = json.loads(raw.decode(), parse_int=_to_int, parse_constant=_refuse_constant)
     except RecursionError:
-        raise ValidationFailed([_too_deep([])]) from None
+        raise ValidationFailed([TOO_DEEP]) from None
     except ValueError:
         return
     errors = []
@@ -113,36 +135,42 @@ def _refuse_constant(name: str) -> None:
 
 
 def _broken_rules(root: Any) -> Iterator[dict[str, str]]:
-    stack: list[tuple[Any, list[str | int]]] = [(root, [])]
+    """Yield what is wrong; a path is a chain of pairs, which costs nothing until it is needed."""
+    stack: list[tuple[Any, Trail, int]] = [(root, None, 0)]
     while stack:
-        value, path = stack.pop()
-        if isinstance(value, dict | list) and len(path) >= MAX_DEPTH:
-            yield _too_deep(path)
-        elif isinstance(value, str):
-            yield from _broken_text_rules(value, path)
-        elif isinstance(value, dict):
-            for key in value:
-                yield from _broken_text_rules(key, path)
-            stack.extend((item, [*path, key]) for key, item in value.items())
-        elif isinstance(value, list):
-            stack.extend((item, [*path, index]) for index, item in enumerate(value))
+        value, trail, depth = stack.pop()
+        if isinstance(value, str):
+            yield from _broken_text_rules(value, trail)
         elif isinstance(value, int) and value not in INTEGERS:
-            yield field_error("body", _readable(path), "must fit 64 bits")
+            yield _error(trail, "must fit 64 bits")
         elif isinstance(value, float) and math.isinf(value):
-            yield field_error("body", _readable(path), "must fit a double")
+            yield _error(trail, "must fit a double")
+        elif isinstance(value, dict | list) and depth == MAX_DEPTH:
+            yield TOO_DEEP
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                yield from _broken_text_rules(key, trail)
+                stack.append((item, (trail, key), depth + 1))
+        elif isinstance(value, list):
+            stack.extend((item, (trail, index), depth + 1) for index, item in enumerate(value))
 
 
-def _broken_text_rules(text: str, path: list[str | int]) -> Iterator[dict[str, str]]:
+def _broken_text_rules(text: str, trail: Trail) -> Iterator[dict[str, str]]:
     if "\x00" in text:
-        yield field_error("body", _readable(path), "must not contain the NUL character")
+        yield _error(trail, "must not contain the NUL character")
     if _SURROGATE.search(text):
-        yield field_error("body", _readable(path), "must not contain a lone surrogate")
+        yield _error(trail, "must not contain a lone surrogate")
 
 
-def _too_deep(path: list[str | int]) -> dict[str, str]:
-    return field_error("body", _readable(path[:3]), f"must not nest deeper than {MAX_DEPTH} levels")
+def _error(trail: Trail, detail: str) -> dict[str, str]:
+    """Point at the end of `trail`, or where that takes too many characters, at what is around it.
 
-
-def _readable(path: list[str | int]) -> str:
-    """Return the pointer of `path` in UTF-8, which its keys may not be."""
-    return _SURROGATE.sub("\ufffd", to_pointer(path))
+    In UTF-8, which the keys on the way may not be.
+    """
+    path: list[str | int] = []
+    while trail is not None:
+        trail, step = trail
+        path.insert(0, step)
+    while len(pointer := to_pointer(path)) > MAX_POINTER:
+        path.pop()
+    return field_error("body", _SURROGATE.sub("\ufffd", pointer), detail)

@@ -111,7 +111,7 @@ def serve(host: str | None, port: int | None, workers: int | None, reload: bool)
 
     from agent_api import serving
 
-    serving.serve(settings, reload=reload, say=_say)
+    serving.serve(settings, reload=reload, say=click.echo)  # standard error is the log
 
 
 @commands.command(short_help="Bring the database's schema to the newest version.")
@@ -133,7 +133,7 @@ def migrate(check: bool) -> None:
     with database(settings, _say) as url:
         if not check:
             schema.upgrade(url, on_step=_say)
-        elif (reason := schema.readiness(url)) is not None:
+        elif (reason := schema.readiness(url, explain=True)) is not None:
             _fail(reason, 1)
     click.echo(f"The database is at {schema.head()}.")
 

@@ -7,123 +7,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import platformdirs
 
+from agent_api import config_values as values
+
 PREFIX = "AGENT_API_"
-MIN_SECRET_BYTES = 32
-"""HS256 needs a key of at least its hash's size (RFC 7518 section 3.2)."""
 
 
 class ConfigError(Exception):
     """A setting that cannot be used; the message is one line that names it and says what to do."""
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and low <= int(value[:12]) <= high):
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def _choice(*options: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value.lower() not in options:
-            raise ValueError(f"must be one of: {', '.join(options)}")
-        return value.lower()
-
-    return parse
-
-
-def _secret(value: str) -> str:
-    if len(value.encode()) < MIN_SECRET_BYTES:
-        raise ValueError(
-            f"must have at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32"
-        )
-    return value
-
-
-def _expanded(value: str) -> Path:
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:
-        raise ValueError("begins with the home of a user who does not exist") from error
-
-
-def _file(value: str) -> Path:
-    path = _expanded(value)
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from error
-    return path
-
-
-def _folder(value: str) -> Path:
-    path = _expanded(value)
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path")
-    return path
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"must be a URL that starts with {schemes[0]}://")
-        return value
-
-    return parse
-
-
-def _database_url(value: str) -> str:
-    from db import engine  # loads SQLAlchemy, which a command without a URL need not wait for
-
-    engine.normalise(value)
-    return value
-
-
-def _origins(value: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
-    if not origins:
-        raise ValueError("names no origin")
-    for origin in origins:
-        parts = urlsplit(origin)
-        if origin != "*" and (
-            parts.scheme not in ("http", "https")
-            or not parts.netloc
-            or parts.path
-            or parts.query
-            or parts.fragment
-        ):
-            raise ValueError("must be * or a comma-separated list such as https://chat.example.org")
-    return origins
-
-
 _READERS: Mapping[str, Callable[[str], Any]] = {
-    "database_url": _database_url,
-    "data_dir": _folder,
-    "host": _text,
-    "port": _integer(1, 65535),
-    "workers": _integer(1, 64),
-    "jwt_secret": _secret,
-    "jwt_jwks_url": _url("https", "http"),
-    "jwt_public_key_file": _file,
-    "jwt_issuer": _text,
-    "jwt_audience": _text,
-    "cors_origins": _origins,
-    "max_body_bytes": _integer(1024, 1 << 30),
-    "pool_size": _integer(1, 100),
-    "statement_timeout_ms": _integer(100, 3_600_000),
-    "log_level": _choice("debug", "info", "warning", "error"),
-    "log_format": _choice("text", "json"),
+    "database_url": values.database_url,
+    "data_dir": values.folder,
+    "host": values.text,
+    "port": values.integer(1, 65535),
+    "workers": values.integer(1, 64),
+    "jwt_secret": values.secret,
+    "jwt_jwks_url": values.url("https", "http"),
+    "jwt_public_key_file": values.file,
+    "jwt_issuer": values.text,
+    "jwt_audience": values.text,
+    "cors_origins": values.origins,
+    "max_body_bytes": values.integer(1024, 1 << 30),
+    "pool_size": values.integer(1, 100),
+    "statement_timeout_ms": values.integer(100, 3_600_000),
+    "log_level": values.choice("debug", "info", "warning", "error"),
+    "log_format": values.choice("text", "json"),
 }
 
 
@@ -149,7 +61,7 @@ class Settings:
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     cors_origins: tuple[str, ...] = ()
-    max_body_bytes: int = 10 * 1024 * 1024
+    max_body_bytes: int = 1024 * 1024
     pool_size: int = 10
     statement_timeout_ms: int = 5000
     log_level: str = "info"
@@ -168,7 +80,7 @@ class Settings:
         Raises ConfigError for an unknown variable, an unusable value, two keys, or a host that
         others can reach while no key is configured.
         """
-        values: dict[str, Any] = {}
+        chosen: dict[str, Any] = {}
         for variable, value in sorted((os.environ if environ is None else environ).items()):
             if not variable.startswith(PREFIX):
                 continue
@@ -179,14 +91,14 @@ class Settings:
             if not value.strip():
                 raise ConfigError(f"{variable} is empty: give it a value or unset it")
             try:
-                values[name] = _READERS[name](value)
+                chosen[name] = _READERS[name](value)
             except ValueError as error:
                 raise ConfigError(f"{variable} {error}") from error
-        values.setdefault("log_format", "text" if sys.stderr.isatty() else "json")
-        values.update((name, value) for name, value in overrides.items() if value is not None)
-        if "data_dir" not in values:
-            values["data_dir"] = default_data_dir()
-        settings = cls(**values)
+        chosen.setdefault("log_format", "text" if sys.stderr.isatty() else "json")
+        chosen.update((name, value) for name, value in overrides.items() if value is not None)
+        if "data_dir" not in chosen:
+            chosen["data_dir"] = default_data_dir()
+        settings = cls(**chosen)
         settings._check_keys()
         return settings
 

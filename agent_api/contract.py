@@ -90,12 +90,18 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
     """The operations of the contract as an ASGI application around `app`."""
 
     def __init__(
-        self, app: ASGIApp, *, authenticator: Authenticator, max_body_bytes: int, threads: int
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        max_body_bytes: int,
+        threads: ThreadPoolExecutor,
     ) -> None:
         self.app = app
         self._authenticator = authenticator
         self._max_body_bytes = max_body_bytes
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="handler")
+        self._threads = threads
+        self._fetchers = ThreadPoolExecutor(4, thread_name_prefix="key-fetcher")
         self._router = Router([])
 
     def add_api(self, specification: Specification, *, resolver: HandlerResolver, **_: Any) -> None:
@@ -125,7 +131,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         if operation.is_async:
             response = await operation.run_async(arguments, raw_body)
         else:
-            response = await self._in_thread(operation.run, arguments, raw_body)
+            response = await _in_thread(self._threads, operation.run, arguments, raw_body)
         await _send(response, scope, receive, send)
 
     async def _authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
@@ -133,8 +139,12 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             return None
         token = operation.find_token(headers)
         principal = self._authenticator.remembered(token)
-        # Not in a handlers' thread: a key server that hangs must not keep those from known users.
-        return principal or await asyncio.to_thread(self._authenticator.verify, token)
+        if principal is not None:
+            return principal
+        # In threads of their own: a key server that hangs keeps only those waiting whom it must.
+        if (fetch := self._authenticator.key_fetcher(token)) is not None:
+            await _in_thread(self._fetchers, fetch)
+        return self._authenticator.verify(token)
 
     async def _read_body(
         self, operation: Operation, headers: Headers, receive: Receive
@@ -151,10 +161,13 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             body.check_media_type(media_type, None)
         return raw
 
-    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `call` in one of the handlers' threads, where the log still knows the request."""
-        run = partial(copy_context().run, call, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+async def _in_thread(
+    threads: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Run `call` in one of `threads`, where the log still knows the request."""
+    run = partial(copy_context().run, call, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 def _first(headers: Headers, name: bytes) -> str | None:

@@ -50,13 +50,14 @@ POLICY = (
 def register(app: flask.Flask, contract: dict[str, Any]) -> None:
     """Add the pages to `app`, and let its errors be problems."""
     contract_json = orjson.dumps(contract, option=orjson.OPT_INDENT_2)
+    contract_yaml = contract_path().read_bytes()
     assets = Path(swagger_ui_bundle.swagger_ui_path)
 
     def openapi_json() -> flask.Response:
         return flask.Response(contract_json, mimetype="application/json")
 
     def openapi_yaml() -> flask.Response:
-        return flask.send_file(contract_path(), mimetype="application/yaml", conditional=False)
+        return flask.Response(contract_yaml, mimetype="application/yaml")
 
     def docs() -> flask.Response:
         return flask.Response(PAGE, headers={"Content-Security-Policy": POLICY})

@@ -1,18 +1,10 @@
-"""The tree of errors, and how an exception becomes application/problem+json (RFC 9457)."""
+"""The tree of errors that clients see, as application/problem+json (RFC 9457)."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import orjson
 from connexion.exceptions import ProblemException
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from agent_api.scope import STATUSES
-from db import errors as db_errors
-
-logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
@@ -164,74 +156,3 @@ class Timeout(Problem):
 def field_error(place: str, pointer: str, detail: str) -> dict[str, str]:
     """Return an entry of `errors`; `place` is body, query, path or header."""
     return {"in": place, "pointer": pointer, "detail": detail}
-
-
-def from_exception(error: Exception) -> Problem:
-    """Return the problem that the client sees; what is not foreseen is an InternalError."""
-    match error:
-        case Problem():
-            return error
-        case db_errors.Missing():
-            return NotFound(error.resource)
-        case db_errors.Denied():
-            return Forbidden(error.resource)
-        case db_errors.Reference():
-            return ValidationFailed(
-                [field_error("body", f"/{error.field}", "names nothing that is yours")]
-            )
-        case db_errors.Conflict():
-            return Conflict(error.detail)
-        case db_errors.Unavailable():
-            return Unavailable("The database cannot be reached. Try again.")
-        case db_errors.Timeout():
-            return Timeout()
-        case HTTPException(status_code=404):  # Flask's, for a path outside the contract
-            return NotFound("path")
-        case _:
-            return InternalError()
-
-
-async def send_problem(problem: Problem, send: Send) -> None:
-    """Send `problem` as the whole answer."""
-    body = problem.body()
-    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))} | problem.headers
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
-
-
-class ProblemMiddleware:
-    """Turns every exception of the application inside into a problem: the one broad `except`."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; once an answer has started, an error can only cut it off."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        started = False
-
-        async def observed_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, observed_send)
-        except Exception as error:  # the only broad one: nothing may reach the client unformed
-            if started:
-                raise
-            problem = from_exception(error)
-            known = scope.get(STATUSES)
-            if known is not None and problem.status not in known:
-                logger.error("status is not in the contract", extra={"status": problem.status})
-                problem = InternalError()
-            if problem.status >= 500:
-                logger.log(
-                    logging.ERROR if problem.status == 500 else logging.WARNING,
-                    "request failed",
-                    exc_info=error,
-                )
-            await send_problem(problem, send)

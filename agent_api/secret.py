@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from agent_api.config import ConfigError
+from db.embedded import make_folder
 
 FILE_NAME = "jwt-secret"
 
@@ -17,7 +18,7 @@ def load_or_create(data_dir: Path) -> str:
     """
     path = data_dir / FILE_NAME
     try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+        make_folder(data_dir)
         if not path.exists():
             _create(path)
         mode = stat.S_IMODE(path.stat().st_mode)

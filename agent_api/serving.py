@@ -28,7 +28,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
     with database(settings, say) as url:
         if settings.database_url is None:
             schema.upgrade(url, on_step=say)
-        elif (reason := schema.readiness(url)) is not None:
+        elif (reason := schema.readiness(url, explain=True)) is not None:
             say(f"Not ready yet: {reason}")
         # Without children one process does all, and has the settings already.
         in_children = reload or settings.workers > 1
@@ -41,7 +41,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         for number in (signal.SIGINT, signal.SIGTERM):
             # uvicorn stops on them, then sends them to itself again: without this, a server that
             # was asked to stop would seem to have crashed.
-            signal.signal(number, _ignore_signal)
+            signal.signal(number, _exit)
         uvicorn.run(
             application,
             factory=in_children,
@@ -49,6 +49,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
             port=settings.port,
             workers=settings.workers,
             reload=reload,
+            reload_includes=["*.py", "*.yaml"] if reload else None,
             lifespan="on",  # "auto" hides an error at the start: every request is then a 500
             access_log=False,
             log_config=None,
@@ -58,8 +59,8 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         )
 
 
-def _ignore_signal(_number: int, _frame: FrameType | None) -> None:
-    pass
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _check_address(settings: Settings) -> None:

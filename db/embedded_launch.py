@@ -109,4 +109,4 @@ class Launch:
 def _needed_by_python() -> dict[str, str]:
     """Where the dynamic linker finds this interpreter's library, if it was told where."""
     names = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-    return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251
+    return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251 (no settings of ours)

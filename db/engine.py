@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import psycopg2
+from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, exc, make_url
 
-from db.errors import Failure, Timeout, Unavailable
+from db.errors import Failure, Timeout, TooLarge, Unavailable
 
 CONNECT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
@@ -126,6 +128,8 @@ def _failure(error: exc.DBAPIError) -> Failure | None:
         return Timeout("a statement took too long")
     if code in ("40001", "40P01"):
         return Unavailable("another transaction was in the way")
+    if code == "54000":
+        return TooLarge("the answer would be too large")
     if code == "25006":
         return Unavailable("the database is read-only")
     # 08: connection; 53: out of connections, memory or disk; 57P: shut down, starting, dropped.
@@ -146,8 +150,14 @@ def normalise(url: str) -> URL:
     except (exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
         raise ValueError("is no database URL: postgresql://user:password@host/database") from error
     if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
-        raise ValueError("a database URL has to begin with postgresql://")
-    return address.set(drivername="postgresql+psycopg2")
+        raise ValueError("has to begin with postgresql://")
+    address = address.set(drivername="postgresql+psycopg2")
+    _, arguments = address.get_dialect()().create_connect_args(address)
+    try:
+        make_dsn(**arguments)
+    except psycopg2.ProgrammingError as error:  # an option that libpq does not know
+        raise ValueError(f"has an {str(error).strip()}") from error
+    return address
 
 
 def connect_args(

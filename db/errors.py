@@ -51,5 +51,9 @@ class Timeout(Failure):
     """A statement ran longer, or waited longer for a lock, than it may."""
 
 
+class TooLarge(Failure):
+    """The answer would be larger than PostgreSQL can make one value, which is 1 GB."""
+
+
 class SchemaAhead(Failure):
     """The schema is at a revision that this code does not know: a newer version migrated it."""

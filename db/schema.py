@@ -1,5 +1,7 @@
 """The state of the schema: bringing it to head, and saying how far it is from there."""
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import cache
@@ -12,11 +14,17 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script, ScriptDirectory
 from psycopg2 import errorcodes
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 import migrations
 from db import engine
 from db.errors import SchemaAhead
+
+logger = logging.getLogger(__name__)
+
+MIGRATION_LOCK = 7236251904476921437
+"""The number means nothing; it has to differ from those of other programs in the database."""
+SECONDS_BEFORE_TELLING = 2
 
 READINESS_SECONDS = 2
 
@@ -51,6 +59,7 @@ def upgrade(url: str, *, on_step: Callable[[str], None] | None = None) -> None:
 
     private = engine.private_engine(url)
     with engine.translated(), private.begin() as connection:
+        _wait_for_others(connection, on_step)
         ahead = _ahead(MigrationContext.configure(connection).get_current_heads())
         if ahead is not None:
             raise SchemaAhead(ahead)
@@ -59,8 +68,21 @@ def upgrade(url: str, *, on_step: Callable[[str], None] | None = None) -> None:
         command.upgrade(config, "head")
 
 
-def readiness(url: str) -> str | None:
+def _wait_for_others(connection: Connection, tell: Callable[[str], None] | None) -> None:
+    """Take the lock of migrations until the transaction ends; say so where that takes a while."""
+    tell_at = time.monotonic() + SECONDS_BEFORE_TELLING
+    while not connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})")):
+        if tell is not None and time.monotonic() > tell_at:
+            tell("Waiting for another migration to end")
+            tell_at = float("inf")
+        time.sleep(0.1)
+
+
+def readiness(url: str, *, explain: bool = False) -> str | None:
     """None when the database answers and its schema is at head; otherwise a sentence saying why.
+
+    With `explain` the sentence holds the driver's own words, which name hosts and users; otherwise
+    they go to the log.
 
     It asks over a connection of its own: a pool with all connections lent out is busy, not unready.
     It takes two seconds at the most, or four with a database that stops in between.
@@ -74,9 +96,14 @@ def readiness(url: str) -> str | None:
         with closing(psycopg2.connect(**parameters)) as connection:
             applied = _applied(connection)
     except psycopg2.Error as error:
+        summary = "The database cannot be reached"
         if error.pgcode == errorcodes.QUERY_CANCELED:
-            return "The database did not answer in time."
-        return "The database cannot be reached."
+            summary = "The database did not answer in time"
+        reason = str(error).partition("\n")[0]
+        if explain:
+            return f"{summary}: {reason}"
+        logger.warning("database not ready", extra={"reason": reason})
+        return f"{summary}."
     ahead = _ahead(applied)
     if ahead is not None:
         return ahead

@@ -8,14 +8,14 @@ from sqlalchemy import Connection
 
 from db.engine import private_engine
 from db.models import Base
+from db.schema import MIGRATION_LOCK
 
 # In this order: the wait for another run's lock is bounded by that run's own limits, not by ours.
 # A lock on a table in use is not waited for long, as every request would queue up behind it.
 PREAMBLE = (
     "SET LOCAL lock_timeout = 0",
     "SET LOCAL statement_timeout = 0",
-    # The number means nothing; it has to differ from those of other programs in this database.
-    "SELECT pg_advisory_xact_lock(7236251904476921437)",
+    f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})",
     "SET LOCAL lock_timeout = '5s'",
     "SET LOCAL statement_timeout = '10min'",
 )

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -61,11 +62,15 @@ class KeyServer:
     def __init__(self, *keys: KeyPair, port: int = 0) -> None:
         self.keys = list(keys)
         self.fetched = 0
+        self.fault: Callable[[BaseHTTPRequestHandler], None] | None = None
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.fetched += 1
+                if provider.fault is not None:
+                    provider.fault(self)
+                    return
                 body = json.dumps({"keys": [key.jwk for key in provider.keys]}).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")

@@ -1,9 +1,12 @@
 """Who gets in and what they reach: every operation with every kind of token, made from the spec."""
 
 import math
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -463,13 +466,69 @@ def test_known_keys_go_on_while_the_key_server_is_away(database_url: str, tmp_pa
     with start_server(database_url, tmp_path, jwt_jwks_url=url) as server:
         too_early = ask(server, key.sign("alice"))
         with KeyServer(key, port=port):
-            known = ask(server, key.sign("alice"))
+            wait_for_status(server, key, 200)
         afterwards = ask(server, key.sign("bob"))
         never_seen = ask(server, unknown.sign("alice"))
 
     problem = assert_problem(too_early, 503)
     assert problem["type"] == "/problems/unavailable"
     assert int(too_early.headers["retry-after"]) >= 1
-    assert known.status_code == 200
     assert afterwards.status_code == 200
     assert never_seen.status_code in (401, 503)
+
+
+def wait_for_status(server: Server, key: KeyPair, status: int) -> None:
+    """Ask as a new user each time, since a token that was accepted once is remembered."""
+    deadline = time.monotonic() + 15
+    while ask(server, key.sign(f"user-{time.monotonic_ns()}")).status_code != status:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def answer_with_a_page(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.end_headers()
+    request.wfile.write(b"<html>We will be back soon.</html>")
+
+
+def hang_up(request: BaseHTTPRequestHandler) -> None:
+    request.close_connection = True
+    request.connection.shutdown(socket.SHUT_RDWR)
+
+
+def answer_an_error(request: BaseHTTPRequestHandler) -> None:
+    request.send_error(500)
+
+
+def answer_late(request: BaseHTTPRequestHandler) -> None:
+    time.sleep(3)
+    answer_an_error(request)
+
+
+@pytest.mark.parametrize(
+    "fault", [answer_with_a_page, hang_up, answer_an_error, answer_late], ids=lambda f: f.__name__
+)
+def test_a_faulty_key_server_hinders_only_unknown_keys(
+    database_url: str, tmp_path: Path, fault: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    key, unknown = KeyPair("EdDSA"), KeyPair("EdDSA", "unknown")
+
+    with (
+        KeyServer(key) as keys,
+        start_server(database_url, tmp_path, jwt_jwks_url=keys.url) as server,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        wait_for_status(server, key, 200)
+        keys.fault = fault
+        time.sleep(2.1)  # a pause between two fetches, so that the next one is due
+        strangers = [threads.submit(ask, server, unknown.sign(f"user-{n}")) for n in range(4)]
+        started = time.monotonic()
+        known = [ask(server, key.sign(f"known-{number}")) for number in range(4)]
+        seconds = time.monotonic() - started
+        refused = [stranger.result() for stranger in strangers]
+
+    assert [response.status_code for response in known] == [200] * 4
+    assert seconds < 2.5
+    for response in refused:
+        assert_problem(response, 503)
+    assert keys.fetched <= 4

@@ -220,7 +220,7 @@ def test_migrate_makes_a_new_database_ready(
     assert "behind" in before.json()["detail"]
     assert "behind" in refusal(behind, code=1)
     assert migrated.returncode == 0
-    assert re.search(r"^  0001 ", migrated.stderr, re.MULTILINE)  # each step is told
+    assert re.search(r"^0001 ", migrated.stderr, re.MULTILINE)  # each step is told
     assert re.fullmatch(r"The database is at \w+\.\n", migrated.stdout)
     check = agent_api("migrate", "--check", **settings)
     assert (check.returncode, check.stdout) == (0, migrated.stdout)
@@ -240,7 +240,7 @@ def test_migrate_twice_at_once_waits_for_each_other(
     said = [process.communicate(timeout=60)[1] for process in both]
 
     assert [process.returncode for process in both] == [0, 0]
-    assert sum(b"  0001 " in lines for lines in said) == 1
+    assert sum(b"0001 Create" in lines for lines in said) == 1
 
 
 @pytest.mark.parametrize("arguments", [["migrate", "--check"], ["demo"]], ids=" ".join)

@@ -224,7 +224,7 @@ def test_everything_that_can_grow_has_bounds(kind: str) -> None:
     faults = [
         f"{pointer}: no {bound}"
         for pointer, schema in schemas()
-        if schema.get("type") == kind and "enum" not in schema
+        if schema.get("type") == kind and "enum" not in schema and schema.get("format") != "uuid"
         for bound in BOUNDS[kind]
         if bound not in schema
     ]

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from connexion.resolver import Resolver
 from agent_api.auth import Authenticator
 from agent_api.config import Settings
 from agent_api.contract import ContractMiddleware
-from agent_api.problems import ProblemMiddleware
+from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.resolver import HandlerResolver
 from tests.servers import SECRET
 
@@ -37,7 +38,7 @@ def frame_app(definition: dict[str, Any], handlers: Handlers) -> connexion.Flask
     frame: Any = {
         "authenticator": Authenticator(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)),
         "max_body_bytes": 100_000,
-        "threads": 4,
+        "threads": ThreadPoolExecutor(4),
     }
 
     def contract_middleware(app: Any) -> ContractMiddleware:

@@ -1,0 +1,118 @@
+"""The README tells the truth: its tour prints what it shows, and what it names exists."""
+
+import base64
+import difflib
+import json
+import re
+import shlex
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import SECRET, Server, clean_environment, command
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CODE = "\n".join(re.findall(r"^```.*?^```|^ {4}.+?$|`[^`]+`", README, re.MULTILINE | re.DOTALL))
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+END = "== end of a command =="
+
+# Not every machine has curl. This one also keeps the first id that it saw.
+CURL = """
+import argparse, httpx
+parser = argparse.ArgumentParser("curl", allow_abbrev=False)
+parser.add_argument("-s", "-S", action="store_true")
+parser.add_argument("-H", action="append", default=[])
+for name in ("-X", "-d", "url"):
+    parser.add_argument(name)
+given = parser.parse_args()
+headers = httpx.Headers({"Content-Type": "application/x-www-form-urlencoded"} if given.d else {})
+headers.update(header.split(": ", 1) for header in given.H)
+method = given.X or ("POST" if given.d else "GET")
+print(httpx.request(method, given.url, headers=headers, content=given.d, verify=False).text)
+"""
+SHELL = f"""
+exec 2>&1
+curl() {{
+    body=$({shlex.join([sys.executable, "-c", CURL])} "$@")
+    [[ $body =~ {UUID.replace("(?:", "(")} ]] && first=${{first:-${{BASH_REMATCH[0]}}}}
+    echo "$body"
+}}
+"""
+
+
+def rows(text: str, names: dict[str, str]) -> list[str]:
+    """Return JSON on many lines, cursors decoded, each id and time named by its first place."""
+    try:
+        value = json.loads(text, object_hook=with_readable_cursor)
+    except ValueError:
+        return [text]  # the shell complains
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    for found in re.findall(f"{UUID}|{TIME}", text):
+        text = text.replace(found, names.setdefault(found, f"<id or time {len(names) + 1}>"))
+    return text.splitlines()
+
+
+def with_readable_cursor(value: dict[str, Any]) -> dict[str, Any]:
+    if cursor := value.get("next_cursor"):
+        key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        value["next_cursor"] = f"the cursor of {key}"
+    return value
+
+
+def test_the_tour_prints_what_it_shows(server: Server) -> None:
+    tour = README.partition("\n## A tour\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", tour, re.MULTILINE | re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["sh", "json"] * (len(blocks) // 2) != []
+    user, first = f"alice-{uuid.uuid4().hex}", str(re.findall(UUID, blocks[1][1])[0])
+    commands = [re.split(r"(?<!\\)\n", text.strip()) for _, text in blocks[::2]]
+    script = SHELL
+    for line in (line for block in commands for line in block):
+        real = line.replace(first, "$first").replace("http://127.0.0.1:8000", server.url)
+        real = real.replace("alice", user).replace(".venv/bin/agent-api", shlex.join(command()))
+        script += f"eval {shlex.quote(real)} </dev/null; echo; echo {shlex.quote(END)}\n"
+    env = clean_environment(jwt_secret=SECRET)
+    printed = subprocess.check_output(["bash", "-c", script], cwd=ROOT, env=env, encoding="utf-8")
+    outputs = iter(printed.replace(user, "alice").split(END))
+    shown_names, printed_names = dict[str, str](), dict[str, str]()
+    for block, (_, answers) in zip(commands, blocks[1::2], strict=True):
+        shown = answers.splitlines()
+        for number, line in enumerate(block, 1):
+            said = [text for text in next(outputs, "").splitlines() if text.strip()]
+            count = len(shown) if number == len(block) else len(said)  # the last one owes the rest
+            before = [row for text in shown[:count] for row in rows(text, shown_names)]
+            after = [row for text in said for row in rows(text, printed_names)]
+            del shown[:count]
+            if before != after:
+                diff = difflib.unified_diff(before, after, "README.md", "printed", lineterm="")
+                report = [f"README's tour is no longer true:\n\n{line}\n", *diff, "", "It printed:"]
+                pytest.fail("\n".join(report + said), pytrace=False)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_to_files(document: Path) -> None:
+    links = re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", document.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (document.parent / link).is_file()] == []
+
+
+def test_make_has_the_targets_that_the_readme_names() -> None:
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    several = " ".join(re.findall(r"`make ([a-z -]+)", CODE))
+    named = {*re.findall(r"\bmake ([a-z][a-z-]*)", CODE), *several.split()}
+
+    assert set() < named <= set(targets)
+
+
+def test_agent_api_has_the_commands_that_the_readme_names() -> None:
+    listed = subprocess.check_output(command("--help"), env=clean_environment(), text=True)
+    commands = re.findall(r"^  (\w+) ", listed.partition("\nCommands:\n")[2], re.MULTILINE)
+    named = set(re.findall(r"\bagent[-_]api ([a-z]\w*)", CODE))
+
+    assert set() < named <= set(commands)
