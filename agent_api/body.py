@@ -31,7 +31,7 @@ _SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|[0-9]{19}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-TOO_DEEP = field_error("body", "", f"must not nest deeper than {MAX_DEPTH} levels")
+TOO_DEEP = f"must not nest deeper than {MAX_DEPTH} levels"
 Trail = tuple["Trail", str | int] | None
 
 
@@ -112,7 +112,7 @@ def _refuse_if_readable(raw: bytes) -> None:
     try:
         value = json.loads(raw.decode(), parse_int=_to_int, parse_constant=_refuse_constant)
     except RecursionError:
-        raise ValidationFailed([TOO_DEEP]) from None
+        raise ValidationFailed([_error(None, TOO_DEEP)]) from None
     except ValueError:
         return
     errors = []
@@ -146,7 +146,7 @@ def _broken_rules(root: Any) -> Iterator[dict[str, str]]:
         elif isinstance(value, float) and math.isinf(value):
             yield _error(trail, "must fit a double")
         elif isinstance(value, dict | list) and depth == MAX_DEPTH:
-            yield TOO_DEEP
+            yield _error(trail, TOO_DEEP)
         elif isinstance(value, dict):
             for key, item in value.items():
                 yield from _broken_text_rules(key, trail)

@@ -48,6 +48,7 @@ BLOB_FILE: Json = {
     "size": 2210459,
 }
 ATTACHMENTS: dict[str, list[Json]] = {
+    "without a media type": [S3_FILE | {"type": ""}],
     "none": [],
     "s3 and blob": [S3_FILE, BLOB_FILE],
     "explicit null": [BLOB_FILE | {"knowledge_base_id": None}],

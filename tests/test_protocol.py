@@ -1060,6 +1060,16 @@ def is_json(text: str) -> bool:
     return True
 
 
+def test_an_answer_about_long_keys_is_short(user: httpx.Client) -> None:
+    values = ["\x00"] * 60
+
+    response = user.post("/conversations", json={"metadata": {"k" * 100_000: values}})
+
+    problem = assert_problem(response, 422)
+    assert {error["pointer"] for error in problem["errors"]} == {"/metadata"}
+    assert len(response.content) < 10_000
+
+
 # The order of checks
 
 
