@@ -32,6 +32,10 @@ def choice(*options: str) -> Callable[[str], str]:
 
 
 def secret(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be UTF-8") from error
     if len(value.encode()) < MIN_SECRET_BYTES:
         raise ValueError(
             f"must have at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32"

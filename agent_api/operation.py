@@ -15,6 +15,9 @@ from agent_api.responses import Response
 from agent_api.schemas import Schema
 from agent_api.spec import ContractError
 
+BYTES_TO_EXPLAIN = 16 * 1024
+"""Of a body whose broken rules are all listed; of a larger one only the first is."""
+
 Headers = dict[bytes, list[bytes]]
 _SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
 
@@ -92,7 +95,9 @@ class Operation:
             return {}
         value = body.parse(raw)
         if not self._body_schema.is_valid(value):
-            raise problems.ValidationFailed(self._body_schema.errors(value, "body"))
+            is_large = len(raw) > BYTES_TO_EXPLAIN
+            explain = self._body_schema.first_error if is_large else self._body_schema.errors
+            raise problems.ValidationFailed(explain(value, "body"))
         return value
 
     def run(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
@@ -123,7 +128,7 @@ class Operation:
         if schema is None:
             return Response(response.status, b"", response.headers, "")
         if not schema.is_valid(response.body):
-            errors = schema.errors(response.body, "response")
+            errors = schema.first_error(response.body, "response")
             raise ResponseBreaksContract(f"{self.operation_id}: {errors}")
         body_bytes = orjson.dumps(response.body)
         return Response(response.status, body_bytes, response.headers, response.media_type)

@@ -124,6 +124,15 @@ class ValidationFailed(Problem):
         )
 
 
+class HeadersTooLarge(Problem):
+    """Request line and headers are over the limit (RFC 6585 section 5)."""
+
+    code, http_status, http_title = "headers-too-large", 431, "Request header fields too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request line and headers are over {limit} bytes. Send fewer.")
+
+
 class InternalError(Problem):
     """A defect of ours: the details are in the log, under the request's id."""
 

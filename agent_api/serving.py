@@ -11,6 +11,7 @@ import uvicorn
 from agent_api import __version__, app, log, secret
 from agent_api.config import ConfigError, Settings
 from agent_api.database import database
+from agent_api.http_protocol import HttpProtocol
 from db import schema
 
 GRACE_SECONDS = 10
@@ -47,6 +48,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
             factory=in_children,
             host=settings.host,
             port=settings.port,
+            http=HttpProtocol,
             workers=settings.workers,
             reload=reload,
             reload_includes=["*.py", "*.yaml"] if reload else None,

@@ -130,6 +130,8 @@ def _failure(error: exc.DBAPIError) -> Failure | None:
         return Unavailable("another transaction was in the way")
     if code == "54000":
         return TooLarge("the answer would be too large")
+    if code in ("42P01", "42703", "3F000", "42501"):
+        return Unavailable("the schema is not what this version needs, or may not be used")
     if code == "25006":
         return Unavailable("the database is read-only")
     # 08: connection; 53: out of connections, memory or disk; 57P: shut down, starting, dropped.

@@ -94,6 +94,8 @@ def readiness(url: str, *, explain: bool = False) -> str | None:
     ) | {"tcp_user_timeout": READINESS_SECONDS * 1000}
     try:
         with closing(psycopg2.connect(**parameters)) as connection:
+            if _is_read_only(connection):
+                return "The database is read-only."
             applied = _applied(connection)
     except psycopg2.Error as error:
         summary = "The database cannot be reached"
@@ -111,6 +113,13 @@ def readiness(url: str, *, explain: bool = False) -> str | None:
     if missing:
         return f"The schema is behind this version: {', '.join(missing)} not applied yet."
     return None
+
+
+def _is_read_only(connection: psycopg2.extensions.connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only') = 'on'")
+        (answer,) = cursor.fetchone() or (False,)
+        return bool(answer)
 
 
 def _applied(connection: psycopg2.extensions.connection) -> list[str]:

@@ -65,8 +65,13 @@ def _name_from(content: str) -> str | None:
 
     None for content that is blank: it names nothing.
     """
-    line = next((line.strip() for line in content.splitlines() if line.strip()), None)
+    line = next((line.strip() for line in content.splitlines() if _is_visible(line)), None)
     if line is None or len(line) <= MAX_NAME_LENGTH:
         return line
     whole_words = _WHOLE_WORDS.match(line)
     return whole_words[0].rstrip() if whole_words else line[:MAX_NAME_LENGTH]
+
+
+def _is_visible(line: str) -> bool:
+    """Tell whether a reader sees anything: zero-width and control characters show nothing."""
+    return any(character.isprintable() and not character.isspace() for character in line)

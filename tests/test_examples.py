@@ -391,7 +391,8 @@ def test_faults_of_the_database_are_the_examples(
             cursor.execute("LOCK TABLE conversations")
             answers[504, "statement"] = client.get("/conversations")
 
-            cursor.execute("ALTER TABLE conversations RENAME TO gone")
+            cursor.execute("ALTER TABLE conversations ALTER created_at DROP DEFAULT")
+            cursor.execute("ALTER TABLE conversations ALTER created_at TYPE text")
             other.commit()
             answers[500, "fault"] = client.get("/conversations")
 

@@ -76,7 +76,8 @@ def test_create_message_names_its_conversation_by_the_rule(
 ) -> None:
     title = title_after(carol, content)
 
-    line = next((line.strip() for line in content.splitlines() if line.strip()), None)
+    lines = (line.strip() for line in content.splitlines())
+    line = next((line for line in lines if any(c.isprintable() and c != " " for c in line)), None)
     if line is None:
         assert title == UNNAMED
         return
@@ -173,7 +174,9 @@ def test_create_message_of_another_role_names_nothing(carol: httpx.Client, role:
 
 
 @pytest.mark.parametrize(
-    "blank", ["", " ", "\n\r\n\t", "\u2003\u3000\xa0\x1c\x85\u2029"], ids=ascii
+    "blank",
+    ["", " ", "\n\r\n\t", "\u2003\u3000\xa0\x1c\x85\u2029", "\u200b\ufeff", "\x07\u202e"],
+    ids=ascii,
 )
 def test_create_message_that_is_blank_leaves_the_naming_to_the_next(
     carol: httpx.Client, blank: str

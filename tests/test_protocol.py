@@ -100,6 +100,10 @@ class Wire:
     def send(self, raw: bytes) -> None:
         self._socket.sendall(raw)
 
+    def send_again_and_again(self, raw: bytes) -> None:
+        for _ in range(10_000):
+            self.send(raw)
+
     def receive(self, method: str = "GET") -> Answer:
         response = http.client.HTTPResponse(self._socket, method=method)
         response.begin()
@@ -1272,6 +1276,55 @@ def test_a_websocket_is_no_way_around_the_token(server: Server) -> None:
 
     for path, status in (("/conversations", 401), ("/nothing", 404), ("/healthz", 200)):
         assert ask(server, head(f"GET {path}", *lines, token=False)).status == status
+
+
+def test_headers_over_the_limit_are_refused(server: Server) -> None:
+    answer = ask(server, head("GET /healthz", b"X-Long: " + b"a" * 100_000, token=False))
+
+    assert answer.status == 431
+    assert json.loads(answer.content)["type"] == "/problems/headers-too-large"
+    assert answer.headers["x-request-id"]
+
+
+def test_headers_that_never_end_are_cut_off(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: api\r\n")
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            wire.send_again_and_again(b"X-More: " + b"a" * 1000 + b"\r\n")
+
+
+def test_many_requests_on_one_connection_have_a_limit_each(server: Server) -> None:
+    request = head("GET /healthz", b"X-Long: " + b"a" * 40_000, token=False)
+
+    with Wire(server) as wire:
+        for _ in range(5):
+            wire.send(request)
+            assert wire.receive().status == 200
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", b"GET / FTP/1\r\n\r\n"]
+)
+def test_what_is_no_http_is_a_problem_too(server: Server, raw: bytes) -> None:
+    answer = ask(server, raw)
+
+    assert answer.status == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(answer.content)["type"] == "/problems/bad-request"
+    assert answer.headers["x-request-id"]
+
+
+def test_a_large_wrong_body_is_refused_soon(user: httpx.Client) -> None:
+    rows = make_rows(user)
+    body = b'{"role":"user","content":"x","attachments":[' + b"0," * 500_000 + b"0]}"
+
+    response = user.post(
+        f"/conversations/{rows['conversation_id']}/messages", content=body, headers=JSON
+    )
+
+    (error,) = assert_problem(response, 422)["errors"]
+    assert error["pointer"].startswith("/attachments")
+    assert response.elapsed.total_seconds() < 5  # listing all that is wrong took minutes
 
 
 def test_every_secured_operation_is_known() -> None:

@@ -106,6 +106,20 @@ def test_an_answer_over_a_gigabyte_is_too_large(database_url: str, dispose: None
         sql(connection, "SELECT repeat('x', 1 << 30)")
 
 
+@pytest.mark.parametrize(
+    "statement", ["TABLE no_table", "SELECT no_column FROM runs", "TABLE pg_authid"]
+)
+def test_a_schema_that_does_not_fit_is_unavailable(
+    database_url: str, dispose: None, statement: str
+) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+
+    with engine.transaction() as connection:
+        sql(connection, "SELECT set_config('role', 'pg_monitor', true)")
+        with pytest.raises(errors.Unavailable), engine.translated():
+            sql(connection, statement)
+
+
 def test_no_server_is_unavailable(dispose: None) -> None:
     engine.configure(UNREACHABLE, pool_size=1, statement_timeout_ms=5000)
 
@@ -198,7 +212,7 @@ def test_a_new_configuration_takes_the_place_of_the_old(database_url: str, dispo
 @pytest.mark.parametrize(
     ("statement", "error"),
     [
-        ("SELECT nonsense", exc.ProgrammingError),
+        ("SELECT 1 +", exc.ProgrammingError),
         ("SELECT 1/0", exc.DataError),
         ("INSERT INTO chat_settings (user_id) VALUES ('')", exc.IntegrityError),
     ],
