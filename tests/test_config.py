@@ -16,7 +16,15 @@ import jwt
 import pytest
 
 from agent_api.config import ConfigError, Settings
-from tests.servers import SECRET, Server, clean_environment, command, sign, start_server
+from tests.servers import (
+    SECRET,
+    Server,
+    clean_environment,
+    command,
+    free_port,
+    sign,
+    start_server,
+)
 
 ROOT = Path(__file__).parents[1]
 GOOD: list[tuple[str, str, Any]] = [
@@ -199,7 +207,8 @@ def test_refused_secret_and_url_are_not_repeated() -> None:
 def test_server_does_not_start_and_says_why_in_one_line(
     line: str, settings: dict[str, str], database_url: str
 ) -> None:
-    result = agent_api("serve", **({"database_url": database_url, "data_dir": "/proc"} | settings))
+    base = {"database_url": database_url, "data_dir": "/proc", "port": str(free_port())}
+    result = agent_api("serve", **(base | settings))
 
     assert result.returncode == 2, result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -70,7 +70,7 @@ def title_of(client: httpx.Client, conversation: Json) -> str:
 
 
 @given(CONTENT)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_create_message_names_its_conversation_by_the_rule(
     carol: httpx.Client, content: str
 ) -> None:

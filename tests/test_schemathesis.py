@@ -49,8 +49,8 @@ def load(max_examples: int) -> Any:
 
 
 HELLO = {"role": "user", "content": "Hello"}
-few = load(max_examples=10)
-many = load(max_examples=500)
+few = load(max_examples=5)
+many = load(max_examples=200)
 
 
 class Owner:
@@ -198,7 +198,7 @@ CURSORS = st.one_of(
 
 
 @hypothesis.given(cursor=CURSORS)
-@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.settings(max_examples=40, deadline=None)
 def test_cursor_that_the_server_did_not_make_does_no_harm(cursor: str, rows: Rows) -> None:
     """`Rows` keeps these out of the requests above, which would all be 422."""
     conversation = rows.mine.existing("conversation_id", "GET")

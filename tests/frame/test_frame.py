@@ -46,7 +46,6 @@ def test_a_handler_returns_data_or_a_response(client: httpx.Client, parcel_id: s
     ("parcel_id", "logged"),
     [
         ("wrong-shape", "/weight"),
-        ("wrong-shape", "/label"),
         ("nothing", "get_parcel"),
         ("unserialisable", "not JSON serializable"),
         ("wrong-status", "status 299"),
