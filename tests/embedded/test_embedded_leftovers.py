@@ -12,6 +12,8 @@ from db.embedded_supervisor import read_lines, server_state
 from tests.embedded.accounts import IS_ROOT, ONE_ACCOUNT, ORDINARY_ACCOUNT, PACKAGES
 from tests.embedded.place import Place, query, wait_until
 
+pytestmark = pytest.mark.slow  # many cold starts of PostgreSQL
+
 
 def crash(place: Place) -> None:
     """Leave postmaster.pid and the socket behind, and a row."""

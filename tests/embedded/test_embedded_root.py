@@ -6,9 +6,13 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT, PACKAGES, PROJECT, WHEEL, Account, link_tree
 from tests.embedded.place import Place, new_place, query, wait_until
+
+pytestmark = pytest.mark.slow  # many cold starts of PostgreSQL
 
 
 @ONE_ACCOUNT

@@ -17,6 +17,8 @@ from tests.embedded.accounts import (
 )
 from tests.embedded.place import Place, query, wait_until
 
+pytestmark = pytest.mark.slow  # many cold starts of PostgreSQL
+
 LONG = "/".join(["a-folder-with-quite-a-long-name"] * 4)
 
 
