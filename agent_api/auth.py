@@ -1,5 +1,6 @@
 """Who is calling: a bearer token (RFC 6750) becomes a Principal, without the database."""
 
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from agent_api import secret
 from agent_api.config import ConfigError, Settings
 from agent_api.jwks import KeySet, KeysUnavailable
 from agent_api.problems import Unauthorized, Unavailable
+
+logger = logging.getLogger(__name__)
 
 ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 LEEWAY_SECONDS = 5
@@ -136,6 +139,8 @@ class Authenticator:
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("The token has expired. Get a new one.") from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            # For the operator who sets up an identity provider; the client need not know.
+            logger.info("token refused", extra={"reason": type(error).__name__})
             raise Unauthorized("The token is not valid.") from error
         principal = Principal(_user_id(claims), _scopes(claims))
         if len(self._cache) >= CACHE_ENTRIES:

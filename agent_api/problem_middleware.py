@@ -83,9 +83,14 @@ class ProblemMiddleware:
                 logger.error("status is not in the contract", extra={"status": problem.status})
                 problem = problems.InternalError()
             if problem.status >= 500:
-                logger.log(
-                    logging.ERROR if problem.status == 500 else logging.WARNING,
-                    "request failed",
-                    exc_info=error,
-                )
+                if problem.status == 500:
+                    logger.error("request failed", exc_info=error)
+                else:  # foreseen, and said again at every probe: a line without its stack
+                    logger.warning("request failed", extra={"reason": _reason(error)})
             await send_problem(problem, send)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a line what happened, and what the driver said of it; neither holds a row's data."""
+    cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
+    return f"{error}: {cause}" if cause else str(error)

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
+from connexion.spec import Specification
 
 from agent_api import __version__, app, log, secret
 from agent_api.config import ConfigError, Settings
+from agent_api.contract import compile_operations
 from agent_api.database import database
 from agent_api.http_protocol import HttpProtocol
+from agent_api.resolver import HandlerResolver, collect_handlers
+from agent_api.spec import load_contract
 from db import schema
 
 GRACE_SECONDS = 10
@@ -20,12 +24,14 @@ GRACE_SECONDS = 10
 def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `say` is told what happens until requests are answered.
 
-    Raises ConfigError where the address or the development secret cannot be used.
+    Raises ConfigError where the address or the development secret cannot be used, and ContractError
+    where contract and handlers do not fit, before anything is started.
     """
     log.configure(settings)
     if not settings.has_key:
         secret.load_or_create(settings.data_dir)
     _check_address(settings)
+    compile_operations(Specification.load(load_contract()), HandlerResolver(collect_handlers()))
     with database(settings, say) as url:
         if settings.database_url is None:
             schema.upgrade(url, on_step=say)
