@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -343,7 +344,8 @@ def test_log_is_json_with_one_line_a_request_and_tells_nobodys_secrets(
     ask(3, "GET", path, params={"cursor": content})
     ask(4, "GET", path, headers={"Authorization": f"Bearer {expired}"})
 
-    log = server.log.read_text()
+    while request_ids[4] not in (log := server.log.read_text()):
+        time.sleep(0.01)  # the line comes after its answer
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     mine = [line for line in lines if line.get("request_id") in request_ids]
     assert [
