@@ -301,9 +301,9 @@ def test_token_for_no_duration_is_refused(text: str) -> None:
 
 
 def test_token_comes_from_the_identity_provider_where_there_is_one() -> None:
-    url = "https://id.example.org/jwks"
+    keys_at = "https://id.example.org/jwks"
 
-    line = refusal(agent_api("token", "--user", "maria", jwt_jwks_url=url))
+    line = refusal(agent_api("token", "--user", "maria", jwt_jwks_url=keys_at))
 
     assert "identity provider" in line
 

@@ -258,7 +258,7 @@ def test_get_conversation_takes_an_id_in_capitals(alice: httpx.Client, conversat
 def test_get_update_delete_conversation_find_nothing(alice: httpx.Client, method: str) -> None:
     body = {"json": {"title": "Nothing"}} if method == "PATCH" else {}
 
-    response = alice.request(method, f"/conversations/{NOBODYS_ID}", **body)  # type: ignore[arg-type]
+    response = alice.request(method, f"/conversations/{NOBODYS_ID}", **body)  # type: ignore[arg-type]  # as a dict
 
     assert response.status_code == 404
     assert response.json()["type"] == "/problems/not-found"

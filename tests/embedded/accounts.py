@@ -83,7 +83,7 @@ def _can_import(account: Account) -> bool:
     )
     command = [account.python, "-c", code]
     try:
-        ran = subprocess.run(command, check=False, capture_output=True, **account.popen_arguments())  # type: ignore[call-overload]
+        ran = subprocess.run(command, check=False, capture_output=True, **account.popen_arguments())  # type: ignore[call-overload]  # as a dict
     except PermissionError:
         return False
     return bool(ran.returncode == 0)

@@ -46,7 +46,7 @@ class Client:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **place.account.popen_arguments(environment),  # type: ignore[call-overload]
+            **place.account.popen_arguments(environment),  # type: ignore[call-overload]  # as a dict
         )
         self.progress: list[str] = []
         self._answer = ""
@@ -105,7 +105,7 @@ class Place:
             capture_output=True,
             text=True,
             timeout=30,
-            **self.account.popen_arguments(environment),  # type: ignore[call-overload]
+            **self.account.popen_arguments(environment),  # type: ignore[call-overload]  # as a dict
         )
         assert (ran.returncode, ran.stderr) == (0, "")
         return ran.stdout

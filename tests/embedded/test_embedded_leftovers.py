@@ -29,7 +29,7 @@ def test_a_pid_file_that_names_a_strangers_process_is_no_server(place: Place) ->
     lines = pid_file.read_text().splitlines()
     stranger = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)", place.folder / "data"],
-        **place.account.popen_arguments() | {"env": None, "user": None, "group": None},  # type: ignore[call-overload]
+        **place.account.popen_arguments() | {"env": None, "user": None, "group": None},  # type: ignore[call-overload]  # as a dict
     )
     try:
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
