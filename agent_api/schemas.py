@@ -73,8 +73,12 @@ class _Translation:
         return reference
 
     def _translated(self, schema: Mapping[str, Any]) -> Any:
-        if schema.get("nullable") and _is_wrapper(schema):  # the way to make a $ref nullable
+        # Both ways to make a $ref nullable become `nullable` beside what it leads to: that is
+        # quicker to check, and an error can say what is wrong within it.
+        if schema.get("nullable") and _is_wrapper(schema):
             return self._translated({**schema["allOf"][0], "nullable": True})
+        if (member := _only_member_beside_null(schema)) is not None:
+            return self._translated({**member, "nullable": True})
         result: dict[str, Any] = {}
         for key, value in schema.items():
             if key in _ONE:
@@ -101,11 +105,18 @@ class _Translation:
 
 def _is_wrapper(schema: Mapping[str, Any]) -> bool:
     """Tell whether `schema` says no more than the one schema in its allOf."""
-    return (
-        schema.keys() - _ANNOTATIONS == {"allOf"}
-        and len(schema["allOf"]) == 1
-        and "$ref" not in schema["allOf"][0]
-    )
+    if schema.keys() - _ANNOTATIONS - {"type"} != {"allOf"} or len(schema["allOf"]) != 1:
+        return False
+    (member,) = schema["allOf"]
+    return "$ref" not in member and schema.get("type") in (None, member.get("type"))
+
+
+def _only_member_beside_null(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the other member of an anyOf of two, one of which is just null."""
+    if schema.keys() - _ANNOTATIONS != {"anyOf"} or len(schema["anyOf"]) != 2:
+        return None
+    others = [m for m in schema["anyOf"] if not (m.get("nullable") and m.get("enum") == [None])]
+    return others[0] if len(others) == 1 and "$ref" not in others[0] else None
 
 
 class Schema:

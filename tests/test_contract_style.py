@@ -224,7 +224,9 @@ def test_everything_that_can_grow_has_bounds(kind: str) -> None:
     faults = [
         f"{pointer}: no {bound}"
         for pointer, schema in schemas()
-        if schema.get("type") == kind and "enum" not in schema and schema.get("format") != "uuid"
+        if schema.get("type") == kind
+        and not {"enum", "allOf"} & schema.keys()
+        and schema.get("format") != "uuid"
         for bound in BOUNDS[kind]
         if bound not in schema
     ]
@@ -252,6 +254,16 @@ def test_every_optional_property_of_a_request_may_be_null() -> None:
         if errors(None, f"{pointer}/properties/{name}")
     ]
     none(faults, "Clients send null for what they do not set, and here it is refused:")
+
+
+def test_a_property_that_may_be_null_says_so_beside_its_reference() -> None:
+    faults = [
+        pointer
+        for pointer, schema in schemas()
+        for member in schema.get("allOf", [])
+        if resolved(member).get("nullable") and not {"type", "nullable"} <= schema.keys()
+    ]
+    none(faults, "A generator of clients may look no further than the property for `nullable`:")
 
 
 def test_requests_stay_open_and_have_no_defaults() -> None:

@@ -47,6 +47,7 @@ STORY: list[tuple[str, str]] = [
     ("get_conversation", "with_messages"),
     ("get_conversation", "without_messages"),
     ("list_messages", "page"),
+    ("list_messages", "last_page"),
     ("get_message", "flat_decision"),
     ("update_conversation", "rename"),
     ("update_conversation", "make_private"),
@@ -56,6 +57,7 @@ STORY: list[tuple[str, str]] = [
 """The operations in the order of the story, with the name of the example that each one gives."""
 
 QUERIES = {
+    "last_page": {"cursor": CONTRACT["components"]["parameters"]["MessageCursor"]["example"]},
     "with_messages": {"include_messages": True},
     "without_messages": {"include_messages": False},
 }
@@ -194,7 +196,7 @@ class Play:
         return self.client.request(
             operation.method,
             path,
-            params=examples | query,
+            params=examples | self.cast.act(query),
             json=None if body is None else self.cast.act(body),
         )
 
