@@ -1,6 +1,6 @@
-"""create_app: loads the contract, wires the frame around the handlers, and nothing else."""
+"""create_app: loads the contract, wires the frame around it, and nothing else."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,12 +9,13 @@ from typing import Any
 import connexion
 from connexion.middleware.lifespan import LifespanMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from agent_api import log, pages
 from agent_api.auth import Authenticator
 from agent_api.config import Settings
-from agent_api.contract import ContractMiddleware
 from agent_api.database import database
+from agent_api.handling import HandlerMiddleware
 from agent_api.log import RequestLogMiddleware
 from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
@@ -24,12 +25,33 @@ from db import engine
 
 def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
-    contract = load_contract()
     threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="handler")
+    operations = partial(
+        HandlerMiddleware,
+        authenticator=Authenticator(settings),
+        max_body_bytes=settings.max_body_bytes,
+        threads=threads,
+    )
+    lifespan = partial(_lifespan, settings, threads)
+    return assemble(operations, cors_origins=settings.cors_origins, lifespan=lifespan)
+
+
+def assemble(
+    operations: Callable[[ASGIApp], ASGIApp],
+    *,
+    cors_origins: Sequence[str],
+    cors_headers: Sequence[str] = (),
+    lifespan: Callable[[Any], Any] | None = None,
+) -> connexion.FlaskApp:
+    """Return an application that serves the contract by the middleware `operations`.
+
+    Pages of `cors_origins` may call it, and send `cors_headers` beside the contract's own.
+    """
+    contract = load_contract()
     app = connexion.FlaskApp(
         "agent_api",
-        lifespan=partial(_lifespan, settings, threads),
-        middlewares=_middlewares(settings, threads),
+        lifespan=lifespan,
+        middlewares=_middlewares(operations, cors_origins, cors_headers),
         server_args={"static_folder": None},
     )
     # Flask would route the contract's operations too, past our security: it only gets the pages.
@@ -43,26 +65,24 @@ def _ignore(*_args: Any, **_kwargs: Any) -> None:
     pass
 
 
-def _middlewares(settings: Settings, threads: ThreadPoolExecutor) -> list[Any]:
+def _middlewares(
+    operations: Callable[[ASGIApp], ASGIApp],
+    cors_origins: Sequence[str],
+    cors_headers: Sequence[str],
+) -> list[Any]:
     """Return the stack, outermost first: problems get the CORS headers and the request's id too."""
     cors = partial(
         CORSMiddleware,
-        allow_origins=settings.cors_origins,
+        allow_origins=cors_origins,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-        allow_headers=("Authorization", "Content-Type", "X-Request-Id"),
+        allow_headers=("Authorization", "Content-Type", "X-Request-Id", *cors_headers),
         expose_headers=("Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
-    )
-    contract = partial(
-        ContractMiddleware,
-        authenticator=Authenticator(settings),
-        max_body_bytes=settings.max_body_bytes,
-        threads=threads,
     )
     return [
         RequestLogMiddleware,
-        *([cors] if settings.cors_origins else []),
+        *([cors] if cors_origins else []),
         ProblemMiddleware,
-        contract,
+        operations,
         LifespanMiddleware,
     ]
 

@@ -1,4 +1,4 @@
-"""The command line: agent-api serve, migrate, token, demo, routes, version.
+"""The command line: agent-api serve, mock, migrate, token, demo, routes, version.
 
 What a command needs is imported when it runs: Connexion and SQLAlchemy take a second to load, and
 neither a token nor a mistyped option should have to wait for them.
@@ -86,13 +86,19 @@ def commands() -> None:
     """
 
 
-@commands.command(short_help="Serve the API.")
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1, or AGENT_API_HOST]")
-@click.option(
+_host = click.option(
+    "--host", help="Address to listen on.  [default: 127.0.0.1, or AGENT_API_HOST]"
+)
+_port = click.option(
     "--port",
     type=click.IntRange(1, 65535),
     help="Port to listen on.  [default: 8000, or AGENT_API_PORT]",
 )
+
+
+@commands.command(short_help="Serve the API.")
+@_host
+@_port
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
@@ -112,6 +118,23 @@ def serve(host: str | None, port: int | None, workers: int | None, reload: bool)
     from agent_api import serving
 
     serving.serve(settings, reload=reload, say=click.echo)  # standard error is the log
+
+
+@commands.command("mock", short_help="Serve the contract's examples, without a database.")
+@_host
+@_port
+def serve_mock(host: str | None, port: int | None) -> None:
+    """Serve the contract's examples until Ctrl-C or SIGTERM, without a database.
+
+    For front ends that begin before the server runs, and for the tests of clients. Requests are
+    checked as the server checks them, but any bearer token will do. The header `Prefer: code=404`
+    asks for another answer of the contract, `Prefer: example=saved` for the one of that name.
+    """
+    settings = Settings.load(needs_key=False, host=host, port=port)
+
+    from agent_api import serving
+
+    serving.serve_mock(settings, say=click.echo)
 
 
 @commands.command(short_help="Bring the database's schema to the newest version.")

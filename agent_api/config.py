@@ -72,10 +72,17 @@ class Settings:
         return "Settings(...)"
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+    def load(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        needs_key: bool = True,
+        **overrides: Any,
+    ) -> Self:
         """Read `environ`, by default the process's own.
 
-        `overrides` are values of the command line, which win where they are not None.
+        `overrides` are values of the command line, which win where they are not None. What keeps
+        nobody's data does not need a key.
 
         Raises ConfigError for an unknown variable, an unusable value, two keys, or a host that
         others can reach while no key is configured.
@@ -99,15 +106,15 @@ class Settings:
         if "data_dir" not in chosen:
             chosen["data_dir"] = default_data_dir()
         settings = cls(**chosen)
-        settings._check_keys()
+        settings._check_keys(needs_key)
         return settings
 
-    def _check_keys(self) -> None:
+    def _check_keys(self, needs_key: bool) -> None:
         keys = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
         given = [PREFIX + key.upper() for key in keys if getattr(self, key) is not None]
         if len(given) > 1:
             raise ConfigError(f"{' and '.join(given)} exclude each other: set one")
-        if not given and not is_loopback(self.host):
+        if needs_key and not given and not is_loopback(self.host):
             raise ConfigError(
                 f"{PREFIX}HOST {self.host} can be reached by others, so a key must be configured: "
                 f"set one of {', '.join(PREFIX + key.upper() for key in keys)}"

@@ -1,4 +1,4 @@
-"""Serves the contract's operations: routing, security, arguments, handler, answer.
+"""Serves the contract's operations: routing, arguments, body, answer.
 
 A Connexion SpecMiddleware, given through the documented `middlewares=`: for the operations of the
 contract it takes the place of the stock routing, security, parameter and validation middlewares,
@@ -7,12 +7,10 @@ and it leaves every other path to the application inside. docs/decisions says wh
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from functools import partial
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Generator
 from http import HTTPStatus
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from connexion.http_facts import METHODS
 from connexion.middleware.abstract import SpecMiddleware
@@ -21,8 +19,8 @@ from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent_api import body
-from agent_api.auth import Authenticator, Principal
-from agent_api.operation import Headers, Operation
+from agent_api.auth import Principal
+from agent_api.operation import Call, Headers, Operation
 from agent_api.problems import MethodNotAllowed
 from agent_api.resolver import HandlerResolver
 from agent_api.responses import Response
@@ -30,8 +28,6 @@ from agent_api.scope import OPERATION_ID, STATUSES, USER_ID
 from agent_api.spec import ContractError
 
 _TEMPLATE = re.compile(r"\\\{(\w+)\\\}")  # as re.escape leaves a {name}
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def compile_operations(specification: Specification, resolver: HandlerResolver) -> list[Operation]:
@@ -87,26 +83,29 @@ class Router:
 
 
 class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion ships no types
-    """The operations of the contract as an ASGI application around `app`."""
+    """The operations of the contract as an ASGI application around `app`.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        authenticator: Authenticator,
-        max_body_bytes: int,
-        threads: ThreadPoolExecutor,
-    ) -> None:
+    Who calls, and what the answer is, a subclass says: by tokens and handlers, or by examples.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
         self.app = app
-        self._authenticator = authenticator
         self._max_body_bytes = max_body_bytes
-        self._threads = threads
-        self._fetchers = ThreadPoolExecutor(4, thread_name_prefix="key-fetcher")
+        self.operations: list[Operation] = []
         self._router = Router([])
+
+    @abstractmethod
+    async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
+        """Return who calls, or None where the operation is open; raises Unauthorized."""
+
+    @abstractmethod
+    async def answer(self, call: Call) -> Response:
+        """Return the checked answer."""
 
     def add_api(self, specification: Specification, *, resolver: HandlerResolver, **_: Any) -> None:
         """Compile the contract; Connexion calls this when the application starts."""
-        self._router = Router(compile_operations(specification, resolver))
+        self.operations = compile_operations(specification, resolver)
+        self._router = Router(self.operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an operation's request; pass everything else on."""
@@ -120,7 +119,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value)
-        principal = await self._authenticate(operation, headers)
+        principal = await self.authenticate(operation, headers)
         if principal is not None:
             scope[USER_ID] = principal.user_id
         arguments = operation.arguments(path_arguments, scope["query_string"], headers, principal)
@@ -128,23 +127,8 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             raw_body = await self._read_body(operation, headers, receive)
         except body.ClientDisconnected:
             return
-        if operation.is_async:
-            response = await operation.run_async(arguments, raw_body)
-        else:
-            response = await _in_thread(self._threads, operation.run, arguments, raw_body)
+        response = await self.answer(Call(operation, arguments, raw_body, headers))
         await _send(response, scope, receive, send)
-
-    async def _authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
-        if operation.find_token is None:
-            return None
-        token = operation.find_token(headers)
-        principal = self._authenticator.remembered(token)
-        if principal is not None:
-            return principal
-        # In threads of their own: a key server that hangs keeps only those waiting whom it must.
-        if (fetch := self._authenticator.key_fetcher(token)) is not None:
-            await _in_thread(self._fetchers, fetch)
-        return self._authenticator.verify(token)
 
     async def _read_body(
         self, operation: Operation, headers: Headers, receive: Receive
@@ -160,14 +144,6 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         if raw and may_be_absent:
             body.check_media_type(media_type, None)
         return raw
-
-
-async def _in_thread(
-    threads: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    """Run `call` in one of `threads`, where the log still knows the request."""
-    run = partial(copy_context().run, call, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 def _first(headers: Headers, name: bytes) -> str | None:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from connexion.operations import AbstractOperation
@@ -22,6 +22,15 @@ Headers = dict[bytes, list[bytes]]
 _SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
 
 
+class Call(NamedTuple):
+    """One request: its operation, the arguments but the body, the body's bytes, the headers."""
+
+    operation: "Operation"
+    arguments: dict[str, Any]
+    raw_body: bytes | None
+    headers: Headers
+
+
 class ResponseBreaksContract(Exception):
     """A handler's answer is not what the contract says: a defect of ours."""
 
@@ -30,6 +39,7 @@ class Operation:
     """What the server does for one method and path: security, arguments, handler, answer."""
 
     def __init__(self, source: AbstractOperation) -> None:
+        self.source = source
         self.method: str = source.method.upper()
         self.path: str = source.path
         self.operation_id: str = source.operation_id

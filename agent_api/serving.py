@@ -5,11 +5,12 @@ import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from connexion.spec import Specification
 
-from agent_api import __version__, app, log, secret
+from agent_api import __version__, app, log, mock, secret
 from agent_api.config import ConfigError, Settings
 from agent_api.contract import compile_operations
 from agent_api.database import database
@@ -45,26 +46,49 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         else:
             application = app.create_app(settings)
         _say_where(settings, say)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn stops on them, then sends them to itself again: without this, a server that
-            # was asked to stop would seem to have crashed.
-            signal.signal(number, _exit)
-        uvicorn.run(
+        _say_data(settings, say)
+        _run(
             application,
+            settings,
             factory=in_children,
-            host=settings.host,
-            port=settings.port,
-            http=HttpProtocol,
             workers=settings.workers,
             reload=reload,
             reload_includes=["*.py", "*.yaml"] if reload else None,
-            lifespan="on",  # "auto" hides an error at the start: every request is then a 500
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE_SECONDS,
         )
+
+
+def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Serve the contract's examples until SIGINT or SIGTERM, without a database and without keys.
+
+    Raises ConfigError where the address cannot be used.
+    """
+    log.configure(settings)
+    _check_address(settings)
+    application = mock.create_app(settings)
+    _say_where(settings, say)
+    say("  Data   the examples of the contract; nothing is kept")
+    say("  Token  any: Authorization: Bearer mock")
+    _run(application, settings)
+
+
+def _run(application: Any, settings: Settings, **options: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops on them, then sends them to itself again: without this, a server that
+        # was asked to stop would seem to have crashed.
+        signal.signal(number, _exit)
+    uvicorn.run(
+        application,
+        host=settings.host,
+        port=settings.port,
+        http=HttpProtocol,
+        lifespan="on",  # "auto" hides an error at the start: every request is then a 500
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        **options,
+    )
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
@@ -94,6 +118,9 @@ def _say_where(settings: Settings, say: Callable[[str], None]) -> None:
     say(f"Agent API {__version__}")
     say(f"  API    {base}")
     say(f"  Docs   {base}/docs")
+
+
+def _say_data(settings: Settings, say: Callable[[str], None]) -> None:
     if settings.database_url is None:
         say(f"  Data   {settings.data_dir}")
     else:

@@ -29,6 +29,7 @@ class Operation:
     operation_id: str
     method: str
     path: str
+    tag: str
     secured: bool
     parameters: tuple[dict[str, Any], ...]
     example: Any
@@ -93,6 +94,7 @@ def _operation(path: str, method: str) -> Operation:
         operation_id=source["operationId"],
         method=method.upper(),
         path=path,
+        tag=source["tags"][0],
         secured=bool(source.get("security", CONTRACT["security"])),
         parameters=tuple(part | {"schema": _resolved(part["schema"])} for part in parameters),
         example=examples[0] if examples else None,

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +75,28 @@ def start_server(
         base["jwt_secret"] = SECRET
     if database_url is not None:
         base["database_url"] = database_url
-    log = data_dir / f"serve-{port}.log"
+    with _start(["serve", *arguments], port, data_dir, base | settings) as server:
+        yield server
+
+
+@contextmanager
+def start_mock(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
+    """Serve the examples until the block ends; the log goes to `folder`."""
+    port = free_port()
+    base = {"port": str(port)}
+    with _start(["mock", *arguments], port, folder, base | settings) as server:
+        yield server
+
+
+@contextmanager
+def _start(
+    arguments: Sequence[str], port: int, log_folder: Path, settings: Mapping[str, str]
+) -> Iterator[Server]:
+    log = log_folder / f"{arguments[0]}-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command("serve", *arguments),
-            env=clean_environment(**(base | settings)),
+            command(*arguments),
+            env=clean_environment(**settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -25,6 +25,7 @@ from tests.servers import SECRET, Server, clean_environment, command, free_port,
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "serve": ["--host", "--port", "--workers", "--reload"],
+    "mock": ["--host", "--port"],
     "migrate": ["--check"],
     "token": ["--user", "--expires-in", "--scope"],
     "demo": ["--user"],

@@ -18,7 +18,7 @@ from connexion.resolver import Resolver
 
 from agent_api.auth import Authenticator
 from agent_api.config import Settings
-from agent_api.contract import ContractMiddleware
+from agent_api.handling import HandlerMiddleware
 from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.resolver import HandlerResolver
 from tests.servers import SECRET
@@ -41,8 +41,8 @@ def frame_app(definition: dict[str, Any], handlers: Handlers) -> connexion.Flask
         "threads": ThreadPoolExecutor(4),
     }
 
-    def contract_middleware(app: Any) -> ContractMiddleware:
-        return ContractMiddleware(app, **frame)
+    def contract_middleware(app: Any) -> HandlerMiddleware:
+        return HandlerMiddleware(app, **frame)
 
     app = connexion.FlaskApp(
         "tests.frame", middlewares=[ProblemMiddleware, contract_middleware, LifespanMiddleware]

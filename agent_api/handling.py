@@ -1,0 +1,62 @@
+"""Answers the contract's operations by the handlers: tokens say who calls, threads do the work."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from starlette.types import ASGIApp
+
+from agent_api.auth import Authenticator, Principal
+from agent_api.contract import ContractMiddleware
+from agent_api.operation import Call, Headers, Operation
+from agent_api.responses import Response
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class HandlerMiddleware(ContractMiddleware):
+    """The contract as the server serves it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        authenticator: Authenticator,
+        max_body_bytes: int,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        super().__init__(app, max_body_bytes=max_body_bytes)
+        self._authenticator = authenticator
+        self._threads = threads
+        self._fetchers = ThreadPoolExecutor(4, thread_name_prefix="key-fetcher")
+
+    async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
+        """Return whom the bearer token names; see Authenticator for what it raises."""
+        if operation.find_token is None:
+            return None
+        token = operation.find_token(headers)
+        principal = self._authenticator.remembered(token)
+        if principal is not None:
+            return principal
+        # In threads of their own: a key server that hangs keeps only those waiting whom it must.
+        if (fetch := self._authenticator.key_fetcher(token)) is not None:
+            await _in_thread(self._fetchers, fetch)
+        return self._authenticator.verify(token)
+
+    async def answer(self, call: Call) -> Response:
+        """Call the handler: a coroutine function on the event loop, any other in a thread."""
+        if call.operation.is_async:
+            return await call.operation.run_async(call.arguments, call.raw_body)
+        return await _in_thread(self._threads, call.operation.run, call.arguments, call.raw_body)
+
+
+async def _in_thread(
+    threads: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Run `call` in one of `threads`, where the log still knows the request."""
+    run = partial(copy_context().run, call, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)

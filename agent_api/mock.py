@@ -1,0 +1,162 @@
+"""Serves the contract's examples without a database: for front ends, and for the tests of clients.
+
+Requests are checked as the server checks them; only the answer is an example. Connexion's own mock
+knows the first example of an operation and none of its headers, so the choice is made here.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import connexion
+import orjson
+from connexion.spec import Specification
+from starlette.types import ASGIApp
+
+from agent_api.app import assemble
+from agent_api.auth import Principal
+from agent_api.config import Settings
+from agent_api.contract import ContractMiddleware
+from agent_api.operation import Call, Headers, Operation
+from agent_api.problems import MEDIA_TYPE, BadRequest
+from agent_api.resolver import HandlerResolver
+from agent_api.responses import Response
+
+_PREFERENCE = re.compile(rb'\b(code|example)\s*=\s*"?([\w-]+)"?', re.ASCII)
+
+
+class Example(NamedTuple):
+    """An answer that the contract shows: its name, its JSON, and the response ready to be sent."""
+
+    name: str
+    value: Any
+    response: Response
+
+
+def create_app(settings: Settings) -> connexion.FlaskApp:
+    """Return the application; pages of every origin may call it unless the settings name some."""
+    operations = partial(MockMiddleware, max_body_bytes=settings.max_body_bytes)
+    return assemble(
+        operations, cors_origins=settings.cors_origins or ("*",), cors_headers=("Prefer",)
+    )
+
+
+class MockMiddleware(ContractMiddleware):
+    """The contract answered by its examples, to whoever sends any bearer token."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        super().__init__(app, max_body_bytes=max_body_bytes)
+        self._examples: dict[str, Examples] = {}
+
+    def add_api(self, specification: Specification, *, resolver: HandlerResolver, **_: Any) -> None:
+        """Collect the examples when the application starts; one that breaks its schema stops it."""
+        super().add_api(specification, resolver=resolver)
+        paths = {operation.operation_id: operation.path for operation in self.operations}
+        self._examples = {o.operation_id: Examples(o, paths) for o in self.operations}
+
+    async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
+        """Accept any bearer token; raises Unauthorized where there is none."""
+        if operation.find_token is None:
+            return None
+        operation.find_token(headers)
+        return Principal("anyone", frozenset())
+
+    async def answer(self, call: Call) -> Response:
+        """Return the example that the request prefers, or that fits it best."""
+        body = None if call.raw_body is None else call.operation.parse_body(call.raw_body)
+        preferences = {
+            name.decode(): value.decode()
+            for header in call.headers.get(b"prefer", ())
+            for name, value in _PREFERENCE.findall(header)
+        }
+        examples = self._examples[call.operation.operation_id]
+        if preferences:
+            return examples.preferred(preferences.get("code"), preferences.get("example"))
+        return examples.fitting(call.arguments, body)
+
+
+class Examples:
+    """The examples of one operation: its answers by status, and its requests by name."""
+
+    def __init__(self, operation: Operation, paths: Mapping[str, str]) -> None:
+        self._answers = {
+            int(status): list(_answers(operation, int(status), response, paths))
+            for status, response in sorted(operation.source.responses.items())
+        }
+        self._success = self._answers[min(self._answers)]
+        content = operation.source.request_body.get("content", {}).get("application/json", {})
+        self._requests = {name: e["value"] for name, e in content.get("examples", {}).items()}
+
+    def preferred(self, code: str | None, name: str | None) -> Response:
+        """Return the first answer of this status and name; a 400 lists what there is."""
+        for status, answers in self._answers.items():
+            for answer in answers:
+                if code in (None, str(status)) and name in (None, answer.name):
+                    return answer.response
+        known = "; ".join(
+            f"code={status}, example={' or '.join(answer.name for answer in answers)}"
+            for status, answers in self._answers.items()
+        )
+        # Not raised: an operation without a body has no 400 in the contract.
+        problem = BadRequest(f"The contract shows no such answer. Prefer one of: {known}.")
+        return Response(problem.status, problem.body(), media_type=MEDIA_TYPE)
+
+    def fitting(self, arguments: Mapping[str, Any], body: Any) -> Response:
+        """Return the successful answer that goes best with the request, in doubt the first.
+
+        That is the one named as the request's example with which `body` has most in common; the
+        last page for a cursor, so that who pages comes to an end; and for `include_x` false the
+        one named `without_x`.
+        """
+        if body is not None and self._requests:
+            name = max(self._requests, key=lambda name: _common(self._requests[name], body))
+            return self._first(lambda answer: answer.name == name)
+        if arguments.get("cursor") is not None:
+            return self._first(lambda answer: answer.value["next_cursor"] is None)
+        declined = {
+            name.replace("include_", "without_", 1)
+            for name, value in arguments.items()
+            if value is False
+        }
+        return self._first(lambda answer: not declined or answer.name in declined)
+
+    def _first(self, fits: Callable[[Example], bool]) -> Response:
+        return next(filter(fits, self._success), self._success[0]).response
+
+
+def _answers(
+    operation: Operation, status: int, definition: Mapping[str, Any], paths: Mapping[str, str]
+) -> Iterator[Example]:
+    if status == HTTPStatus.NO_CONTENT:
+        yield Example("none", None, operation.checked(Response(status)))
+    for media_type, content in definition.get("content", {}).items():
+        for name, example in content["examples"].items():
+            value = example["value"]
+            headers = _headers(definition, value, paths)
+            response = Response(status, value, headers, media_type)
+            if media_type == MEDIA_TYPE:  # the frame's own answers, which no handler gives
+                response = Response(status, orjson.dumps(value), headers, media_type)
+            else:
+                response = operation.checked(response)
+            yield Example(name, value, response)
+
+
+def _headers(definition: Mapping[str, Any], value: Any, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers by their examples; Location leads where the link to get_ does."""
+    headers = {
+        name: str(header["example"])
+        for name, header in definition.get("headers", {}).items()
+        if name != "X-Request-Id"
+    }
+    for link in definition.get("links", {}).values():
+        if "Location" in headers and link["operationId"].startswith("get_"):
+            ids = {name: value[e.rpartition("/")[2]] for name, e in link["parameters"].items()}
+            headers["Location"] = paths[link["operationId"]].format_map(ids)
+    return headers
+
+
+def _common(example: Mapping[str, Any], body: Any) -> int:
+    """Count the properties that have the same value."""
+    return sum(name in body and body[name] == value for name, value in example.items())

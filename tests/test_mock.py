@@ -1,0 +1,226 @@
+"""`agent-api mock` answers with the contract's examples, and refuses what the server refuses."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.calls import pages, read, refusals
+from tests.contract import (
+    CONTRACT,
+    OPERATIONS,
+    SECURED,
+    WITH_BODY,
+    Operation,
+    assert_problem,
+    name_of,
+)
+from tests.servers import Server, start_mock
+
+MARIAS: dict[str, str] = {
+    part["name"]: part["example"]
+    for part in CONTRACT["components"]["parameters"].values()
+    if part["in"] == "path"
+}
+CONVERSATION = f"/conversations/{MARIAS['conversation_id']}"
+
+
+def answers(operation: Operation) -> Iterator[tuple[Operation, int, str, Any]]:
+    """Yield each answer of an operation that the contract shows: its status, name and content."""
+    item = CONTRACT["paths"][operation.path][operation.method.lower()]
+    for status, response in item["responses"].items():
+        name = response.get("$ref", "").rpartition("/")[2]
+        found = CONTRACT["components"]["responses"][name] if name else response
+        for content in found.get("content", {}).values():
+            for example, shown in content["examples"].items():
+                yield operation, int(status), example, shown["value"]
+
+
+ANSWERS = [answer for operation in OPERATIONS for answer in answers(operation)]
+REQUESTS = [
+    (operation, name, example["value"])
+    for operation in WITH_BODY
+    for name, example in CONTRACT["paths"][operation.path][operation.method.lower()]["requestBody"][
+        "content"
+    ]["application/json"]["examples"].items()
+]
+
+
+@pytest.fixture(scope="module")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_mock(tmp_path_factory.mktemp("mock")) as server:
+        yield server
+
+
+@pytest.fixture
+def client(mock: Server) -> Iterator[httpx.Client]:
+    headers = {"Authorization": "Bearer anything"}
+    with httpx.Client(base_url=mock.url, headers=headers, timeout=30, verify=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "name", "value"),
+    ANSWERS,
+    ids=[f"{operation.operation_id}-{status}-{name}" for operation, status, name, _ in ANSWERS],
+)
+def test_every_example_can_be_preferred(
+    operation: Operation, status: int, name: str, value: Any, client: httpx.Client
+) -> None:
+    preference = {"Prefer": f"code={status}, example={name}"}
+
+    response = operation.send(client, MARIAS, headers=preference)
+
+    assert response.status_code == status
+    assert response.json() == value
+    assert response.headers["x-request-id"]
+    kind = "application/json" if status < 300 else "application/problem+json"
+    assert response.headers["content-type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "body"),
+    REQUESTS,
+    ids=[f"{operation.operation_id}-{name}" for operation, name, _ in REQUESTS],
+)
+def test_example_of_a_request_gets_the_answer_of_its_name(
+    operation: Operation, name: str, body: Any, client: httpx.Client
+) -> None:
+    response = operation.send(client, MARIAS, json=body)
+
+    shown = {answer: value for _, status, answer, value in answers(operation) if status < 300}
+    assert response.status_code == operation.success
+    assert response.json() == shown[name]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=name_of)
+def test_every_operation_answers_without_a_preference(
+    operation: Operation, client: httpx.Client
+) -> None:
+    response = operation.send(client, MARIAS)
+
+    assert response.status_code == operation.success, response.text
+
+
+def test_message_of_an_assistant_is_answered_with_one(client: httpx.Client) -> None:
+    body = {"role": "assistant", "content": "Something that no example says."}
+
+    response = client.post(f"{CONVERSATION}/messages", json=body)
+
+    assert response.json()["role"] == "assistant"
+
+
+@pytest.mark.parametrize("path", ["/conversations", f"{CONVERSATION}/messages", "/runs"])
+def test_paging_by_cursor_comes_to_an_end(path: str, client: httpx.Client) -> None:
+    followed = list(pages(client, path))
+
+    assert len(followed) <= 2
+
+
+def test_messages_can_be_paged_to_the_last_one(client: httpx.Client) -> None:
+    contents = [
+        m["id"] for page in pages(client, f"{CONVERSATION}/messages") for m in page["messages"]
+    ]
+
+    assert len(set(contents)) == len(contents) == 4
+
+
+def test_messages_can_be_declined(client: httpx.Client) -> None:
+    assert "messages" in read(client, CONVERSATION)
+    assert "messages" not in read(client, CONVERSATION, include_messages=False)
+
+
+@pytest.mark.parametrize("path", ["/conversations", f"{CONVERSATION}/messages", "/runs"])
+def test_location_leads_to_what_was_created(path: str, client: httpx.Client) -> None:
+    bodies = {"/runs": {"agent_id": "document-agent"}, "/conversations": {}}
+    made = client.post(path, json=bodies.get(path, {"role": "user", "content": "Hello"}))
+
+    found = client.get(made.headers["location"])
+
+    assert found.status_code == 200
+    assert found.json()["created_at"]
+
+
+def test_status_alone_can_be_preferred(client: httpx.Client) -> None:
+    problem = assert_problem(client.get(CONVERSATION, headers={"Prefer": "code=404"}), 404)
+
+    assert problem["detail"] == "There is no such conversation."
+
+
+def test_name_alone_can_be_preferred(client: httpx.Client) -> None:
+    saved = client.get("/users/me/chat-settings", headers={"Prefer": 'example="saved"'})
+    expired = client.get("/conversations", headers={"Prefer": "example=expired"})
+
+    assert saved.json()["model"] == "llama-3.3-70b"
+    assert_problem(expired, 401)
+    assert expired.headers["www-authenticate"] == "Bearer"
+
+
+def test_problem_has_the_headers_of_the_contract(client: httpx.Client) -> None:
+    response = client.get("/conversations", headers={"Prefer": "code=503"})
+
+    assert_problem(response, 503)
+    assert response.headers["retry-after"] == "1"
+
+
+def test_unknown_preference_is_told_what_there_is(client: httpx.Client) -> None:
+    response = client.get("/users/me/chat-settings", headers={"Prefer": "code=418"})
+
+    assert response.status_code == 400
+    assert "code=200, example=defaults or saved" in response.json()["detail"]
+
+
+def test_other_preferences_are_ignored(client: httpx.Client) -> None:
+    response = client.get("/conversations", headers={"Prefer": "return=minimal, wait=10"})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("operation", SECURED, ids=name_of)
+def test_no_token_is_refused(operation: Operation, mock: Server) -> None:
+    with httpx.Client(base_url=mock.url, verify=False) as nobody:
+        response = operation.send(nobody, MARIAS)
+
+    assert_problem(response, 401)
+
+
+def test_what_breaks_the_contract_is_refused(client: httpx.Client) -> None:
+    too_many = client.get("/conversations", params={"limit": 101})
+    no_content = client.post(f"{CONVERSATION}/messages", json={"role": "user"})
+    no_json = client.post("/runs", content="{", headers={"Content-Type": "application/json"})
+    a_form = client.post("/runs", data={"agent_id": "document-agent"})
+
+    assert refusals(too_many) == {("query", "/limit")}
+    assert refusals(no_content) == {("body", "/content")}
+    assert_problem(no_json, 400)
+    assert_problem(a_form, 415)
+    assert_problem(client.delete("/conversations"), 405)
+    assert_problem(client.get("/conversation"), 404)
+
+
+def test_page_of_any_origin_may_call_it_and_prefer(client: httpx.Client) -> None:
+    preflight = client.options(
+        "/conversations",
+        headers={
+            "Origin": "http://localhost:3000",
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization, prefer",
+        },
+    )
+    response = client.get("/conversations", headers={"Origin": "http://localhost:3000"})
+
+    assert preflight.status_code == 200, preflight.text
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert response.headers["access-control-allow-origin"] == "*"
+
+
+def test_mock_needs_neither_data_nor_key(tmp_path: Any) -> None:
+    data = tmp_path / "data"
+
+    with start_mock(tmp_path, "--host", "0.0.0.0", data_dir=str(data)) as server:
+        said = server.log.read_text()
+
+    assert not data.exists()
+    assert "the examples of the contract" in said
+    assert server.process.returncode == 0
