@@ -9,6 +9,7 @@ ARGS ?=# passed on: make test ARGS="-k cursor", make serve ARGS="--port 9000"
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 CODE := agent_api handlers db migrations tests
 export PYTHON
+clients contract test-clients: export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # A .venv that was moved, or whose Python is gone, is made again.
 ifneq ($(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" ] && echo good),good)
@@ -54,6 +55,18 @@ format: .venv/.dev ## sort imports, apply the safe fixes, format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+.PHONY: contract
+contract: .venv/.clients .ci/contract/node_modules/.package-lock.json ## check the contract, also against its last release; render it into build/
+	.ci/contract/check
+
+.PHONY: clients
+clients: .venv/.clients clients/typescript/node_modules/.package-lock.json ## generate the TypeScript and the Python client, and check their types
+	clients/generate
+
+.PHONY: test-clients
+test-clients: clients ## play a story through each client, and run examples/
+	$(PYTEST) -p tests.conftest clients $(ARGS)
+
 .PHONY: wheel
 wheel: .venv/.dev ## build the wheel and try it in a clean environment
 	rm -rf dist
@@ -66,8 +79,10 @@ lock: ## renew requirements/ where pyproject.toml asks for it; UPGRADE=1: to the
 
 .PHONY: clean
 clean: ## remove .venv, caches and what was built
-	rm -rf .venv dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf .venv build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
+	rm -rf .ci/contract/node_modules clients/python/agent_api_client
+	rm -rf $(addprefix clients/typescript/,dist node_modules src)
 
 .venv/.runtime: $(SETUP) requirements/runtime.txt requirements/build.txt $(stale)
 	@.ci/setup runtime
@@ -77,6 +92,15 @@ clean: ## remove .venv, caches and what was built
 .venv/.dev: $(SETUP) requirements/dev.txt $(stale)
 	@.ci/setup dev
 	@touch .venv/.runtime $@
+
+# clients.txt holds the others' packages as well, and Node.
+.venv/.clients: $(SETUP) requirements/clients.txt $(stale)
+	@.ci/setup clients
+	@touch .venv/.runtime .venv/.dev $@
+
+%/node_modules/.package-lock.json: %/package.json %/package-lock.json .venv/.clients
+	cd $* && npm ci --ignore-scripts
+	@touch $@
 
 .PHONY: FORCE
 FORCE:

@@ -1,4 +1,4 @@
-"""Brings .venv to the locked state: `runtime` to serve, `dev` to test as well."""
+"""Brings .venv to the locked state: `runtime` to serve, `dev` to test, `clients` for everything."""
 
 import ensurepip
 import os
@@ -19,7 +19,11 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 PLACE = VENV / ".place"  # where it was made: its scripts name that folder, so it cannot be moved
 UNFINISHED = VENV / ".unfinished"  # there while pip writes: an interrupted set-up is started over
-LOCKS = {"runtime": ["runtime.txt", "build.txt"], "dev": ["dev.txt"]}
+LOCKS = {
+    "runtime": ["runtime.txt", "build.txt"],
+    "dev": ["dev.txt"],
+    "clients": ["clients.txt"],
+}
 # Settings that would put packages elsewhere than into .venv; all other PIP_ variables count.
 MISLEADING = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 
@@ -128,7 +132,7 @@ def main() -> None:
             install(requirements["pip"])  # alone: no other pip may run while it changes
         install(*requirements.values())
         finish(start_pip("--no-build-isolation", "--editable", "."))
-        if kind == "dev":
+        if kind != "runtime":
             precompile()
     except SystemExit:
         if not fresh and packages() == before:  # no network, say: nothing was written

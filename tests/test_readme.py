@@ -95,6 +95,14 @@ def test_the_tour_prints_what_it_shows(server: Server) -> None:
                 pytest.fail("\n".join(report + said), pytrace=False)
 
 
+@pytest.mark.parametrize("name", ["story.sh", "story.py", "story.ts"])
+def test_example_is_short_and_stands_in_the_readme(name: str) -> None:
+    text = (ROOT / "examples" / name).read_text(encoding="utf-8")
+
+    assert len(text.splitlines()) <= 30
+    assert text in README
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_relative_links_lead_to_files(document: Path) -> None:
     links = re.findall(r"\]\((?![a-z]+:|#)([^)\s#]+)", document.read_text(encoding="utf-8"))

@@ -1,0 +1,292 @@
+"""A story through the generated Python client, on the live server."""
+
+import asyncio
+import importlib
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+from agent_api_client import AuthenticatedClient, Client
+from agent_api_client.api.conversations import (
+    create_conversation,
+    delete_conversation,
+    get_conversation,
+    list_conversations,
+    update_conversation,
+)
+from agent_api_client.api.health import get_health, get_readiness
+from agent_api_client.api.messages import create_message, get_message, list_messages
+from agent_api_client.api.runs import create_run, get_run, list_runs, update_run
+from agent_api_client.api.settings import get_chat_settings, update_chat_settings
+from agent_api_client.models import (
+    AgenticRoutingDecision,
+    Attachment,
+    ChatSettings,
+    ChatSettingsUpdate,
+    Conversation,
+    ConversationCreate,
+    ConversationPage,
+    ConversationUpdate,
+    ConversationWithMessages,
+    FlatRoutingDecision,
+    Health,
+    Message,
+    MessageCreate,
+    MessagePage,
+    MessagePreview,
+    Metadata,
+    NestedRoutingDecision,
+    PlanStep,
+    Problem,
+    Readiness,
+    Run,
+    RunCreate,
+    RunCreateInput,
+    RunPage,
+    RunUpdate,
+    RunUpdateOutput,
+    Thought,
+    ToolCall,
+    ValidationProblem,
+)
+from agent_api_client.types import UNSET, Unset
+
+from tests.contract import OPERATIONS, Operation
+from tests.servers import Server
+
+T = TypeVar("T")
+AGENT = UUID("019bb138-1000-71fb-ba17-0b3339263059")
+
+
+def expect(kind: type[T], answer: object) -> T:
+    """Return `answer`, which must be of `kind`."""
+    assert isinstance(answer, kind), answer
+    return answer
+
+
+@pytest.fixture
+def maria(server: Server, new_token: Callable[[], str]) -> Iterator[AuthenticatedClient]:
+    with AuthenticatedClient(base_url=server.url, token=new_token()) as client:
+        yield client
+
+
+@pytest.fixture
+def bob(server: Server, new_token: Callable[[], str]) -> Iterator[AuthenticatedClient]:
+    with AuthenticatedClient(base_url=server.url, token=new_token()) as client:
+        yield client
+
+
+@pytest.fixture
+def conversation(maria: AuthenticatedClient) -> Conversation:
+    return expect(Conversation, create_conversation.sync(client=maria, body=ConversationCreate()))
+
+
+def say(client: AuthenticatedClient, conversation: Conversation, **message: Any) -> Message:
+    """Post a message; the keywords are those of MessageCreate."""
+    body = MessageCreate(**{"role": "user", "content": "Hello"} | message)
+    return expect(Message, create_message.sync(conversation.id, client=client, body=body))
+
+
+def test_whole_story(maria: AuthenticatedClient) -> None:
+    metadata = Metadata.from_dict({"team": "facilities"})
+    body = ConversationCreate(source="agent-manager", agent_id="document-agent", metadata=metadata)
+    created = create_conversation.sync_detailed(client=maria, body=body)
+    conversation = expect(Conversation, created.parsed)
+    assert created.status_code == 201
+    assert created.headers["Location"] == f"/conversations/{conversation.id}"
+    assert isinstance(conversation.id, UUID)
+    assert expect(Metadata, conversation.metadata)["team"] == "facilities"
+    assert (conversation.last_message, conversation.model) == (None, None)
+    assert datetime.now(UTC) - conversation.created_at < timedelta(minutes=1)
+
+    lease = Attachment(
+        name="lease.pdf", type_="application/pdf", url="s3://leases/lease.pdf", size=482133
+    )
+    question = say(maria, conversation, content="Which lease costs less?", attachments=[lease])
+    assert question.role == "user"
+    assert [a.size for a in expect(list, question.attachments)] == [482133]
+
+    body_of_run = RunCreate(
+        agent_id="document-agent",
+        conversation_id=conversation.id,
+        input_=RunCreateInput.from_dict({"message_id": str(question.id)}),
+    )
+    run = expect(Run, create_run.sync(client=maria, body=body_of_run))
+    assert (run.status, run.started_at, run.finished_at) == ("pending", None, None)
+    run = expect(Run, update_run.sync(run.id, client=maria, body=RunUpdate(status="running")))
+    assert isinstance(run.started_at, datetime)
+
+    answer = say(
+        maria,
+        conversation,
+        role="assistant",
+        content="Harbour Street does.",
+        run_id=run.id,
+        routing_decision=FlatRoutingDecision(selected_tools=["search"], confidence=0.92),
+        tool_calls=[ToolCall(tool_name="search", success=True, output={"rent": 3150})],
+    )
+    assert answer.run_id == run.id
+    assert expect(FlatRoutingDecision, answer.routing_decision).confidence == 0.92
+    assert [call.output for call in expect(list, answer.tool_calls)] == [{"rent": 3150}]
+
+    output = RunUpdateOutput.from_dict({"cheaper": "harbour_street"})
+    ended = RunUpdate(status="succeeded", output=output)
+    run = expect(Run, update_run.sync(run.id, client=maria, body=ended))
+    assert run.status == "succeeded"
+    assert isinstance(run.finished_at, datetime)
+
+    page = expect(ConversationPage, list_conversations.sync(client=maria))
+    (listed,) = page.conversations
+    assert (listed.title, listed.message_count) == ("Which lease costs less?", 2)
+    preview = expect(MessagePreview, listed.last_message)
+    assert (preview.role, preview.created_at) == ("assistant", answer.created_at)
+
+    whole = get_conversation.sync(conversation.id, client=maria)
+    assert [m.id for m in expect(list, expect(ConversationWithMessages, whole).messages)] == [
+        question.id,
+        answer.id,
+    ]
+    bare = get_conversation.sync(conversation.id, client=maria, include_messages=False)
+    assert isinstance(expect(ConversationWithMessages, bare).messages, Unset)
+    assert expect(Message, get_message.sync(answer.id, client=maria)) == answer
+
+    renamed = ConversationUpdate(title="Leases", agent_id=None)
+    changed = update_conversation.sync(conversation.id, client=maria, body=renamed)
+    assert expect(Conversation, changed).title == "Leases"
+    assert expect(Conversation, changed).agent_id is None
+
+    deleted = delete_conversation.sync_detailed(conversation.id, client=maria)
+    assert (deleted.status_code, deleted.parsed) == (204, None)
+    assert expect(Run, get_run.sync(run.id, client=maria)).conversation_id is None
+
+
+def test_routing_decision_comes_back_in_its_shape(
+    maria: AuthenticatedClient, conversation: Conversation
+) -> None:
+    flat = FlatRoutingDecision(selected_agents=["document-agent"], alternatives=["web-agent"])
+    step = PlanStep(step=1, type_="tool", name="search", input_={"query": "rent"})
+    nested = NestedRoutingDecision(routing_decision=flat, execution_plan=[step])
+    agentic = AgenticRoutingDecision(thoughts=[Thought(type_="plan", message="Add it up.")])
+
+    for decision in (flat, nested, agentic):
+        message = say(maria, conversation, routing_decision=decision)
+        assert type(message.routing_decision) is type(decision)
+        assert expect(type(decision), message.routing_decision).to_dict() == decision.to_dict()
+
+
+def test_pages_follow_each_other_to_the_end(
+    maria: AuthenticatedClient, conversation: Conversation
+) -> None:
+    said = [say(maria, conversation, content=f"Number {n}").id for n in range(7)]
+
+    read: list[UUID] = []
+    cursor: str | Unset | None = UNSET
+    while cursor is not None:
+        answer = list_messages.sync(conversation.id, client=maria, limit=3, cursor=cursor)
+        page = expect(MessagePage, answer)
+        assert page.total == 7
+        read += [message.id for message in page.messages]
+        cursor = page.next_cursor
+
+    assert read == said
+
+
+def test_lists_take_their_filters(maria: AuthenticatedClient) -> None:
+    for source in ("web", "mobile"):
+        create_conversation.sync(client=maria, body=ConversationCreate(source=source))
+        create_run.sync(client=maria, body=RunCreate(agent_id=source, status="running"))
+
+    conversations = list_conversations.sync(
+        client=maria, source="web", order_by="updated_at", order="asc"
+    )
+    runs = list_runs.sync(client=maria, agent_id="mobile", status="running")
+
+    assert [c.source for c in expect(ConversationPage, conversations).conversations] == ["web"]
+    assert [r.agent_id for r in expect(RunPage, runs).runs] == ["mobile"]
+
+
+def test_settings_are_defaults_until_they_are_saved(maria: AuthenticatedClient) -> None:
+    settings = expect(ChatSettings, get_chat_settings.sync(client=maria))
+    assert (settings.id, settings.created_at, settings.temperature) == (None, None, 0.7)
+
+    wanted = ChatSettingsUpdate(enabled_agents=[AGENT], model="llama-3.3-70b", max_tokens=4000)
+    for _ in range(2):  # saving again changes nothing
+        saved = expect(ChatSettings, update_chat_settings.sync(client=maria, body=wanted))
+        assert saved.enabled_agents == [AGENT]
+        assert (saved.model, saved.temperature) == ("llama-3.3-70b", 0.7)
+
+    cleared = update_chat_settings.sync(client=maria, body=ChatSettingsUpdate(model=None))
+    assert expect(ChatSettings, cleared).model is None
+    assert expect(ChatSettings, cleared).max_tokens == 4000
+
+
+def test_errors_of_the_live_server_are_typed_problems(
+    maria: AuthenticatedClient, bob: AuthenticatedClient, conversation: Conversation, server: Server
+) -> None:
+    foreign = expect(Problem, get_conversation.sync(conversation.id, client=bob))
+    assert (foreign.type_, foreign.status) == ("/problems/forbidden", 403)
+
+    missing = expect(Problem, get_conversation.sync(uuid.uuid4(), client=maria))
+    assert (missing.type_, missing.status) == ("/problems/not-found", 404)
+
+    with AuthenticatedClient(base_url=server.url, token="no.token.atall") as stranger:
+        refused = list_conversations.sync_detailed(client=stranger)
+    assert expect(Problem, refused.parsed).type_ == "/problems/unauthorized"
+    assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+
+    ended = expect(Run, create_run.sync(client=maria, body=RunCreate(agent_id="a")))
+    update_run.sync(ended.id, client=maria, body=RunUpdate(status="cancelled"))
+    conflict = update_run.sync(ended.id, client=maria, body=RunUpdate(status="running"))
+    assert expect(Problem, conflict).type_ == "/problems/conflict"
+
+    body = MessageCreate(role="user", content="x" * 2_000_000)
+    large = create_message.sync(conversation.id, client=maria, body=body)
+    assert expect(Problem, large).type_ == "/problems/payload-too-large"
+
+    body = MessageCreate(role="user", content="Hello", run_id=uuid.uuid4())
+    invalid = create_message.sync(conversation.id, client=maria, body=body)
+    (error,) = expect(ValidationProblem, invalid).errors
+    assert (error.in_, error.pointer) == ("body", "/run_id")
+
+
+def arguments(operation: Operation) -> dict[str, Any]:
+    """Return what the operation's generated functions need; the mock knows no ids."""
+    needed: dict[str, Any] = {name: uuid.uuid4() for name in operation.names}
+    if operation.body_required:
+        model = "".join(word.capitalize() for word in operation.operation_id.split("_")[1:])
+        verb = "Create" if operation.method == "POST" else "Update"
+        models = importlib.import_module("agent_api_client.models")
+        needed["body"] = getattr(models, model + verb).from_dict(operation.example)
+    return needed
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.operation_id)
+def test_every_error_of_every_operation_is_a_typed_problem(
+    operation: Operation, mock: Server
+) -> None:
+    name = f"agent_api_client.api.{operation.tag}.{operation.operation_id}"
+    module = importlib.import_module(name)
+
+    for status in sorted(status for status in operation.statuses if status >= 400):
+        headers = {"Prefer": f"code={status}"}
+        with AuthenticatedClient(base_url=mock.url, token="any", headers=headers) as client:
+            answer = module.sync_detailed(client=client, **arguments(operation))
+        assert type(answer.parsed) is (ValidationProblem if status == 422 else Problem)
+        assert (answer.status_code, answer.parsed.status) == (status, status)
+
+
+def test_health_needs_no_token(server: Server) -> None:
+    with Client(base_url=server.url) as client:
+        assert expect(Health, get_health.sync(client=client)).status == "ok"
+        assert expect(Readiness, get_readiness.sync(client=client)).status == "ready"
+
+
+def test_client_is_asynchronous_too(server: Server, new_token: Callable[[], str]) -> None:
+    async def act() -> object:
+        async with AuthenticatedClient(base_url=server.url, token=new_token()) as client:
+            return await create_conversation.asyncio(client=client, body=ConversationCreate())
+
+    assert expect(Conversation, asyncio.run(act())).title == "New Conversation"

@@ -1,0 +1,292 @@
+// A story through the generated TypeScript client, on the live server at $API and the mock at $MOCK.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import {
+  createConversation,
+  createMessage,
+  createRun,
+  deleteConversation,
+  getChatSettings,
+  getConversation,
+  getHealth,
+  getMessage,
+  getReadiness,
+  getRun,
+  listConversations,
+  listMessages,
+  listRuns,
+  updateChatSettings,
+  updateConversation,
+  updateRun,
+  type AgenticRoutingDecision,
+  type FlatRoutingDecision,
+  type Message,
+  type MessageCreate,
+  type NestedRoutingDecision,
+  type Problem,
+  type ValidationProblem,
+} from 'agent-api-client';
+import { createClient, createConfig, type Client } from 'agent-api-client/client';
+
+const { API, MOCK, TOKEN, OTHER_TOKEN } = process.env as Record<string, string>;
+const NOBODYS_ID = '019cadd3-0000-7000-8000-000000000000';
+
+function clientOf(baseUrl: string | undefined, token: string | undefined): Client {
+  assert.ok(baseUrl && token, 'API, MOCK, TOKEN and OTHER_TOKEN must be set');
+  return createClient(createConfig({ baseUrl, auth: token }));
+}
+
+const maria = clientOf(API, TOKEN);
+const bob = clientOf(API, OTHER_TOKEN);
+const mock = clientOf(MOCK, 'any');
+
+/** Returns the data of an answer, which must not be an error. */
+function ok<T>(answer: { data?: T; error?: unknown }): NonNullable<T> {
+  assert.equal(answer.error, undefined);
+  assert.ok(answer.data);
+  return answer.data;
+}
+
+/** Returns the error of an answer, which must be one. */
+function failed<E>(answer: { error?: E }): NonNullable<E> {
+  assert.ok(answer.error);
+  return answer.error;
+}
+
+async function newConversation(): Promise<string> {
+  return ok(await createConversation({ client: maria })).id;
+}
+
+async function say(conversation_id: string, message: Partial<MessageCreate>): Promise<Message> {
+  const body: MessageCreate = { role: 'user', content: 'Hello', ...message };
+  return ok(await createMessage({ client: maria, path: { conversation_id }, body }));
+}
+
+test('the whole story', async () => {
+  const created = await createConversation({
+    client: maria,
+    body: { source: 'agent-manager', agent_id: 'document-agent', metadata: { team: 'facilities' } },
+  });
+  const conversation = ok(created);
+  const path = { conversation_id: conversation.id };
+  assert.equal(created.response?.status, 201);
+  assert.equal(created.response.headers.get('Location'), `/conversations/${conversation.id}`);
+  assert.equal(conversation.metadata?.['team'], 'facilities');
+  assert.equal(conversation.model, null);
+  assert.equal(conversation.last_message, null);
+  assert.ok(Math.abs(conversation.created_at.getTime() - Date.now()) < 60_000);
+
+  const question = await say(conversation.id, {
+    content: 'Which lease costs less?',
+    attachments: [
+      { name: 'lease.pdf', type: 'application/pdf', url: 's3://leases/lease.pdf', size: 482133 },
+    ],
+  });
+  assert.equal(question.attachments?.[0]?.size, 482133);
+
+  const pending = ok(
+    await createRun({
+      client: maria,
+      body: {
+        agent_id: 'document-agent',
+        conversation_id: conversation.id,
+        input: { message_id: question.id },
+      },
+    }),
+  );
+  assert.deepEqual([pending.status, pending.started_at, pending.finished_at], ['pending', null, null]);
+  const run_id = pending.id;
+  const running = ok(await updateRun({ client: maria, path: { run_id }, body: { status: 'running' } }));
+  assert.ok(running.started_at instanceof Date);
+
+  const decision: FlatRoutingDecision = { selected_tools: ['search'], confidence: 0.92 };
+  const answer = await say(conversation.id, {
+    role: 'assistant',
+    content: 'Harbour Street does.',
+    run_id,
+    routing_decision: decision,
+    tool_calls: [{ tool_name: 'search', success: true, output: { rent: 3150 } }],
+  });
+  assert.equal(answer.run_id, run_id);
+  assert.deepEqual(answer.routing_decision, decision);
+  assert.deepEqual(answer.tool_calls?.[0]?.output, { rent: 3150 });
+
+  const body = { status: 'succeeded', output: { cheaper: 'harbour_street' } } as const;
+  const ended = ok(await updateRun({ client: maria, path: { run_id }, body }));
+  assert.equal(ended.status, 'succeeded');
+  assert.ok(ended.finished_at instanceof Date);
+
+  const listed = ok(await listConversations({ client: maria })).conversations.find(
+    (found) => found.id === conversation.id,
+  );
+  assert.equal(listed?.title, 'Which lease costs less?');
+  assert.equal(listed.message_count, 2);
+  assert.equal(listed.last_message?.role, 'assistant');
+  assert.deepEqual(listed.last_message?.created_at, answer.created_at);
+
+  const whole = ok(await getConversation({ client: maria, path }));
+  assert.deepEqual(whole.messages?.map((message) => message.id), [question.id, answer.id]);
+  const query = { include_messages: false };
+  assert.equal(ok(await getConversation({ client: maria, path, query })).messages, undefined);
+  assert.deepEqual(ok(await getMessage({ client: maria, path: { message_id: answer.id } })), answer);
+
+  const renamed = ok(
+    await updateConversation({ client: maria, path, body: { title: 'Leases', agent_id: null } }),
+  );
+  assert.deepEqual([renamed.title, renamed.agent_id], ['Leases', null]);
+
+  const deleted = await deleteConversation({ client: maria, path });
+  assert.deepEqual([deleted.error, deleted.response?.status], [undefined, 204]);
+  assert.equal(ok(await getRun({ client: maria, path: { run_id } })).conversation_id, null);
+});
+
+test('a routing decision comes back in its shape', async () => {
+  const flat: FlatRoutingDecision = { selected_agents: ['a'], alternatives: ['b', { name: 'c' }] };
+  const nested: NestedRoutingDecision = {
+    routing_decision: flat,
+    execution_plan: [{ step: 1, type: 'tool', name: 'search', input: { query: 'rent' } }],
+  };
+  const agentic: AgenticRoutingDecision = {
+    thoughts: [{ type: 'plan', source: 'a', message: 'Add it up.', data: null }],
+    selected_agents: ['a', { id: NOBODYS_ID }],
+  };
+  const conversation_id = await newConversation();
+
+  for (const routing_decision of [flat, nested, agentic, null]) {
+    const message = await say(conversation_id, { routing_decision });
+    assert.deepEqual(message.routing_decision, routing_decision);
+  }
+});
+
+test('pages follow each other to the end', async () => {
+  const conversation_id = await newConversation();
+  const said: string[] = [];
+  for (let number = 0; number < 7; number++) {
+    said.push((await say(conversation_id, { content: `Number ${number}` })).id);
+  }
+
+  const read: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const query: { limit: number; cursor?: string } = { limit: 3, ...(cursor && { cursor }) };
+    const page = ok(await listMessages({ client: maria, path: { conversation_id }, query }));
+    assert.equal(page.total, 7);
+    read.push(...page.messages.map((message) => message.id));
+    cursor = page.next_cursor;
+  } while (cursor !== null);
+
+  assert.deepEqual(read, said);
+});
+
+test('lists take their filters', async () => {
+  await createConversation({ client: bob, body: { source: 'web' } });
+  await createConversation({ client: bob, body: { source: 'mobile' } });
+  await createRun({ client: bob, body: { agent_id: 'web', status: 'running' } });
+  await createRun({ client: bob, body: { agent_id: 'web' } });
+
+  const query = { source: 'web', order_by: 'updated_at', order: 'asc' } as const;
+  const { conversations } = ok(await listConversations({ client: bob, query }));
+  const { runs } = ok(await listRuns({ client: bob, query: { agent_id: 'web', status: 'running' } }));
+
+  assert.deepEqual(conversations.map((conversation) => conversation.source), ['web']);
+  assert.deepEqual(runs.map((run) => run.status), ['running']);
+});
+
+test('settings are defaults until they are saved', async () => {
+  const defaults = ok(await getChatSettings({ client: maria }));
+  assert.deepEqual([defaults.id, defaults.created_at, defaults.temperature], [null, null, 0.7]);
+
+  const body = { enabled_agents: [NOBODYS_ID], model: 'llama-3.3-70b', max_tokens: 4000 };
+  for (let time = 0; time < 2; time++) {
+    const saved = ok(await updateChatSettings({ client: maria, body })); // again changes nothing
+    assert.deepEqual(saved.enabled_agents, [NOBODYS_ID]);
+    assert.ok(saved.created_at instanceof Date);
+  }
+
+  const cleared = ok(await updateChatSettings({ client: maria, body: { model: null } }));
+  assert.deepEqual([cleared.model, cleared.max_tokens], [null, 4000]);
+});
+
+test('errors of the live server are typed problems', async () => {
+  const conversation_id = await newConversation();
+  const path = { conversation_id };
+
+  const foreign: Problem = failed(await getConversation({ client: bob, path }));
+  assert.equal(foreign.type, '/problems/forbidden');
+
+  const nowhere = { conversation_id: NOBODYS_ID };
+  const missing: Problem = failed(await getConversation({ client: maria, path: nowhere }));
+  assert.equal(missing.type, '/problems/not-found');
+
+  const stranger = await listConversations({ client: clientOf(API, 'no.token.atall') });
+  const refused: Problem = failed(stranger);
+  assert.equal(refused.type, '/problems/unauthorized');
+  assert.match(stranger.response?.headers.get('WWW-Authenticate') ?? '', /^Bearer/);
+
+  const run = ok(await createRun({ client: maria, body: { agent_id: 'a' } }));
+  const of = { client: maria, path: { run_id: run.id } };
+  await updateRun({ ...of, body: { status: 'cancelled' } });
+  const conflict: Problem = failed(await updateRun({ ...of, body: { status: 'running' } }));
+  assert.equal(conflict.type, '/problems/conflict');
+
+  const large = { role: 'user', content: 'x'.repeat(2_000_000) } as const;
+  const refusedBody: Problem = failed(await createMessage({ client: maria, path, body: large }));
+  assert.equal(refusedBody.type, '/problems/payload-too-large');
+
+  const foreignRun = { role: 'user', content: 'Hello', run_id: NOBODYS_ID } as const;
+  const invalid = failed(await createMessage({ client: maria, path, body: foreignRun }));
+  assert.ok('errors' in invalid);
+  const problem: ValidationProblem = invalid;
+  assert.deepEqual(
+    problem.errors.map((error) => [error.in, error.pointer]),
+    [['body', '/run_id']],
+  );
+});
+
+const path = { conversation_id: NOBODYS_ID, message_id: NOBODYS_ID, run_id: NOBODYS_ID };
+const statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422, 500, 503, 504];
+type Asked = { client: Client; headers: { Prefer: string } };
+type Answer = { error?: Problem; response?: Response };
+const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
+  createConversation,
+  createMessage: (asked) =>
+    createMessage({ ...asked, path, body: { role: 'user', content: 'Hello' } }),
+  createRun: (asked) => createRun({ ...asked, body: { agent_id: 'a' } }),
+  deleteConversation: (asked) => deleteConversation({ ...asked, path }),
+  getChatSettings,
+  getConversation: (asked) => getConversation({ ...asked, path }),
+  getHealth,
+  getMessage: (asked) => getMessage({ ...asked, path }),
+  getReadiness,
+  getRun: (asked) => getRun({ ...asked, path }),
+  listConversations,
+  listMessages: (asked) => listMessages({ ...asked, path }),
+  listRuns,
+  updateChatSettings: (asked) => updateChatSettings({ ...asked, body: {} }),
+  updateConversation: (asked) => updateConversation({ ...asked, path, body: {} }),
+  updateRun: (asked) => updateRun({ ...asked, path, body: {} }),
+};
+
+for (const [name, operation] of Object.entries(operations)) {
+  test(`every error of ${name} is a typed problem`, async () => {
+    for (const status of statuses) {
+      const { error, response } = await operation({
+        client: mock,
+        headers: { Prefer: `code=${status}` },
+      });
+      const known = response?.status === status; // else the operation does not have it: a 400
+      assert.equal(error?.status, known ? status : 400);
+      assert.match(error?.type ?? '', /^\/problems\//);
+      assert.equal(error !== undefined && 'errors' in error, known && status === 422);
+    }
+  });
+}
+
+test('health needs no token', async () => {
+  const nobody = createClient(createConfig({ baseUrl: API ?? '' }));
+
+  assert.equal(ok(await getHealth({ client: nobody })).status, 'ok');
+  assert.equal(ok(await getReadiness({ client: nobody })).status, 'ready');
+});
