@@ -1,4 +1,4 @@
-"""Where things are: the repository, and the programs that its requirements bring along."""
+"""Where things are, and what the contract leaves open."""
 
 import sys
 from pathlib import Path
@@ -6,3 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 NODE = str(BIN / "node")
+"""The one that the requirements bring along."""
+
+FREE = {"output", "error", "input", "data"}
+"""The properties that the contract describes as any JSON value."""

@@ -3,11 +3,9 @@
 import re
 import subprocess
 
-from clients.tests.places import NODE, ROOT
+from clients.tests.places import FREE, NODE, ROOT
 
 CLIENT = ROOT / "clients" / "typescript"
-FREE = {"output", "error", "input", "data"}
-"""The properties that the contract describes as any JSON value."""
 
 
 def test_story(environment: dict[str, str]) -> None:
