@@ -22,7 +22,7 @@ SETUP := .ci/setup .ci/setup.py pyproject.toml
 help:
 	@echo 'make <target>, where the target is one of'
 	@while IFS= read -r line; do case $$line in \
-	    [a-z]*': '*'## '*) printf '  %-10s %s\n' "$${line%%:*}" "$${line##*'## '}" ;; \
+	    [a-z]*': '*'## '*) printf '  %-12s %s\n' "$${line%%:*}" "$${line##*'## '}" ;; \
 	esac; done <Makefile
 
 .PHONY: setup
@@ -56,11 +56,11 @@ format: .venv/.dev ## sort imports, apply the safe fixes, format
 	$(BIN)/ruff format .
 
 .PHONY: contract
-contract: .venv/.clients .ci/contract/node_modules/.package-lock.json ## check the contract, also against its last release; render it into build/
+contract: .venv/.clients .ci/contract/node_modules/.package-lock.json ## check the contract, also against its last release, and render it
 	.ci/contract/check
 
 .PHONY: clients
-clients: .venv/.clients clients/typescript/node_modules/.package-lock.json ## generate the TypeScript and the Python client, and check their types
+clients: .venv/.clients clients/typescript/node_modules/.package-lock.json ## generate the clients, and check their types
 	clients/generate
 
 .PHONY: test-clients

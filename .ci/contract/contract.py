@@ -1,0 +1,88 @@
+"""Compares two documents, and returns one list of changes."""
+
+from collections.abc import Iterator
+
+import parts
+from changes import Change, Kind, Place, code, listed
+from document import Document, Node
+from operations import Operation
+from schemas import Comparison
+
+TOP = {"components", "externalDocs", "info", "openapi", "paths", "security", "servers", "tags"}
+INFO = {"contact", "description", "license", "summary", "termsOfService", "title", "version"}
+SERVER = {"description", "url"}
+SCHEME_WORDS = {"bearerFormat", "description"}
+
+
+def compare(old: Document, new: Document) -> list[Change]:
+    changes = [
+        *operations(old, new),
+        *components(old, new),
+        *servers(old, new),
+        *documentation(old, new),
+    ]
+    return list(dict.fromkeys(changes))
+
+
+def operations(old: Document, new: Document) -> Iterator[Change]:
+    before, now = old.operations(), new.operations()
+    for name in dict.fromkeys([*before, *now]):
+        if name not in now:
+            yield Place(name).breaking("is gone")
+        elif name not in before:
+            summary = now[name][1].get("summary", "")
+            yield Place(name).addition(f"is new: {summary}" if summary else "is new")
+        else:
+            yield from Operation(name, old, new).changes()
+
+
+def components(old: Document, new: Document) -> Iterator[Change]:
+    """Compare what has a name of its own; the rest is compared where it is used."""
+    for name in (name for name in old.schemas if name not in new.schemas):
+        # Its type in generated clients goes with it, also where nothing changes on the wire.
+        yield Place(part=f"the schema {code(name)}").breaking("is gone")
+    before, now = (
+        document.raw.get("components", {}).get("securitySchemes", {}) for document in (old, new)
+    )
+    comparison = Comparison(old, new)
+    for name in before:
+        place = Place(part=f"the security scheme {code(name)}")
+        if name not in now:
+            yield place.breaking("is gone")
+            continue
+        schemes = old.resolved(before[name]), new.resolved(now[name])
+        yield from parts.words(comparison, *schemes, tuple(sorted(SCHEME_WORDS)), place)
+        bare = [{k: v for k, v in s.items() if k not in SCHEME_WORDS} for s in schemes]
+        if bare[0] != bare[1]:
+            yield place.breaking("is another")
+
+
+def servers(old: Document, new: Document) -> Iterator[Change]:
+    place = Place(part="the server's URL")
+    default: list[Node] = [{"url": "/"}]
+    before, now = (document.raw.get("servers") or default for document in (old, new))
+    was, urls = [s["url"] for s in before], [s["url"] for s in now]
+    if not set(was) <= set(urls) or was[0] != urls[0]:  # clients take the first
+        yield place.breaking(f"is {listed(urls)}, before {listed(was)}")
+    elif set(was) != set(urls):
+        yield place.addition(f"can be {listed(urls)}, before {listed(was)}")
+    comparison = Comparison(old, new)
+    for one in before:
+        for other in (server for server in now if server["url"] == one["url"]):
+            yield from parts.words(comparison, one, other, ("description",), place)
+            yield from parts.unknown(comparison, one, other, SERVER, place)
+
+
+def documentation(old: Document, new: Document) -> Iterator[Change]:
+    comparison, place = Comparison(old, new), Place()
+    infos = old.raw["info"], new.raw["info"]
+    yield from parts.words(comparison, *infos, tuple(sorted(INFO - {"version"})), place)
+    yield from parts.unknown(comparison, *infos, INFO, place)
+    yield from parts.words(comparison, old.raw, new.raw, ("openapi", "externalDocs"), place)
+    yield from parts.unknown(comparison, old.raw, new.raw, TOP, place)
+    known = {key for key in (*old.raw["paths"], *new.raw["paths"]) if key.startswith("/")}
+    yield from parts.unknown(comparison, old.raw["paths"], new.raw["paths"], known, place)
+    before, now = ({tag["name"]: tag for tag in d.raw.get("tags", [])} for d in (old, new))
+    for name in dict.fromkeys([*before, *now]):
+        if before.get(name) != now.get(name):
+            yield Place(part=f"the tag {code(name)}").change(Kind.WORDING, "has new wording")

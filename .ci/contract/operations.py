@@ -1,0 +1,158 @@
+"""Compares the operations that two documents share: names, parameters, body, security."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import answers
+import parts
+from changes import Change, Direction, Kind, Place, code, listed, literal
+from document import METHODS, Document, Node
+from schemas import Comparison
+
+OPERATION = {
+    *("description", "deprecated", "externalDocs", "operationId", "parameters", "requestBody"),
+    *("responses", "security", "summary", "tags"),
+}
+PATH_ITEM = {"description", "parameters", "summary", *METHODS}
+PARAMETER = {
+    *("deprecated", "description", "example", "examples", "explode", "in", "name", "required"),
+    *("schema", "style"),
+}
+BODY = {"content", "description", "required"}
+
+Security = set[frozenset[tuple[str, frozenset[str]]]]
+"""The ways to be let in: each has schemes, with their scopes, that are needed together."""
+
+
+class Operation:
+    """An operation in both documents."""
+
+    def __init__(self, name: str, old: Document, new: Document) -> None:
+        self.old, self.new = old, new
+        self.place = Place(name)
+        self.comparison = Comparison(old, new)
+        (self.old_item, self.old_node), (self.new_item, self.new_node) = (
+            document.operations()[name] for document in (old, new)
+        )
+
+    def changes(self) -> Iterator[Change]:
+        place = self.place
+        before, now = self.old_node.get("operationId"), self.new_node.get("operationId")
+        if before != now:
+            yield place.breaking(f"has the operationId {named(now)}, before {named(before)}")
+        before, now = (
+            listed(n.get("tags", [])) or "no tag" for n in (self.old_node, self.new_node)
+        )
+        if before != now:
+            # Generated clients make a class of each tag.
+            yield place.breaking(f"has the tag {now}, before {before}")
+        yield from parts.deprecation(self.old_node, self.new_node, place)
+        pairs = (self.old_node, self.new_node, OPERATION), (self.old_item, self.new_item, PATH_ITEM)
+        for old, new, known in pairs:
+            yield from parts.words(
+                self.comparison, old, new, ("summary", "description", "externalDocs"), place
+            )
+            yield from parts.unknown(self.comparison, old, new, known, place)
+        yield from self.parameters()
+        yield from self.body()
+        yield from answers.compare(self.old_node, self.new_node, self.comparison, place)
+        yield from self.security()
+
+    def parameters(self) -> Iterator[Change]:
+        old = parameters(self.old, self.old_item, self.old_node)
+        new = parameters(self.new, self.new_item, self.new_node)
+        for key, parameter in old.items():
+            place = self.place.within(f"the {key[0]} parameter {code(key[1])}", Direction.INPUT)
+            moved = [where for where, name in new if name == key[1] and (where, name) not in old]
+            if key in new:
+                yield from self.parameter(parameter, new[key], place)
+            elif moved:
+                yield place.breaking(f"is now in the {moved[0]}")
+            else:
+                yield place.breaking("is gone")
+        old_names = {name for where, name in old if (where, name) not in new}
+        for (where, name), parameter in new.items():
+            if (where, name) not in old and name not in old_names:
+                place = self.place.within(f"the {where} parameter {code(name)}", Direction.INPUT)
+                if parameter.get("required", False):
+                    yield place.breaking("is new and required")
+                else:
+                    yield place.addition("is new")
+
+    def parameter(self, old: Node, new: Node, place: Place) -> Iterator[Change]:
+        yield from parts.requirement(old, new, place)
+        yield from parts.deprecation(old, new, place)
+        for key, before, now in zip(
+            ("style", "explode"), parts.serialization(old), parts.serialization(new), strict=True
+        ):
+            if before != now:
+                words = f"{code(literal(now))}, before {code(literal(before))}"
+                yield place.breaking(f"has the {key} {words}")
+        yield from parts.schema(self.comparison, old, new, place)
+        yield from parts.words(
+            self.comparison, old, new, ("description", "example", "examples"), place
+        )
+        yield from parts.unknown(self.comparison, old, new, PARAMETER, place)
+
+    def body(self) -> Iterator[Change]:
+        place = self.place.within("the request body", Direction.INPUT)
+        old, new = self.old_node.get("requestBody"), self.new_node.get("requestBody")
+        if old is None and new is not None:
+            required = self.new.resolved(new).get("required", False)
+            words = "is new and required" if required else "is new"
+            yield place.change(Kind.BREAKING if required else Kind.ADDITION, words)
+        if old is not None and new is None:
+            yield place.breaking("is gone")
+        if old is None or new is None:
+            return
+        old, new = self.old.resolved(old), self.new.resolved(new)
+        yield from parts.requirement(old, new, place)
+        yield from parts.content(self.comparison, old, new, place)
+        yield from parts.words(self.comparison, old, new, ("description",), place)
+        yield from parts.unknown(self.comparison, old, new, BODY, place)
+
+    def security(self) -> Iterator[Change]:
+        old, new = ways_in(self.old, self.old_node), ways_in(self.new, self.new_node)
+        if old == new:
+            return
+        words = f"wants {shown(new)}, before {shown(old)}"
+        if all(any(suffices(way, wanted) for wanted in new) for way in old):
+            yield self.place.addition(words)
+        else:
+            yield self.place.breaking(words)
+
+
+def parameters(document: Document, item: Node, operation: Node) -> dict[tuple[str, str], Node]:
+    """Return parameters by place and name; an operation's own replace those of its path."""
+    given = [*item.get("parameters", []), *operation.get("parameters", [])]
+    found = {}
+    for node in given:
+        parameter = document.resolved(node)
+        where, name = parameter["in"], parameter["name"]
+        found[where, name.lower() if where == "header" else name] = parameter
+    return found
+
+
+def ways_in(document: Document, operation: Node) -> Security:
+    wanted = operation.get("security", document.raw.get("security", [])) or [{}]
+    return {
+        frozenset((scheme, frozenset(scopes)) for scheme, scopes in way.items()) for way in wanted
+    }
+
+
+def suffices(way: frozenset[Any], wanted: frozenset[Any]) -> bool:
+    """Tell whether who came in by `way` has what is `wanted` now."""
+    has = dict(way)
+    return all(scheme in has and scopes <= has[scheme] for scheme, scopes in wanted)
+
+
+def shown(security: Security) -> str:
+    ways = []
+    for way in security:
+        schemes = [" ".join([code(name), *sorted(scopes)]) for name, scopes in sorted(way)]
+        ways.append(" with ".join(schemes) or "nobody's name")
+    return " or ".join(sorted(ways))
+
+
+def named(operation_id: str | None) -> str:
+    return code(operation_id) if operation_id else "none"

@@ -1,0 +1,74 @@
+"""Compares what parameters, headers, bodies and answers have in common."""
+
+from collections.abc import Iterator
+
+from changes import Change, Kind, Place, code
+from document import Node
+from schemas import ANYTHING, Comparison
+
+MEDIA = {"example", "examples", "schema"}
+
+
+def content(comparison: Comparison, old: Node, new: Node, place: Place) -> Iterator[Change]:
+    before, now = old.get("content", {}), new.get("content", {})
+    for media in dict.fromkeys([*before, *now]):
+        if media not in now:
+            yield place.breaking(f"cannot be {code(media)} any more")
+        elif media not in before:
+            # A client that takes any answer can get this one.
+            yield place.change(place.direction.wider, f"can be {code(media)}")
+        else:
+            many = len(before) > 1 or len(now) > 1
+            part = f"{place.part} as {code(media)}" if many else place.part
+            there = place.within(part, place.direction)
+            yield from schema(comparison, before[media], now[media], there)
+            yield from words(comparison, before[media], now[media], ("example", "examples"), there)
+            yield from unknown(comparison, before[media], now[media], MEDIA, there)
+
+
+def schema(comparison: Comparison, old: Node, new: Node, place: Place) -> Iterator[Change]:
+    """Compare the schemas of a parameter, header or media type; without one, anything goes."""
+    schemas = (old.get("schema", ANYTHING),), (new.get("schema", ANYTHING),)
+    yield from comparison.changes(*schemas, place)
+
+
+def requirement(old: Node, new: Node, place: Place) -> Iterator[Change]:
+    before, now = old.get("required", False), new.get("required", False)
+    if now and not before:
+        yield place.change(place.direction.narrower, "is required")
+    if before and not now:
+        yield place.change(place.direction.wider, "is no longer required")
+
+
+def deprecation(old: Node, new: Node, place: Place) -> Iterator[Change]:
+    before, now = old.get("deprecated", False), new.get("deprecated", False)
+    if before != now:
+        yield place.addition("is deprecated" if now else "is no longer deprecated")
+
+
+def serialization(part: Node) -> tuple[str, bool]:
+    """Return style and explode of a parameter or header, as OpenAPI defaults them."""
+    style = part.get("style", "form" if part.get("in") in {"query", "cookie"} else "simple")
+    return style, part.get("explode", style == "form")
+
+
+def words(
+    comparison: Comparison, old: Node, new: Node, keys: tuple[str, ...], place: Place
+) -> Iterator[Change]:
+    differ = [key for key in keys if not same(comparison, old, new, key)]
+    if differ:
+        yield place.change(Kind.WORDING, f"has new wording: {', '.join(differ)}")
+
+
+def unknown(
+    comparison: Comparison, old: Node, new: Node, known: set[str], place: Place
+) -> Iterator[Change]:
+    """What this check knows nothing of may break anything."""
+    for key in dict.fromkeys(key for key in (*old, *new) if key not in known):
+        if not same(comparison, old, new, key):
+            yield place.breaking(f"has another {code(key)}, which is not understood here")
+
+
+def same(comparison: Comparison, old: Node, new: Node, key: str) -> bool:
+    before, now = {key: old.get(key)}, {key: new.get(key)}
+    return bool(comparison.old.expanded(before) == comparison.new.expanded(now))

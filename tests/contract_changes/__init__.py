@@ -1,0 +1,1 @@
+"""Tests of the check of contract changes: what breaks clients, what adds, what only rewords."""
