@@ -157,6 +157,12 @@ def _headers(definition: Mapping[str, Any], value: Any, paths: Mapping[str, str]
     return headers
 
 
-def _common(example: Mapping[str, Any], body: Any) -> int:
-    """Count the properties that have the same value."""
-    return sum(name in body and body[name] == value for name, value in example.items())
+def _common(example: Any, body: Any) -> int:
+    """Count what two JSON values share: properties at any depth, twice where they are equal."""
+    if not (isinstance(example, dict) and isinstance(body, dict)):
+        return 0
+    return sum(
+        1 + (example[name] == body[name]) + _common(example[name], body[name])
+        for name in example.keys() & body.keys()
+        if (example[name] is None) == (body[name] is None)
+    )

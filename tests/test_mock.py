@@ -103,6 +103,24 @@ def test_every_operation_answers_without_a_preference(
     assert response.status_code == operation.success, response.text
 
 
+@pytest.mark.parametrize(
+    ("decision", "shape"),
+    [
+        ({"routing_decision": {"confidence": 0.5}, "execution_plan": []}, "execution_plan"),
+        ({"thoughts": [{"message": "Add it up."}]}, "thoughts"),
+        ({"selected_tools": ["search"], "confidence": 0.5}, "selected_tools"),
+    ],
+)
+def test_routing_decision_is_answered_in_its_shape(
+    decision: dict[str, Any], shape: str, client: httpx.Client
+) -> None:
+    body = {"role": "assistant", "content": "Done.", "routing_decision": decision}
+
+    response = client.post(f"{CONVERSATION}/messages", json=body)
+
+    assert shape in response.json()["routing_decision"]
+
+
 def test_message_of_an_assistant_is_answered_with_one(client: httpx.Client) -> None:
     body = {"role": "assistant", "content": "Something that no example says."}
 

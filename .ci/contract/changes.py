@@ -10,7 +10,7 @@ class Kind(StrEnum):
     """What a change asks of the version: a major, a minor or a patch."""
 
     BREAKING = "Breaking"
-    ADDITION = "Added"
+    ADDITION = "Compatible"
     WORDING = "Changed wording"
 
 

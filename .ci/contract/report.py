@@ -40,6 +40,9 @@ def grouped(changes: list[Change], kind: Kind) -> list[Group]:
 def lines(changes: list[Change]) -> Iterator[str]:
     for kind in Kind:
         groups = grouped(changes, kind)
+        if groups and kind is Kind.WORDING:  # the changelog says where
+            yield f"{kind}: in {len(groups)} places" if len(groups) > 1 else f"{kind}: in 1 place"
+            continue
         if groups:
             yield f"{kind}:"
         for group in groups:

@@ -9,8 +9,8 @@ LEVELS = {Kind.BREAKING: 1, Kind.ADDITION: 2, Kind.WORDING: 3}
 """How many leading numbers of the version have to be higher together."""
 
 REASONS = {
-    Kind.BREAKING: "This breaks clients",
-    Kind.ADDITION: "Something was added",
+    Kind.BREAKING: "This breaks clients. Add beside what is there instead, or raise the major",
+    Kind.ADDITION: "Something was added or allowed",
     Kind.WORDING: "The wording changed",
 }
 

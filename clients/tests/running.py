@@ -1,0 +1,34 @@
+"""Runs programs as their readers would, in projects of their own."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from clients.tests.places import BIN, NODE, ROOT
+
+MODULES = ROOT / "clients" / "typescript" / "node_modules"
+STRICTLY = ("--strict", "--noEmit", "--module", "nodenext", "--types", "node")
+
+
+def run(*command: str | Path, cwd: Path, environment: dict[str, str]) -> str:
+    """Run a program that must succeed, and return what it printed."""
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_typescript(folder: Path, script: Path, environment: dict[str, str]) -> str:
+    """Make `folder` a project that has the packed client, check the script strictly, and run it."""
+    (packed,) = (ROOT / "build").glob("agent-api-client-*.tgz")
+    (folder / "package.json").write_text('{"type": "module"}')
+    path = {"PATH": f"{BIN}:{environment['PATH']}"}
+    options = ("--offline", "--silent")
+    run(BIN / "npm", "install", *options, packed, cwd=folder, environment=environment | path)
+    (folder / "node_modules" / "@types").mkdir()
+    (folder / "node_modules" / "@types" / "node").symlink_to(MODULES / "@types" / "node")
+    shutil.copy(script, folder / "script.ts")
+    compiler = MODULES / "typescript" / "bin" / "tsc"
+    run(NODE, compiler, *STRICTLY, "script.ts", cwd=folder, environment=environment)
+    return run(NODE, "script.ts", cwd=folder, environment=environment)
