@@ -32,13 +32,18 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         max_body_bytes=settings.max_body_bytes,
         threads=threads,
     )
-    lifespan = partial(_lifespan, settings, threads)
-    return assemble(operations, cors_origins=settings.cors_origins, lifespan=lifespan)
+    return assemble(
+        operations,
+        resolver=HandlerResolver(collect_handlers()),
+        cors_origins=settings.cors_origins,
+        lifespan=partial(_lifespan, settings, threads),
+    )
 
 
 def assemble(
     operations: Callable[[ASGIApp], ASGIApp],
     *,
+    resolver: HandlerResolver,
     cors_origins: Sequence[str],
     cors_headers: Sequence[str] = (),
     lifespan: Callable[[Any], Any] | None = None,
@@ -57,7 +62,7 @@ def assemble(
     # Flask would route the contract's operations too, past our security: it only gets the pages.
     app._middleware_app.add_api = _ignore
     pages.register(app.app, contract)
-    app.add_api(contract, resolver=HandlerResolver(collect_handlers()))
+    app.add_api(contract, resolver=resolver)
     return app
 
 

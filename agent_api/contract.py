@@ -45,7 +45,7 @@ def compile_operations(specification: Specification, resolver: HandlerResolver) 
     ids = [operation.operation_id for operation in operations]
     if doubles := {name for name in ids if ids.count(name) > 1}:
         raise ContractError(f"operationIds used twice: {', '.join(sorted(doubles))}")
-    resolver.check_all_used(set(ids))
+    resolver.check(operations)
     return operations
 
 

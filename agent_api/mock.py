@@ -5,7 +5,8 @@ knows the first example of an operation and none of its headers, so the choice i
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -18,13 +19,14 @@ from starlette.types import ASGIApp
 from agent_api.app import assemble
 from agent_api.auth import Principal
 from agent_api.config import Settings
-from agent_api.contract import ContractMiddleware
-from agent_api.operation import Call, Headers, Operation
+from agent_api.contract import ContractMiddleware, compile_operations
+from agent_api.operation import Call, Headers, Operation, ResponseBreaksContract
 from agent_api.problems import MEDIA_TYPE, BadRequest
 from agent_api.resolver import HandlerResolver
 from agent_api.responses import Response
+from agent_api.spec import ContractError
 
-_PREFERENCE = re.compile(rb'\b(code|example)\s*=\s*"?([\w-]+)"?', re.ASCII)
+_PREFERENCE = re.compile(r'\s*(code|example)\s*=\s*("?)([^";]*)\2\s*(;.*)?', re.IGNORECASE)
 
 
 class Example(NamedTuple):
@@ -39,8 +41,25 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the application; pages of every origin may call it unless the settings name some."""
     operations = partial(MockMiddleware, max_body_bytes=settings.max_body_bytes)
     return assemble(
-        operations, cors_origins=settings.cors_origins or ("*",), cors_headers=("Prefer",)
+        operations,
+        resolver=ExampleResolver(),
+        cors_origins=settings.cors_origins or ("*",),
+        cors_headers=("Prefer",),
     )
+
+
+class ExampleResolver(HandlerResolver):
+    """Finds no handlers and misses none: a mock can serve what is not built yet."""
+
+    def __init__(self) -> None:
+        super().__init__(defaultdict(lambda: _no_handler))
+
+    def check(self, operations: Sequence[Operation]) -> None:
+        """Accept every contract."""
+
+
+def _no_handler() -> None:
+    raise NotImplementedError
 
 
 class MockMiddleware(ContractMiddleware):
@@ -51,10 +70,9 @@ class MockMiddleware(ContractMiddleware):
         self._examples: dict[str, Examples] = {}
 
     def add_api(self, specification: Specification, *, resolver: HandlerResolver, **_: Any) -> None:
-        """Collect the examples when the application starts; one that breaks its schema stops it."""
+        """Collect the examples when the application starts."""
         super().add_api(specification, resolver=resolver)
-        paths = {operation.operation_id: operation.path for operation in self.operations}
-        self._examples = {o.operation_id: Examples(o, paths) for o in self.operations}
+        self._examples = collect_examples(specification)
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
         """Accept any bearer token; raises Unauthorized where there is none."""
@@ -66,15 +84,31 @@ class MockMiddleware(ContractMiddleware):
     async def answer(self, call: Call) -> Response:
         """Return the example that the request prefers, or that fits it best."""
         body = None if call.raw_body is None else call.operation.parse_body(call.raw_body)
-        preferences = {
-            name.decode(): value.decode()
-            for header in call.headers.get(b"prefer", ())
-            for name, value in _PREFERENCE.findall(header)
-        }
+        preferences = _preferences(call.headers)
         examples = self._examples[call.operation.operation_id]
         if preferences:
             return examples.preferred(preferences.get("code"), preferences.get("example"))
         return examples.fitting(call.arguments, body)
+
+
+def _preferences(headers: Headers) -> dict[str, str]:
+    """Return what Prefer says of code and example; of one given twice the first (RFC 7240)."""
+    found: dict[str, str] = {}
+    for header in headers.get(b"prefer", ()):
+        for preference in header.decode("latin-1").split(","):
+            if match := _PREFERENCE.fullmatch(preference):
+                found.setdefault(match[1].lower(), match[3].strip())
+    return found
+
+
+def collect_examples(specification: Specification) -> dict[str, "Examples"]:
+    """Return each operation's examples; raises ContractError for one that breaks its schema."""
+    operations = compile_operations(specification, ExampleResolver())
+    paths = {operation.operation_id: operation.path for operation in operations}
+    try:
+        return {operation.operation_id: Examples(operation, paths) for operation in operations}
+    except ResponseBreaksContract as error:
+        raise ContractError(f"an example breaks the contract: {error}") from error
 
 
 class Examples:
@@ -85,7 +119,7 @@ class Examples:
             int(status): list(_answers(operation, int(status), response, paths))
             for status, response in sorted(operation.source.responses.items())
         }
-        self._success = self._answers[min(self._answers)]
+        self._success = next(iter(self._answers.values()))
         content = operation.source.request_body.get("content", {}).get("application/json", {})
         self._requests = {name: e["value"] for name, e in content.get("examples", {}).items()}
 
@@ -107,14 +141,14 @@ class Examples:
         """Return the successful answer that goes best with the request, in doubt the first.
 
         That is the one named as the request's example with which `body` has most in common; the
-        last page for a cursor, so that who pages comes to an end; and for `include_x` false the
-        one named `without_x`.
+        last page for a cursor or an offset, so that who pages comes to an end; and for `include_x`
+        false the one named `without_x`.
         """
         if body is not None and self._requests:
             name = max(self._requests, key=lambda name: _common(self._requests[name], body))
             return self._first(lambda answer: answer.name == name)
-        if arguments.get("cursor") is not None:
-            return self._first(lambda answer: answer.value["next_cursor"] is None)
+        if arguments.get("cursor") or arguments.get("offset"):
+            return self._first(lambda answer: answer.value.get("next_cursor") is None)
         declined = {
             name.replace("include_", "without_", 1)
             for name, value in arguments.items()

@@ -23,7 +23,7 @@ _SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
 
 
 class Call(NamedTuple):
-    """One request: its operation, the arguments but the body, the body's bytes, the headers."""
+    """One request: its operation, its checked parameters, the body's bytes, the headers."""
 
     operation: "Operation"
     arguments: dict[str, Any]
@@ -59,10 +59,10 @@ class Operation:
         }
         self.statuses = frozenset(self._responses)
         self.find_token = _token_finder(source)
-        self._check_signature()
+        self._takes_principal = "principal" in inspect.signature(self.handler).parameters
 
-    def _check_signature(self) -> None:
-        """Assert that the handler takes just what the contract gives."""
+    def check_signature(self) -> None:
+        """Raise ContractError where the handler does not take just what the contract gives."""
         given = {parameter.argument for parameter in self.parameters}
         given |= {"body"} if self.has_body else set()
         taken = inspect.signature(self.handler).parameters
@@ -72,7 +72,6 @@ class Operation:
                 f"{self.operation_id}: the contract gives {sorted(wanted)}, "
                 f"but the handler takes {sorted(taken)}"
             )
-        self._takes_principal = "principal" in taken
 
     def arguments(
         self, path: Mapping[str, str], query: bytes, headers: Headers, principal: Principal | None

@@ -3,12 +3,13 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connexion.resolver import Resolver
 
 import handlers
+from agent_api.operation import Operation
 from agent_api.spec import ContractError
 
 Handler = Callable[..., Any]
@@ -41,7 +42,9 @@ class HandlerResolver(Resolver):  # type: ignore[misc]  # connexion ships no typ
         except KeyError as error:
             raise ContractError(f"no handler is named {operation_id}") from error
 
-    def check_all_used(self, operation_ids: set[str]) -> None:
-        """Raise ContractError for a handler that no operation reaches."""
-        if unused := self._handlers.keys() - operation_ids:
+    def check(self, operations: Sequence[Operation]) -> None:
+        """Raise ContractError where handlers and operations do not fit each other."""
+        for operation in operations:
+            operation.check_signature()
+        if unused := self._handlers.keys() - {operation.operation_id for operation in operations}:
             raise ContractError(f"no operation reaches {', '.join(sorted(unused))}")

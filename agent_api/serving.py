@@ -60,10 +60,12 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
 def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
     """Serve the contract's examples until SIGINT or SIGTERM, without a database and without keys.
 
-    Raises ConfigError where the address cannot be used.
+    Raises ConfigError where the address cannot be used, and ContractError where an example breaks
+    its schema.
     """
     log.configure(settings)
     _check_address(settings)
+    mock.collect_examples(Specification.load(load_contract()))
     application = mock.create_app(settings)
     _say_where(settings, say)
     say("  Data   the examples of the contract; nothing is kept")

@@ -80,22 +80,29 @@ def start_server(
 
 
 @contextmanager
-def start_mock(folder: Path, *arguments: str, **settings: str) -> Iterator[Server]:
-    """Serve the examples until the block ends; the log goes to `folder`."""
+def start_mock(
+    log_folder: Path, *arguments: str, folder: Path | None = None, **settings: str
+) -> Iterator[Server]:
+    """Serve the examples until the block ends, by the code in `folder` if there is some."""
     port = free_port()
     base = {"port": str(port)}
-    with _start(["mock", *arguments], port, folder, base | settings) as server:
+    with _start(["mock", *arguments], port, log_folder, base | settings, folder) as server:
         yield server
 
 
 @contextmanager
 def _start(
-    arguments: Sequence[str], port: int, log_folder: Path, settings: Mapping[str, str]
+    arguments: Sequence[str],
+    port: int,
+    log_folder: Path,
+    settings: Mapping[str, str],
+    folder: Path | None = None,
 ) -> Iterator[Server]:
     log = log_folder / f"{arguments[0]}-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command(*arguments),
+            cwd=folder,
             env=clean_environment(**settings),
             stdin=subprocess.DEVNULL,
             stdout=output,

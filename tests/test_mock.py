@@ -1,12 +1,15 @@
 """`agent-api mock` answers with the contract's examples, and refuses what the server refuses."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.calls import pages, read, refusals
+from tests.calls import pages, read, refusals, short
 from tests.contract import (
     CONTRACT,
     OPERATIONS,
@@ -16,8 +19,9 @@ from tests.contract import (
     assert_problem,
     name_of,
 )
-from tests.servers import Server, start_mock
+from tests.servers import Server, clean_environment, command, start_mock
 
+ROOT = Path(__file__).parents[1]
 MARIAS: dict[str, str] = {
     part["name"]: part["example"]
     for part in CONTRACT["components"]["parameters"].values()
@@ -136,6 +140,12 @@ def test_paging_by_cursor_comes_to_an_end(path: str, client: httpx.Client) -> No
     assert len(followed) <= 2
 
 
+def test_paging_by_offset_comes_to_an_end(client: httpx.Client) -> None:
+    page = read(client, f"{CONVERSATION}/messages", offset=2)
+
+    assert page["next_cursor"] is None
+
+
 def test_messages_can_be_paged_to_the_last_one(client: httpx.Client) -> None:
     contents = [
         m["id"] for page in pages(client, f"{CONVERSATION}/messages") for m in page["messages"]
@@ -189,10 +199,23 @@ def test_unknown_preference_is_told_what_there_is(client: httpx.Client) -> None:
     assert "code=200, example=defaults or saved" in response.json()["detail"]
 
 
-def test_other_preferences_are_ignored(client: httpx.Client) -> None:
-    response = client.get("/conversations", headers={"Prefer": "return=minimal, wait=10"})
+@pytest.mark.parametrize("value", ["return=minimal, wait=10", "x-code=404", 'foo="code=404"', ""])
+def test_other_preferences_are_ignored(value: str, client: httpx.Client) -> None:
+    response = client.get("/conversations", headers={"Prefer": value})
 
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("Code=503", 503), ("wait=5, code=503; x=y", 503), ("code=503, code=500", 503)]
+    + [(f"code={odd}", 400) for odd in ("", "'503'", "+503", "0503", "9" * 5000, "5\u06603", "é")],
+    ids=short,
+)
+def test_preference_is_read_strictly(value: str, status: int, client: httpx.Client) -> None:
+    response = client.get("/conversations", headers=[(b"Prefer", value.encode())])
+
+    assert_problem(response, status)
 
 
 @pytest.mark.parametrize("operation", SECURED, ids=name_of)
@@ -233,7 +256,7 @@ def test_page_of_any_origin_may_call_it_and_prefer(client: httpx.Client) -> None
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-def test_mock_needs_neither_data_nor_key(tmp_path: Any) -> None:
+def test_mock_needs_neither_data_nor_key(tmp_path: Path) -> None:
     data = tmp_path / "data"
 
     with start_mock(tmp_path, "--host", "0.0.0.0", data_dir=str(data)) as server:
@@ -242,3 +265,37 @@ def test_mock_needs_neither_data_nor_key(tmp_path: Any) -> None:
     assert not data.exists()
     assert "the examples of the contract" in said
     assert server.process.returncode == 0
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder with a copy of the frame, where the contract can be another one."""
+    shutil.copytree(ROOT / "agent_api", tmp_path / "agent_api")
+    shutil.copytree(ROOT / "openapi", tmp_path / "openapi")
+    return tmp_path
+
+
+def test_operation_without_a_handler_is_served(elsewhere: Path) -> None:
+    contract = elsewhere / "openapi" / "agent-api.yaml"
+    contract.write_text(contract.read_text().replace("get_readiness", "get_fitness"))
+
+    with start_mock(elsewhere, folder=elsewhere) as server:
+        assert httpx.get(f"{server.url}/readyz", verify=False).json() == {"status": "ready"}
+
+
+def test_example_that_breaks_its_schema_is_said_in_one_line(elsewhere: Path) -> None:
+    contract = elsewhere / "openapi" / "agent-api.yaml"
+    contract.write_text(contract.read_text().replace("status: ready", "status: nearly"))
+
+    run = subprocess.run(
+        command("mock"),
+        cwd=elsewhere,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("agent-api: an example breaks the contract: get_readiness: ")
+    assert run.stderr.count("\n") == 1
