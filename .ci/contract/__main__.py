@@ -28,7 +28,7 @@ def main() -> int:
         print(f"contract: {error}", file=sys.stderr)
     except RecursionError:
         print("contract: a schema contains itself, or is nested too deep", file=sys.stderr)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # Only a document that breaks OpenAPI has a list or a number where an object belongs.
         words = f"{type(error).__name__}: {' '.join(str(error).split())}"
         print(f"contract: one of the documents breaks OpenAPI 3.0 ({words})", file=sys.stderr)

@@ -18,11 +18,11 @@ def compare(old: Node, new: Node, comparison: Comparison, place: Place) -> Itera
     now = {str(status): answer for status, answer in new.get("responses", {}).items()}
     for status in dict.fromkeys([*before, *now]):
         there = place.within(f"answer {status}", Direction.OUTPUT)
-        # Clients have to be ready for any error; another success is one they do not know.
-        kind = Kind.ADDITION if status[0] in "45" else Kind.BREAKING
         if status not in now:
-            yield there.change(kind, "is gone")
+            yield there.breaking("is gone")
         elif status not in before:
+            # Clients have to be ready for any error; another success is one they do not know.
+            kind = Kind.ADDITION if status[0] in "45" else Kind.BREAKING
             yield there.change(kind, "is new")
         else:
             answers = comparison.old.resolved(before[status]), comparison.new.resolved(now[status])

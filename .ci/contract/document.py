@@ -33,7 +33,7 @@ class Document:
         self.name = name
         # What meaning.py has read, by the ids of the schemas: many operations share them.
         self.meanings: dict[tuple[int, ...], Any] = {}
-        for reference in references(raw):
+        for reference in set(references(raw, set())):
             self.follow(reference)
 
     @property
@@ -89,10 +89,14 @@ class Document:
 
     def operations(self) -> dict[str, tuple[Node, Node]]:
         """Return path item and operation, by method and path: `POST /conversations`."""
-        return {
-            f"{method.upper()} {path}": (item, item[method])
+        items = {
+            path: self.resolved(item)
             for path, item in self.raw["paths"].items()
             if path.startswith("/")  # or it is an extension
+        }
+        return {
+            f"{method.upper()} {path}": (item, item[method])
+            for path, item in items.items()
             for method in METHODS
             if method in item
         }
@@ -108,14 +112,17 @@ def load(path: Path) -> Document:
     return Document(raw, str(path))
 
 
-def references(value: Any) -> Iterator[str]:
-    """Yield every `$ref` below `value`."""
+def references(value: Any, seen: set[int]) -> Iterator[str]:
+    """Yield every `$ref` below `value`; by YAML's aliases a value can be in many places."""
+    if not isinstance(value, list | dict) or id(value) in seen:
+        return
+    seen.add(id(value))
     if isinstance(value, list):
         for item in value:
-            yield from references(item)
-    elif isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        for key, item in value.items():
-            if key not in LITERAL:
-                yield from references(item)
+            yield from references(item, seen)
+        return
+    if isinstance(value.get("$ref"), str):
+        yield value["$ref"]
+    for key, item in value.items():
+        if key not in LITERAL:
+            yield from references(item, seen)

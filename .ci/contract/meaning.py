@@ -46,6 +46,7 @@ class Meaning:
     unique: bool
     required: dict[str, str]  # with the component that says so
     additional: Schemas | bool
+    keeps_others: bool  # it says that it does, which is more than not refusing them
     items: Schemas
     any_of: list[list[Node]]
     one_of: list[list[Node]]
@@ -89,6 +90,7 @@ def merged(document: Document, schemas: Schemas) -> Meaning:
             name: owner for schema, owner in reversed(parts) for name in schema.get("required", [])
         },
         additional=merged_additional(given("additionalProperties")),
+        keeps_others=bool(given("additionalProperties")),
         items=tuple(given("items")),
         any_of=[members for members in map(shapes, given("anyOf")) if len(members) > 1],
         one_of=given("oneOf"),

@@ -70,5 +70,7 @@ def unknown(
 
 
 def same(comparison: Comparison, old: Node, new: Node, key: str) -> bool:
+    if (key in old) != (key in new):
+        return False
     before, now = {key: old.get(key)}, {key: new.get(key)}
     return bool(comparison.old.expanded(before) == comparison.new.expanded(now))

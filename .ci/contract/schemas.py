@@ -58,22 +58,27 @@ class Comparison:
 
     def properties(self, old: Meaning, new: Meaning, place: Place) -> Iterator[Change]:
         for name in dict.fromkeys([*old.properties, *new.properties, *old.required, *new.required]):
-            is_new = name in new.properties and name not in old.properties
-            required = name in new.required
             there = place_of(name, old, new, place).at(name)
             if name in old.properties and name not in new.properties:
                 yield there.breaking("is gone")
-            elif is_new:
-                narrows = required and there.direction.narrower is Kind.BREAKING
-                kind = Kind.BREAKING if narrows else there.direction.opened
-                yield there.change(kind, "is new and required" if narrows else "is new")
-            else:
-                if name not in old.required and required:
-                    yield there.change(there.direction.narrower, "is required")
-                if name in old.required and not required:
-                    yield there.change(there.direction.wider, "is no longer required")
-                if name in old.properties:
-                    yield from self.changes(old.properties[name], new.properties[name], there)
+                continue
+            if name not in old.required and name in new.required:
+                yield there.change(there.direction.narrower, "is required")
+            if name in old.required and name not in new.required:
+                yield there.change(there.direction.wider, "is no longer required")
+            if name in old.properties:
+                yield from self.changes(old.properties[name], new.properties[name], there)
+            elif name in new.properties:
+                yield from self.new_property(name, old, new, there)
+
+    def new_property(self, name: str, old: Meaning, new: Meaning, place: Place) -> Iterator[Change]:
+        """An object that has kept unknown properties may have had this one, of any kind."""
+        closed = old.additional is False
+        kind = place.direction.wider if closed else place.direction.opened
+        yield place.change(kind, "is new")
+        if old.keeps_others and not closed:
+            before = old.additional if isinstance(old.additional, tuple) else (ANYTHING,)
+            yield from self.changes(before, new.properties[name], place)
 
     def additional(self, old: Meaning, new: Meaning, place: Place) -> Iterator[Change]:
         verb = place.direction.verb

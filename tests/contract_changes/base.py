@@ -22,6 +22,7 @@ VALUES: dict[str, Any] = {
     },
     "list": {"type": "array", "items": {"type": "integer"}},
     "open": {"type": "object", "minProperties": 1, "maxProperties": 10},
+    "kept": {"type": "object", "additionalProperties": True},
     "closed": {"type": "object", "additionalProperties": False, "properties": {"x": {}}},
     "map": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 9}},
     "any": {"description": "Any JSON value."},

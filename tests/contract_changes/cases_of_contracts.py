@@ -88,7 +88,7 @@ CONTRACTS: list[tuple[str, Edit, str]] = [
     ("redirect added", put(f"{LIST} responses 303", ANSWER), BREAKING),
     ("default answer added", put(f"{LIST} responses default", ANSWER), BREAKING),
     ("error added", put(f"{LIST} responses 409", ANSWER), ADDED),
-    ("error removed", drop(f"{LIST} responses 404"), ADDED),
+    ("error removed", drop(f"{LIST} responses 404"), BREAKING),
     ("answer's media type removed", drop(f"{OK} content text/csv"), BREAKING),
     ("answer's media type added", put(f"{OK} content text/html", {}), BREAKING),
     ("answer's body vanished", drop(f"{OK} content"), BREAKING),

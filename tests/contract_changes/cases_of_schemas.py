@@ -4,6 +4,8 @@ from tests.contract_changes.base import VALUES
 from tests.contract_changes.edits import Edit, add, both, drop, put
 from tests.contract_changes.kinds import ADDED, BREAKING, NOTHING, WORDING
 
+TEXT = {"type": "string", "maxLength": 9}
+
 SCHEMAS: list[tuple[str, Edit, str, str]] = [
     # what is done to the values above, what that is in requests, and what in answers
     ("type changed", put("size type", "number"), BREAKING, BREAKING),
@@ -142,4 +144,10 @@ SCHEMAS: list[tuple[str, Edit, str, str]] = [
         NOTHING,
         NOTHING,
     ),
+    # a new property where there may have been one of that name
+    ("property of a kind, others kept", put("kept properties", {"z": TEXT}), BREAKING, BREAKING),
+    ("property of any kind, others kept", put("kept properties", {"z": {}}), ADDED, ADDED),
+    ("property of another kind than others", put("map properties", {"z": {}}), BREAKING, BREAKING),
+    ("property of the others' kind", put("map properties", {"z": TEXT}), ADDED, ADDED),
+    ("property in a closed object", put("closed properties y", {}), ADDED, BREAKING),
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract_changes.base import ANSWER, BASE, CREATE, LIMIT, LIST
-from tests.contract_changes.edits import Edit, both, drop, edited, put, ref
+from tests.contract_changes.edits import Edit, both, drop, edited, move, put, ref
 from tests.contract_changes.kinds import compare
 from tests.contract_changes.running import run, write
 
@@ -149,6 +149,10 @@ UNUSABLE: dict[str, tuple[str, str]] = {
         ),
         "a schema contains itself",
     ),
+    "a multiple of nothing": (
+        json.dumps(edited(BASE, put("components schemas Draft properties size multipleOf", 0))),
+        "breaks OpenAPI 3.0",
+    ),
     "an answer that refers to itself": (
         json.dumps(
             edited(BASE, put("components responses NotFound", ref("responses", "NotFound")))
@@ -178,3 +182,24 @@ def test_a_missing_file_and_a_changelog_without_folder_are_said_in_one_line(tmp_
 def test_a_word_that_it_does_not_know_is_a_fault(tmp_path: Path) -> None:
     here = write(tmp_path, "here.json", BASE)
     assert run(here, here, "--loosely").code == 2
+
+
+def test_a_path_that_is_written_elsewhere_is_compared(tmp_path: Path) -> None:
+    away = both(put("x-paths", {}), move("paths /health", "x-paths h"))
+    elsewhere = edited(BASE, both(away, put("paths /health", {"$ref": "#/x-paths/h"})))
+    gone = edited(elsewhere, drop("paths /health"))
+
+    done = run(write(tmp_path, "old.json", elsewhere), write(tmp_path, "new.json", gone))
+
+    assert (done.code, "GET /health: it is gone" in done.out) == (1, True), done
+
+
+def test_aliases_of_aliases_do_not_hang_it(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x]"] + [
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)
+    ]
+    bomb = tmp_path / "bomb.yaml"
+    text = json.dumps(BASE)[:-1] + ', "x-bomb": {' + ", ".join(lines) + "}}"
+    bomb.write_text(text, encoding="utf-8")
+
+    assert run(bomb, write(tmp_path, "new.json", BASE)).code == 1
