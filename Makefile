@@ -7,9 +7,10 @@ BIN := .venv/bin
 JOBS ?= 2# test processes
 ARGS ?=# passed on: make test ARGS="-k cursor", make serve ARGS="--port 9000"
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
-CODE := agent_api handlers db migrations tests
+CODE := agent_api handlers db migrations benchmarks tests
 export PYTHON
 clients contract test-clients: export PATH := $(CURDIR)/$(BIN):$(PATH)
+clients contract test-clients: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
 
 # A .venv that was moved, or whose Python is gone, is made again.
 ifneq ($(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" ] && echo good),good)
@@ -66,6 +67,10 @@ clients: .venv/.clients clients/typescript/node_modules/.package-lock.json ## ge
 .PHONY: test-clients
 test-clients: clients ## play a story through each client, and run examples/
 	$(PYTEST) -p tests.conftest clients $(ARGS)
+
+.PHONY: bench
+bench: .venv/.dev ## compare the server's CPU with others'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: wheel
 wheel: .venv/.dev ## build the wheel and try it in a clean environment

@@ -1,0 +1,1 @@
+"""Compares the server with others that serve the same operations: `python -m benchmarks`."""

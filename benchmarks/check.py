@@ -1,0 +1,159 @@
+"""Holds the servers against each other: equal answers, before anything is timed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import orjson
+
+from benchmarks.servers import Server
+from benchmarks.workload import Call, Workload, token
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+WRITER = "writer"
+STRANGER = "somebody else"
+PER_OPERATION = 24
+# What differs from one message to the next, whoever makes it.
+OF_ITS_OWN = ("id", "conversation_id", "created_at")
+
+Answer = tuple[int, Any]
+
+
+class NotEqual(Exception):
+    """Two servers answered differently."""
+
+
+def check_all(servers: Sequence[Server], workload: Workload) -> int:
+    """Compare reads, refusals and writes; return how many requests each server answered."""
+    ours, *peers = [_Caller(server) for server in servers]
+    calls = [call for call in _reads(workload) for call in (call, _by_a_stranger(call))]
+    calls += _cursors(ours, calls) + _missing(workload)
+    for call in calls:
+        expected = ours.answer(call)
+        for peer in peers:
+            _compare(peer.name, call.path, peer.answer(call), expected)
+    run = ours.answer(Call(WRITER, "/runs", b'{"agent_id": "analyst"}'))[1]["id"]
+    stories = [_write(ours, caller, run, workload) for caller in (ours, *peers)]
+    for peer, story in zip(peers, stories[1:], strict=True):
+        for number, (got, expected) in enumerate(zip(story, stories[0], strict=True)):
+            _compare(peer.name, f"step {number} of the messages", got, expected)
+    return len(calls) + len(stories[0])
+
+
+class _Caller:
+    """A client of one server."""
+
+    def __init__(self, server: Server) -> None:
+        self.name = server.name
+        self._client = httpx.Client(base_url=server.url, timeout=30)
+
+    def send(self, call: Call) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token(call.user)}"}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        return self._client.request(call.method, call.path, content=call.body, headers=headers)
+
+    def answer(self, call: Call) -> Answer:
+        response = self.send(call)
+        try:
+            return response.status_code, orjson.loads(response.content)
+        except orjson.JSONDecodeError:  # it failed, and says so in plain text
+            return response.status_code, response.text
+
+
+def _compare(name: str, what: str, got: Any, expected: Any) -> None:
+    if got != expected:
+        raise NotEqual(f"{what}: {name} answers {got!s:.2000}, ours {expected!s:.2000}")
+
+
+def _reads(workload: Workload) -> list[Call]:
+    """Some of each operation's calls, and variants of them with other parameters."""
+    calls = []
+    for name, given in workload.items():
+        if name != "create_message":
+            calls += given[:PER_OPERATION]
+    for call in workload["list_conversations"][:4]:
+        for query in (
+            "limit=7&offset=3&order_by=updated_at&order=asc",
+            "order_by=updated_at&source=web",
+            "source=web&agent_id=analyst&order=asc",
+            "source=nothing",
+            "offset=1000",
+        ):
+            calls.append(Call(call.user, f"/conversations?{query}"))
+    for call in workload["get_conversation"][:4]:
+        for query in ("include_messages=false", "message_limit=3&message_offset=2"):
+            calls.append(Call(call.user, f"{call.path}?{query}"))
+    for call in workload["list_messages"][:4]:
+        for query in ("limit=7&offset=3&order=desc", "limit=500", "offset=1000"):
+            calls.append(Call(call.user, f"{call.path}?{query}"))
+    return [*calls, Call("nobody", "/users/me/chat-settings"), Call("nobody", "/conversations")]
+
+
+def _by_a_stranger(call: Call) -> Call:
+    return Call(STRANGER, call.path)
+
+
+def _cursors(ours: _Caller, calls: Sequence[Call]) -> list[Call]:
+    """The pages that follow some of the lists."""
+    following: list[Call] = []
+    for call in calls:
+        status, answer = ours.answer(call)
+        cursor = status == 200 and answer.get("next_cursor")
+        if cursor and "offset" not in call.path and len(following) < 2 * PER_OPERATION:
+            mark = "&" if "?" in call.path else "?"
+            following.append(Call(call.user, f"{call.path}{mark}cursor={cursor}"))
+    return following
+
+
+def _missing(workload: Workload) -> list[Call]:
+    user = workload["list_conversations"][0].user
+    paths = (f"/conversations/{NOBODY}", f"/conversations/{NOBODY}/messages", f"/messages/{NOBODY}")
+    return [Call(user, path) for path in paths]
+
+
+def _write(ours: _Caller, caller: _Caller, run: str, workload: Workload) -> list[Answer]:
+    """Post to a new conversation; return what can be compared of the answers and of what is kept.
+
+    The conversation is made and read by our server, and only the messages by the one in question.
+    """
+    user = WRITER
+    started = ours.answer(Call(user, "/conversations", b"{}"))[1]
+    path = f"/conversations/{started['id']}"
+    bodies: list[dict[str, Any]] = [
+        {"role": "user", "content": " \n" + "Which region grew fastest? " * 9},
+        *(orjson.loads(call.body or b"") for call in workload["create_message"][:4]),
+        {"role": "assistant", "content": "", "run_id": run, "metadata": {"a": [1, 2.5, None]}},
+        {"role": "system", "content": "x" * 150, "attachments": [_attachment()], "tool_calls": []},
+    ]
+    story: list[Answer] = []
+    posted = []
+    for body in bodies:
+        response = caller.send(Call(user, f"{path}/messages", orjson.dumps(body)))
+        _compare(caller.name, "the status of a new message", response.status_code, 201)
+        message = response.json()
+        posted.append(message)
+        _compare(
+            caller.name, "Location", response.headers["location"], f"/messages/{message['id']}"
+        )
+        story.append((201, _but(message, OF_ITS_OWN)))
+    kept = ours.answer(Call(user, path))[1]
+    _compare(caller.name, "what was posted", posted, kept.pop("messages"))
+    newest = posted[-1]["created_at"]
+    for moment in (kept["updated_at"], kept["last_message"].pop("created_at")):
+        _compare(caller.name, "the newest message's time", moment, newest)
+    story.append((200, _but(kept, ("id", "created_at", "updated_at"))))
+    first = orjson.dumps(bodies[0])
+    story.append(caller.answer(Call(STRANGER, f"{path}/messages", first)))
+    story.append(caller.answer(Call(user, f"/conversations/{NOBODY}/messages", first)))
+    foreign = orjson.dumps({**bodies[0], "run_id": NOBODY})
+    story.append((caller.send(Call(user, f"{path}/messages", foreign)).status_code, None))
+    return story
+
+
+def _attachment() -> dict[str, Any]:
+    return {"name": "a.pdf", "type": "", "url": "s3://a/a.pdf", "size": 2, "page": {"from": 1}}
+
+
+def _but(fields: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}

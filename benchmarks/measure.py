@@ -1,0 +1,97 @@
+"""The measurement: short slices, one server at a time, in an order that moves on each round."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import psutil
+import psycopg2
+
+from benchmarks.load import Client
+from benchmarks.servers import Server, cpu, spent, wait_until_at_rest
+from benchmarks.workload import Workload, raw_requests
+
+Requests = dict[str, list[bytes]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One slice; CPU in microseconds a request, latencies in microseconds."""
+
+    operation: str
+    server: str
+    cpu: float
+    database_cpu: float
+    per_second: float
+    p50: float
+    p95: float
+    p99: float
+
+
+def warm_up(client: Client, servers: Sequence[Server], workload: Workload, seconds: float) -> None:
+    """Load each server with each operation once: pools fill, caches and statements are made."""
+    for operation, calls in workload.items():
+        requests = raw_requests(calls)
+        for server in servers:
+            client.run(server.port, requests, seconds, f"{server.name}, {operation}")
+
+
+def measure(
+    client: Client,
+    servers: Sequence[Server],
+    workload: Workload,
+    postmaster: psutil.Process,
+    *,
+    rounds: int,
+    seconds: float,
+    say: Callable[[str], None],
+) -> list[Sample]:
+    """Measure each server with each operation once a round; raises LoadFailed."""
+    prepared = {name: raw_requests(calls) for name, calls in workload.items()}
+    samples = []
+    for number in range(rounds):
+        say(f"  round {number + 1} of {rounds}")
+        for turn, (operation, requests) in enumerate(prepared.items()):
+            shift = (number + turn) % len(servers)
+            for server in (*servers[shift:], *servers[:shift]):
+                sample = _slice(client, server, operation, requests, postmaster, seconds)
+                samples.append(sample)
+    return samples
+
+
+def _slice(
+    client: Client,
+    server: Server,
+    operation: str,
+    requests: list[bytes],
+    postmaster: psutil.Process,
+    seconds: float,
+) -> Sample:
+    before = wait_until_at_rest(server.process)
+    database_before = cpu(postmaster)
+    load = client.run(server.port, requests, seconds, f"{server.name}, {operation}")
+    # Up to 16 requests are under way when the load stops: the servers finish them, so what was
+    # sent is what the CPU was spent on.
+    after = wait_until_at_rest(server.process)
+    database_after = cpu(postmaster)
+    each = 1e6 / load.sent
+    return Sample(
+        operation,
+        server.name,
+        spent(before, after) * each,
+        spent(database_before, database_after) * each,
+        load.answered / load.seconds,
+        load.p50,
+        load.p95,
+        load.p99,
+    )
+
+
+def find_postmaster(url: str) -> psutil.Process:
+    """Return the process whose children are the database's."""
+    with closing(psycopg2.connect(url)) as connection:
+        backend = psutil.Process(connection.info.backend_pid)
+        parent = backend.parent()
+    if parent is None:
+        raise RuntimeError("the database runs on another machine, or in another process namespace")
+    return parent

@@ -1,0 +1,141 @@
+"""Rows of the FastAPI peers' statements as the values that their response models check."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from benchmarks.peers.common import Refusal, foreign, missing, write_cursor
+from benchmarks.peers.models import MessageCreate
+from db.chat_settings import DEFAULTS
+from db.models import PREVIEW_CHARACTERS, new_id
+from handlers.messages import _name_from as name_from
+
+Answer = dict[str, Any]
+Row = Sequence[Any]
+
+_SETTINGS = (
+    "id user_id enabled_tools enabled_agents model temperature max_tokens created_at updated_at"
+).split()
+
+
+def conversation(row: Row) -> Answer:
+    return {
+        "id": row[0],
+        "title": row[1],
+        "user_id": row[2],
+        "source": row[3],
+        "model": row[4],
+        "agent_id": row[5],
+        "is_private": row[6],
+        "metadata": row[7],
+        "message_count": row[8],
+        "last_message": None
+        if row[9] is None
+        else {"role": row[9], "content": row[10], "created_at": row[11]},
+        "created_at": row[12],
+        "updated_at": row[13],
+    }
+
+
+def message(row: Row) -> Answer:
+    return {
+        "id": row[0],
+        "conversation_id": row[1],
+        "role": row[2],
+        "content": row[3],
+        "attachments": row[4],
+        "metadata": row[5],
+        "run_id": row[6],
+        "routing_decision": row[7],
+        "tool_calls": row[8],
+        "created_at": row[9],
+    }
+
+
+def settings(row: Row | None, user: str) -> Answer:
+    if row is not None:
+        return dict(zip(_SETTINGS, row, strict=True))
+    unsaved = dict.fromkeys(("id", "created_at", "updated_at"))
+    return {**unsaved, "user_id": user, **DEFAULTS}
+
+
+def conversation_page(
+    rows: Sequence[Row], total: int, *, limit: int, offset: int, listing: str, order_by: str
+) -> Answer:
+    """The page of `rows`, of which there is one over the limit where another page follows."""
+    conversations = [conversation(row) for row in rows[:limit]]
+    cursor = None
+    if len(rows) > limit:
+        last = conversations[-1]
+        cursor = write_cursor(listing, [_time(last[order_by]), last["id"]])
+    return {
+        "conversations": conversations,
+        "total": total,
+        "limit": limit,
+        "offset": offset,
+        "next_cursor": cursor,
+    }
+
+
+def message_page(
+    rows: Sequence[Row], total: int, *, limit: int, offset: int, listing: str
+) -> Answer:
+    """The same, for messages."""
+    return {
+        "messages": [message(row) for row in rows[:limit]],
+        "total": total,
+        "limit": limit,
+        "offset": offset,
+        "next_cursor": write_cursor(listing, [rows[limit - 1][10]]) if len(rows) > limit else None,
+    }
+
+
+def new_message(conversation_id: str, body: MessageCreate) -> Answer:
+    """All that is known of a message before it is stored."""
+    return {
+        "id": new_id(),
+        "conversation_id": conversation_id,
+        "role": body.role,
+        "content": body.content,
+        "attachments": body.attachments,
+        "metadata": body.metadata,
+        "run_id": None if body.run_id is None else str(body.run_id),
+        "routing_decision": body.routing_decision,
+        "tool_calls": body.tool_calls,
+    }
+
+
+def to_insert(message: Answer, user: str) -> dict[str, Any]:
+    """The parameters of the statement that stores a message."""
+    content = message["content"]
+    return {
+        **{f"new_{name}": value for name, value in message.items()},
+        "this": message["conversation_id"],
+        "user": user,
+        "new_title": name_from(content) if message["role"] == "user" else None,
+        "preview": content[:PREVIEW_CHARACTERS],
+    }
+
+
+def refusal(resource: str, owner: Row | None) -> Refusal:
+    """Tell why a statement with the access rule in it found nothing."""
+    return missing(resource) if owner is None else foreign(resource)
+
+
+def refusal_to_insert(owner: Row | None, user: str) -> Refusal:
+    """The same for a new message, which may also name a run that is not the user's."""
+    if owner is not None and owner[0] == user:
+        return Refusal(422, "The request breaks 1 rule of the contract; `errors` says where.")
+    return refusal("conversation", owner)
+
+
+def total(owner: Row | None, user: str) -> int:
+    """The number of messages in a conversation that gave no row; raises Refusal."""
+    if owner is None or owner[0] != user:
+        raise refusal("conversation", owner)
+    count: int = owner[1]
+    return count
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,114 @@
+"""The pydantic models of the two FastAPI peers: what the contract says of requests and answers.
+
+Answers are typed dictionaries, which pydantic checks and writes quicker than model classes. Their
+ids are plain text, which saves making and writing UUID objects.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, NotRequired
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
+
+Order = Literal["asc", "desc"]
+OrderBy = Literal["created_at", "updated_at"]
+Role = Literal["user", "assistant", "system"]
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Source = Annotated[str, Field(min_length=1, max_length=50)]
+Content = Annotated[str, Field(max_length=10_485_760)]
+Cursor = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_-]+$")]
+Limit = Annotated[int, Field(ge=1, le=100)]
+MessageLimit = Annotated[int, Field(ge=1, le=500)]
+Offset = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Json = dict[str, Any]
+
+
+class Attachment(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    name: Name
+    type: Annotated[str, Field(max_length=255)]
+    url: Annotated[str, Field(min_length=1, max_length=8192)]
+    size: Count
+
+
+Attachments = Annotated[list[Attachment], Field(max_length=100)]
+ToolCalls = Annotated[list[Json], Field(max_length=1000)]
+
+
+class MessageCreate(BaseModel):
+    role: Role
+    content: Content
+    attachments: Attachments | None = None
+    metadata: Json | None = None
+    run_id: UUID | None = None
+    routing_decision: Json | None = None
+    tool_calls: ToolCalls | None = None
+
+
+class Message(TypedDict):
+    id: str
+    conversation_id: str
+    role: Role
+    content: Content
+    attachments: Attachments | None
+    metadata: Json | None
+    run_id: str | None
+    routing_decision: Json | None
+    tool_calls: ToolCalls | None
+    created_at: datetime
+
+
+class MessagePage(TypedDict):
+    messages: Annotated[list[Message], Field(max_length=500)]
+    total: Count
+    limit: int
+    offset: int
+    next_cursor: Cursor | None
+
+
+class MessagePreview(TypedDict):
+    role: Role
+    content: Annotated[str, Field(max_length=100)]
+    created_at: datetime
+
+
+class Conversation(TypedDict):
+    id: str
+    title: Name
+    user_id: Name
+    source: Source | None
+    model: Name | None
+    agent_id: Name | None
+    is_private: bool
+    metadata: Json | None
+    message_count: Count
+    last_message: MessagePreview | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConversationWithMessages(Conversation):
+    messages: NotRequired[Annotated[list[Message], Field(max_length=500)]]
+
+
+class ConversationPage(TypedDict):
+    conversations: Annotated[list[Conversation], Field(max_length=100)]
+    total: Count
+    limit: int
+    offset: int
+    next_cursor: Cursor | None
+
+
+class ChatSettings(TypedDict):
+    id: str | None
+    user_id: Name
+    enabled_tools: Annotated[list[Name], Field(max_length=1000)]
+    enabled_agents: Annotated[list[str], Field(max_length=1000)]
+    model: Name | None
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    max_tokens: Annotated[int, Field(ge=1, le=32_000)]
+    created_at: datetime | None
+    updated_at: datetime | None

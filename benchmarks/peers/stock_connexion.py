@@ -1,0 +1,84 @@
+"""Stock Connexion: FlaskApp with its own security and validation, around our handlers and queries.
+
+Of the frame it uses what the handlers themselves import, and nothing that serves a request.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import connexion
+import orjson
+from connexion.exceptions import OAuthProblem
+from connexion.resolver import Resolver
+from connexion.security import BearerSecurityHandler
+
+from agent_api.auth import Principal
+from agent_api.problem_middleware import from_exception
+from agent_api.problems import MEDIA_TYPE, Problem
+from agent_api.resolver import collect_handlers
+from agent_api.responses import Response
+from agent_api.spec import load_contract
+from benchmarks.peers.common import Config, Refusal, Tokens
+from db import engine
+from db.errors import Failure
+
+# Connexion holds every answer to the headers that the contract requires.
+REQUEST_ID = "the benchmark's"
+Answer = tuple[Any, int, dict[str, str]]
+
+
+def create_app(config: Config) -> connexion.FlaskApp:
+    tokens = Tokens(config.secret)
+
+    def token_info(token: str) -> dict[str, str]:
+        try:
+            return {"sub": tokens.user(f"Bearer {token}")}
+        except Refusal as refusal:
+            raise OAuthProblem(detail=refusal.detail) from refusal
+
+    class Bearer(BearerSecurityHandler):  # type: ignore[misc]  # connexion ships no types
+        def _resolve_func(self, _scheme: Mapping[str, Any]) -> Callable[[str], dict[str, str]]:
+            return token_info
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        engine.configure(config.database_url, pool_size=config.pool_size, statement_timeout_ms=5000)
+        yield
+        engine.dispose()
+
+    handlers = {name: _adapted(handler) for name, handler in collect_handlers().items()}
+    app = connexion.FlaskApp("stock", lifespan=lifespan)
+    app.add_api(
+        load_contract(),
+        resolver=Resolver(handlers.__getitem__),
+        security_map={"bearer": Bearer},
+        validate_responses=True,
+    )
+    return app
+
+
+def _adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A view for Connexion: it gives only the arguments that a request has, and wants a tuple."""
+    if inspect.iscoroutinefunction(handler):  # the health checks: not compared
+        return handler
+    absent = dict.fromkeys(inspect.signature(handler).parameters)
+
+    def view(**given: Any) -> Answer:
+        arguments = {**absent, **{name: given[name] for name in absent.keys() & given.keys()}}
+        if "principal" in absent:
+            arguments["principal"] = Principal(given["user"], frozenset())
+        try:
+            response: Response = handler(**arguments)
+        except (Problem, Failure) as error:
+            problem = from_exception(error)
+            return _answer(orjson.loads(problem.body()), problem.status, MEDIA_TYPE, {})
+        return _answer(response.body, response.status, response.media_type, response.headers)
+
+    view.__name__ = handler.__name__
+    return view
+
+
+def _answer(body: Any, status: int, media_type: str, headers: dict[str, str]) -> Answer:
+    return body, status, {"Content-Type": media_type, "X-Request-Id": REQUEST_ID, **headers}
