@@ -1,7 +1,6 @@
 """Compiles OpenAPI 3.0 schemas into JSON Schema validators, and words their errors."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jsonschema_rs
@@ -9,7 +8,6 @@ import jsonschema_rs
 from agent_api.problems import field_error
 
 MAX_ERRORS = 50
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _ANNOTATIONS = frozenset(
     {"nullable", "example", "default", "description", "title", "deprecated", "readOnly"}
     | {"writeOnly", "discriminator", "xml", "externalDocs"}
@@ -36,8 +34,6 @@ _WORDS = {
     "anyOf": "fits none of the shapes that the contract allows here",
     "oneOf": "fits none of the shapes that the contract allows here",
 }
-
-FORMATS: dict[str, Callable[[str], bool]] = {"uuid": lambda text: bool(_UUID.fullmatch(text))}
 
 
 class _Translation:
@@ -126,7 +122,7 @@ class Schema:
         translation = _Translation()
         document = translation.of(schema) | {"$defs": translation.definitions}
         self._validator = jsonschema_rs.Draft202012Validator(
-            document, formats=FORMATS, validate_formats=True, mask="the value"
+            document, validate_formats=True, mask="the value"
         )
 
     def is_valid(self, instance: Any) -> bool:

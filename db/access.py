@@ -7,6 +7,7 @@ from sqlalchemy import Connection, String, bindparam, select
 
 from db.errors import Denied, Missing
 from db.models import Id, conversations, messages, runs
+from db.statement import Statement
 
 _user = bindparam("acting_user", type_=String)
 _row = bindparam("row_id", type_=Id)
@@ -16,9 +17,11 @@ CONVERSATION = conversations.c.user_id == _user
 RUN = runs.c.created_by == _user
 
 _MAY = {
-    "conversation": select(CONVERSATION).where(conversations.c.id == _row),
-    "message": select(CONVERSATION).join_from(messages, conversations).where(messages.c.id == _row),
-    "run": select(RUN).where(runs.c.id == _row),
+    "conversation": Statement(select(CONVERSATION).where(conversations.c.id == _row)),
+    "message": Statement(
+        select(CONVERSATION).join_from(messages, conversations).where(messages.c.id == _row)
+    ),
+    "run": Statement(select(RUN).where(runs.c.id == _row)),
 }
 
 
@@ -27,7 +30,7 @@ def require(connection: Connection, resource: str, *, row_id: str, user_id: str)
 
     For the path on which a statement found nothing: a request that goes well never needs it.
     """
-    may = connection.scalar(_MAY[resource], {"row_id": row_id, "acting_user": user_id})
+    may = _MAY[resource].scalar(connection, {"row_id": row_id, "acting_user": user_id})
     if may is None:
         raise Missing(resource)
     if not may:

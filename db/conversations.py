@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import access, documents, page
-from db.models import Id, conversations, messages
+from db.models import Id, conversations, messages, new_id
 from db.page import Page
+from db.statement import Statement
 
 DEFAULT_TITLE = "New Conversation"
 
@@ -24,19 +25,37 @@ _messages = documents.array(
     .offset(page.OFFSET),
     documents.message,
 )
-_select_one = sa.select(_document).where(_this, access.CONVERSATION)
-_select_with_messages = sa.select(
-    documents.conversation(_c, messages=_messages.scalar_subquery())
-).where(_this, access.CONVERSATION)
-_insert = sa.insert(conversations).returning(_document)
-_update = sa.update(conversations).where(_this, access.CONVERSATION).returning(_document)
-_delete = sa.delete(conversations).where(_this, access.CONVERSATION)
+_select_one = Statement(sa.select(_document).where(_this, access.CONVERSATION))
+_select_with_messages = Statement(
+    sa.select(documents.conversation(_c, messages=_messages.scalar_subquery())).where(
+        _this, access.CONVERSATION
+    )
+)
+_insert = Statement(
+    sa.insert(conversations).returning(_document),
+    "id",
+    "user_id",
+    "title",
+    "auto_title",
+    "source",
+    "model",
+    "agent_id",
+    "is_private",
+    "metadata",
+)
+_delete = Statement(sa.delete(conversations).where(_this, access.CONVERSATION))
+
+
+@functools.cache
+def _update(changed: frozenset[str]) -> Statement:
+    statement = sa.update(conversations).where(_this, access.CONVERSATION)
+    return Statement(statement.returning(_document), *changed)
 
 
 @functools.cache
 def _select_page(
     order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool
-) -> sa.Select[Any]:
+) -> Statement:
     where = [access.CONVERSATION]
     if by_source:
         where.append(_c.source == sa.bindparam("source"))
@@ -92,10 +111,10 @@ def select_one(
     """
     values = {"this_id": conversation_id, "acting_user": user_id}
     if message_limit is None:
-        row = connection.scalar(_select_one, values)
+        row = _select_one.scalar(connection, values)
     else:
         cut = {"limit": message_limit, "offset": message_offset}
-        row = connection.scalar(_select_with_messages, values | cut)
+        row = _select_with_messages.scalar(connection, values | cut)
     return _found(connection, row, conversation_id, user_id)
 
 
@@ -111,9 +130,10 @@ def insert(
     metadata: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """A new conversation. Without a title, or with the default one, its first message names it."""
-    row: dict[str, Any] | None = connection.scalar(
-        _insert,
+    row: dict[str, Any] | None = _insert.scalar(
+        connection,
         {
+            "id": new_id(),
             "user_id": user_id,
             "title": DEFAULT_TITLE if title is None else title,
             "auto_title": title is None or title == DEFAULT_TITLE,
@@ -139,17 +159,18 @@ def update(
         return select_one(
             connection, conversation_id=conversation_id, user_id=user_id, message_limit=None
         )
-    values = {"this_id": conversation_id, "acting_user": user_id, **changes}
+    columns = dict(changes)
     if "title" in changes:
-        values["auto_title"] = False
-    row = connection.scalar(_update, values)
+        columns["auto_title"] = False
+    values = {"this_id": conversation_id, "acting_user": user_id, **columns}
+    row = _update(frozenset(columns)).scalar(connection, values)
     return _found(connection, row, conversation_id, user_id)
 
 
 def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> None:
     """Delete a conversation and its messages; its runs stay. Raises Missing and Denied."""
     values = {"this_id": conversation_id, "acting_user": user_id}
-    if connection.execute(_delete, values).rowcount == 0:
+    if _delete.rowcount(connection, values) == 0:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
 
 

@@ -10,11 +10,12 @@ from db import access, documents, page
 from db.errors import Missing, Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id, runs
 from db.page import Page
+from db.statement import Statement
 
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
 
-_select_one = (
+_select_one = Statement(
     sa.select(documents.message(_c))
     .join_from(messages, conversations)
     .where(_c.id == sa.bindparam("this_id", type_=Id), access.CONVERSATION)
@@ -22,7 +23,7 @@ _select_one = (
 
 
 @functools.cache
-def _select_page(order: str, *, resumed: bool) -> sa.Select[Any]:
+def _select_page(order: str, *, resumed: bool) -> Statement:
     rows = sa.select(messages).where(_c.conversation_id == _conversation)
     if resumed:
         last = sa.bindparam("after_position", type_=sa.BigInteger)
@@ -33,7 +34,7 @@ def _select_page(order: str, *, resumed: bool) -> sa.Select[Any]:
     (cut,) = items.get_final_froms()
     positions = sa.func.array_agg(cut.c.position, type_=sa.ARRAY(sa.BigInteger))
     found = items.add_columns(positions.label("positions")).subquery("found")
-    return (
+    return Statement(
         sa.select(conversations.c.message_count, found.c["items"], found.c.positions)
         .select_from(conversations)
         .join(found, sa.true())
@@ -41,7 +42,7 @@ def _select_page(order: str, *, resumed: bool) -> sa.Select[Any]:
     )
 
 
-def _insert(*, linked: bool) -> sa.Select[Any]:
+def _insert(*, linked: bool) -> Statement:
     """One statement: the conversation's new count and preview, and the message that they are of.
 
     The conversation's row lock makes writers wait for each other, so that positions and times
@@ -98,7 +99,7 @@ def _insert(*, linked: bool) -> sa.Select[Any]:
         .returning(*_c)
         .cte("message")
     )
-    return sa.select(documents.message(message.c))
+    return Statement(sa.select(documents.message(message.c)))
 
 
 _insert_alone = _insert(linked=False)
@@ -125,8 +126,7 @@ def select_page(
     }
     if after is not None:
         (values["after_position"],) = after
-    statement = _select_page(order, resumed=after is not None)
-    row = connection.execute(statement, values).one_or_none()
+    row = _select_page(order, resumed=after is not None).row(connection, values)
     if row is None:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     total, items, positions = row
@@ -138,7 +138,7 @@ def select_page(
 def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> dict[str, Any]:
     """A message. Raises Missing and Denied."""
     values = {"this_id": message_id, "acting_user": user_id}
-    row: dict[str, Any] | None = connection.scalar(_select_one, values)
+    row: dict[str, Any] | None = _select_one.scalar(connection, values)
     if row is None:
         raise access.refuse(connection, "message", row_id=message_id, user_id=user_id)
     return row
@@ -179,7 +179,7 @@ def insert(
         "preview": content[:PREVIEW_CHARACTERS],
     }
     statement = _insert_alone if run_id is None else _insert_linked
-    row: dict[str, Any] | None = connection.scalar(statement, values)
+    row: dict[str, Any] | None = statement.scalar(connection, values)
     if row is None:
         access.require(connection, "conversation", row_id=conversation_id, user_id=user_id)
         raise Missing("conversation") if run_id is None else Reference("run_id")

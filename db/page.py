@@ -7,7 +7,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
-    Select,
     Table,
     Text,
     bindparam,
@@ -19,6 +18,7 @@ from sqlalchemy import (
 
 from db import documents
 from db.models import Id, Moment
+from db.statement import Statement
 
 LIMIT = bindparam("limit", type_=Integer)
 OFFSET = bindparam("offset", type_=Integer)
@@ -44,7 +44,7 @@ def by_time(
     order_by: str,
     order: str,
     resumed: bool,
-) -> Select[tuple[int, list[dict[str, Any]]]]:
+) -> Statement:
     """The total and the rows of a list that is ordered by a time and then by id.
 
     The id runs in the same direction, so that one index serves both and one row comparison says
@@ -64,12 +64,12 @@ def by_time(
     else:
         rows = rows.order_by(moment.desc(), tie.desc())
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
-    return documents.array(rows, build).add_columns(total.label("total"))
+    return Statement(documents.array(rows, build).add_columns(total.label("total")))
 
 
 def read_by_time(
     connection: Connection,
-    statement: Select[Any],
+    statement: Statement,
     values: Mapping[str, Any],
     *,
     order_by: str,
@@ -81,7 +81,7 @@ def read_by_time(
     parameters = {**values, "limit": limit + 1, "offset": offset}
     if after is not None:
         parameters["after_time"], parameters["after_id"] = after
-    items, total = connection.execute(statement, parameters).one()
+    items, total = statement.row(connection, parameters)
     if len(items) <= limit:
         return Page(items, total, None)
     last = items[limit - 1]

@@ -10,6 +10,7 @@ from db import access, documents, page
 from db.errors import Conflict, Reference
 from db.models import Id, conversations, new_id, runs
 from db.page import Page
+from db.statement import Statement
 
 ENDED = ("succeeded", "failed", "timeout", "cancelled")
 MOVES: dict[str, tuple[str, ...]] = {
@@ -22,14 +23,14 @@ _c = runs.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
 _document = documents.run(_c)
 
-_select_one = sa.select(_document).where(_this, access.RUN)
-_select_status = sa.select(_c.status).where(_this)
+_select_one = Statement(sa.select(_document).where(_this, access.RUN))
+_select_status = Statement(sa.select(_c.status).where(_this))
 
 
 @functools.cache
 def _select_page(
     order: str, *, by_conversation: bool, by_agent: bool, by_status: bool, resumed: bool
-) -> sa.Select[Any]:
+) -> Statement:
     where = [access.RUN]
     if by_conversation:
         where.append(_c.conversation_id == sa.bindparam("conversation_id", type_=Id))
@@ -43,7 +44,7 @@ def _select_page(
 
 
 @functools.cache
-def _insert(*, linked: bool, running: bool) -> sa.Executable:
+def _insert(*, linked: bool, running: bool) -> Statement:
     columns: dict[str, sa.ColumnElement[Any]] = {
         "id": sa.bindparam("new_id", type_=Id),
         "created_by": sa.bindparam("acting_user", type_=sa.String),
@@ -53,7 +54,7 @@ def _insert(*, linked: bool, running: bool) -> sa.Executable:
     if running:
         columns["started_at"] = sa.func.now()
     if not linked:
-        return sa.insert(runs).values(columns).returning(_document)
+        return Statement(sa.insert(runs).values(columns).returning(_document))
     # The lock keeps the conversation until the run points to it.
     conversation = (
         sa.select(conversations.c.id)
@@ -64,13 +65,13 @@ def _insert(*, linked: bool, running: bool) -> sa.Executable:
     )
     columns["conversation_id"] = conversation.c.id
     rows = sa.select(*columns.values())
-    return sa.insert(runs).from_select(list(columns), rows).returning(_document)
+    return Statement(sa.insert(runs).from_select(list(columns), rows).returning(_document))
 
 
 @functools.cache
-def _update(status: str | None) -> sa.Update:
+def _update(status: str | None, changed: frozenset[str]) -> Statement:
     # A run that waited for another change may have been reached by an earlier clock: hence the
-    # greatest. What is to be set comes by name with the parameters.
+    # greatest.
     now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
     statement = sa.update(runs).where(_this, access.RUN).values(updated_at=now)
     if status is not None:
@@ -81,7 +82,7 @@ def _update(status: str | None) -> sa.Update:
         statement = statement.values(started_at=sa.func.coalesce(_c.started_at, now))
     elif status in ENDED:
         statement = statement.values(finished_at=sa.func.coalesce(_c.finished_at, now))
-    return statement.returning(_document)
+    return Statement(statement.returning(_document), *changed)
 
 
 def select_page(
@@ -123,8 +124,8 @@ def select_page(
 
 def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> dict[str, Any]:
     """A run. Raises Missing and Denied."""
-    row: dict[str, Any] | None = connection.scalar(
-        _select_one, {"this_id": run_id, "acting_user": user_id}
+    row: dict[str, Any] | None = _select_one.scalar(
+        connection, {"this_id": run_id, "acting_user": user_id}
     )
     if row is None:
         raise access.refuse(connection, "run", row_id=run_id, user_id=user_id)
@@ -153,7 +154,7 @@ def insert(
         "new_input": input,
     }
     statement = _insert(linked=conversation_id is not None, running=status == "running")
-    row: dict[str, Any] | None = connection.scalar(statement, values)
+    row: dict[str, Any] | None = statement.scalar(connection, values)
     if row is None:
         raise Reference("conversation_id")
     return row
@@ -170,10 +171,10 @@ def update(
         return select_one(connection, run_id=run_id, user_id=user_id)
     target = changes.get("status")
     values = {"this_id": run_id, "acting_user": user_id, **changes}
-    row: dict[str, Any] | None = connection.scalar(_update(target), values)
+    row: dict[str, Any] | None = _update(target, frozenset(changes)).scalar(connection, values)
     if row is None:
         access.require(connection, "run", row_id=run_id, user_id=user_id)
-        raise _conflict(connection.scalar(_select_status, values), target)
+        raise _conflict(_select_status.scalar(connection, values), target)
     return row
 
 

@@ -4,11 +4,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from psycopg2.extensions import cursor as Cursor  # noqa: N812 (it is a class)
+from sqlalchemy import Connection, Pool, event
 
 from db import conversations, runs
 
 Trace = list[tuple[str, Any]]
+
+_traces: list[Trace] = []
+
+
+class _TracedCursor(Cursor):
+    def execute(self, query: Any, parameters: Any = None) -> None:
+        for trace in _traces:
+            trace.append((query, parameters))
+        super().execute(query, parameters)
+
+
+# Below SQLAlchemy, which does not see what a Statement sends: on each connection of any pool, so
+# that no query can send anything that is not seen.
+@event.listens_for(Pool, "connect")
+def _trace(connection: Any, _: object) -> None:
+    connection.cursor_factory = _TracedCursor
 
 
 def insert_conversation(connection: Connection, user: str, **given: Any) -> dict[str, Any]:
@@ -39,12 +56,8 @@ def message(conversation_id: str, user: str, **given: Any) -> dict[str, Any]:
 def traced() -> Iterator[Trace]:
     """Every statement, with its parameters, that goes to the database within the block."""
     trace: Trace = []
-
-    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        trace.append((statement, parameters))
-
-    event.listen(Engine, "before_cursor_execute", note)
+    _traces.append(trace)
     try:
         yield trace
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        _traces.remove(trace)

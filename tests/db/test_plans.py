@@ -279,7 +279,7 @@ def test_what_a_deleted_row_leaves_is_found_by_an_index(full: None, name: str) -
 
 def plan_of(action: Action, options: str = "COSTS") -> list[Node]:
     """The nodes of the plan of the one statement that an action sends; nothing is changed by it."""
-    with traced() as trace, engine.transaction() as connection:
+    with engine.transaction() as connection, traced() as trace:
         action(connection)
         connection.rollback()
     ((statement, parameters),) = trace

@@ -79,7 +79,7 @@ def test_upstream_a_recursive_contract_is_not_served() -> None:
 
 
 def test_upstream_the_format_uuid_is_not_checked() -> None:
-    """See agent_api/schemas.py, FORMATS."""
+    """See agent_api/schemas.py, Schema."""
     schema = {"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}}
     definition = echo_with(["requestBody", "content", "application/json", "schema"], schema)
 

@@ -1,0 +1,199 @@
+"""A Statement does what SQLAlchemy's own execution would, also where the database fails."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects.postgresql import JSONB
+
+from db import engine, errors
+from db.models import Id, Json, RunStatus, conversations, runs
+from db.statement import Statement
+
+ID = "01a20507-d4ce-70cd-842d-47ae14f29b65"
+SECRET = "a secret"
+PARAMETERS: dict[str, tuple[Any, Any]] = {
+    "text": (sa.String, "50 % of 'é'\\"),
+    "integer": (sa.BigInteger, 1 << 40),
+    "double": (sa.Double, 0.7),
+    "boolean": (sa.Boolean, True),
+    "id": (Id, ID),
+    "object": (Json, {"é": ["%s", None, {}]}),
+    "array_of_objects": (Json, [{}]),
+    "texts": (sa.ARRAY(sa.String), ["a", "b,}"]),
+    "enum": (RunStatus, "pending"),
+    "none": (Json, None),
+}
+
+
+@pytest.fixture(autouse=True)
+def configured(database_url: str) -> Iterator[None]:
+    engine.configure(database_url, pool_size=4, statement_timeout_ms=200)
+    yield
+    engine.dispose()
+
+
+def answer(statement: Any, **values: Any) -> Any:
+    with engine.autocommit() as connection:
+        return Statement(statement).scalar(connection, values)
+
+
+def echo(type_: Any) -> sa.Select[Any]:
+    return sa.select(sa.cast(sa.bindparam("value", type_=type_), type_))
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_parameter_comes_back_as_it_went(name: str) -> None:
+    type_, value = PARAMETERS[name]
+    statement = echo(type_)
+
+    found = answer(statement, value=value, of_another_statement={"a": SECRET})
+
+    assert str(found) == str(value)
+    with engine.autocommit() as connection:
+        assert connection.scalar(statement, {"value": value}) == (ID if name == "id" else found)
+
+
+def test_none_is_sql_s_null_where_the_column_says_so() -> None:
+    value: sa.BindParameter[Any] = sa.bindparam("value", type_=Json)
+    other: sa.BindParameter[Any] = sa.bindparam("value", type_=JSONB)
+
+    assert answer(sa.select(sa.func.num_nulls(value)), value=None) == 1
+    assert answer(sa.select(sa.func.num_nulls(other)), value=None) == 0
+
+
+def test_values_within_the_statement_are_its_own() -> None:
+    value = sa.bindparam("value", type_=sa.String)
+    statement = sa.select(value.in_(["a", "b'%"]), sa.literal({"a": 1}, JSONB), sa.literal("%"))
+
+    with engine.autocommit() as connection:
+        for given, inside in (("b'%", True), ("c", False)):
+            row = Statement(statement).row(connection, {"value": given})
+            assert row == (inside, {"a": 1}, "%")
+
+
+def test_without_a_row_there_is_none() -> None:
+    statement = Statement(sa.select(sa.literal(1)).where(sa.false()))
+
+    with engine.autocommit() as connection:
+        assert statement.scalar(connection, {}) is None
+        assert statement.row(connection, {}) is None
+
+
+def test_a_parameter_that_is_not_given_is_a_bug() -> None:
+    with pytest.raises(KeyError, match="value"):
+        answer(echo(sa.String))
+
+
+def test_a_default_in_python_has_to_be_given() -> None:
+    Statement(sa.insert(runs), "id", "agent_id", "created_by")
+
+    with pytest.raises(AssertionError, match="default"):
+        Statement(sa.insert(runs), "agent_id", "created_by")
+
+
+def test_a_transaction_holds_statements_together() -> None:
+    statement = Statement(sa.select(sa.func.txid_current()))
+
+    with engine.transaction() as connection:
+        together = {statement.scalar(connection, {}) for _ in range(2)}
+    with engine.autocommit() as connection:
+        alone = {statement.scalar(connection, {}) for _ in range(2)}
+
+    assert (len(together), len(alone)) == (1, 2)
+
+
+def test_a_transaction_that_raises_undoes_its_statements() -> None:
+    columns = {"id": ID, "title": "t", "user_id": "undone"}
+    insert = Statement(sa.insert(conversations), *columns)
+    count = sa.select(sa.func.count()).where(conversations.c.user_id == "undone")
+
+    def fail() -> None:
+        with engine.transaction() as connection:
+            assert insert.rowcount(connection, columns) == 1
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+
+    assert answer(count) == 0
+
+
+def test_a_lost_connection_is_unavailable_once() -> None:
+    pid = Statement(sa.select(sa.func.pg_backend_pid()))
+    with engine.autocommit() as first, engine.autocommit() as second:
+        terminate([pid.scalar(each, {}) for each in (first, second)])
+
+    with pytest.raises(errors.Unavailable, match="lost"), engine.autocommit() as connection:
+        pid.scalar(connection, {})
+
+    for _ in range(4):  # none of the pool's other dead connections comes up
+        with engine.autocommit() as connection:
+            assert pid.scalar(connection, {})
+
+
+def test_a_connection_lost_in_a_transaction_is_unavailable_once() -> None:
+    pid = Statement(sa.select(sa.func.pg_backend_pid()))
+
+    def fail() -> None:
+        with engine.transaction() as connection:
+            terminate([pid.scalar(connection, {})])
+            pid.scalar(connection, {})
+
+    with pytest.raises(errors.Unavailable, match="lost") as raised:
+        fail()
+
+    # From which the log has its reason.
+    assert "closed the connection" in str(getattr(raised.value.__cause__, "orig", None))
+    with engine.transaction() as connection:
+        assert pid.scalar(connection, {})
+
+
+def test_a_slow_statement_is_a_timeout_and_keeps_the_connection() -> None:
+    pid = answer(sa.select(sa.func.pg_backend_pid()))
+
+    with pytest.raises(errors.Timeout):
+        answer(sa.select(sa.func.pg_sleep(5)))
+
+    assert answer(sa.select(sa.func.pg_backend_pid())) == pid
+
+
+def test_a_schema_that_does_not_fit_is_unavailable() -> None:
+    with pytest.raises(errors.Unavailable, match="schema"):
+        answer(sa.select(sa.literal_column("1")).select_from(sa.table("no_table")))
+
+
+def test_a_read_only_database_is_unavailable() -> None:
+    columns = {"id": ID, "title": "t", "user_id": "u"}
+    insert = Statement(sa.insert(conversations), *columns)
+
+    with engine.transaction() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        with pytest.raises(errors.Unavailable, match="read-only"), engine.translated():
+            insert.rowcount(connection, columns)
+
+
+def test_a_bug_passes_as_sqlalchemy_s_error_and_says_no_parameter() -> None:
+    quotient = sa.text("SELECT 1 / :zero, :said")
+    columns = {"id": ID, "title": "", "user_id": "u"}
+    insert = Statement(sa.insert(conversations), *columns)
+
+    with pytest.raises(exc.DataError) as raised:
+        answer(quotient, zero=0, said=SECRET)
+    with pytest.raises(exc.IntegrityError), engine.autocommit() as connection:
+        insert.rowcount(connection, columns)
+
+    assert raised.value.params is None
+    assert SECRET not in str(raised.value)
+    assert "division by zero" in str(raised.value)
+
+
+def terminate(pids: list[int]) -> None:
+    with closing(psycopg2.connect(engine.url())) as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (pids,))
+    time.sleep(0.1)
