@@ -72,6 +72,10 @@ test-clients: clients ## play a story through each client, and run examples/
 bench: .venv/.dev ## compare the server's CPU with others'
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: .venv/.dev ## measure what grows: pages, writers, memory, start-up
+	$(BIN)/python -m benchmarks.growth $(ARGS)
+
 .PHONY: wheel
 wheel: .venv/.dev ## build the wheel and try it in a clean environment
 	rm -rf dist

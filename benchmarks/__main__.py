@@ -1,19 +1,14 @@
 """Runs the benchmark: a database of its own, the rows, the servers, the check, the rounds."""
 
 import argparse
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
 
-from benchmarks import check, data, load, measure, report, servers, workload
+from benchmarks import check, data, load, measure, place, report, servers, workload
 from benchmarks.chart import draw
-from db import embedded, schema
 
 HERE = Path(__file__).parent
 POOL_SIZE = 10
@@ -34,13 +29,13 @@ def main() -> None:
     rounds, seconds = (1, QUICK_SECONDS) if given.quick else (given.rounds, given.seconds)
     size = data.SMALL if given.quick else data.FULL
     try:
-        with _folder() as folder, _database(folder) as url:
+        with place.folder() as folder, place.database(folder) as url:
             results = _run(folder, url, size, rounds=rounds, seconds=seconds)
     except (check.NotEqual, load.LoadFailed, servers.NotStarted) as error:
         sys.exit(f"The benchmark failed: {error}")
-    report.tell(results, _say)
+    report.tell(results, place.say)
     if not given.quick:
-        report.tell_goals(results, _say)
+        report.tell_goals(results, place.say)
         (given.output / "results.json").write_bytes(
             orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n"
         )
@@ -50,18 +45,18 @@ def main() -> None:
 def _run(folder: Path, url: str, size: data.Size, *, rounds: int, seconds: float) -> report.Results:
     client = load.Client(folder)
     if client.name != "wrk":
-        _say(load.HOW_TO_GET_WRK)
-    _say(f"Filling the database with {size.total:,} messages")
+        place.say(load.HOW_TO_GET_WRK)
+    place.say(f"Filling the database with {size.total:,} messages")
     started = time.monotonic()
-    data.fill(url, size, _say)
-    _say(f"  {time.monotonic() - started:.0f} s")
+    data.fill(url, size, place.say)
+    place.say(f"  {time.monotonic() - started:.0f} s")
     calls = workload.make(url)
     with servers.start_all(url, folder, POOL_SIZE) as running:
         count = check.check_all(running, calls)
-        _say(f"All {len(running)} servers gave the same {count} answers")
-        _say("Warming up")
+        place.say(f"All {len(running)} servers gave the same {count} answers")
+        place.say("Warming up")
         measure.warm_up(client, running, calls, seconds / 2)
-        _say(f"Measuring: {len(calls) * len(running)} slices of {seconds} s in a round")
+        place.say(f"Measuring: {len(calls) * len(running)} slices of {seconds} s in a round")
         samples = measure.measure(
             client,
             running,
@@ -69,7 +64,7 @@ def _run(folder: Path, url: str, size: data.Size, *, rounds: int, seconds: float
             measure.find_postmaster(url),
             rounds=rounds,
             seconds=seconds,
-            say=_say,
+            say=place.say,
         )
     return report.make_results(
         samples,
@@ -81,34 +76,6 @@ def _run(folder: Path, url: str, size: data.Size, *, rounds: int, seconds: float
         seconds=seconds,
         messages=size.total,
     )
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="agent-api-bench-"))
-    folder.chmod(0o711)  # for the account that runs PostgreSQL where we are root
-    try:
-        yield folder
-    finally:
-        deadline = time.monotonic() + 30
-        while not embedded.is_stopped(folder) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _database(folder: Path) -> Iterator[str]:
-    """A PostgreSQL of the benchmark's own, as careful with its data as in production."""
-    server = embedded.attach(folder, durable=True)
-    try:
-        schema.upgrade(server.url)
-        yield server.url
-    finally:
-        server.close()
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

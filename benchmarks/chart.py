@@ -40,12 +40,12 @@ def draw(results: Results) -> str:
     height = HEAD + rows * block + FOOT
     column = (WIDTH - 2 * MARGIN) / COLUMNS
     parts = [
-        _open(WIDTH, height),
+        opening(WIDTH, height),
         f'<title id="title">{_describe(results)}</title>',
         f"<style>{STYLE}</style>",
         f'<rect class="back" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="6"/>',
-        _text(MARGIN, 34, "Server CPU for one request, as a multiple of agent-api's", "head"),
-        _text(MARGIN, 56, "Shorter is better. A broken bar is longer than drawn.", "soft"),
+        text(MARGIN, 34, "Server CPU for one request, as a multiple of agent-api's", "head"),
+        text(MARGIN, 56, "Shorter is better. A broken bar is longer than drawn.", "soft"),
     ]
     for number, (operation, title) in enumerate(TITLES.items()):
         x = MARGIN + column * (number % COLUMNS)
@@ -57,11 +57,11 @@ def draw(results: Results) -> str:
         f"{results['versions']['python']} · PostgreSQL {results['versions']['postgresql']} · "
         f"{settings['connections']} connections, median of {settings['rounds']} rounds"
     )
-    parts += [_text(MARGIN, height - 20, about, "soft"), "</svg>"]
+    parts += [text(MARGIN, height - 20, about, "soft"), "</svg>"]
     return "\n".join(parts) + "\n"
 
 
-def _open(width: int, height: int) -> str:
+def opening(width: int, height: int) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" aria-labelledby="title">'
@@ -74,25 +74,29 @@ def _times(results: Results, operation: str) -> dict[str, float]:
 
 
 def _block(x: float, y: float, width: float, title: str, times: dict[str, float]) -> Iterator[str]:
-    yield _text(x, y + 14, title, "name")
+    yield text(x, y + 14, title, "name")
     room = width - LABEL - VALUE
     for number, (name, value) in enumerate(times.items()):
         top = y + TITLE + ROW * number
         kind = "ours" if name == OURS else "other"
-        length = room * min(value, LONGEST) / LONGEST
-        yield _text(x, top + 10, name, "soft")
+        yield text(x, top + 10, name, "soft")
         start = x + LABEL
-        yield f'<rect class="{kind}" x="{start:.1f}" y="{top}" width="{length:.1f}" height="12"/>'
-        if value > LONGEST:
-            cut = start + length - 18
-            points = (
-                f"{cut},{top + 13} {cut + 5},{top - 1} {cut + 9},{top - 1} {cut + 4},{top + 13}"
-            )
-            yield f'<polygon class="back" stroke-width="0" points="{points}"/>'
-        yield _text(start + length + 6, top + 10, _number(value))
+        yield from bar(start, top, room, min(value / LONGEST, 1.0), kind, cut=value > LONGEST)
+        length = room * min(value, LONGEST) / LONGEST
+        yield text(start + length + 6, top + 10, number_of(value))
 
 
-def _number(value: float) -> str:
+def bar(x: float, top: float, room: float, share: float, kind: str, *, cut: bool) -> Iterator[str]:
+    """Draw a bar that takes a share of the room; one that is cut shows where."""
+    length = room * share
+    yield f'<rect class="{kind}" x="{x:.1f}" y="{top}" width="{length:.1f}" height="12"/>'
+    if cut:
+        at = x + length - 18
+        points = f"{at},{top + 13} {at + 5},{top - 1} {at + 9},{top - 1} {at + 4},{top + 13}"
+        yield f'<polygon class="back" stroke-width="0" points="{points}"/>'
+
+
+def number_of(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
@@ -100,11 +104,11 @@ def _describe(results: Results) -> str:
     said = []
     for operation, title in TITLES.items():
         times = _times(results, operation)
-        others = ", ".join(f"{name} {_number(times[name])}" for name in SERVERS if name != OURS)
+        others = ", ".join(f"{name} {number_of(times[name])}" for name in SERVERS if name != OURS)
         said.append(f"{title}: {others}.")
     return escape("Server CPU for one request, agent-api being 1. " + " ".join(said))
 
 
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
+def text(x: float, y: float, text: str, kind: str = "") -> str:
     mark = f' class="{kind}"' if kind else ""
     return f'<text{mark} x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'

@@ -72,6 +72,11 @@ def _spread(values: list[float]) -> Spread:
 
 def make_results(samples: Sequence[Sample], url: str, **settings: Any) -> Results:
     """Return all that results.json holds."""
+    return about(url, PACKAGES) | {"settings": settings, "operations": summarise(samples)}
+
+
+def about(url: str, packages: Sequence[str]) -> Results:
+    """Return what results depend on: the day, the machine, and the versions of `packages`."""
     with closing(psycopg2.connect(url)) as connection:
         server_version = connection.info.parameter_status("server_version")
     return {
@@ -85,10 +90,8 @@ def make_results(samples: Sequence[Sample], url: str, **settings: Any) -> Result
         "versions": {
             "python": platform.python_version(),
             "postgresql": server_version,
-            **{name: version(name) for name in PACKAGES},
+            **{name: version(name) for name in packages},
         },
-        "settings": settings,
-        "operations": summarise(samples),
     }
 
 

@@ -55,12 +55,12 @@ def start_all(database_url: str, folder: Path, pool_size: int) -> Iterator[list[
             peer = _start_peer(module, name, database_url, folder, pool_size)
             servers.append(stack.enter_context(peer))
         for server in servers:
-            _wait_until_ready(server, _log(folder, server.name))
+            wait_until_ready(server, _log(folder, server.name))
         yield servers
 
 
 def _start_ours(database_url: str, folder: Path, pool_size: int) -> AbstractContextManager[Server]:
-    port = _free_port()
+    port = free_port()
     settings = {
         "AGENT_API_DATABASE_URL": database_url,
         "AGENT_API_DATA_DIR": str(folder),
@@ -71,20 +71,20 @@ def _start_ours(database_url: str, folder: Path, pool_size: int) -> AbstractCont
         "AGENT_API_LOG_LEVEL": "warning",
     }
     command = [sys.executable, "-m", "agent_api", "serve"]
-    return _running(OURS, command, settings, port, folder)
+    return running(OURS, command, settings, port, folder)
 
 
 def _start_peer(
     module: str, name: str, database_url: str, folder: Path, pool_size: int
 ) -> AbstractContextManager[Server]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.peers", module, "--port", str(port)]
     command += ["--database-url", database_url, "--secret", SECRET, "--pool-size", str(pool_size)]
-    return _running(name, command, {}, port, folder)
+    return running(name, command, {}, port, folder)
 
 
 @contextmanager
-def _running(
+def running(
     name: str, command: Sequence[str], settings: dict[str, str], port: int, folder: Path
 ) -> Iterator[Server]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AGENT_API_")}
@@ -108,7 +108,7 @@ def _log(folder: Path, name: str) -> Path:
     return folder / f"{name}.log"
 
 
-def _wait_until_ready(server: Server, log: Path) -> None:
+def wait_until_ready(server: Server, log: Path) -> None:
     headers = {"Authorization": f"Bearer {token('nobody')}"}
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and server.process.poll() is None:
@@ -122,7 +122,7 @@ def _wait_until_ready(server: Server, log: Path) -> None:
     raise NotStarted(f"{server.name} did not start:\n{log.read_text()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,1 @@
+"""Measures what grows: pages, writers, memory, start-up. `python -m benchmarks.growth`."""
