@@ -16,7 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.engine import to_json
 
-_DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]
+_DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # it has no types
 
 
 class Statement:

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 
 
 class Attachment(TypedDict):
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic reads it
 
     name: Name
     type: Annotated[str, Field(max_length=255)]
