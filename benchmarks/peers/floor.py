@@ -30,7 +30,7 @@ from benchmarks.peers.common import (
 )
 from db.chat_settings import DEFAULTS
 from db.models import PREVIEW_CHARACTERS, new_id
-from handlers.messages import _name_from as name_from
+from handlers.messages import _name_from as name_from  # public ones are operations
 
 
 def _time(column: str) -> str:
