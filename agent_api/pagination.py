@@ -15,12 +15,16 @@ from db.page import Page
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
+MAX_TOTAL = 2**53 - 1
+"""The contract's; every JSON reader has such an integer exactly."""
+
 
 def is_time_key(key: Any) -> bool:
-    """Tell whether `key` is [time, id], the key of lists that are ordered by a time."""
+    """Tell whether `key` is [time, id, total], the key of lists that are ordered by a time."""
     match key:
-        case [str(time), str(row_id)]:
-            return _is_time(time) and bool(_UUID.fullmatch(row_id))
+        case [str(time), str(row_id), int(total)]:
+            is_row = _is_time(time) and bool(_UUID.fullmatch(row_id))
+            return is_row and not isinstance(total, bool) and 0 <= total <= MAX_TOTAL
         case _:
             return False
 

@@ -23,7 +23,7 @@ PEERS = {
     "fastapi_sync": "FastAPI sync",
     "stock_connexion": "stock Connexion",
 }
-SECONDS_TO_START = 30
+SECONDS_TO_START = 60
 SECONDS_TO_REST = 10
 
 Cpu = dict[int, float]

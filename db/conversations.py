@@ -83,7 +83,7 @@ def select_page(
     agent_id: str | None,
     after: list[Any] | None,
 ) -> Page:
-    """The user's conversations. Keys are [time, id], the time being that of `order_by`."""
+    """The user's conversations. Keys are [time, id, total], the time being that of `order_by`."""
     statement = _select_page(
         order_by,
         order,

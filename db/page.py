@@ -27,8 +27,9 @@ OFFSET = bindparam("offset", type_=Integer)
 class Page(NamedTuple):
     """Some rows of a list.
 
-    `total` counts the whole list. `next_key` is the key of the last row here, in JSON's terms, and
-    None where no row follows; given back as `after`, it asks for the rows that follow.
+    `total` counts the whole list, or did when the first page was read. `next_key` is the key of the
+    last row here, in JSON's terms, and None where no row follows; given back as `after`, it asks
+    for the rows that follow.
     """
 
     items: list[dict[str, Any]]
@@ -45,10 +46,10 @@ def by_time(
     order: str,
     resumed: bool,
 ) -> Statement:
-    """The total and the rows of a list that is ordered by a time and then by id.
+    """The rows of a list that is ordered by a time and then by id, and on its first page the total.
 
     The id runs in the same direction, so that one index serves both and one row comparison says
-    what comes after a key.
+    what comes after a key. Counting reads the whole list, which a page from the middle must not.
     """
     moment, tie = table.c[order_by], table.c.id
     rows = select(table).where(*where).limit(LIMIT).offset(OFFSET)
@@ -63,8 +64,11 @@ def by_time(
         rows = rows.order_by(moment.asc(), tie.asc())
     else:
         rows = rows.order_by(moment.desc(), tie.desc())
+    items = documents.array(rows, build)
+    if resumed:
+        return Statement(items)
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
-    return Statement(documents.array(rows, build).add_columns(total.label("total")))
+    return Statement(items.add_columns(total.label("total")))
 
 
 def read_by_time(
@@ -77,12 +81,17 @@ def read_by_time(
     offset: int,
     after: list[Any] | None,
 ) -> Page:
-    """Run what `by_time` made. One row more than the limit is read, to know whether any follow."""
+    """Run what `by_time` made. Keys are [time, id, total], so that the total is counted once.
+
+    One row more than the limit is read, to know whether any follow.
+    """
     parameters = {**values, "limit": limit + 1, "offset": offset}
-    if after is not None:
-        parameters["after_time"], parameters["after_id"] = after
-    items, total = statement.row(connection, parameters)
+    if after is None:
+        items, total = statement.row(connection, parameters)
+    else:
+        parameters["after_time"], parameters["after_id"], total = after
+        items = statement.scalar(connection, parameters)
     if len(items) <= limit:
         return Page(items, total, None)
     last = items[limit - 1]
-    return Page(items[:limit], total, [last[order_by], last["id"]])
+    return Page(items[:limit], total, [last[order_by], last["id"], total])

@@ -97,7 +97,7 @@ def select_page(
     status: str | None,
     after: list[Any] | None,
 ) -> Page:
-    """The user's runs. Keys are [created_at, id]."""
+    """The user's runs. Keys are [created_at, id, total]."""
     statement = _select_page(
         order,
         by_conversation=conversation_id is not None,

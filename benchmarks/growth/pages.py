@@ -61,7 +61,7 @@ def _conversations(sizes: Sizes) -> Iterator[Cell]:
                 where = f"&offset={before}"
             else:
                 last = HIGHEST_ID if before == 0 else row_id(LISTED + which, row + 1)
-                where = _cursor("conversations created_at desc", [moment(row + 1), last])
+                where = _cursor("conversations created_at desc", [moment(row + 1), last, size])
             call = Call(lister(size), path + where)
             yield Cell("list_conversations", size, place, call, row_id(LISTED + which, row))
 

@@ -11,7 +11,7 @@ HEADS = {
         "operation's first row (CPU: server and PostgreSQL together)"
     ),
     "totals": (
-        "What `total` costs PostgreSQL in a page of 10 by cursor, in us a statement; the last\n"
+        "What `total` costs PostgreSQL in a first page of 10, in us a statement; the last\n"
         "column is the page without it, as a multiple of the first row"
     ),
     "workers": "List 50 conversations; load, server and database share the machine's cores",

@@ -1,4 +1,4 @@
-"""What a list's `total` costs: the statement of a page as it is sent, and without its count."""
+"""What a list's `total` costs: a first page's statement as it is sent, and without its count."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.growth.operations import Query
 from benchmarks.growth.pgbench import Database
-from benchmarks.growth.rows import LISTED, PAGE, Sizes, lister, moment, row_id
+from benchmarks.growth.rows import PAGE, Sizes, lister
 from db import conversations
 
 
@@ -19,11 +19,8 @@ def measure(
     until: Sequence[str],
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """PostgreSQL's CPU for a page by cursor from the middle of each user's conversations."""
-    whole = {
-        size: database.capture(_query(which, size))
-        for which, size in enumerate(sizes.conversations)
-    }
+    """PostgreSQL's CPU for the first page of each user's conversations."""
+    whole = {size: database.capture(_query(size)) for size in sizes.conversations}
     scripts = {
         (size, counts): script if counts else _without_total(script)
         for size, script in whole.items()
@@ -56,10 +53,7 @@ def _without_total(script: str) -> str:
     return script
 
 
-def _query(which: int, size: int) -> Query:
-    """The rows that follow the first half, or for the fewest all of them, to be a full page."""
-    before = size // 2 if size > PAGE else 0
-    row = size - before + 1
+def _query(size: int) -> Query:
     return lambda connection: conversations.select_page(
         connection,
         user_id=lister(size),
@@ -69,5 +63,5 @@ def _query(which: int, size: int) -> Query:
         order="desc",
         source=None,
         agent_id=None,
-        after=[moment(row), row_id(LISTED + which, row)],
+        after=None,
     )

@@ -67,7 +67,7 @@ def conversation_page(
     cursor = None
     if len(rows) > limit:
         last = conversations[-1]
-        cursor = write_cursor(listing, [_time(last[order_by]), last["id"]])
+        cursor = write_cursor(listing, [_time(last[order_by]), last["id"], total])
     return {
         "conversations": conversations,
         "total": total,

@@ -75,7 +75,10 @@ def create_app(config: Config) -> FastAPI:
             values |= {"after_time": datetime.fromisoformat(after[0]), "after_id": after[1]}
         with engine.connect() as connection:
             rows = connection.execute(page, values).all()
-            count = rows[0][-1] if rows else connection.execute(total, values).scalar_one()
+            if after is not None:
+                count = after[2]
+            else:
+                count = rows[0][-1] if rows else connection.execute(total, values).scalar_one()
         cut = {"limit": limit, "offset": offset}
         return answers.conversation_page(rows, count, listing=listing, order_by=order_by, **cut)
 

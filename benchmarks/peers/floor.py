@@ -129,7 +129,8 @@ def _list_conversations(
     if resumed:
         after = ">" if order == "asc" else "<"
         where += f" AND (c.{order_by}, c.id) {after} (%(time)s::timestamptz, %(id)s::uuid)"
-    rows = f"""SELECT {_CONVERSATION}, {_time(f"c.{order_by}")}, c.id::text, ({total})
+    count = "%(total)s" if resumed else f"({total})"
+    rows = f"""SELECT {_CONVERSATION}, {_time(f"c.{order_by}")}, c.id::text, {count}
         FROM conversations c WHERE {where}
         ORDER BY c.{order_by} {order}, c.id {order} LIMIT %(limit)s OFFSET %(offset)s"""
     return rows, total
@@ -170,14 +171,16 @@ def list_conversations(cursor: Any, user: str, given: Any) -> str:
     values = {"user": user, "source": source, "agent_id": agent_id}
     values |= {"limit": limit + 1, "offset": offset}
     if after is not None:
-        values["time"], values["id"] = after
+        values["time"], values["id"], values["total"] = after
     cursor.execute(page, values)
     rows = cursor.fetchall()
+    if not rows and after is not None:
+        return _page("conversations", rows, values["total"], limit, offset, "")
     if not rows:
         cursor.execute(total, values)
         (count,) = cursor.fetchone()
         return _page("conversations", rows, count, limit, offset, "")
-    following = write_cursor(listing, list(rows[limit - 1][1:3])) if len(rows) > limit else ""
+    following = write_cursor(listing, list(rows[limit - 1][1:4])) if len(rows) > limit else ""
     return _page("conversations", rows, rows[0][3], limit, offset, following)
 
 

@@ -44,7 +44,7 @@ def _message(c: Columns) -> list[sa.ColumnElement[Any]]:
 def list_conversations(
     order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool
 ) -> tuple[sa.Select[Any], sa.Select[Any]]:
-    """The page, its rows ending in the total; and the total alone, for a page without rows."""
+    """The first page's rows end in the total; and the total alone, for one without rows."""
     c = conversations.c
     moment = c[order_by]
     where = [c.user_id == _USER]
@@ -53,8 +53,10 @@ def list_conversations(
     if by_agent:
         where.append(c.agent_id == sa.bindparam("agent_id"))
     total = sa.select(sa.func.count()).select_from(conversations).where(*where)
-    rows = sa.select(*_conversation(c), total.scalar_subquery()).where(*where)
-    if resumed:
+    rows = sa.select(*_conversation(c)).where(*where)
+    if not resumed:
+        rows = rows.add_columns(total.scalar_subquery())
+    else:
         key = sa.tuple_(moment, c.id)
         last = sa.tuple_(
             sa.bindparam("after_time", type_=moment.type), sa.bindparam("after_id", type_=Id)

@@ -58,7 +58,7 @@ INSERT INTO chat_settings (user_id) SELECT 'user-' || n FROM generate_series(1, 
 USER = "user"
 CONVERSATION = "00000000-0000-7000-8000-000000000000"
 RUN = "00000000-0000-7000-9000-000000000000"
-TIME_KEY = ["2025-12-01T00:00:00.000000Z", CONVERSATION]
+TIME_KEY = ["2025-12-01T00:00:00.000000Z", CONVERSATION, 60]
 
 Action = Callable[[Connection], object]
 Node = dict[str, Any]
