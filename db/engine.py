@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ class _Pair:
 
 
 _pair: _Pair | None = None
+
+# Of this thread alone: each one starts with a context of its own.
+_enclosing: ContextVar[Connection | None] = ContextVar("enclosing transaction", default=None)
 
 
 def configure(url: str, *, pool_size: int, statement_timeout_ms: int) -> None:
@@ -80,20 +84,36 @@ def url() -> str:
 def autocommit() -> Iterator[Connection]:
     """A connection on which each statement stands alone: for reads and one-statement writes.
 
+    Within a `transaction()` it is that one's, and its statements stand or fall with the others.
     Raises Unavailable and Timeout.
     """
-    with translated(), _engines().reading.connect() as connection:
-        yield connection
+    with translated():
+        joined = _enclosing.get()
+        if joined is not None:
+            yield joined
+            return
+        with _engines().reading.connect() as connection:
+            yield connection
 
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """A connection in a transaction, which commits when the block ends and rolls back if it raises.
 
-    Raises Unavailable and Timeout.
+    Within another one it is part of that, which has to end in an error if this one does: do not
+    catch it in between. Raises Unavailable and Timeout.
     """
-    with translated(), _engines().writing.begin() as connection:
-        yield connection
+    with translated():
+        joined = _enclosing.get()
+        if joined is not None:
+            yield joined
+            return
+        with _engines().writing.begin() as connection:
+            token = _enclosing.set(connection)
+            try:
+                yield connection
+            finally:
+                _enclosing.reset(token)
 
 
 def _engines() -> _Pair:

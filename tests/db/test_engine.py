@@ -4,8 +4,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing
 
 import psycopg2
 import pytest
@@ -67,6 +69,66 @@ def test_a_transaction_that_raises_leaves_nothing(database_url: str, dispose: No
     assert found == 0
 
 
+@pytest.mark.parametrize("inner", [engine.autocommit, engine.transaction])
+def test_what_runs_within_a_transaction_is_part_of_it(
+    database_url: str,
+    dispose: None,
+    inner: Callable[[], AbstractContextManager[Connection]],
+) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+    user = f"user-{uuid.uuid4()}"
+    insert = f"INSERT INTO chat_settings (user_id) VALUES ('{user}') RETURNING 1"
+    count = f"SELECT count(*) FROM chat_settings WHERE user_id = '{user}'"
+
+    def work(*, fail: bool) -> None:
+        with engine.transaction() as outer:
+            with inner() as connection:
+                assert connection is outer
+                sql(connection, insert)
+            if fail:
+                raise LookupError
+
+    def found() -> object:
+        with engine.autocommit() as connection:
+            return sql(connection, count)
+
+    with pytest.raises(LookupError):
+        work(fail=True)
+    after_failing = found()
+    work(fail=False)
+
+    assert (after_failing, found()) == (0, 1)
+
+
+def test_an_error_within_a_transaction_s_part_is_translated_and_ends_it(
+    database_url: str, dispose: None
+) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=50)
+
+    def fail() -> None:
+        with engine.transaction() as outer:
+            sql(outer, "INSERT INTO chat_settings (user_id) VALUES ('outer') RETURNING 1")
+            with pytest.raises(errors.Timeout), engine.autocommit() as connection:
+                sql(connection, "SELECT pg_sleep(9)")
+            sql(outer, "SELECT 1")
+
+    with pytest.raises(exc.InternalError, match="current transaction is aborted"):
+        fail()
+
+
+def test_a_transaction_is_its_thread_s_alone(database_url: str, dispose: None) -> None:
+    engine.configure(database_url, pool_size=2, statement_timeout_ms=5000)
+
+    def backend() -> object:
+        with engine.autocommit() as connection:
+            return sql(connection, "SELECT pg_backend_pid()")
+
+    with engine.transaction(), ThreadPoolExecutor(1) as threads:
+        here, there = backend(), threads.submit(backend).result(10)
+
+    assert here != there
+
+
 def test_a_session_is_set_up(database_url: str, dispose: None) -> None:
     engine.configure(database_url, pool_size=1, statement_timeout_ms=4321)
 
@@ -92,8 +154,8 @@ def test_a_slow_statement_is_a_timeout(database_url: str, dispose: None) -> None
 def test_a_long_wait_for_a_lock_is_a_timeout(database_url: str, dispose: None) -> None:
     engine.configure(database_url, pool_size=2, statement_timeout_ms=5000)
 
-    with engine.transaction() as holder:
-        sql(holder, "SELECT pg_advisory_xact_lock(1)")
+    with closing(psycopg2.connect(database_url)) as holder:
+        holder.cursor().execute("SELECT pg_advisory_xact_lock(1)")
         statement = "SET LOCAL lock_timeout = '50ms'; SELECT pg_advisory_xact_lock(1)"
         with pytest.raises(errors.Timeout), engine.transaction() as connection:
             sql(connection, statement)
