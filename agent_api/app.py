@@ -80,7 +80,13 @@ def _middlewares(
         CORSMiddleware,
         allow_origins=cors_origins,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-        allow_headers=("Authorization", "Content-Type", "X-Request-Id", *cors_headers),
+        allow_headers=(
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "X-Request-Id",
+            *cors_headers,
+        ),
         expose_headers=("Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
     )
     return [

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent_api import body
 from agent_api.auth import Principal
-from agent_api.operation import Call, Headers, Operation
+from agent_api.operation import IDEMPOTENCY_KEY, Call, Headers, Operation
 from agent_api.problems import MethodNotAllowed
 from agent_api.resolver import HandlerResolver
 from agent_api.responses import Response
@@ -123,11 +123,12 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         if principal is not None:
             scope[USER_ID] = principal.user_id
         arguments = operation.arguments(path_arguments, scope["query_string"], headers, principal)
+        key = arguments.pop(IDEMPOTENCY_KEY, None)
         try:
             raw_body = await self._read_body(operation, headers, receive)
         except body.ClientDisconnected:
             return
-        response = await self.answer(Call(operation, arguments, raw_body, headers))
+        response = await self.answer(Call(operation, arguments, raw_body, headers, principal, key))
         await _send(response, scope, receive, send)
 
     async def _read_body(

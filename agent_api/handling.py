@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from starlette.types import ASGIApp
 
+from agent_api import idempotency
 from agent_api.auth import Authenticator, Principal
 from agent_api.contract import ContractMiddleware
 from agent_api.operation import Call, Headers, Operation
@@ -49,6 +50,8 @@ class HandlerMiddleware(ContractMiddleware):
 
     async def answer(self, call: Call) -> Response:
         """Call the handler: a coroutine function on the event loop, any other in a thread."""
+        if call.idempotency_key is not None:
+            return await _in_thread(self._threads, idempotency.run_once, call)
         if call.operation.is_async:
             return await call.operation.run_async(call.arguments, call.raw_body)
         return await _in_thread(self._threads, call.operation.run, call.arguments, call.raw_body)

@@ -18,17 +18,22 @@ from agent_api.spec import ContractError
 BYTES_TO_EXPLAIN = 16 * 1024
 """Of a body whose broken rules are all listed; of a larger one only the first is."""
 
+IDEMPOTENCY_KEY = "idempotency_key"
+"""The argument that the header Idempotency-Key becomes; it is the frame's, and no handler's."""
+
 Headers = dict[bytes, list[bytes]]
 _SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
 
 
 class Call(NamedTuple):
-    """One request: its operation, its checked parameters, the body's bytes, the headers."""
+    """One request: what it asks for, checked but for the body's bytes, and who asks."""
 
     operation: "Operation"
     arguments: dict[str, Any]
     raw_body: bytes | None
     headers: Headers
+    principal: Principal | None
+    idempotency_key: str | None
 
 
 class ResponseBreaksContract(Exception):
@@ -64,6 +69,11 @@ class Operation:
     def check_signature(self) -> None:
         """Raise ContractError where the handler does not take just what the contract gives."""
         given = {parameter.argument for parameter in self.parameters}
+        if IDEMPOTENCY_KEY in given and (self.find_token is None or self.is_async):
+            raise ContractError(
+                f"{self.operation_id}: a key needs a user, and a handler in a thread"
+            )
+        given -= {IDEMPOTENCY_KEY}
         given |= {"body"} if self.has_body else set()
         taken = inspect.signature(self.handler).parameters
         wanted = given | ({"principal"} if self.find_token else set())
@@ -76,7 +86,7 @@ class Operation:
     def arguments(
         self, path: Mapping[str, str], query: bytes, headers: Headers, principal: Principal | None
     ) -> dict[str, Any]:
-        """Return the handler's arguments but the body; raises ValidationFailed for wrong ones."""
+        """Return the arguments but the body; raises ValidationFailed for wrong ones."""
         arguments: dict[str, Any] = {}
         errors: list[dict[str, str]] = []
         fields = parse_query(query) if self._reads_query else {}
@@ -109,17 +119,17 @@ class Operation:
             raise problems.ValidationFailed(explain(value, "body"))
         return value
 
+    def with_body(self, arguments: dict[str, Any], raw_body: bytes | None) -> dict[str, Any]:
+        """Return all of the handler's arguments, the body validated."""
+        return arguments if raw_body is None else arguments | {"body": self.parse_body(raw_body)}
+
     def run(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
         """Validate the body, call the handler and check its answer: all of it in one thread."""
-        if raw_body is not None:
-            arguments["body"] = self.parse_body(raw_body)
-        return self.checked(self.handler(**arguments))
+        return self.checked(self.handler(**self.with_body(arguments, raw_body)))
 
     async def run_async(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
         """Do as `run` does, for a coroutine function, on the event loop."""
-        if raw_body is not None:
-            arguments["body"] = self.parse_body(raw_body)
-        return self.checked(await self.handler(**arguments))
+        return self.checked(await self.handler(**self.with_body(arguments, raw_body)))
 
     def checked(self, result: Any) -> Response:
         """Return the answer with its body as bytes, or as the iterator that streams them.

@@ -94,6 +94,18 @@ class Conflict(Problem):
     code, http_status, http_title = "conflict", 409, "Conflict"
 
 
+class RequestInProgress(Problem):
+    """Another request with the same Idempotency-Key is not answered yet."""
+
+    code, http_status, http_title = "request-in-progress", 409, "Request in progress"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is being answered. Try again.",
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+        )
+
+
 class PayloadTooLarge(Problem):
     """The body is over the limit; the rest of it is not read, so the connection closes."""
 

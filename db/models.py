@@ -1,4 +1,4 @@
-"""The tables: conversations, messages, chat_settings and runs, with all their constraints."""
+"""The tables, with all their constraints and indexes."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -241,7 +242,45 @@ class Run(Base):
     )
 
 
+class IdempotencyKey(Base):
+    """A key that a POST carried, and the answer it got, which a retry gets again.
+
+    An answer holds what the request sent, so it goes when the conversation that it is about goes:
+    nothing that a user deletes lives on here.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    status: Mapped[int] = mapped_column(Integer)
+    headers: Mapped[dict[str, str]] = mapped_column(Json)
+    # Text, as every body is UTF-8 without NUL; not JSONB, which would not give back its bytes.
+    body: Mapped[str] = mapped_column(Text)
+    conversation_id: Mapped[str | None] = mapped_column(
+        Id, ForeignKey("conversations.id", ondelete="CASCADE")
+    )
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
+        CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="key"),
+        CheckConstraint("octet_length(fingerprint) = 32", name="fingerprint"),
+        CheckConstraint("status BETWEEN 200 AND 299", name="status"),
+        CheckConstraint("jsonb_typeof(headers) = 'object'", name="headers"),
+        # For the foreign key, and for finding what has expired.
+        Index(
+            "idx_idempotency_keys_conversation_id",
+            "conversation_id",
+            postgresql_where=text("conversation_id IS NOT NULL"),
+        ),
+        Index("idx_idempotency_keys_expires_at", "expires_at"),
+    )
+
+
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
 chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
+idempotency_keys = cast(Table, IdempotencyKey.__table__)

@@ -203,13 +203,18 @@ def test_every_operation_has_one_tag_that_is_described() -> None:
     none(idle, "A tag has no operation:")
 
 
-def test_paths_are_kebab_case_and_properties_and_parameters_snake_case() -> None:
+def test_names_are_spelled_as_their_kind_is() -> None:
     path = re.compile(r"(/([a-z]+(-[a-z]+)*|\{[a-z]+(_[a-z]+)*\}))+")
     none((p for p in CONTRACT["paths"] if not path.fullmatch(p)), "A path is kebab-case:")
     names = {name for _, schema in schemas() for name in schema.get("properties", {})}
-    names |= {parameter["name"] for parameter in COMPONENTS["parameters"].values()}
+    taken = {(part["in"], part["name"]) for part in COMPONENTS["parameters"].values()}
+    names |= {name for place, name in taken if place != "header"}
     odd = (name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name))
     none(odd, "A property or parameter is snake_case:")
+    headers = {name for place, name in taken if place == "header"} | COMPONENTS["headers"].keys()
+    word = r"(WWW|[A-Z][a-z]+|X)"
+    odd = (name for name in headers if not re.fullmatch(rf"{word}(-{word})*", name))
+    none(odd, "A header's words begin with a capital:")
 
 
 def test_every_property_and_parameter_is_described() -> None:

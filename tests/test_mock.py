@@ -240,6 +240,16 @@ def test_what_breaks_the_contract_is_refused(client: httpx.Client) -> None:
     assert_problem(client.get("/conversation"), 404)
 
 
+def test_post_with_a_key_is_answered_and_a_bad_key_refused(client: httpx.Client) -> None:
+    answers = [
+        client.post("/conversations", json={}, headers={"Idempotency-Key": key})
+        for key in ("a-key", "a key")
+    ]
+
+    assert answers[0].status_code == 201
+    assert refusals(answers[1]) == {("header", "/Idempotency-Key")}
+
+
 def test_page_of_any_origin_may_call_it_and_prefer(client: httpx.Client) -> None:
     preflight = client.options(
         "/conversations",

@@ -1227,7 +1227,7 @@ def test_other_origins_are_shut_out_by_default(user: httpx.Client) -> None:
 PREFLIGHT = {
     "Origin": ORIGIN,
     "Access-Control-Request-Method": "PATCH",
-    "Access-Control-Request-Headers": "authorization, content-type, x-request-id",
+    "Access-Control-Request-Headers": "authorization, content-type, idempotency-key, x-request-id",
 }
 
 

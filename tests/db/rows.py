@@ -1,5 +1,6 @@
 """Rows with as little said as possible, and a trace of the statements that go to the database."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,6 +50,18 @@ def message(conversation_id: str, user: str, **given: Any) -> dict[str, Any]:
         "content": "Hello",
         **dict.fromkeys(absent),
         **given,
+    }
+
+
+def answer(user: str, **document: Any) -> dict[str, Any]:
+    """The arguments for the insert of a key with its answer, whose body is `document`."""
+    return {
+        "user_id": user,
+        "key": "k",
+        "fingerprint": bytes(32),
+        "status": 201,
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps(document).encode(),
     }
 
 

@@ -9,17 +9,26 @@ from sqlalchemy import exc, select
 from sqlalchemy.orm import Session
 
 from db import engine, models
-from db.models import ChatSettings, Conversation, Message, Run
+from db.models import ChatSettings, Conversation, IdempotencyKey, Message, Run
 
 Model = TypeVar("Model", bound=models.Base)
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEAST: dict[type[models.Base], dict[str, Any]] = {
     Conversation: {"title": "A title", "user_id": "u"},
     Message: {"role": "user", "content": "Hello", "position": 1},
     Run: {"agent_id": "a", "created_by": "u"},
     ChatSettings: {"user_id": "somebody with settings"},
+    IdempotencyKey: {
+        "user_id": "u",
+        "key": "k",
+        "fingerprint": bytes(32),
+        "status": 201,
+        "headers": {},
+        "body": "",
+        "expires_at": NOW,
+    },
 }
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOBODY = "00000000-0000-0000-0000-000000000000"
 PREVIEW = {"last_message_role": "user", "last_message_content": "", "last_message_at": NOW}
 
@@ -69,6 +78,16 @@ REFUSED: dict[str, tuple[type[models.Base], dict[str, Any], str]] = {
     "pending, started": (Run, {"started_at": NOW}, "ck_runs_started_at"),
     "failed, not finished": (Run, {"status": "failed"}, "ck_runs_finished_at"),
     "pending, finished": (Run, {"finished_at": NOW}, "ck_runs_finished_at"),
+    "key of nobody": (IdempotencyKey, {"user_id": ""}, "ck_idempotency_keys_user_id"),
+    "empty key": (IdempotencyKey, {"key": ""}, "ck_idempotency_keys_key"),
+    "half a hash": (IdempotencyKey, {"fingerprint": bytes(16)}, "ck_idempotency_keys_fingerprint"),
+    "error as answer": (IdempotencyKey, {"status": 404}, "ck_idempotency_keys_status"),
+    "list of headers": (IdempotencyKey, {"headers": []}, "ck_idempotency_keys_headers"),
+    "answer about no conversation": (
+        IdempotencyKey,
+        {"conversation_id": NOBODY},
+        "fk_idempotency_keys_conversation_id",
+    ),
     "run of no conversation": (Run, {"conversation_id": NOBODY}, "fk_runs_conversation_id"),
 }
 

@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection
 
-from db import chat_settings, conversations, engine, messages, runs, schema
-from tests.db.rows import insert_conversation, insert_run, message, traced
+from db import chat_settings, conversations, engine, idempotency_keys, messages, runs, schema
+from tests.db.rows import answer, insert_conversation, insert_run, message, traced
 
 # One user has 20,000 conversations and as many runs, of which few are of the rare kinds, 800 users
 # have 100 each. One conversation has 20,000 messages, 5,000 have 16 each.
@@ -54,6 +54,13 @@ FROM (SELECT n, 0 AS of, n AS position FROM generate_series(1, 20000) AS n
       SELECT n, 1 + n % 5000, 1 + n / 5000 FROM generate_series(0, 79999) AS n) AS s;
 
 INSERT INTO chat_settings (user_id) SELECT 'user-' || n FROM generate_series(1, 10000) AS n;
+
+INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, conversation_id,
+                              expires_at)
+SELECT CASE WHEN n % 5 = 0 THEN 'user' ELSE 'user-' || n % 1000 END, n, sha256(''), 201, '{}', '{}',
+       ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+       now() + (n - 5000) * interval '1 second'
+FROM generate_series(0, 49999) AS n;
 """
 USER = "user"
 CONVERSATION = "00000000-0000-7000-8000-000000000000"
@@ -206,6 +213,8 @@ SINGLE: dict[str, Action] = {
     "add run": lambda c: insert_run(c, USER),
     "add run in a conversation": lambda c: insert_run(c, USER, conversation_id=CONVERSATION),
     "change run": partial(runs.update, run_id=RUN, user_id=USER, changes={"error": "E"}),
+    "read answer of a key": partial(idempotency_keys.select_one, user_id=USER, key="5"),
+    "keep answer of a key": lambda c: idempotency_keys.insert(c, **answer(USER, id=CONVERSATION)),
     "read settings": partial(chat_settings.select_one, user_id=USER),
     "save settings": partial(chat_settings.upsert, user_id=USER, changes={"model": "m"}),
 }
@@ -214,6 +223,7 @@ SINGLE: dict[str, Action] = {
 LINKS = {
     "messages of a conversation": "DELETE FROM messages WHERE conversation_id = %s",
     "runs of a conversation": "UPDATE runs SET conversation_id = NULL WHERE conversation_id = %s",
+    "answers about a conversation": "DELETE FROM idempotency_keys WHERE conversation_id = %s",
     "messages of a run": "UPDATE messages SET run_id = NULL WHERE run_id = %s",
 }
 

@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import access, chat_settings, conversations, engine, errors, messages, runs
-from tests.db.rows import insert_conversation, insert_run, message, traced
+from db import (
+    access,
+    chat_settings,
+    conversations,
+    engine,
+    errors,
+    idempotency_keys,
+    messages,
+    runs,
+)
+from tests.db.rows import answer, insert_conversation, insert_run, message, traced
 
 WRITERS = 32
 NOBODY = str(uuid.UUID(int=0))
@@ -58,6 +67,9 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "changed_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={"error": "E"}),
     "unchanged_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={}),
     "settings": lambda c, u, t, r: chat_settings.select_one(c, user_id=u),
+    "lock_of_a_key": lambda c, u, t, r: idempotency_keys.try_lock(c, user_id=u, key="k"),
+    "answer_of_a_key": lambda c, u, t, r: idempotency_keys.select_one(c, user_id=u, key="k"),
+    "new_answer_of_a_key": lambda c, u, t, r: idempotency_keys.insert(c, **answer(u, id=t)),
     "saved_settings": lambda c, u, t, r: chat_settings.upsert(
         c, user_id=u, changes={"max_tokens": 1}
     ),

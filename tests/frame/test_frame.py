@@ -286,6 +286,10 @@ paths:
 """
 
 
+SIZE = {"name": "size", "in": "query", "schema": {"type": "integer"}}
+KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}
+
+
 def start(definition: dict[str, Any], handlers: Handlers) -> None:
     """Start the application as a server does, without serving."""
 
@@ -306,6 +310,10 @@ def one_with(**changes: Any) -> dict[str, Any]:
 
 def get_one(size: int) -> None:
     """Take what the contract gives."""
+
+
+async def on_the_loop(size: int, principal: object) -> None:
+    """Take what the contract gives, on the event loop."""
 
 
 def without_arguments() -> None:
@@ -344,6 +352,13 @@ def with_a_principal(size: int, principal: object) -> None:
             {"get_one": get_one},
             "parameter size",
         ),
+        (one_with(parameters=[SIZE, KEY]), {"get_one": get_one}, "get_one: a key needs a user"),
+        (
+            one_with(parameters=[SIZE, KEY], security=[{"token": []}])
+            | {"components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}},
+            {"get_one": on_the_loop},
+            "get_one: a key needs .* a thread",
+        ),
     ],
     ids=[
         "an operationId twice",
@@ -354,6 +369,8 @@ def with_a_principal(size: int, principal: object) -> None:
         "a principal without a token",
         "a type that is not read",
         "a place that is not read",
+        "a key without a token",
+        "a key on the event loop",
     ],
 )
 def test_a_contract_that_does_not_fit_its_handlers_is_refused_at_the_start(
