@@ -22,6 +22,11 @@ from agent_api.resolver import HandlerResolver, collect_handlers
 from agent_api.spec import load_contract
 from db import engine
 
+_CORS_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
+    "X-Request-Id",
+)
+
 
 def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
@@ -80,14 +85,8 @@ def _middlewares(
         CORSMiddleware,
         allow_origins=cors_origins,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-        allow_headers=(
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "X-Request-Id",
-            *cors_headers,
-        ),
-        expose_headers=("Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
+        allow_headers=(*_CORS_HEADERS, *cors_headers),
+        expose_headers=("ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
     )
     return [
         RequestLogMiddleware,

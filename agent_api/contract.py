@@ -18,15 +18,17 @@ from connexion.spec import Specification
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from agent_api import body
+from agent_api import body, preconditions
 from agent_api.auth import Principal
-from agent_api.operation import IDEMPOTENCY_KEY, Call, Headers, Operation
+from agent_api.operation import IDEMPOTENCY_KEY, IF_NONE_MATCH, Call, Headers, Operation
 from agent_api.problems import MethodNotAllowed
 from agent_api.resolver import HandlerResolver
 from agent_api.responses import Response
 from agent_api.scope import OPERATION_ID, STATUSES, USER_ID
 from agent_api.spec import ContractError
 
+# A 304 would have to give the length of the 200 that it stands for (RFC 9110 section 8.6).
+_WITHOUT_LENGTH = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _TEMPLATE = re.compile(r"\\\{(\w+)\\\}")  # as re.escape leaves a {name}
 
 
@@ -124,11 +126,14 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             scope[USER_ID] = principal.user_id
         arguments = operation.arguments(path_arguments, scope["query_string"], headers, principal)
         key = arguments.pop(IDEMPOTENCY_KEY, None)
+        if_none_match = arguments.pop(IF_NONE_MATCH, None)
         try:
             raw_body = await self._read_body(operation, headers, receive)
         except body.ClientDisconnected:
             return
         response = await self.answer(Call(operation, arguments, raw_body, headers, principal, key))
+        if if_none_match is not None:
+            response = preconditions.unless_known(response, if_none_match)
         await _send(response, scope, receive, send)
 
     async def _read_body(
@@ -160,7 +165,7 @@ async def _send(response: Response, scope: Scope, receive: Receive, send: Send) 
     headers = [(name.lower().encode(), v.encode("latin-1")) for name, v in response.headers.items()]
     if response.media_type:
         headers.append((b"content-type", response.media_type.encode()))
-    if response.status != HTTPStatus.NO_CONTENT:
+    if response.status not in _WITHOUT_LENGTH:
         headers.append((b"content-length", b"%d" % len(response.body)))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     content = b"" if scope["method"] == "HEAD" else response.body

@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import connexion
@@ -163,8 +162,9 @@ class Examples:
 def _answers(
     operation: Operation, status: int, definition: Mapping[str, Any], paths: Mapping[str, str]
 ) -> Iterator[Example]:
-    if status == HTTPStatus.NO_CONTENT:
-        yield Example("none", None, operation.checked(Response(status)))
+    if "content" not in definition:
+        headers = _headers(definition, None, paths)
+        yield Example("none", None, operation.checked(Response(status, headers=headers)))
     for media_type, content in definition.get("content", {}).items():
         for name, example in content["examples"].items():
             value = example["value"]

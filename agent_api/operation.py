@@ -9,6 +9,7 @@ from connexion.operations import AbstractOperation
 from connexion.security import SecurityHandlerFactory
 
 from agent_api import body, problems
+from agent_api.answers import Answer
 from agent_api.auth import BearerHandler, Principal
 from agent_api.parameters import Parameter, parse_query
 from agent_api.responses import Response
@@ -20,6 +21,9 @@ BYTES_TO_EXPLAIN = 16 * 1024
 
 IDEMPOTENCY_KEY = "idempotency_key"
 """The argument that the header Idempotency-Key becomes; it is the frame's, and no handler's."""
+
+IF_NONE_MATCH = "if_none_match"
+"""The same for If-None-Match, which the frame compares with the answer's ETag."""
 
 Headers = dict[bytes, list[bytes]]
 _SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
@@ -60,7 +64,7 @@ class Operation:
             else None
         )
         self._responses = {
-            int(status): _response_schema(response) for status, response in source.responses.items()
+            int(status): Answer(response) for status, response in source.responses.items()
         }
         self.statuses = frozenset(self._responses)
         self.find_token = _token_finder(source)
@@ -73,7 +77,7 @@ class Operation:
             raise ContractError(
                 f"{self.operation_id}: a key needs a user, and a handler in a thread"
             )
-        given -= {IDEMPOTENCY_KEY}
+        given -= {IDEMPOTENCY_KEY, IF_NONE_MATCH}
         given |= {"body"} if self.has_body else set()
         taken = inspect.signature(self.handler).parameters
         wanted = given | ({"principal"} if self.find_token else set())
@@ -141,27 +145,17 @@ class Operation:
             raise ResponseBreaksContract(f"{self.operation_id}: status {response.status}")
         if isinstance(response.body, Iterator | AsyncIterator):
             return response
-        schema, required_headers = self._responses[response.status]
-        if missing := required_headers - response.headers.keys():
+        answer = self._responses[response.status]
+        if missing := answer.headers - response.headers.keys():
             raise ResponseBreaksContract(f"{self.operation_id}: no header {sorted(missing)}")
-        if schema is None:
+        if answer.schema is None:
             return Response(response.status, b"", response.headers, "")
-        if not schema.is_valid(response.body):
-            errors = schema.first_error(response.body, "response")
+        if not answer.schema.is_valid(response.body):
+            errors = answer.schema.first_error(response.body, "response")
             raise ResponseBreaksContract(f"{self.operation_id}: {errors}")
         body_bytes = orjson.dumps(response.body)
-        return Response(response.status, body_bytes, response.headers, response.media_type)
-
-
-def _response_schema(response: Mapping[str, Any]) -> tuple[Schema | None, frozenset[str]]:
-    """Return the schema of the JSON body, and the headers that a handler must give."""
-    content = response.get("content", {}).get("application/json")
-    headers = frozenset(
-        name
-        for name, header in response.get("headers", {}).items()
-        if header.get("required") and name != "X-Request-Id"
-    )
-    return (Schema(content["schema"]) if content else None), headers
+        headers = answer.with_etag(response.headers, response.body, body_bytes)
+        return Response(response.status, body_bytes, headers, response.media_type)
 
 
 def _token_finder(source: AbstractOperation) -> Callable[[Any], str] | None:

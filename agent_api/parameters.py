@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
+from agent_api import etag
 from agent_api.problems import ValidationFailed, field_error
 from agent_api.schemas import Schema, to_pointer
 
@@ -32,6 +33,7 @@ class Parameter:
                 f"in {', '.join(sorted(_PLACES))}"
             )
         self._schema = Schema(schema)
+        self._is_tag_list = self.place == "header" and self.name in etag.TAG_LISTS
 
     def read(self, values: Sequence[str], errors: list[dict[str, str]]) -> Any:
         """Return the argument that the request gave, or add to `errors` what is wrong with it."""
@@ -39,6 +41,8 @@ class Parameter:
             if self.required:
                 errors.append(self._error("is required"))
             return self.default
+        if self._is_tag_list:
+            values = [", ".join(values).strip(" \t")]
         if len(values) > 1:
             errors.append(self._error("is given more than once"))
             return None
@@ -48,7 +52,9 @@ class Parameter:
         elif isinstance(value, str) and "\x00" in value:
             errors.append(self._error("must not contain the NUL character"))
         elif not self._schema.is_valid(value):
-            details = (error["detail"] for error in self._schema.errors(value, self.place))
+            details = [error["detail"] for error in self._schema.errors(value, self.place)]
+            if self._is_tag_list:  # what it must match would tell nobody what to send
+                details = ["must be * or ETags, each in its double quotes, and not too many"]
             errors.extend(self._error(detail) for detail in details)
         return value
 

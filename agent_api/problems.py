@@ -106,6 +106,17 @@ class RequestInProgress(Problem):
         )
 
 
+class PreconditionFailed(Problem):
+    """The row has another ETag than If-Match says (RFC 9110 section 13.1.1)."""
+
+    code, http_status, http_title = "precondition-failed", 412, "Precondition failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It has changed since it had the ETag in If-Match. Get it again, and repeat the change."
+        )
+
+
 class PayloadTooLarge(Problem):
     """The body is over the limit; the rest of it is not read, so the connection closes."""
 

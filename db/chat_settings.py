@@ -22,14 +22,23 @@ DEFAULTS: Mapping[str, Any] = {
 
 _c = chat_settings.c
 _document = documents.chat_settings(_c)
-_select_one = Statement(sa.select(_document).where(_c.user_id == sa.bindparam("acting_user")))
+_saved = sa.select(_document).where(_c.user_id == sa.bindparam("acting_user"))
+_select_one = Statement(_saved)
+_lock = Statement(_saved.with_for_update())
+_insert_defaults = Statement(
+    insert(chat_settings).on_conflict_do_nothing(index_elements=[_c.user_id]),
+    "id",
+    "user_id",
+    *DEFAULTS,
+)
 
 
 @functools.cache
 def _upsert(changed: frozenset[str]) -> Statement:
     new = insert(chat_settings)
+    # The transaction's time, so that what is saved after `lock` has made the row is as old as it.
     # Of two saves at once the later one may have the earlier time: hence the greatest.
-    now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
+    now = sa.func.greatest(sa.func.now(), _c.updated_at)
     columns = {name: new.excluded[name] for name in sorted(changed)}
     saved = new.on_conflict_do_update(
         index_elements=[_c.user_id], set_=columns | {"updated_at": now}
@@ -40,10 +49,20 @@ def _upsert(changed: frozenset[str]) -> Statement:
 def select_one(connection: sa.Connection, *, user_id: str) -> dict[str, Any]:
     """The user's settings, or the defaults; reading writes nothing."""
     row: dict[str, Any] | None = _select_one.scalar(connection, {"acting_user": user_id})
-    if row is not None:
-        return row
-    unsaved = dict.fromkeys(("id", "created_at", "updated_at"))
-    return unsaved | {"user_id": user_id} | _copy(DEFAULTS)
+    return _unsaved(user_id) if row is None else row
+
+
+def lock(connection: sa.Connection, *, user_id: str) -> dict[str, Any]:
+    """The same, and nobody else can save any before the transaction ends.
+
+    A user who has none gets a row of defaults to hold the lock: of two who save at once the second
+    waits, and then finds what the first has saved.
+    """
+    new = {"id": new_id(), "user_id": user_id, **DEFAULTS}
+    if _insert_defaults.rowcount(connection, new) == 1:
+        return _unsaved(user_id)
+    row: dict[str, Any] = _lock.scalar(connection, {"acting_user": user_id})
+    return row
 
 
 def upsert(
@@ -56,7 +75,7 @@ def upsert(
     return row
 
 
-def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, list) else value for name, value in settings.items()
-    }
+def _unsaved(user_id: str) -> dict[str, Any]:
+    # A copy: lists in it are its reader's.
+    settings = {name: list(v) if isinstance(v, list) else v for name, v in DEFAULTS.items()}
+    return dict.fromkeys(("id", "created_at", "updated_at")) | {"user_id": user_id} | settings

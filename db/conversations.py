@@ -26,6 +26,7 @@ _messages = documents.array(
     documents.message,
 )
 _select_one = Statement(sa.select(_document).where(_this, access.CONVERSATION))
+_lock = Statement(sa.select(_document).where(_this, access.CONVERSATION).with_for_update())
 _select_with_messages = Statement(
     sa.select(documents.conversation(_c, messages=_messages.scalar_subquery())).where(
         _this, access.CONVERSATION
@@ -115,6 +116,15 @@ def select_one(
     else:
         cut = {"limit": message_limit, "offset": message_offset}
         row = _select_with_messages.scalar(connection, values | cut)
+    return _found(connection, row, conversation_id, user_id)
+
+
+def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> dict[str, Any]:
+    """A conversation, which nobody else can change before the transaction ends.
+
+    Raises Missing and Denied.
+    """
+    row = _lock.scalar(connection, {"this_id": conversation_id, "acting_user": user_id})
     return _found(connection, row, conversation_id, user_id)
 
 

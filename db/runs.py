@@ -24,6 +24,7 @@ _this = _c.id == sa.bindparam("this_id", type_=Id)
 _document = documents.run(_c)
 
 _select_one = Statement(sa.select(_document).where(_this, access.RUN))
+_lock = Statement(sa.select(_document).where(_this, access.RUN).with_for_update())
 _select_status = Statement(sa.select(_c.status).where(_this))
 
 
@@ -124,9 +125,22 @@ def select_page(
 
 def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> dict[str, Any]:
     """A run. Raises Missing and Denied."""
-    row: dict[str, Any] | None = _select_one.scalar(
-        connection, {"this_id": run_id, "acting_user": user_id}
-    )
+    return _found(_select_one, connection, run_id, user_id)
+
+
+def lock(connection: sa.Connection, *, run_id: str, user_id: str) -> dict[str, Any]:
+    """A run, which nobody else can change before the transaction ends.
+
+    Raises Missing and Denied.
+    """
+    return _found(_lock, connection, run_id, user_id)
+
+
+def _found(
+    statement: Statement, connection: sa.Connection, run_id: str, user_id: str
+) -> dict[str, Any]:
+    values = {"this_id": run_id, "acting_user": user_id}
+    row: dict[str, Any] | None = statement.scalar(connection, values)
     if row is None:
         raise access.refuse(connection, "run", row_id=run_id, user_id=user_id)
     return row

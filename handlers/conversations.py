@@ -4,6 +4,7 @@ from typing import Any
 
 from agent_api.auth import Principal
 from agent_api.pagination import envelope, is_time_key, read_cursor
+from agent_api.preconditions import changing
 from agent_api.responses import Response, created, no_content, ok
 from db import conversations
 from db.engine import autocommit
@@ -73,7 +74,7 @@ def get_conversation(
 
 
 def update_conversation(
-    principal: Principal, conversation_id: str, body: dict[str, Any]
+    principal: Principal, conversation_id: str, body: dict[str, Any], if_match: str | None
 ) -> Response:
     """Null clears what can be empty; for the rest it is as good as absent."""
     changes = {
@@ -81,17 +82,16 @@ def update_conversation(
         for name, value in body.items()
         if name in _UPDATABLE and (value is not None or name in _CLEARABLE)
     }
-    with autocommit() as connection:
-        conversation = conversations.update(
-            connection,
-            conversation_id=conversation_id,
-            user_id=principal.user_id,
-            changes=changes,
-        )
+    row = {"conversation_id": conversation_id, "user_id": principal.user_id}
+    with changing(if_match, conversations.lock, **row) as connection:
+        conversation = conversations.update(connection, **row, changes=changes)
     return ok(conversation)
 
 
-def delete_conversation(principal: Principal, conversation_id: str) -> Response:
-    with autocommit() as connection:
-        conversations.delete(connection, conversation_id=conversation_id, user_id=principal.user_id)
+def delete_conversation(
+    principal: Principal, conversation_id: str, if_match: str | None
+) -> Response:
+    row = {"conversation_id": conversation_id, "user_id": principal.user_id}
+    with changing(if_match, conversations.lock, **row) as connection:
+        conversations.delete(connection, **row)
     return no_content()

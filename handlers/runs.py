@@ -4,6 +4,7 @@ from typing import Any
 
 from agent_api.auth import Principal
 from agent_api.pagination import envelope, is_time_key, read_cursor
+from agent_api.preconditions import changing
 from agent_api.responses import Response, created, ok
 from db import runs
 from db.engine import autocommit
@@ -57,11 +58,14 @@ def list_runs(
     return ok(envelope("runs", page, limit=limit, offset=offset, listing=listing))
 
 
-def update_run(principal: Principal, run_id: str, body: dict[str, Any]) -> Response:
+def update_run(
+    principal: Principal, run_id: str, body: dict[str, Any], if_match: str | None
+) -> Response:
     """Null clears output and error; a null status is as good as an absent one."""
     changes = {name: body[name] for name in _CLEARABLE & body.keys()}
     if body.get("status") is not None:
         changes["status"] = body["status"]
-    with autocommit() as connection:
-        run = runs.update(connection, run_id=run_id, user_id=principal.user_id, changes=changes)
+    row = {"run_id": run_id, "user_id": principal.user_id}
+    with changing(if_match, runs.lock, **row) as connection:
+        run = runs.update(connection, **row, changes=changes)
     return ok(run)

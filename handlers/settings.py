@@ -3,6 +3,7 @@
 from typing import Any
 
 from agent_api.auth import Principal
+from agent_api.preconditions import changing
 from agent_api.responses import Response, ok
 from db import chat_settings
 from db.engine import autocommit
@@ -13,7 +14,10 @@ def get_chat_settings(principal: Principal) -> Response:
         return ok(chat_settings.select_one(connection, user_id=principal.user_id))
 
 
-def update_chat_settings(principal: Principal, body: dict[str, Any]) -> Response:
+def update_chat_settings(
+    principal: Principal, body: dict[str, Any], if_match: str | None
+) -> Response:
     changes = {name: body[name] for name in chat_settings.DEFAULTS.keys() & body.keys()}
-    with autocommit() as connection:
-        return ok(chat_settings.upsert(connection, user_id=principal.user_id, changes=changes))
+    user_id = principal.user_id
+    with changing(if_match, chat_settings.lock, user_id=user_id) as connection:
+        return ok(chat_settings.upsert(connection, user_id=user_id, changes=changes))

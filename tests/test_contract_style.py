@@ -27,6 +27,7 @@ VERBS = "list|get|create|update|delete|replace"
 BODY_VERBS = {"post", "put", "patch"}
 HEADERS_OF = {
     "201": "Location",
+    "304": "ETag",
     "401": "WWW-Authenticate",
     "405": "Allow",
     "503": "Retry-After",
@@ -354,7 +355,8 @@ def test_errors_and_only_errors_are_problem_documents() -> None:
     for where, status, response in responses():
         content = response.get("content", {})
         wanted = {"application/json"} if status < "300" else {"application/problem+json"}
-        if content.keys() != wanted and status != "204":
+        wanted = set() if status in ("204", "304") else wanted
+        if content.keys() != wanted:
             faults.append(f"{where}: {', '.join(content)}")
         for media in content.values():
             for name, example in media.get("examples", {}).items():
@@ -379,6 +381,25 @@ def test_every_response_has_its_headers() -> None:
     none(faults, "A response lacks a header:")
 
 
+def test_what_has_an_etag_can_be_asked_for_and_changed_by_it() -> None:
+    faults = []
+    tagged: dict[str, set[str]] = {}
+    for path, method, operation in operations():
+        done = next(status for status in operation["responses"] if status.startswith("2"))
+        if "ETag" in resolved(operation["responses"][done])["headers"]:
+            tagged.setdefault(path, set()).add(method)
+    for path, method, operation in operations():
+        headers = {part["name"] for part in parameters(path, operation) if part["in"] == "header"}
+        wanted = set()
+        if "get" in tagged.get(path, ()) and method != "post":
+            wanted = {"If-None-Match" if method == "get" else "If-Match"}
+            if method not in tagged[path] | {"delete"}:
+                faults.append(f"{operation['operationId']}: no ETag in its answer")
+        if headers & {"If-Match", "If-None-Match"} != wanted:
+            faults.append(f"{operation['operationId']}: {', '.join(sorted(headers))}")
+    none(faults, "What comes with an ETag is read by If-None-Match, and changed by If-Match:")
+
+
 def test_every_operation_lists_each_status_it_can_give() -> None:
     faults = []
     for path, method, operation in operations():
@@ -390,6 +411,9 @@ def test_every_operation_lists_each_status_it_can_give() -> None:
         wanted |= {"400", "413", "415", "422"} if has_body else set()
         wanted |= {"422"} if given else set()
         wanted |= {"403", "404"} if any(part["in"] == "path" for part in given) else set()
+        headers = {part["name"] for part in given if part["in"] == "header"}
+        wanted |= {"304"} if "If-None-Match" in headers else set()
+        wanted |= {"412"} if "If-Match" in headers else set()
         # 405 and 409, and 503 of a check without a token, depend on what the operation does.
         listed = {status for status in operation["responses"] if status >= "300"}
         odd = (listed ^ wanted) - {"405", "409", *({"503"} if is_open else ())}

@@ -332,6 +332,12 @@ class Mishaps:
                 return self.maria.post("/healthz")
             case 409, "ended":
                 return self.maria.patch(f"/runs/{self.run}", json={"status": "running"})
+            case 412, "stale":
+                path = f"/conversations/{self.conversation}"
+                read = self.maria.get(path)
+                self.maria.patch(path, json={"title": "Leases"})
+                unseen = {"If-Match": read.headers["etag"]}
+                return self.maria.patch(path, json={"is_private": True}, headers=unseen)
             case 413, "body":
                 large = message | {"content": "x" * 10 * 1024 * 1024}
                 return self.maria.post(self.messages, json=large)
