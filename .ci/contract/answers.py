@@ -21,8 +21,10 @@ def compare(old: Node, new: Node, comparison: Comparison, place: Place) -> Itera
         if status not in now:
             yield there.breaking("is gone")
         elif status not in before:
-            # Clients have to be ready for any error; another success is one they do not know.
-            kind = Kind.ADDITION if status[0] in "45" else Kind.BREAKING
+            # Clients have to be ready for any error; another success is one they do not know. A 304
+            # gets only who asks for it, by If-None-Match (RFC 9110 section 15.4.5).
+            is_known = status[0] in "45" or status == "304"
+            kind = Kind.ADDITION if is_known else Kind.BREAKING
             yield there.change(kind, "is new")
         else:
             answers = comparison.old.resolved(before[status]), comparison.new.resolved(now[status])

@@ -163,6 +163,22 @@ def test_whole_story(maria: AuthenticatedClient) -> None:
     assert expect(Run, get_run.sync(run.id, client=maria)).conversation_id is None
 
 
+def test_a_tag_tells_what_is_known_and_what_somebody_else_has_changed(
+    maria: AuthenticatedClient, conversation: Conversation
+) -> None:
+    first = get_conversation.sync_detailed(conversation.id, client=maria)
+    tag = first.headers["ETag"]
+
+    known = get_conversation.sync_detailed(conversation.id, client=maria, if_none_match=tag)
+    assert (known.status_code, known.parsed, known.headers["ETag"]) == (304, None, tag)
+
+    body = ConversationUpdate(title="Leases")
+    changed = update_conversation.sync(conversation.id, client=maria, body=body, if_match=tag)
+    assert expect(Conversation, changed).title == "Leases"
+    again = update_conversation.sync(conversation.id, client=maria, body=body, if_match=tag)
+    assert expect(Problem, again).type_ == "/problems/precondition-failed"
+
+
 def test_routing_decision_comes_back_in_its_shape(
     maria: AuthenticatedClient, conversation: Conversation
 ) -> None:

@@ -85,6 +85,7 @@ CONTRACTS: list[tuple[str, Edit, str]] = [
     # answers
     ("success removed", drop(OK), BREAKING),
     ("success added", put(f"{LIST} responses 202", ANSWER), BREAKING),
+    ("304 added", put(f"{LIST} responses 304", ANSWER), ADDED),
     ("redirect added", put(f"{LIST} responses 303", ANSWER), BREAKING),
     ("default answer added", put(f"{LIST} responses default", ANSWER), BREAKING),
     ("error added", put(f"{LIST} responses 409", ANSWER), ADDED),

@@ -142,6 +142,20 @@ test('the whole story', async () => {
   assert.equal(ok(await getRun({ client: maria, path: { run_id } })).conversation_id, null);
 });
 
+test('a tag tells what is known and what somebody else has changed', async () => {
+  const path = { conversation_id: await newConversation() };
+  const first = await getConversation({ client: maria, path });
+  const tag = first.response?.headers.get('ETag') ?? '';
+
+  const known = await getConversation({ client: maria, path, headers: { 'If-None-Match': tag } });
+  assert.deepEqual([known.response?.status, known.data, known.error], [304, undefined, {}]);
+
+  const change = { client: maria, path, body: { title: 'Leases' }, headers: { 'If-Match': tag } };
+  assert.equal(ok(await updateConversation(change)).title, 'Leases');
+  const stale: Problem = failed(await updateConversation(change));
+  assert.equal(stale.type, '/problems/precondition-failed');
+});
+
 test('a routing decision comes back in its shape', async () => {
   const flat: FlatRoutingDecision = { selected_agents: ['a'], alternatives: ['b', { name: 'c' }] };
   const nested: NestedRoutingDecision = {
