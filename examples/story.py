@@ -1,21 +1,21 @@
 # One conversation with the generated client: API=http://127.0.0.1:8000 TOKEN=... python story.py
-
 import os
+import uuid
 
 from agent_api_client import AuthenticatedClient, models
 from agent_api_client.api.conversations import create_conversation
 from agent_api_client.api.messages import create_message, list_messages
 from agent_api_client.api.runs import create_run, update_run
-from agent_api_client.api.settings import update_chat_settings
 
 api = AuthenticatedClient(os.environ["API"], token=os.environ["TOKEN"])
-update_chat_settings.sync(client=api, body=models.ChatSettingsUpdate(temperature=0.2))
 made = create_conversation.sync(client=api, body=models.ConversationCreate(source="example"))
 run = create_run.sync(client=api, body=models.RunCreate("document-agent", status="running"))
 assert isinstance(made, models.Conversation) and isinstance(run, models.Run), (made, run)
 file = models.Attachment("a.pdf", "application/pdf", "s3://leases/a.pdf", 482133)
 body = models.MessageCreate("user", "Which lease costs less?", attachments=[file])
-create_message.sync(made.id, client=api, body=body)
+key = str(uuid.uuid4())  # new for each thing to be done
+for _ in range(2):  # the second time as if the first one's answer was lost: it makes nothing
+    create_message.sync(made.id, client=api, body=body, idempotency_key=key)
 choice = models.FlatRoutingDecision(selected_tools=["search"], confidence=0.92)
 body = models.MessageCreate("assistant", "Harbour Street.", run_id=run.id, routing_decision=choice)
 create_message.sync(made.id, client=api, body=body)

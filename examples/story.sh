@@ -7,11 +7,14 @@ api() {
 }
 value() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 
-api --request PUT "$API/users/me/chat-settings" --data '{"temperature": 0.2}' >/dev/null
 conversation=$(api "$API/conversations" --data '{"source": "example"}' | value id)
 messages=$API/conversations/$conversation/messages
-api "$messages" --data '{"role": "user", "content": "Which lease costs less?", "attachments": [
-  {"name": "a.pdf", "type": "application/pdf", "url": "s3://leases/a.pdf", "size": 482133}]}' >/dev/null
+key=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n') # new for each thing to be done
+for attempt in 1 2; do # the second as if the first one's answer was lost: it makes nothing
+  api "$messages" --header "Idempotency-Key: $key" --data '{
+    "role": "user", "content": "Which lease costs less?", "attachments": [
+    {"name": "a.pdf", "type": "application/pdf", "url": "s3://leases/a.pdf", "size": 482133}]}' >/dev/null
+done
 run=$(api "$API/runs" --data '{"agent_id": "document-agent", "status": "running"}' | value id)
 api "$messages" --data '{"role": "assistant", "content": "Harbour Street.", "run_id": "'"$run"'",
   "routing_decision": {"selected_tools": ["search"], "confidence": 0.92}}' >/dev/null

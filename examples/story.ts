@@ -2,14 +2,14 @@
 import * as api from 'agent-api-client';
 
 api.client.setConfig({ baseUrl: process.env.API!, auth: process.env.TOKEN! });
-
-await api.updateChatSettings({ body: { temperature: 0.2 } });
 const made = await api.createConversation({ body: { source: 'example' }, throwOnError: true });
 const path = { conversation_id: made.data.id };
 const file = { name: 'a.pdf', type: 'application/pdf', url: 's3://leases/a.pdf', size: 482133 };
 const content = 'Which lease costs less?';
-await api.createMessage({ path, body: { role: 'user', content, attachments: [file] } });
-
+const question = { role: 'user' as const, content, attachments: [file] };
+const headers = { 'Idempotency-Key': crypto.randomUUID() }; // new for each thing to be done
+await api.createMessage({ path, headers, body: question });
+await api.createMessage({ path, headers, body: question }); // as if that answer was lost: nothing
 const body = { agent_id: 'document-agent', status: 'running' } as const;
 const run_id = (await api.createRun({ body, throwOnError: true })).data.id;
 const routing_decision = { selected_tools: ['search'], confidence: 0.92 };

@@ -306,3 +306,33 @@ def test_client_is_asynchronous_too(server: Server, new_token: Callable[[], str]
             return await create_conversation.asyncio(client=client, body=ConversationCreate())
 
     assert expect(Conversation, asyncio.run(act())).title == "New Conversation"
+
+
+def test_a_post_is_repeated_with_its_key(
+    maria: AuthenticatedClient, conversation: Conversation
+) -> None:
+    key = {name: str(uuid.uuid4()) for name in ("conversation", "message", "run")}
+    hello = MessageCreate(role="user", content="Hello")
+
+    def post_all() -> list[Any]:
+        return [
+            create_conversation.sync(
+                client=maria, body=ConversationCreate(), idempotency_key=key["conversation"]
+            ),
+            create_message.sync(
+                conversation.id, client=maria, body=hello, idempotency_key=key["message"]
+            ),
+            create_run.sync(client=maria, body=RunCreate(agent_id="a"), idempotency_key=key["run"]),
+        ]
+
+    first, again = post_all(), post_all()
+
+    assert [type(row) for row in first] == [Conversation, Message, Run]
+    assert again == first
+    page = expect(MessagePage, list_messages.sync(conversation.id, client=maria))
+    assert [message.id for message in page.messages] == [first[1].id]
+    refused = create_run.sync(
+        client=maria, body=RunCreate(agent_id="b"), idempotency_key=key["run"]
+    )
+    (error,) = expect(ValidationProblem, refused).errors
+    assert (error.in_, error.pointer) == ("header", "/Idempotency-Key")

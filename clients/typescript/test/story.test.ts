@@ -223,6 +223,31 @@ test('settings are defaults until they are saved', async () => {
   assert.deepEqual([cleared.model, cleared.max_tokens], [null, 4000]);
 });
 
+test('a POST is repeated with its key', async () => {
+  const path = { conversation_id: await newConversation() };
+  const keys = [1, 2, 3].map(() => ({ 'Idempotency-Key': crypto.randomUUID() }));
+  const hello = { role: 'user', content: 'Hello' } as const;
+  const postAll = async () => [
+    ok(await createConversation({ client: maria, headers: keys[0]! })),
+    ok(await createMessage({ client: maria, headers: keys[1]!, path, body: hello })),
+    ok(await createRun({ client: maria, headers: keys[2]!, body: { agent_id: 'a' } })),
+  ];
+
+  const first = await postAll();
+  const again = await postAll();
+
+  assert.deepEqual(again, first);
+  const { messages } = ok(await listMessages({ client: maria, path }));
+  assert.deepEqual(messages.map((message) => message.id), [first[1]?.id]);
+  const other = { client: maria, headers: keys[2]!, body: { agent_id: 'b' } };
+  const refused = failed(await createRun(other));
+  assert.ok('errors' in refused);
+  assert.deepEqual(
+    refused.errors.map((error) => [error.in, error.pointer]),
+    [['header', '/Idempotency-Key']],
+  );
+});
+
 test('errors of the live server are typed problems', async () => {
   const conversation_id = await newConversation();
   const path = { conversation_id };
