@@ -102,7 +102,7 @@ class Rows:
         self.put_references_into(case)
 
     def put_references_into(self, case: schemathesis.Case) -> None:
-        """Let the ids in the body and the cursor be real: the contract says 422 to all others."""
+        """Let ids in the body and the cursor be real, and a key new: to all others it says 422."""
         assert case.meta is not None
         is_wrong = case.meta.is_negative_at(ParameterLocation.HEADER)
         # Schemathesis finds no good value for a pattern with quotes, and then has a wrong one in a
@@ -112,6 +112,9 @@ class Rows:
             # No tag that was drawn is that of the row, so that all would be a 412.
             if is_mixed or (name == "If-Match" and not is_wrong):
                 case.headers[name] = "*"
+        # One that was used before is refused, and no schema can say so.
+        if "Idempotency-Key" in case.headers and (is_mixed or not is_wrong):
+            case.headers["Idempotency-Key"] = str(uuid.uuid4())
         if isinstance(case.body, dict):
             for name in {"run_id", "conversation_id"} & case.body.keys():
                 drawn = case.body[name]
