@@ -352,7 +352,7 @@ class Mishaps:
                 wrong = message | {"role": "human", "attachments": [attachment]}
                 return self.maria.post(self.messages, json=wrong)
             case 422, "key":
-                key = {"Idempotency-Key": "one key for two messages"}
+                key = {"Idempotency-Key": "one-key-for-two-messages"}
                 self.maria.post(self.messages, json=message, headers=key)
                 other = message | {"content": "Which is nearer?"}
                 return self.maria.post(self.messages, json=other, headers=key)
