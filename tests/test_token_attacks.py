@@ -1,0 +1,265 @@
+"""Forged, broken and misplaced tokens: each is a 401 on every operation of the contract."""
+
+import base64
+import hmac
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+from tests.contract import NOWHERE, ON_ROWS, SECURED, assert_problem
+from tests.forging import ATTACKS, AUDIENCE, ISSUER, Headers, Provider, bearer, encoded, soon
+from tests.identity import KeyServer
+from tests.servers import SECRET, Server, start_server
+
+NOBODYS_ROWS = {name: NOWHERE for operation in ON_ROWS for name in operation.names}
+SETTINGS = "/users/me/chat-settings"
+ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+REQUESTS = [
+    (
+        operation.method,
+        operation.url(NOBODYS_ROWS),
+        json.dumps(operation.body(NOBODYS_ROWS)) if operation.has_body else "",
+    )
+    for operation in SECURED
+]
+
+
+def send_everywhere(port: int, headers: Headers) -> Iterator[tuple[str, httpx.Response]]:
+    """Send each operation's request with `headers`, by a client that is quick and lets all pass."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    for method, path, body in REQUESTS:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers:
+            connection.putheader(name, value)
+        if body:
+            connection.putheader("Content-Type", "application/json")
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body.encode())
+        answer = connection.getresponse()
+        content = answer.read()
+        yield (
+            f"{method} {path}",
+            httpx.Response(answer.status, headers=answer.getheaders(), content=content),
+        )
+    connection.close()
+
+
+@dataclass
+class Target:
+    """A server that trusts a provider, seen by an attacker: `ears` listen at the attacker's URL."""
+
+    provider: Provider
+    server: Server
+    client: httpx.Client
+    ears: socket.socket
+
+    def everywhere(self, headers: Headers) -> Iterator[tuple[str, httpx.Response]]:
+        yield from send_everywhere(self.client.base_url.port or 80, headers)
+
+    def ask(self, headers: Headers) -> httpx.Response:
+        return self.client.get(SETTINGS, headers=headers)
+
+    def user_of(self, token: str | bytes) -> str:
+        response = self.ask(bearer(token))
+        assert response.status_code == 200, response.text
+        user: str = response.json()["user_id"]
+        return user
+
+
+@pytest.fixture(scope="module")
+def target(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with socket.create_server(("127.0.0.1", 0)) as ears:
+        ears.setblocking(False)
+        provider = Provider(elsewhere=f"http://127.0.0.1:{ears.getsockname()[1]}/keys")
+        with (
+            KeyServer(*provider.keys) as keys,
+            start_server(
+                database_url,
+                tmp_path_factory.mktemp("target"),
+                jwt_jwks_url=keys.url,
+                jwt_issuer=ISSUER,
+                jwt_audience=AUDIENCE,
+            ) as server,
+            httpx.Client(base_url=server.url, timeout=30, verify=False) as client,
+        ):
+            yield Target(provider, server, client, ears)
+
+
+@pytest.mark.parametrize("name", ["rsa", "curve", "edwards"])
+def test_the_token_that_the_attacks_alter_gets_in(target: Target, name: str) -> None:
+    """Otherwise the attacks below could all be refused for a reason of no interest."""
+    token = target.provider.signed(key=getattr(target.provider, name))
+
+    statuses = {name: answer.status_code for name, answer in target.everywhere(bearer(token))}
+
+    assert len(statuses) == len(SECURED)
+    assert not {400, 401, 415} & set(statuses.values()), statuses
+
+
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=[ascii(name) for name in ATTACKS])
+def test_every_operation_refuses(target: Target, attack: Callable[[Provider], Headers]) -> None:
+    headers = attack(target.provider)
+
+    for name, response in target.everywhere(headers):
+        assert response.status_code == 401, f"{name}: {response.text}"
+        assert_problem(response, 401)
+        assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_every_operation_refuses_a_token_in_the_query(target: Target) -> None:
+    token = target.provider.signed()
+
+    for operation in SECURED:
+        query = f"access_token={token}&token={token}&authorization=Bearer%20{token}"
+        assert_problem(operation.send(target.client, NOBODYS_ROWS, query=query), 401)
+
+
+def test_every_operation_refuses_a_token_in_the_body(target: Target) -> None:
+    """RFC 6750 section 2.2 lets a form carry the token; this API does not."""
+    form = f"access_token={target.provider.signed()}".encode()
+    content_type = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    for operation in SECURED:
+        response = operation.send(target.client, NOBODYS_ROWS, headers=content_type, content=form)
+        assert_problem(response, 401)
+
+
+def test_a_token_of_a_megabyte_is_not_even_read(target: Target) -> None:
+    """It ends at the limit of headers: 431, before any of it is taken for a token."""
+    padded = target.provider.with_claims(padding="p" * 760_000)
+    assert len(padded[0][1]) > 1_000_000
+
+    for operation in SECURED:
+        with httpx.Client(base_url=target.server.url, verify=False) as client:
+            try:
+                response = operation.send(client, NOBODYS_ROWS, headers=padded)
+            except (httpx.WriteError, httpx.ReadError):  # the server has hung up in the middle
+                continue
+        assert_problem(response, 431)
+
+
+def test_nothing_is_fetched_from_where_a_token_points(target: Target) -> None:
+    provider = target.provider
+    for parameter in ("jku", "x5u"):
+        for kid in ("rsa", "theirs", provider.elsewhere):
+            head: dict[str, object] = {parameter: provider.elsewhere, "kid": kid}
+            token = provider.signed(key=provider.stranger, head=head)
+            assert_problem(target.ask(bearer(token)), 401)
+    time.sleep(0.3)
+
+    with pytest.raises(BlockingIOError):
+        target.ears.accept()
+
+
+def test_a_token_that_points_elsewhere_is_verified_by_the_known_key_alone(target: Target) -> None:
+    head: dict[str, object] = {"jku": target.provider.elsewhere, "x5u": target.provider.elsewhere}
+
+    assert target.user_of(target.provider.signed(head=head)) == "mallory"
+    with pytest.raises(BlockingIOError):
+        target.ears.accept()
+
+
+# What looks odd, and is what the RFCs allow
+
+
+@pytest.mark.parametrize("audience", [AUDIENCE, [AUDIENCE], ["other", AUDIENCE]], ids=repr)
+def test_an_audience_that_names_us_is_taken(target: Target, audience: object) -> None:
+    token = target.provider.signed(target.provider.claims(aud=audience))
+
+    assert target.user_of(token) == "mallory"
+
+
+def test_clocks_may_differ_by_a_few_seconds(target: Target) -> None:
+    for changes in ({"nbf": soon(3)}, {"iat": soon(3)}, {"exp": soon(-2)}):
+        token = target.provider.signed(target.provider.claims(**changes))
+        assert target.user_of(token) == "mallory"
+
+
+@pytest.mark.parametrize("value", [2**53, 10**30, 1e18, 4102444800.5], ids=repr)
+def test_an_exp_far_away_is_taken(target: Target, value: float) -> None:
+    assert target.user_of(target.provider.signed(target.provider.claims(exp=value))) == "mallory"
+
+
+def test_of_a_claim_that_stands_twice_the_last_counts(target: Target) -> None:
+    """RFC 7519 section 4: refuse it, or take the last; never the first here and the last there."""
+    claims = json.dumps(target.provider.claims(sub="first")).encode()
+
+    token = target.provider.signed(claims[:-1] + b', "sub": "last"}')
+
+    assert target.user_of(token) == "last"
+
+
+def test_another_spelling_of_a_signature_is_the_same_user(target: Target) -> None:
+    """With (r, s) also (r, n - s) is valid on this curve, so a token is no name of a session."""
+    good = target.provider.signed(key=target.provider.curve)
+    signing_input, _, signature = good.rpartition(".")
+    raw = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+    r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
+    assert decode_dss_signature(encode_dss_signature(r, s)) == (r, s)
+
+    other = encoded(raw[:32] + (ORDER_OF_P256 - s).to_bytes(32)).decode()
+
+    assert target.user_of(f"{signing_input}.{other}") == "mallory"
+
+
+def test_padding_of_the_signature_is_refused_or_changes_nothing(target: Target) -> None:
+    token = target.provider.signed()
+    padded = token + "=" * (-len(token.rpartition(".")[2]) % 4)
+    assert padded != token
+
+    response = target.ask(bearer(padded))
+
+    assert response.status_code == 401 or response.json()["user_id"] == "mallory"
+
+
+@pytest.mark.parametrize("sub", ["ü", "😀", "пользователь", "a b", "a/b?c=d", "%00", "' OR 1=1 --"])
+def test_a_sub_is_taken_as_it_is(target: Target, sub: str) -> None:
+    assert target.user_of(target.provider.signed(target.provider.claims(sub=sub))) == sub
+
+
+def test_a_token_that_was_accepted_ends_with_its_exp(target: Target) -> None:
+    """Accepted tokens are remembered, but not beyond their end and its leeway."""
+    headers = target.provider.with_claims(exp=soon(-3))
+    assert target.ask(headers).status_code == 200
+
+    deadline = time.monotonic() + 15
+    while target.ask(headers).status_code == 200:
+        assert time.monotonic() < deadline, "an expired token is accepted for ever"
+        time.sleep(0.1)
+
+    assert_problem(target.ask(headers), 401)
+
+
+# Where a secret is shared
+
+
+@pytest.mark.parametrize("secret", [b"", b"secret", b"\0" * 32, b"null", b"None"], ids=repr)
+def test_a_guessed_secret_is_refused(server: Server, secret: bytes) -> None:
+    signing_input = encoded({"alg": "HS256"}) + b"." + encoded({"sub": "a", "exp": soon(600)})
+    token = signing_input + b"." + encoded(hmac.digest(secret, signing_input, "sha256"))
+
+    response = httpx.get(server.url + SETTINGS, headers=bearer(token), verify=False)
+
+    assert_problem(response, 401)
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_another_algorithm_with_the_right_secret_is_refused(server: Server, algorithm: str) -> None:
+    token = jwt.encode({"sub": "a", "exp": soon(600)}, SECRET * 2, algorithm)
+
+    response = httpx.get(server.url + SETTINGS, headers=bearer(token), verify=False)
+
+    assert_problem(response, 401)
