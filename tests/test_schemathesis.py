@@ -1,11 +1,13 @@
 """Schemathesis asks the real server for all that the contract allows, and for what it forbids.
 
 All of its checks are on, for every operation, in every phase. What it draws is random, so it knows
-no id of a row: `Rows` puts ids and cursors that exist where it drew valid ones.
+no id of a row: `Rows` puts ids and cursors that exist where it drew valid ones. How many requests
+it draws for an operation is said by TEST_EXAMPLES, which `make fuzz` sets to a thousand.
 """
 
 import base64
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -49,8 +51,11 @@ def load(max_examples: int) -> Any:
 
 
 HELLO = {"role": "user", "content": "Hello"}
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "200"))
+STORIES = 20
 few = load(max_examples=5)
-many = load(max_examples=200)
+many = load(max_examples=EXAMPLES)
+takes_long = pytest.mark.timeout(3 * EXAMPLES)
 
 
 class Owner:
@@ -174,7 +179,7 @@ def test_operation(case: schemathesis.Case, server: Server, rows: Rows) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@takes_long
 @many.parametrize()
 def test_operation_thoroughly(case: schemathesis.Case, server: Server, rows: Rows) -> None:
     ask(case, server, rows)
@@ -219,14 +224,14 @@ def test_cursor_that_the_server_did_not_make_does_no_harm(cursor: str, rows: Row
 
 
 def test_links(server: Server, rows: Rows) -> None:
-    assert follow_links(few, server, rows, stories=20)
+    assert follow_links(few, server, rows, stories=STORIES)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@takes_long
 def test_links_thoroughly(server: Server, rows: Rows) -> None:
-    for _ in range(20):
-        assert follow_links(many, server, rows, stories=20)
+    for _ in range(2 * EXAMPLES // STORIES):
+        assert follow_links(many, server, rows, stories=STORIES)
 
 
 def follow_links(contract: Any, server: Server, rows: Rows, *, stories: int) -> set[str]:
