@@ -24,7 +24,7 @@ from db import engine
 
 _CORS_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
-    "X-Request-Id",
+    *("X-Request-Id", "traceparent", "tracestate"),
 )
 
 
@@ -40,6 +40,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     return assemble(
         operations,
         resolver=HandlerResolver(collect_handlers()),
+        log_format=settings.log_format,
         cors_origins=settings.cors_origins,
         lifespan=partial(_lifespan, settings, threads),
     )
@@ -49,6 +50,7 @@ def assemble(
     operations: Callable[[ASGIApp], ASGIApp],
     *,
     resolver: HandlerResolver,
+    log_format: str,
     cors_origins: Sequence[str],
     cors_headers: Sequence[str] = (),
     lifespan: Callable[[Any], Any] | None = None,
@@ -61,7 +63,7 @@ def assemble(
     app = connexion.FlaskApp(
         "agent_api",
         lifespan=lifespan,
-        middlewares=_middlewares(operations, cors_origins, cors_headers),
+        middlewares=_middlewares(operations, log_format, cors_origins, cors_headers),
         server_args={"static_folder": None},
     )
     # Flask would route the contract's operations too, past our security: it only gets the pages.
@@ -77,6 +79,7 @@ def _ignore(*_args: Any, **_kwargs: Any) -> None:
 
 def _middlewares(
     operations: Callable[[ASGIApp], ASGIApp],
+    log_format: str,
     cors_origins: Sequence[str],
     cors_headers: Sequence[str],
 ) -> list[Any]:
@@ -89,7 +92,7 @@ def _middlewares(
         expose_headers=("ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
     )
     return [
-        RequestLogMiddleware,
+        partial(RequestLogMiddleware, write=log.access_writer(log_format)),
         *([cors] if cors_origins else []),
         ProblemMiddleware,
         operations,

@@ -24,7 +24,7 @@ from agent_api.operation import IDEMPOTENCY_KEY, IF_NONE_MATCH, Call, Headers, O
 from agent_api.problems import MethodNotAllowed
 from agent_api.resolver import HandlerResolver
 from agent_api.responses import Response
-from agent_api.scope import OPERATION_ID, STATUSES, USER_ID
+from agent_api.scope import OPERATION_ID, ROUTE, STATUSES, USER_ID
 from agent_api.spec import ContractError
 
 # A 304 would have to give the length of the 200 that it stands for (RFC 9110 section 8.6).
@@ -117,6 +117,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             return
         operation, path_arguments = found
         scope[OPERATION_ID] = operation.operation_id
+        scope[ROUTE] = operation.path
         scope[STATUSES] = operation.statuses
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:

@@ -6,28 +6,35 @@ import logging.config
 import re
 import sys
 import time
-import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
+import orjson
+import uuid_utils
 from pythonjsonlogger.orjson import OrjsonFormatter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_api.config import Settings
-from agent_api.scope import OPERATION_ID, USER_ID
+from agent_api.scope import OPERATION_ID, ROUTE, TRACE, USER_ID
+from agent_api.trace_context import read_trace
 
 access = logging.getLogger("agent_api.access")
-_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+_request_ids: ContextVar[dict[str, str] | None] = ContextVar("request_ids", default=None)
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 _PLAIN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class RequestIdFilter(logging.Filter):
-    """Adds the id of the request that is being answered to each record."""
+    """Adds the ids of the request that is being answered, and of its trace, to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Pass every record on."""
-        if (request_id := _request_id.get()) is not None:
-            record.request_id = request_id
+        if (ids := _request_ids.get()) is not None:
+            vars(record).update(ids)
         return True
 
 
@@ -63,16 +70,48 @@ def configure(settings: Settings) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
+@lru_cache(maxsize=4096)
 def user_hash(user_id: str) -> str:
     """Return what stands for a user in the log: the same for the same user, and not the id."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:12]
 
 
+WriteAccess = Callable[[dict[str, Any], dict[str, str]], None]
+"""Writes the line of one request: its fields, and its ids."""
+
+
+def access_writer(log_format: str) -> WriteAccess:
+    """Return what writes the line of each request to standard error as it is now."""
+    return _write_text if log_format == "text" else _json_writer()
+
+
+def _write_text(fields: dict[str, Any], _ids: dict[str, str]) -> None:
+    access.info("request", extra=fields)  # the filter adds the ids
+
+
+def _json_writer() -> WriteAccess:
+    """Return a writer that goes round logging, whose way to the same line takes ten times as long.
+
+    Through the buffer that logging's handler uses as well, so that lines stay whole.
+    """
+    output = sys.stderr.buffer
+    head = {"level": "INFO", "logger": access.name, "message": "request"}
+
+    def write(fields: dict[str, Any], ids: dict[str, str]) -> None:
+        line = orjson.dumps({**head, **fields, **ids, "timestamp": datetime.now(UTC)})
+        with suppress(OSError):  # as in logging, a log that cannot be written fails no request
+            output.write(line + b"\n")
+            output.flush()
+
+    return write
+
+
 class RequestLogMiddleware:
     """Gives each request its id, in `X-Request-Id` too, and writes one line when it is answered."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, write: WriteAccess) -> None:
         self.app = app
+        self._write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; the client's own id is kept if it is 1 to 128 plain characters."""
@@ -80,8 +119,11 @@ class RequestLogMiddleware:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _given_id(scope) or str(uuid.uuid4()).encode()
-        token = _request_id.set(request_id.decode())
+        request_id = _given_id(scope) or str(uuid_utils.uuid4()).encode()
+        ids = {"request_id": request_id.decode()}
+        if (trace := scope.get(TRACE) or read_trace(scope["headers"])) is not None:
+            ids |= trace._asdict()
+        token = _request_ids.set(ids)
         status = 499  # nginx's number for a client that went away; nothing was sent to it
 
         async def send_with_id(message: Message) -> None:
@@ -94,8 +136,9 @@ class RequestLogMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            _log(scope, status, time.perf_counter() - started)
-            _request_id.reset(token)
+            if access.isEnabledFor(logging.INFO):
+                self._write(_fields(scope, status, time.perf_counter() - started), ids)
+            _request_ids.reset(token)
 
 
 def _given_id(scope: Scope) -> bytes | None:
@@ -103,16 +146,15 @@ def _given_id(scope: Scope) -> bytes | None:
     return given[0] if len(given) == 1 and _ACCEPTED_ID.fullmatch(given[0]) else None
 
 
-def _log(scope: Scope, status: int, seconds: float) -> None:
-    """Name the operation rather than the path, which may hold anything that a client sends."""
-    if not access.isEnabledFor(logging.INFO):
-        return
+def _fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
+    """Name the route rather than the path, which may hold anything that a client sends."""
     fields = {
         "method": scope["method"],
+        "route": scope.get(ROUTE),
         "operation": scope.get(OPERATION_ID),
         "status": status,
         "duration_ms": round(seconds * 1000, 2),
     }
     if (user_id := scope.get(USER_ID)) is not None:
         fields["user"] = user_hash(user_id)
-    access.info("request", extra=fields)
+    return fields

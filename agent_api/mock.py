@@ -42,6 +42,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     return assemble(
         operations,
         resolver=ExampleResolver(),
+        log_format=settings.log_format,
         cors_origins=settings.cors_origins or ("*",),
         cors_headers=("Prefer",),
     )

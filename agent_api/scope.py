@@ -1,6 +1,10 @@
 """The keys under which the middlewares leave facts about a request in its ASGI scope."""
 
 OPERATION_ID = "agent_api.operation_id"
+ROUTE = "agent_api.route"
+"""The path of the routed operation, with the contract's placeholders."""
 STATUSES = "agent_api.statuses"
 """The statuses that the contract lists for the routed operation."""
+TRACE = "agent_api.trace"
+"""The trace and the span of this request, where the server writes spans."""
 USER_ID = "agent_api.user_id"

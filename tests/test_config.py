@@ -320,7 +320,7 @@ def test_log_of_a_person_has_one_line_a_request(database_url: str, tmp_path: Pat
         httpx.get(f"{server.url}/healthz", headers={"X-Request-Id": "my-request"})
 
     (line,) = (line for line in server.log.read_text().splitlines() if "my-request" in line)
-    for word in ("INFO", "method=GET", "operation=get_health", "status=200", "duration_ms="):
+    for word in ("INFO", "method=GET", "route=/healthz", "operation=get_health", "status=200"):
         assert word in line
 
 
@@ -357,6 +357,8 @@ def test_log_is_json_with_one_line_a_request_and_tells_nobodys_secrets(
         (request_ids[3], "GET", "list_messages", 422),
         (request_ids[4], "GET", "list_messages", 401),
     ]
+    messages = "/conversations/{conversation_id}/messages"
+    assert [line["route"] for line in mine] == ["/conversations", *[messages] * 4]
     user = hashlib.sha256(user_id.encode()).hexdigest()[:12]
     assert [line.get("user") for line in mine] == [user] * 4 + [None]
     assert all(0 < line["duration_ms"] < 30_000 for line in mine)
