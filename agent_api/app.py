@@ -11,12 +11,13 @@ from connexion.middleware.lifespan import LifespanMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from agent_api import log, pages
+from agent_api import log, observing, pages
 from agent_api.auth import Authenticator
 from agent_api.config import Settings
 from agent_api.database import database
 from agent_api.handling import HandlerMiddleware
 from agent_api.log import RequestLogMiddleware
+from agent_api.observing import Observers
 from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
 from agent_api.spec import load_contract
@@ -30,7 +31,8 @@ _CORS_HEADERS = (
 
 def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
-    threads = ThreadPoolExecutor(settings.pool_size, thread_name_prefix="handler")
+    observers = observing.observers(settings)
+    threads = observers.thread_pool(settings.pool_size, thread_name_prefix="handler")
     operations = partial(
         HandlerMiddleware,
         authenticator=Authenticator(settings),
@@ -42,7 +44,8 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         resolver=HandlerResolver(collect_handlers()),
         log_format=settings.log_format,
         cors_origins=settings.cors_origins,
-        lifespan=partial(_lifespan, settings, threads),
+        observers=observers.middlewares,
+        lifespan=partial(_lifespan, settings, threads, observers),
     )
 
 
@@ -53,6 +56,7 @@ def assemble(
     log_format: str,
     cors_origins: Sequence[str],
     cors_headers: Sequence[str] = (),
+    observers: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
     lifespan: Callable[[Any], Any] | None = None,
 ) -> connexion.FlaskApp:
     """Return an application that serves the contract by the middleware `operations`.
@@ -63,7 +67,10 @@ def assemble(
     app = connexion.FlaskApp(
         "agent_api",
         lifespan=lifespan,
-        middlewares=_middlewares(operations, log_format, cors_origins, cors_headers),
+        middlewares=[
+            *observers,
+            *_middlewares(operations, log_format, cors_origins, cors_headers),
+        ],
         server_args={"static_folder": None},
     )
     # Flask would route the contract's operations too, past our security: it only gets the pages.
@@ -109,15 +116,19 @@ def create_app_from_environment() -> connexion.FlaskApp:
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, threads: ThreadPoolExecutor, _app: Any
+    settings: Settings, threads: ThreadPoolExecutor, observers: Observers, _app: Any
 ) -> AsyncIterator[None]:
     """Hold the database while the process serves; the embedded one stops with its last user."""
     with database(settings) as url:
         engine.configure(
-            url, pool_size=settings.pool_size, statement_timeout_ms=settings.statement_timeout_ms
+            url,
+            pool_size=settings.pool_size,
+            statement_timeout_ms=settings.statement_timeout_ms,
+            hooks=observers.hooks,
         )
         try:
             yield
         finally:
             threads.shutdown()  # a handler that still runs needs its connection
             engine.dispose()
+            observers.close()

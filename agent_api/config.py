@@ -36,6 +36,9 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "statement_timeout_ms": values.integer(100, 3_600_000),
     "log_level": values.choice("debug", "info", "warning", "error"),
     "log_format": values.choice("text", "json"),
+    "metrics_host": values.text,
+    "metrics_port": values.integer(1, 65535),
+    "tracing": values.choice("off", "otlp"),
 }
 
 
@@ -66,6 +69,9 @@ class Settings:
     statement_timeout_ms: int = 5000
     log_level: str = "info"
     log_format: str = "json"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    tracing: str = "off"
 
     def __repr__(self) -> str:
         """Name no value: a URL or a secret must not reach a log."""
@@ -107,6 +113,10 @@ class Settings:
             chosen["data_dir"] = default_data_dir()
         settings = cls(**chosen)
         settings._check_keys(needs_key)
+        if settings.metrics_port == settings.port:
+            raise ConfigError(
+                f"{PREFIX}METRICS_PORT {settings.port} is the port of the API: choose another"
+            )
         return settings
 
     def _check_keys(self, needs_key: bool) -> None:
@@ -134,6 +144,11 @@ class Settings:
     def has_key(self) -> bool:
         """Tell whether the operator configured a key; otherwise the development secret serves."""
         return bool(self.jwt_secret or self.jwt_jwks_url or self.jwt_public_key_file)
+
+
+def hand_down_metrics_folder(folder: str) -> None:
+    """Tell prometheus_client, here and in child processes, in which folder it shares its counts."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 
 def is_loopback(host: str) -> bool:

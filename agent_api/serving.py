@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from connexion.spec import Specification
 
-from agent_api import __version__, app, log, mock, secret
+from agent_api import __version__, app, log, mock, observing, secret
 from agent_api.config import ConfigError, Settings
 from agent_api.contract import compile_operations
 from agent_api.database import database
@@ -25,15 +25,16 @@ GRACE_SECONDS = 10
 def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `say` is told what happens until requests are answered.
 
-    Raises ConfigError where the address or the development secret cannot be used, and ContractError
-    where contract and handlers do not fit, before anything is started.
+    Raises ConfigError where an address, the development secret or what shall observe the server
+    cannot be used, and ContractError where contract and handlers do not fit, before anything is
+    started.
     """
     log.configure(settings)
     if not settings.has_key:
         secret.load_or_create(settings.data_dir)
     _check_address(settings)
     compile_operations(Specification.load(load_contract()), HandlerResolver(collect_handlers()))
-    with database(settings, say) as url:
+    with observing.published(settings), database(settings, say) as url:
         if settings.database_url is None:
             schema.upgrade(url, on_step=say)
         elif (reason := schema.readiness(url, explain=True)) is not None:

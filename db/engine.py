@@ -1,6 +1,6 @@
 """The engine: one pool of connections, lent out in autocommit mode or for a transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 import psycopg2
-from psycopg2.extensions import make_dsn
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, exc, make_url
+from psycopg2.extensions import cursor, make_dsn
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, exc, make_url
 
 from db.errors import Failure, Timeout, TooLarge, Unavailable
 
@@ -18,10 +18,21 @@ POOL_WAIT_SECONDS = 5
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """Where somebody can watch the engine at work: who does not, pays nothing."""
+
+    pool_class: type[QueuePool] = QueuePool
+    cursor_factory: type[cursor] = cursor
+    on_failure: Callable[[Exception], None] | None = None
+    """Told of each error of the database: ours, or where we have none for it, SQLAlchemy's."""
+
+
+@dataclass(frozen=True)
 class _Pair:
     url: str
     reading: Engine
     writing: Engine
+    hooks: Hooks
 
 
 _pair: _Pair | None = None
@@ -30,13 +41,16 @@ _pair: _Pair | None = None
 _enclosing: ContextVar[Connection | None] = ContextVar("enclosing transaction", default=None)
 
 
-def configure(url: str, *, pool_size: int, statement_timeout_ms: int) -> None:
+def configure(
+    url: str, *, pool_size: int, statement_timeout_ms: int, hooks: Hooks | None = None
+) -> None:
     """Make the engine that `autocommit` and `transaction` use; nothing connects before they do.
 
     Raises ValueError for a URL that is not PostgreSQL's.
     """
     global _pair  # noqa: PLW0603 (the program's one global)
     address = normalise(url)
+    hooks = hooks or Hooks()
     reading = create_engine(
         address,
         # On the engine, not on each checkout: setting it per checkout costs more than it saves.
@@ -46,7 +60,9 @@ def configure(url: str, *, pool_size: int, statement_timeout_ms: int) -> None:
             address,
             connect_timeout=CONNECT_SECONDS,
             settings={"statement_timeout": statement_timeout_ms, "timezone": "UTC", "jit": "off"},
-        ),
+        )
+        | {"cursor_factory": hooks.cursor_factory},
+        poolclass=hooks.pool_class,
         # No overflow: a connection over the pool's size would be opened and closed each time.
         # LIFO: after a busy hour the idle ones stay at the bottom, where the server may end them.
         pool_size=pool_size,
@@ -64,7 +80,7 @@ def configure(url: str, *, pool_size: int, statement_timeout_ms: int) -> None:
     # of a connection and changing it back, and psycopg2 does both without a round trip.
     writing = reading.execution_options(isolation_level="READ COMMITTED")
     dispose()
-    _pair = _Pair(url, reading, writing)
+    _pair = _Pair(url, reading, writing, hooks)
 
 
 def dispose() -> None:
@@ -130,16 +146,18 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except exc.TimeoutError as error:
-        raise Unavailable("no connection came free in time") from error
-    except exc.DBAPIError as error:
+    except (exc.TimeoutError, exc.DBAPIError) as error:
         failure = _failure(error)
+        if _pair is not None and _pair.hooks.on_failure is not None:
+            _pair.hooks.on_failure(failure or error)
         if failure is None:
             raise
         raise failure from error
 
 
-def _failure(error: exc.DBAPIError) -> Failure | None:
+def _failure(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
+    if isinstance(error, exc.TimeoutError):
+        return Unavailable("no connection came free in time")
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     code: str | None = getattr(error.orig, "pgcode", None)
     if error.connection_invalidated:

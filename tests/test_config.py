@@ -64,6 +64,10 @@ GOOD: list[tuple[str, str, Any]] = [
     ("log_level", "WARNING", "warning"),
     ("log_format", "text", "text"),
     ("log_format", "JSON", "json"),
+    ("metrics_host", "0.0.0.0", "0.0.0.0"),
+    ("metrics_port", "9464", 9464),
+    ("tracing", "off", "off"),
+    ("tracing", "OTLP", "otlp"),
 ]
 BAD = [
     ("database_url", "agent"),
@@ -100,6 +104,8 @@ BAD = [
     ("statement_timeout_ms", "5s"),
     ("log_level", "verbose"),
     ("log_format", "xml"),
+    ("metrics_port", "0"),
+    ("tracing", "on"),
 ]
 NAMES = sorted({name for name, _ in BAD} | {name for name, _, _ in GOOD})
 

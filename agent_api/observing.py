@@ -1,0 +1,76 @@
+"""What watches the server where a setting asks for it; otherwise none of it is even imported."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from tempfile import TemporaryDirectory
+
+from starlette.types import ASGIApp
+
+from agent_api import config
+from agent_api.config import ConfigError, Settings
+from db.engine import Hooks
+
+
+@dataclass(frozen=True)
+class Observers:
+    """What one process puts around its application and into its database's engine."""
+
+    middlewares: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
+    """Outermost first; they stand around the log, which names their trace."""
+    thread_pool: type[ThreadPoolExecutor] = ThreadPoolExecutor
+    """Runs the handlers."""
+    hooks: Hooks = field(default_factory=Hooks)
+    close: Callable[[], None] = lambda: None
+
+
+def observers(settings: Settings) -> Observers:
+    """Return what the settings ask for; metrics only count inside of `published`."""
+    found = Observers()
+    if settings.metrics_port is not None:
+        from agent_api import metrics  # noqa: PLC0415  # what is off costs nothing
+
+        found = metrics.observers(settings)
+    if settings.tracing == "otlp":
+        from agent_api import tracing  # noqa: PLC0415  # what is off costs nothing
+
+        spans = tracing.observers()
+        found = replace(
+            found,
+            middlewares=(*spans.middlewares, *found.middlewares),
+            hooks=replace(found.hooks, cursor_factory=spans.hooks.cursor_factory),
+            close=spans.close,
+        )
+    return found
+
+
+@contextmanager
+def published(settings: Settings) -> Iterator[None]:
+    """Serve /metrics for all processes that this one starts, until the block ends.
+
+    Raises ConfigError where a setting asks for what cannot be had, before anything is started.
+    """
+    _check_tracing(settings)
+    if settings.metrics_port is None:
+        yield
+        return
+    with TemporaryDirectory(prefix="agent-api-metrics-") as folder:
+        config.hand_down_metrics_folder(folder)
+        # Only now: prometheus_client looks for the folder when it is imported.
+        from agent_api import metrics_server  # noqa: PLC0415
+
+        with metrics_server.running(settings.metrics_host, settings.metrics_port, folder):
+            yield
+
+
+def _check_tracing(settings: Settings) -> None:
+    if settings.tracing == "off":
+        return
+    try:
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415
+        import opentelemetry.sdk.trace.export  # noqa: F401, PLC0415  # only whether they are there
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"AGENT_API_TRACING={settings.tracing} needs OpenTelemetry: install agent-api[otel]"
+        ) from error
