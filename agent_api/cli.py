@@ -139,7 +139,9 @@ def serve_mock(host: str | None, port: int | None) -> None:
 
 @commands.command(short_help="Bring the database's schema to the newest version.")
 @click.option(
-    "--check", is_flag=True, help="Change nothing; exit with 1 where the database is behind."
+    "--check",
+    is_flag=True,
+    help="Change nothing; exit with 1 where the database is behind or ahead.",
 )
 def migrate(check: bool) -> None:
     """Bring the database's schema to the newest version.
@@ -156,7 +158,7 @@ def migrate(check: bool) -> None:
     with database(settings, _say) as url:
         if not check:
             schema.upgrade(url, on_step=_say)
-        elif (reason := schema.readiness(url, explain=True)) is not None:
+        elif (reason := schema.readiness(url, explain=True, exact=True)) is not None:
             _fail(reason, 1)
     click.echo(f"The database is at {schema.head()}.")
 

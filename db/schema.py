@@ -78,8 +78,11 @@ def _wait_for_others(connection: Connection, tell: Callable[[str], None] | None)
         time.sleep(0.1)
 
 
-def readiness(url: str, *, explain: bool = False) -> str | None:
+def readiness(url: str, *, explain: bool = False, exact: bool = False) -> str | None:
     """None when the database answers and its schema is at head; otherwise a sentence saying why.
+
+    A schema that a newer version has migrated will do, unless it must be `exact`: while servers are
+    replaced one by one, the old ones serve on, or nobody would.
 
     With `explain` the sentence holds the driver's own words, which name hosts and users; otherwise
     they go to the log.
@@ -106,8 +109,7 @@ def readiness(url: str, *, explain: bool = False) -> str | None:
             return f"{summary}: {reason}"
         logger.warning("database not ready", extra={"reason": reason})
         return f"{summary}."
-    ahead = _ahead(applied)
-    if ahead is not None:
+    if exact and (ahead := _ahead(applied)) is not None:
         return ahead
     missing = _missing(applied)
     if missing:
