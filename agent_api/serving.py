@@ -20,6 +20,9 @@ from agent_api.spec import load_contract
 from db import schema
 
 GRACE_SECONDS = 10
+SECONDS_TO_ANSWER = 30
+"""For a worker, to its parent, which ends it otherwise. One that still loads does not answer:
+within uvicorn's 5 seconds no worker of a busy machine would ever begin to serve."""
 
 
 def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
@@ -90,6 +93,7 @@ def _run(application: Any, settings: Settings, **options: Any) -> None:
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=SECONDS_TO_ANSWER,
         **options,
     )
 

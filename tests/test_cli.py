@@ -20,7 +20,15 @@ import psutil
 import pytest
 
 from db import embedded
-from tests.servers import SECRET, Server, clean_environment, command, free_port, wait_until_ready
+from tests.servers import (
+    SECRET,
+    Server,
+    clean_environment,
+    command,
+    free_port,
+    start_server,
+    wait_until_ready,
+)
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
@@ -358,3 +366,21 @@ def test_help_of_a_command_explains_each_option(name: str) -> None:
     assert re.search(r"\n\n  [A-Z][^.]+\.\n", result.stdout)  # a sentence that says what it does
     explained = re.findall(r"^  (?:-h, )?(--[a-z-]+).*  +[A-Z0-9]", result.stdout, re.MULTILINE)
     assert sorted(explained) == sorted([*COMMANDS[name], "--help"])
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_answer_for_a_while_is_not_ended(
+    database_url: str, tmp_path: Path
+) -> None:
+    with start_server(database_url, tmp_path, "--workers", "2") as server:
+        serving = psutil.Process(server.process.pid)
+        before = {child.pid for child in serving.children()}
+        for child in serving.children():
+            child.suspend()  # as one that loads on a busy machine
+        time.sleep(8)
+        for pid in before:
+            psutil.Process(pid).resume()
+        time.sleep(2)
+
+        assert {child.pid for child in serving.children()} == before
+        assert status(f"{server.url}/healthz") == 200
