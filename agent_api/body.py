@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from agent_api.problems import (
     BadRequest,
     PayloadTooLarge,
+    RequestTimeout,
     UnsupportedMediaType,
     ValidationFailed,
     field_error,
 )
 from agent_api.schemas import MAX_ERRORS, to_pointer
+from agent_api.scope import BODY_OVERDUE
 
 MAX_DEPTH = 100
 MAX_POINTER = 1024
@@ -39,10 +41,11 @@ class ClientDisconnected(Exception):
     """The client went away before its body was read: there is nobody to answer."""
 
 
-async def read(receive: Receive, content_length: str | None, limit: int) -> bytes:
+async def read(scope: Scope, receive: Receive, content_length: str | None, limit: int) -> bytes:
     """Return the whole body of at most `limit` bytes, chunked or not.
 
-    Raises PayloadTooLarge: before reading where Content-Length tells, else at the first byte over.
+    Raises PayloadTooLarge: before reading where Content-Length tells, else at the first byte over;
+    RequestTimeout where HttpProtocol finds that it comes too slowly.
     """
     if content_length is not None and _says_more_than(limit, content_length):
         raise PayloadTooLarge(limit)
@@ -52,6 +55,8 @@ async def read(receive: Receive, content_length: str | None, limit: int) -> byte
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnected
+        if BODY_OVERDUE in scope:
+            raise RequestTimeout
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:

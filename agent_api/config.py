@@ -32,6 +32,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "jwt_audience": values.text,
     "cors_origins": values.origins,
     "max_body_bytes": values.integer(1024, 1 << 30),
+    "client_timeout_seconds": values.integer(1, 3600),
+    "grace_seconds": values.integer(1, 3600),
     "pool_size": values.integer(1, 100),
     "statement_timeout_ms": values.integer(100, 3_600_000),
     "log_level": values.choice("debug", "info", "warning", "error"),
@@ -65,6 +67,8 @@ class Settings:
     jwt_audience: str | None = None
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
+    client_timeout_seconds: int = 30
+    grace_seconds: int = 10
     pool_size: int = 10
     statement_timeout_ms: int = 5000
     log_level: str = "info"

@@ -129,7 +129,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         key = arguments.pop(IDEMPOTENCY_KEY, None)
         if_none_match = arguments.pop(IF_NONE_MATCH, None)
         try:
-            raw_body = await self._read_body(operation, headers, receive)
+            raw_body = await self._read_body(operation, headers, scope, receive)
         except body.ClientDisconnected:
             return
         response = await self.answer(Call(operation, arguments, raw_body, headers, principal, key))
@@ -138,7 +138,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         await _send(response, scope, receive, send)
 
     async def _read_body(
-        self, operation: Operation, headers: Headers, receive: Receive
+        self, operation: Operation, headers: Headers, scope: Scope, receive: Receive
     ) -> bytes | None:
         if not operation.has_body:
             return None
@@ -147,7 +147,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         if not may_be_absent:
             body.check_media_type(media_type, _first(headers, b"content-encoding"))
         length = _first(headers, b"content-length")
-        raw = await body.read(receive, length, self._max_body_bytes)
+        raw = await body.read(scope, receive, length, self._max_body_bytes)
         if raw and may_be_absent:
             body.check_media_type(media_type, None)
         return raw

@@ -1,28 +1,77 @@
-"""HTTP/1.1 on a connection: uvicorn's, with a limit on headers, and with errors as problems."""
+"""HTTP/1.1 on a connection: uvicorn's, with limits for the client, and errors as problems."""
 
+import asyncio
+import enum
+import logging
+import time
 import uuid
+from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from agent_api.problems import MEDIA_TYPE, BadRequest, HeadersTooLarge, Problem
+from agent_api.descriptors import most_connections
+from agent_api.pace import Pace, unread
+from agent_api.problems import (
+    MEDIA_TYPE,
+    BadRequest,
+    HeadersTooLarge,
+    Problem,
+    RequestTimeout,
+    Unavailable,
+)
+from agent_api.scope import BODY_OVERDUE
+
+logger = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 64 * 1024
 """Of request line and headers; httptools has no limit of its own and slows down with their size."""
 
+MAX_PIPELINED = 16
+"""Requests that wait for the answer of one before them; hardly any client sends two."""
 
-class TooManyBytes(Exception):
-    """The headers are over the limit: raised into the parser, which then reads no further."""
+LINGER_SECONDS = 0.5
+"""For which a server that stops waits for a request that may be on its way to it."""
+
+
+class Refused(Exception):
+    """Raised into the parser, which then reads no further."""
+
+
+class Step(enum.Enum):
+    """What the client has to do next."""
+
+    SEND_HEAD = enum.auto()
+    SEND_BODY = enum.auto()
+    READ = enum.auto()
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Ends a connection whose headers do not end, or that does not speak HTTP."""
+    """Ends a connection that goes on for too long, asks for too much, or does not speak HTTP."""
+
+    _said_full_at: ClassVar[float | None] = None
 
     _in_head = True
     _head_bytes = 0
     _too_large = False
+    _is_deaf = False
+    _is_draining = False
+    _messages = 0
+    _body_bytes = 0
+    _drains = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse a connection for which there might soon be no file descriptor."""
+        # The override is narrower than asyncio's as uvicorn's is: a server has no other transports.
+        super().connection_made(transport)
+        self._pace = Pace()
+        if len(self.connections) > most_connections():
+            self._say_full()
+            self._refuse(Unavailable("The server has too many connections. Try again."))
 
     def data_received(self, data: bytes) -> None:
         """Count what comes while a head is incomplete, and refuse one that does not end."""
+        if self._is_deaf:
+            return
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -31,35 +80,124 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooLarge(MAX_HEADER_BYTES))
 
     def on_headers_complete(self) -> None:
-        """Refuse a head that came at once and is too large."""
+        """Refuse a head that came at once and is too large, and a request too many."""
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         self._too_large = size > MAX_HEADER_BYTES
         if self._too_large:
-            raise TooManyBytes
+            raise Refused
+        if len(self.pipeline) == MAX_PIPELINED:
+            self._is_deaf = True
+            self.cycle.keep_alive = False  # the last that is answered
+            raise Refused
         self._in_head = False
         super().on_headers_complete()
+        if self._is_draining:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Count it, also where nobody wants it."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Begin to count anew: what follows is the head of the next request."""
         super().on_message_complete()
         self._in_head = True
         self._head_bytes = 0
+        self._body_bytes = 0
+        self._messages += 1
+
+    def on_response_complete(self) -> None:
+        """Read on only when nothing waits, which uvicorn does after every answer."""
+        super().on_response_complete()
+        if self.pipeline:
+            self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Note that the client has read most of what there was."""
+        self._drains += 1
+        super().resume_writing()
+
+    def hurry(self, now: float, patience: float) -> None:
+        """End what the client should have done by now; called about once a second."""
+        step, amount = self._step()
+        key = step and (step, self._messages, self._drains)
+        if not self._pace.is_too_slow(key, amount, now, patience):
+            return
+        if step is Step.SEND_HEAD and self._head_bytes:
+            self._refuse(RequestTimeout())
+        elif step is Step.SEND_HEAD:  # it never said a word
+            self.transport.close()
+        elif step is Step.SEND_BODY and not self.cycle.response_complete:
+            # Whoever reads the body answers, so that the answer is like any other.
+            self.cycle.scope[BODY_OVERDUE] = True  # type: ignore[literal-required]  # ours
+            self.cycle.message_event.set()
+        else:
+            self.transport.abort()
+
+    def _step(self) -> tuple[Step | None, int]:
+        """Return what is up to the client, and how many bytes of it are done."""
+        if left := unread(self.transport):
+            return Step.READ, -left
+        if not self._in_head:
+            return (None if self.flow.read_paused else Step.SEND_BODY), self._body_bytes
+        if self._is_idle() and (self._head_bytes or not self._messages):
+            return Step.SEND_HEAD, 0
+        return None, 0
+
+    def _is_idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return cycle is None or cycle.response_complete
+
+    def shutdown(self) -> None:
+        """Answer what has come and what is on its way, and close.
+
+        Closing at once, as uvicorn does, would cut off who is just sending.
+        """
+        self._is_draining = True
+        if self._is_idle():
+            self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle() and not self._head_bytes:
+            self.transport.close()
+
+    def give_up(self) -> None:
+        """Close, since the server ends now; an answer that is being made is not waited for."""
+        if self._is_idle() and self._head_bytes:
+            self._refuse(Unavailable("The server is stopping. Try again."))
+        elif self._is_idle():
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser does not go on with; `msg` says no more than that."""
+        if self._is_deaf:
+            return
         if self._too_large:
             self._refuse(HeadersTooLarge(MAX_HEADER_BYTES))
         else:
             self._refuse(BadRequest(f"{msg} The server speaks HTTP/1.1."))
 
     def _refuse(self, problem: Problem) -> None:
+        self._is_deaf = True
         body = problem.body()
-        reason = problem.title.encode()
-        head = (
-            b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\n"
-            b"x-request-id: %s\r\nconnection: close\r\n\r\n"
-        )
-        request_id = str(uuid.uuid4()).encode()
-        values = (problem.status, reason, MEDIA_TYPE.encode(), len(body), request_id)
-        self.transport.write(head % values + body)
+        headers = {
+            "content-type": MEDIA_TYPE,
+            "content-length": len(body),
+            "x-request-id": uuid.uuid4(),
+            "connection": "close",
+        }
+        lines = [f"HTTP/1.1 {problem.status} {problem.title}"]
+        lines += [f"{name}: {value}" for name, value in (problem.headers | headers).items()]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
+
+    @classmethod
+    def _say_full(cls) -> None:
+        """Tell it once in a while: a flood must not fill the log as well."""
+        now = time.monotonic()
+        if cls._said_full_at is None or now > cls._said_full_at + 10:
+            cls._said_full_at = now
+            logger.warning("too many connections", extra={"limit": most_connections()})

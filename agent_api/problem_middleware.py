@@ -1,5 +1,6 @@
 """Turns every exception into a problem: the one place that sees what nobody else foresaw."""
 
+import asyncio
 import logging
 
 from starlette.exceptions import HTTPException
@@ -74,6 +75,10 @@ class ProblemMiddleware:
 
         try:
             await self.app(scope, receive, observed_send)
+        except asyncio.CancelledError:  # the server stops, and its grace time is over
+            if started:
+                raise
+            await send_problem(problems.Unavailable("The server is stopping. Try again."), send)
         except Exception as error:  # the only broad one: nothing may reach the client unformed
             if started:
                 raise

@@ -88,6 +88,18 @@ class MethodNotAllowed(Problem):
         super().__init__(f"This path answers {methods}.", headers={"Allow": methods})
 
 
+class RequestTimeout(Problem):
+    """The request comes too slowly; the rest of it is not read, so the connection closes."""
+
+    code, http_status, http_title = "request-timeout", 408, "Request timeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request did not arrive in time. Send it again, or a smaller one.",
+            headers={"Connection": "close"},
+        )
+
+
 class Conflict(Problem):
     """The request does not fit the state that the row is in."""
 

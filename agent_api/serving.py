@@ -9,20 +9,18 @@ from typing import Any
 
 import uvicorn
 from connexion.spec import Specification
+from uvicorn.supervisors import ChangeReload
 
-from agent_api import __version__, app, log, mock, observing, secret
+from agent_api import __version__, app, descriptors, log, mock, observing, secret
 from agent_api.config import ConfigError, Settings
 from agent_api.contract import compile_operations
 from agent_api.database import database
 from agent_api.http_protocol import HttpProtocol
 from agent_api.resolver import HandlerResolver, collect_handlers
+from agent_api.server import Server
 from agent_api.spec import load_contract
+from agent_api.workers import Workers
 from db import schema
-
-GRACE_SECONDS = 10
-SECONDS_TO_ANSWER = 30
-"""For a worker, to its parent, which ends it otherwise. One that still loads does not answer:
-within uvicorn's 5 seconds no worker of a busy machine would ever begin to serve."""
 
 
 def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
@@ -54,9 +52,9 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         _run(
             application,
             settings,
+            reload=reload,
             factory=in_children,
             workers=settings.workers,
-            reload=reload,
             reload_includes=["*.py", "*.yaml"] if reload else None,
         )
 
@@ -77,12 +75,12 @@ def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
     _run(application, settings)
 
 
-def _run(application: Any, settings: Settings, **options: Any) -> None:
+def _run(application: Any, settings: Settings, *, reload: bool = False, **options: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn stops on them, then sends them to itself again: without this, a server that
-        # was asked to stop would seem to have crashed.
+        # Until the server listens to them, and after: to stop is not to crash.
         signal.signal(number, _exit)
-    uvicorn.run(
+    descriptors.raise_limit()
+    config = uvicorn.Config(
         application,
         host=settings.host,
         port=settings.port,
@@ -92,10 +90,20 @@ def _run(application: Any, settings: Settings, **options: Any) -> None:
         log_config=None,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=SECONDS_TO_ANSWER,
+        timeout_graceful_shutdown=settings.grace_seconds,
+        reload=reload,
         **options,
     )
+    seconds = settings.client_timeout_seconds
+    if config.workers > 1:
+        Workers(config, config.bind_socket(), seconds).run()
+        return
+    server = Server(config, client_seconds=seconds, has_parent=reload)
+    if reload:
+        ChangeReload(config, server.run, [config.bind_socket()]).run()
+    else:
+        config.load_app()
+        server.run()
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

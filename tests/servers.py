@@ -15,7 +15,7 @@ import httpx
 import jwt
 
 SECRET = "a secret that only the tests know, of over 32 bytes"
-SECONDS_TO_START = 30
+SECONDS_TO_START = 60
 
 
 def sign(user_id: str, *, secret: str = SECRET, seconds: int = 3600, **claims: object) -> str:
@@ -80,6 +80,18 @@ def start_server(
 
 
 @contextmanager
+def start_limited_server(
+    database_url: str, data_dir: Path, *, descriptors: int
+) -> Iterator[Server]:
+    """Serve until the block ends, with at most so many open files."""
+    port = free_port()
+    settings = {"data_dir": str(data_dir), "port": str(port), "jwt_secret": SECRET}
+    settings["database_url"] = database_url
+    with _start(["serve"], port, data_dir, settings, descriptors=descriptors) as server:
+        yield server
+
+
+@contextmanager
 def start_mock(
     log_folder: Path, *arguments: str, folder: Path | None = None, **settings: str
 ) -> Iterator[Server]:
@@ -97,11 +109,13 @@ def _start(
     log_folder: Path,
     settings: Mapping[str, str],
     folder: Path | None = None,
+    descriptors: int | None = None,
 ) -> Iterator[Server]:
+    limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     log = log_folder / f"{arguments[0]}-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command(*arguments),
+            [*limited, *command(*arguments)],
             cwd=folder,
             env=clean_environment(**settings),
             stdin=subprocess.DEVNULL,

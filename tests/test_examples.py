@@ -6,7 +6,8 @@ makes differ from hers, but one of hers must always stand for the same one of th
 
 import base64
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -368,6 +369,9 @@ FAULTS = {(500, "fault"), (503, "database"), (504, "statement")}
 IN_PROGRESS = {(409, "in_progress")}
 """What takes two requests at once: tests/test_idempotency.py brings it about."""
 
+SLOW = {(408, "body")}
+"""What takes a client time, and a server without patience."""
+
 
 def example_of(status: int, name: str) -> Any:
     """Return the example of an error, which all operations that can give it share."""
@@ -381,7 +385,10 @@ def example_of(status: int, name: str) -> Any:
     return found[0]
 
 
-@pytest.mark.parametrize(("status", "name"), [p for p in PROBLEMS if p not in FAULTS | IN_PROGRESS])
+ELSEWHERE = FAULTS | IN_PROGRESS | SLOW
+
+
+@pytest.mark.parametrize(("status", "name"), [p for p in PROBLEMS if p not in ELSEWHERE])
 def test_problem_is_the_example(
     status: int, name: str, server: Server, new_play: NewPlay, bob: httpx.Client
 ) -> None:
@@ -392,6 +399,26 @@ def test_problem_is_the_example(
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json() == example_of(status, name)
+
+
+def test_a_slow_body_is_the_example(database_url: str, tmp_path: Path) -> None:
+    def half() -> Iterator[bytes]:
+        yield b'{"title": "Compare'
+        time.sleep(3)
+        yield b' the two"}'
+
+    with (
+        start_server(database_url, tmp_path, client_timeout_seconds="1") as server,
+        server.client(MARIA) as client,
+    ):
+        response = client.post(
+            "/conversations", content=half(), headers={"Content-Type": "application/json"}
+        )
+
+    assert {(408, "body")} == SLOW
+    assert response.status_code == 408, response.text
+    assert response.headers["connection"] == "close"
+    assert response.json() == example_of(408, "body")
 
 
 def test_faults_of_the_database_are_the_examples(

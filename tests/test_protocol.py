@@ -1,16 +1,13 @@
 """HTTP as the contract has it: routes, methods, parameters, bodies, errors and headers."""
 
 import base64
-import http.client
 import json
 import re
-import socket
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 import httpx
 import pytest
@@ -35,6 +32,7 @@ from tests.contract import (
     places,
 )
 from tests.servers import Server, sign, start_server
+from tests.wire import Wire, ask, head
 
 ORIGIN = "https://chat.example.org"
 SMALL = 1024
@@ -72,54 +70,6 @@ def small_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) ->
         database_url, folder, cors_origins=ORIGIN, max_body_bytes=str(SMALL)
     ) as running:
         yield running
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer read from a socket."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    content: bytes
-
-
-class Wire:
-    """A connection that sends what an HTTP client would not."""
-
-    def __init__(self, server: Server) -> None:
-        address = urlsplit(server.url)
-        assert address.hostname is not None
-        self._socket = socket.create_connection((address.hostname, address.port or 80), 30)
-
-    def __enter__(self) -> "Wire":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
-
-    def send(self, raw: bytes) -> None:
-        self._socket.sendall(raw)
-
-    def send_again_and_again(self, raw: bytes) -> None:
-        for _ in range(10_000):
-            self.send(raw)
-
-    def receive(self, method: str = "GET") -> Answer:
-        response = http.client.HTTPResponse(self._socket, method=method)
-        response.begin()
-        return Answer(response.status, response.headers, response.read())
-
-
-def head(start: str, *lines: bytes, token: bool = True) -> bytes:
-    """Return the head of a request, with a token unless it is declined."""
-    given = [b"Authorization: Bearer " + sign("wire").encode()] if token else []
-    return b"\r\n".join([f"{start} HTTP/1.1".encode(), b"Host: api", *given, *lines, b"", b""])
-
-
-def ask(server: Server, raw: bytes) -> Answer:
-    with Wire(server) as wire:
-        wire.send(raw)
-        return wire.receive(raw.split(b" ")[0].decode())
 
 
 # Paths and methods

@@ -1,0 +1,200 @@
+"""Clients that send or read too slowly, or ask on without waiting: the others do not notice."""
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.calls import new_conversation, post_message
+from tests.contract import NOWHERE, WITH_BODY, Rows
+from tests.hostile.memory import MIB, peak
+from tests.servers import Server, start_server
+from tests.wire import Answer, Wire, head
+
+PATIENCE = 2
+"""Seconds; and the server looks at its connections once a second."""
+LONG_PAST = PATIENCE + 4
+NO_ROWS: Rows = dict.fromkeys(["conversation_id", "message_id", "run_id"], NOWHERE)
+HEALTH = head("GET /healthz", token=False)
+
+
+@pytest.fixture(scope="module")
+def impatient(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that does not wait long for slow clients."""
+    folder = tmp_path_factory.mktemp("impatient")
+    with start_server(database_url, folder, client_timeout_seconds=str(PATIENCE)) as running:
+        yield running
+
+
+def create(length: int, *, token: bool = True) -> bytes:
+    """Return the head of a request that creates a conversation."""
+    lines = (b"Content-Type: application/json", b"Content-Length: %d" % length)
+    return head("POST /conversations", *lines, token=token)
+
+
+def trickle(wire: Wire, raw: bytes) -> None:
+    """Send `raw` byte by byte, until it is too late, or the server has enough."""
+    until = time.monotonic() + LONG_PAST
+    with contextlib.suppress(ConnectionError):
+        for byte in raw:
+            if time.monotonic() > until or wire.is_closed():
+                return
+            wire.send(bytes([byte]))
+            time.sleep(0.1)
+
+
+def assert_timeout(answer: Answer) -> None:
+    assert answer.problem(408)["type"] == "/problems/request-timeout"
+    assert answer.headers["connection"] == "close"
+
+
+def test_a_head_that_trickles_is_a_408(impatient: Server) -> None:
+    started = time.monotonic()
+
+    with Wire(impatient) as first, Wire(impatient) as second:
+        second.send(HEALTH)
+        assert second.receive().status == 200
+        second.send(HEALTH[:10])
+        trickle(first, HEALTH[:-1] + b"X-More: " + b"a" * 1000)
+
+        assert_timeout(first.receive())
+        assert_timeout(second.receive())
+    assert time.monotonic() - started >= PATIENCE
+
+
+def test_a_connection_that_says_nothing_is_closed_without_an_answer(impatient: Server) -> None:
+    started = time.monotonic()
+
+    with Wire(impatient) as wire:
+        assert wire.receive_raw(1) == b""
+
+    assert PATIENCE <= time.monotonic() - started < 20
+
+
+def test_every_operation_answers_a_body_that_stops_with_a_408(impatient: Server) -> None:
+    wires = {}
+    with contextlib.ExitStack() as stack:
+        for operation in WITH_BODY:
+            lines = (b"Content-Type: application/json", b"Content-Length: 100")
+            wires[operation.operation_id] = wire = stack.enter_context(Wire(impatient))
+            wire.send(head(f"{operation.method} {operation.url(NO_ROWS)}", *lines) + b'{"title"')
+
+        for operation in WITH_BODY:
+            assert_timeout(wires[operation.operation_id].receive(operation.method))
+
+    log = impatient.log.read_text()
+    assert log.count('"status":408') >= len(WITH_BODY)
+    assert '"ERROR"' not in log
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_trickles_is_a_408(impatient: Server, chunked: bool) -> None:
+    with Wire(impatient) as wire:
+        if chunked:
+            lines = (b"Content-Type: application/json", b"Transfer-Encoding: chunked")
+            wire.send(head("POST /conversations", *lines))
+            trickle(wire, b"1\r\n \r\n" * 100)
+        else:
+            wire.send(create(1000))
+            trickle(wire, b" " * 999)
+
+        assert_timeout(wire.receive("POST"))
+
+
+def test_a_body_that_nobody_wants_is_not_waited_for(impatient: Server) -> None:
+    with Wire(impatient) as wire:
+        wire.send(create(1000, token=False))
+        assert wire.receive("POST").status == 401
+
+        assert wire.receive_raw(1) == b""
+
+
+def test_a_body_from_far_away_is_taken(impatient: Server) -> None:
+    body = json.dumps({"metadata": {"text": "a" * 12_000}}).encode()
+
+    with Wire(impatient) as wire:
+        wire.send(create(len(body)))
+        for start in range(0, len(body), 1000):  # twice what it must be
+            wire.send(body[start : start + 1000])
+            time.sleep(0.5)
+        answer = wire.receive("POST")
+
+    assert answer.status == 201, answer.content
+
+
+@pytest.fixture(scope="module")
+def large(impatient: Server) -> bytes:
+    """A request whose answer is larger than what the system takes off the server's hands."""
+    user = f"large-{uuid.uuid4()}"
+    with impatient.client(user) as client:
+        conversation = new_conversation(client)
+        for _ in range(20):
+            post_message(client, conversation, "a" * 1_000_000)
+    return head(f"GET /conversations/{conversation['id']}/messages", user=user)
+
+
+def test_an_answer_that_nobody_reads_is_cut_off(impatient: Server, large: bytes) -> None:
+    with peak(impatient) as memory, Wire(impatient, window=4096) as wire:
+        wire.send(large)
+        time.sleep(LONG_PAST)
+        got = 0
+        with contextlib.suppress(ConnectionError):
+            while part := wire.receive_raw(MIB):
+                got += len(part)
+
+    assert got < 20_000_000
+    assert memory.grown < 200 * MIB
+
+
+def test_an_answer_that_is_read_slowly_arrives_whole(impatient: Server, large: bytes) -> None:
+    with Wire(impatient, window=65536) as wire:
+        wire.send(large)
+        until, got = time.monotonic() + 2 * LONG_PAST, 0
+        while time.monotonic() < until:  # hundreds of kilobytes a second
+            got += len(wire.receive_raw(65536))
+            time.sleep(0.1)
+        while got < 20_000_000 and (part := wire.receive_raw(MIB)):
+            got += len(part)
+
+    assert got >= 20_000_000
+
+
+def test_sixteen_requests_at_once_are_answered_in_order(impatient: Server) -> None:
+    paths = ["/healthz", "/nothing"] * 8
+
+    with Wire(impatient) as wire:
+        wire.send(b"".join(head(f"GET {path}", token=False) for path in paths))
+        statuses = [wire.receive().status for _ in paths]
+
+    assert statuses == [200, 404] * 8
+
+
+def test_requests_without_end_on_one_connection_are_cut_short(impatient: Server) -> None:
+    flood = head("GET /conversations") * 2000
+
+    with peak(impatient) as memory, contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(impatient)) for _ in range(20)]
+        for wire in wires:
+            with contextlib.suppress(ConnectionError):
+                wire.send(flood)
+        answers = [list(answers_on(wire)) for wire in wires]
+
+    for statuses in answers:
+        assert 1 <= len(statuses) <= 17
+        assert set(statuses) == {200}
+    assert memory.grown < 50 * MIB
+    assert httpx.get(f"{impatient.url}/healthz", verify=False).status_code == 200
+
+
+def answers_on(wire: Wire) -> Iterator[int]:
+    """Yield the statuses of the answers until the connection ends."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            answer = wire.receive()
+            yield answer.status
+            if answer.headers["connection"] == "close":
+                return
