@@ -70,6 +70,7 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
             raise problems.NotFound("path")
         return flask.send_from_directory(assets, name, max_age=86400, conditional=False)
 
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # they answer GET and HEAD
     app.add_url_rule("/openapi.json", view_func=openapi_json)
     app.add_url_rule("/openapi.yaml", view_func=openapi_yaml)
     app.add_url_rule("/docs", view_func=docs)
