@@ -20,6 +20,7 @@ from agent_api.log import RequestLogMiddleware
 from agent_api.observing import Observers
 from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
+from agent_api.security_headers import SecurityHeadersMiddleware
 from agent_api.spec import load_contract
 from db import engine
 
@@ -99,6 +100,7 @@ def _middlewares(
         expose_headers=("ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
     )
     return [
+        SecurityHeadersMiddleware,
         partial(RequestLogMiddleware, write=log.access_writer(log_format)),
         *([cors] if cors_origins else []),
         ProblemMiddleware,

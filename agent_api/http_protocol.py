@@ -20,6 +20,7 @@ from agent_api.problems import (
     Unavailable,
 )
 from agent_api.scope import BODY_OVERDUE
+from agent_api.security_headers import OF_PROBLEMS
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
             "content-length": len(body),
             "x-request-id": uuid.uuid4(),
             "connection": "close",
+            **{name.decode(): value.decode() for name, value in OF_PROBLEMS},
         }
         lines = [f"HTTP/1.1 {problem.status} {problem.title}"]
         lines += [f"{name}: {value}" for name, value in (problem.headers | headers).items()]

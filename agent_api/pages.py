@@ -60,7 +60,14 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
         return flask.Response(contract_yaml, mimetype="application/yaml")
 
     def docs() -> flask.Response:
-        return flask.Response(PAGE, headers={"Content-Security-Policy": POLICY})
+        return flask.Response(
+            PAGE,
+            headers={
+                "Content-Security-Policy": POLICY,
+                # The page may hold a token: no window that opened it, or that it opens, reaches it.
+                "Cross-Origin-Opener-Policy": "same-origin",
+            },
+        )
 
     def docs_init() -> flask.Response:
         return flask.Response(INIT, mimetype="text/javascript")
