@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2.extensions import cursor, make_dsn
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, exc, make_url
 
-from db.errors import Failure, Timeout, TooLarge, Unavailable
+from db.errors import Failure, Refused, Timeout, TooLarge, Unavailable
 
 CONNECT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
@@ -140,9 +140,9 @@ def _engines() -> _Pair:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's word for a database that is away, busy or slow into ours; the rest passes.
+    """Turn the driver's word for a database that is away, busy or slow into ours.
 
-    What passes is a bug: a broken statement, or a row that a constraint refused.
+    Any other is a bug, a broken statement or a row that a constraint refused: it becomes Refused.
     """
     try:
         yield
@@ -151,7 +151,8 @@ def translated() -> Iterator[None]:
         if _pair is not None and _pair.hooks.on_failure is not None:
             _pair.hooks.on_failure(failure or error)
         if failure is None:
-            raise
+            # With the stack, and without the error that it replaces: a log would print that too.
+            raise _refused(error).with_traceback(error.__traceback__) from None
         raise failure from error
 
 
@@ -178,6 +179,18 @@ def _failure(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
     if code is None and isinstance(error, (exc.OperationalError, exc.InterfaceError)):
         return Unavailable("the database cannot be reached")
     return None
+
+
+def _refused(error: exc.DBAPIError) -> Refused:
+    said: Any = getattr(error.orig, "diag", None)
+    names = {
+        kind: name
+        for kind in ("table", "column", "datatype", "constraint")
+        if (name := getattr(said, f"{kind}_name", None)) is not None
+    }
+    parts = [f"{type(error.orig).__name__}, SQLSTATE {getattr(error.orig, 'pgcode', None)}"]
+    parts += [f"{kind} {name}" for kind, name in names.items()]
+    return Refused(", ".join(parts))
 
 
 def normalise(url: str) -> URL:

@@ -57,3 +57,11 @@ class TooLarge(Failure):
 
 class SchemaAhead(Failure):
     """The schema is at a revision that this code does not know: a newer version migrated it."""
+
+
+class Refused(Exception):
+    """A statement that the database refused: a defect of ours, so no Failure.
+
+    Its text is the SQLSTATE and the names of what was concerned. The driver's own words stay out:
+    they quote the statement and the row.
+    """

@@ -183,9 +183,9 @@ def test_a_bug_passes_as_sqlalchemy_s_error_and_says_no_parameter() -> None:
     columns = {"id": ID, "title": "", "user_id": "u"}
     insert = Statement(sa.insert(conversations), *columns)
 
-    with pytest.raises(exc.DataError) as raised:
-        answer(quotient, zero=0, said=SECRET)
-    with pytest.raises(exc.IntegrityError), engine.autocommit() as connection:
+    with engine.autocommit() as connection, pytest.raises(exc.DataError) as raised:
+        Statement(quotient).row(connection, {"zero": 0, "said": SECRET})
+    with engine.autocommit() as connection, pytest.raises(exc.IntegrityError):
         insert.rowcount(connection, columns)
 
     assert raised.value.params is None
