@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import make_url
 
 from db import embedded, schema
+from tests import log_watch
 from tests.servers import Server, start_server
 
 
@@ -39,6 +40,13 @@ def _remove(folder: Path) -> None:
     while not embedded.is_stopped(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_log() -> Iterator[None]:
+    """Fail the run where the code that ran in this process logged a token or content."""
+    with log_watch.watching_this_process():
+        yield
 
 
 @pytest.fixture(scope="session")

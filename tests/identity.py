@@ -12,6 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests import log_watch
+
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -53,7 +55,9 @@ class KeyPair:
 
     def sign(self, user_id: str, **claims: object) -> str:
         body = {"sub": user_id, "exp": int(time.time()) + 3600} | claims
-        return jwt.encode(body, self.private, self.algorithm, headers={"kid": self.key_id})
+        token = jwt.encode(body, self.private, self.algorithm, headers={"kid": self.key_id})
+        log_watch.token(token)
+        return token
 
 
 class KeyServer:

@@ -14,17 +14,21 @@ from pathlib import Path
 import httpx
 import jwt
 
+from tests import log_watch
+
 SECRET = "a secret that only the tests know, of over 32 bytes"
-SECONDS_TO_START = 60
+SECONDS_TO_START = 90
 
 
 def sign(user_id: str, *, secret: str = SECRET, seconds: int = 3600, **claims: object) -> str:
     """Return a token for `user_id`; a claim given as None is left out."""
     now = int(time.time())
     body: dict[str, object] = {"sub": user_id, "iat": now, "exp": now + seconds} | claims
-    return jwt.encode(
+    token = jwt.encode(
         {name: value for name, value in body.items() if value is not None}, secret, "HS256"
     )
+    log_watch.token(token)
+    return token
 
 
 def free_port() -> int:
@@ -47,7 +51,10 @@ class Server:
         """Return a client that acts as `user_id`."""
         headers = {"Authorization": f"Bearer {sign(user_id)}"}
         # Plain HTTP: reading the certificates for each client would take longer than most tests.
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=False)
+        hooks = {"request": [log_watch.request]}
+        return httpx.Client(
+            base_url=self.url, headers=headers, timeout=30, verify=False, event_hooks=hooks
+        )
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -66,6 +73,8 @@ def start_server(
     database_url: str | None, data_dir: Path, *arguments: str, **settings: str
 ) -> Iterator[Server]:
     """Serve until the block ends, with more `settings` in the environment and `arguments`.
+
+    When it has stopped, its log must hold no token, and nothing that a request said.
 
     Without `database_url` the server uses the embedded database of `data_dir`.
     """
@@ -113,7 +122,7 @@ def _start(
 ) -> Iterator[Server]:
     limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     log = log_folder / f"{arguments[0]}-{port}.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [*limited, *command(*arguments)],
             cwd=folder,
@@ -130,6 +139,7 @@ def _start(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.wait(30)
+        log_watch.check(log.read_text(errors="replace"))
 
 
 def wait_until_ready(server: Server) -> None:

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from db import embedded
+from tests import log_watch
 from tests.servers import (
     SECRET,
     Server,
@@ -107,6 +108,7 @@ def starting(log_dir: Path, options: list[str], **settings: str) -> Iterator[Ser
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.wait(30)
+    log_watch.check(log.read_text())
 
 
 def test_serve_says_where_everything_is_and_how_to_get_a_token(

@@ -278,8 +278,8 @@ def test_a_new_configuration_takes_the_place_of_the_old(database_url: str, dispo
         ("SELECT 1 + ' a secret", "SyntaxError, SQLSTATE 42601"),
         ("SELECT ' a secret'::int", "InvalidTextRepresentation, SQLSTATE 22P02"),
         (
-            "INSERT INTO chat_settings (user_id, model) VALUES ('', ' a secret')",
-            "CheckViolation, SQLSTATE 23514, table chat_settings, constraint ck_chat_settings_user_id",
+            "INSERT INTO runs (agent_id, created_by) VALUES (' a secret', '')",
+            "CheckViolation, SQLSTATE 23514, table runs, constraint ck_runs_created_by",
         ),
     ],
 )
