@@ -1,16 +1,20 @@
-"""What fails says so to the client, and nothing about the server's inside; the log has no content."""
+"""What fails tells the client nothing of the server's inside, and the log nothing of content."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import psycopg2
 import pytest
+from sqlalchemy import make_url
 
 from db import schema
-from tests.contract import assert_problem, make_rows
-from tests.servers import Server, start_server
+from tests.contract import OPERATIONS, Rows, assert_problem, make_rows
+from tests.servers import SECRET, Server, sign, start_server
+from tests.test_protocol import ask
 
 CONTENT = "Nobody but its reader may see this line of a message."
 
@@ -76,3 +80,125 @@ def test_a_row_that_the_database_refuses_is_logged_without_its_content(
         assert word in log
     for secret in ("Nobody but", "DETAIL", "LINE 1", "INSERT INTO"):
         assert secret not in log
+
+
+INSIDE = re.compile(
+    r"""
+    \b(SELECT|INSERT|UPDATE|DELETE)\s.+\s(FROM|INTO|SET)\s | \bSQL\b | SQLSTATE  # statements
+    | Traceback | \bFile\s" | \bline\s\d+,\sin\b | \w+(Error|Exception)\b       # stacks
+    | /(home|root|tmp|usr|var|srv|opt|work)/ | \.py\b | site-packages           # paths
+    | psycopg | sqlalchemy | relation\s\\?" | column\s\\?" | violates | FATAL | DETAIL  # the driver
+    """,
+    re.VERBOSE,
+)
+
+
+def assert_tells_nothing(response: httpx.Response, *secrets: str) -> None:
+    """Assert that an error has nothing of the server's inside, in its head or its body."""
+    said = "\n".join([*(f"{name}: {value}" for name, value in response.headers.items())])
+    said = f"{said}\n{response.text}"
+    found = INSIDE.search(said)
+    assert found is None, f"{found}: {said}"
+    for secret in secrets:
+        assert secret not in said
+
+
+def problems_of(client: httpx.Client, rows: Rows) -> Iterator[httpx.Response]:
+    """Yield what each operation says to requests that break the contract, each in another way."""
+    odd = "' OR 1=1; SELECT version(); --"
+    for operation in OPERATIONS:
+        url = operation.url(rows)
+        yield client.request("TRACE", url)
+        yield httpx.request(operation.method, client.base_url.join(url), verify=False)
+        forged = {"Authorization": f"Bearer {sign('x', secret=SECRET[::-1])}"}
+        yield client.request(operation.method, url, headers=forged)
+        for parameter in operation.parameters:
+            if parameter["in"] == "query":
+                yield client.request(operation.method, url, params={parameter["name"]: odd})
+        if operation.names:
+            nowhere = dict.fromkeys(rows, str(uuid.uuid4()))
+            yield operation.send(client, nowhere)
+            yield operation.send(client, dict.fromkeys(rows, "%27%3BSELECT"))
+        if operation.has_body:
+            json_type = {"Content-Type": "application/json"}
+            yield client.request(operation.method, url, content=b"{" + b"[" * 200)
+            yield client.request(operation.method, url, content=b"[" * 20_000, headers=json_type)
+            yield client.request(operation.method, url, content=b"\xff\x00", headers=json_type)
+            yield client.request(operation.method, url, json={"run_id": odd, "status": odd})
+            yield client.request(operation.method, url, content=b"[" * (2 << 20), headers=json_type)
+
+
+def test_no_error_that_a_client_can_cause_tells_of_the_inside(server: Server) -> None:
+    statuses = set()
+    with server.client(f"prober-{uuid.uuid4()}") as client:
+        token = client.headers["Authorization"].removeprefix("Bearer ")
+        for response in problems_of(client, make_rows(client)):
+            if response.status_code >= 400:
+                statuses.add(response.status_code)
+                assert response.headers["content-type"] == "application/problem+json"
+                assert_tells_nothing(response, token, SECRET)
+    assert statuses == {400, 401, 404, 405, 413, 415, 422}
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"\x16\x03\x01\x00\x05hello\r\n\r\n", 400),
+        (b"GET\r\n\r\n", 400),
+        (b"GET /conversations HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /runs HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        (b"GET /docs/%2e%2e%2f__init__.py HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        (b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 20_000, 431),
+    ],
+    ids=lambda value: repr(value)[:32],
+)
+def test_no_error_of_malformed_http_tells_of_the_inside(
+    server: Server, raw: bytes, status: int
+) -> None:
+    answer = ask(server, raw)
+
+    assert answer.status == status
+    headers = list(answer.headers.items())
+    assert_tells_nothing(httpx.Response(answer.status, headers=headers, content=answer.content))
+
+
+def test_no_fault_of_the_database_tells_of_it(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    """A lock that is held, a schema that is broken, one that is behind, and nobody there."""
+    url = new_database()
+    schema.upgrade(url)
+    inside = [part for part in (make_url(url).database, make_url(url).host) if part]
+    answers: list[httpx.Response] = []
+
+    with (
+        start_server(url, tmp_path, statement_timeout_ms="300") as server,
+        server.client("reader") as reader,
+    ):
+
+        def read_all() -> None:
+            answers.extend(reader.get(path) for path in ("/conversations", "/runs", "/readyz"))
+
+        with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
+            cursor.execute("LOCK TABLE conversations, runs")
+            read_all()
+        change(url, "ALTER TABLE runs ALTER created_at DROP DEFAULT")
+        change(url, "ALTER TABLE runs ALTER created_at TYPE text")
+        change(url, "DROP TABLE messages", "DROP TABLE conversations CASCADE")
+        change(url, "DELETE FROM alembic_version")
+        read_all()
+        admin = make_url(url).set(database="postgres").render_as_string(hide_password=False)
+        change(
+            admin,
+            f'ALTER DATABASE "{make_url(url).database}" ALLOW_CONNECTIONS false',
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE datname = '{make_url(url).database}'",
+        )
+        read_all()
+
+    assert [answer.status_code for answer in answers] == [504, 504, 200, 503, 500, 503] + [503] * 3
+    for answer in answers:
+        if answer.status_code != 200:
+            assert_problem(answer, answer.status_code)
+            assert_tells_nothing(answer, SECRET, *inside)
