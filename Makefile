@@ -51,6 +51,10 @@ lint: .venv/.dev ## check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+.PHONY: audit
+audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities
+	$(BIN)/python .ci/audit.py requirements/*.txt
+
 .PHONY: format
 format: .venv/.dev ## sort imports, apply the safe fixes, format
 	$(BIN)/ruff check --fix-only --quiet .
