@@ -19,6 +19,7 @@ from agent_api.handling import HandlerMiddleware
 from agent_api.log import RequestLogMiddleware
 from agent_api.observing import Observers
 from agent_api.problem_middleware import ProblemMiddleware
+from agent_api.rate_limit import RateLimiter, RateLimitMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
 from agent_api.security_headers import SecurityHeadersMiddleware
 from agent_api.spec import load_contract
@@ -34,11 +35,13 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
     observers = observing.observers(settings)
     threads = observers.thread_pool(settings.pool_size, thread_name_prefix="handler")
+    limiter = _limiter(settings)
     operations = partial(
         HandlerMiddleware,
         authenticator=Authenticator(settings),
         max_body_bytes=settings.max_body_bytes,
         threads=threads,
+        limiter=limiter,
     )
     return assemble(
         operations,
@@ -46,6 +49,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         log_format=settings.log_format,
         cors_origins=settings.cors_origins,
         observers=observers.middlewares,
+        is_limited=limiter is not None,
         lifespan=partial(_lifespan, settings, threads, observers),
     )
 
@@ -58,6 +62,7 @@ def assemble(
     cors_origins: Sequence[str],
     cors_headers: Sequence[str] = (),
     observers: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
+    is_limited: bool = False,
     lifespan: Callable[[Any], Any] | None = None,
 ) -> connexion.FlaskApp:
     """Return an application that serves the contract by the middleware `operations`.
@@ -70,7 +75,7 @@ def assemble(
         lifespan=lifespan,
         middlewares=[
             *observers,
-            *_middlewares(operations, log_format, cors_origins, cors_headers),
+            *_middlewares(operations, log_format, cors_origins, cors_headers, is_limited),
         ],
         server_args={"static_folder": None},
     )
@@ -79,6 +84,13 @@ def assemble(
     pages.register(app.app, contract)
     app.add_api(contract, resolver=resolver)
     return app
+
+
+def _limiter(settings: Settings) -> RateLimiter | None:
+    """Return what limits each user's requests; without a setting for it nothing does."""
+    if (per_minute := settings.rate_limit_per_minute) is None:
+        return None
+    return RateLimiter(per_minute=per_minute, burst=settings.rate_limit_burst or per_minute)
 
 
 def _ignore(*_args: Any, **_kwargs: Any) -> None:
@@ -90,6 +102,7 @@ def _middlewares(
     log_format: str,
     cors_origins: Sequence[str],
     cors_headers: Sequence[str],
+    is_limited: bool,
 ) -> list[Any]:
     """Return the stack, outermost first: problems get the CORS headers and the request's id too."""
     cors = partial(
@@ -97,12 +110,16 @@ def _middlewares(
         allow_origins=cors_origins,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=(*_CORS_HEADERS, *cors_headers),
-        expose_headers=("ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"),
+        expose_headers=(
+            *("ETag", "Location", "RateLimit", "RateLimit-Policy"),
+            *("Retry-After", "WWW-Authenticate", "X-Request-Id"),
+        ),
     )
     return [
         SecurityHeadersMiddleware,
         partial(RequestLogMiddleware, write=log.access_writer(log_format)),
         *([cors] if cors_origins else []),
+        *([RateLimitMiddleware] if is_limited else []),
         ProblemMiddleware,
         operations,
         LifespanMiddleware,

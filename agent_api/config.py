@@ -36,6 +36,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "grace_seconds": values.integer(1, 3600),
     "pool_size": values.integer(1, 100),
     "statement_timeout_ms": values.integer(100, 3_600_000),
+    "rate_limit_per_minute": values.integer(1, 1_000_000),
+    "rate_limit_burst": values.integer(1, 1_000_000),
     "log_level": values.choice("debug", "info", "warning", "error"),
     "log_format": values.choice("text", "json"),
     "metrics_host": values.text,
@@ -71,6 +73,8 @@ class Settings:
     grace_seconds: int = 10
     pool_size: int = 10
     statement_timeout_ms: int = 5000
+    rate_limit_per_minute: int | None = None
+    rate_limit_burst: int | None = None
     log_level: str = "info"
     log_format: str = "json"
     metrics_host: str = "127.0.0.1"
@@ -94,8 +98,8 @@ class Settings:
         `overrides` are values of the command line, which win where they are not None. What keeps
         nobody's data does not need a key.
 
-        Raises ConfigError for an unknown variable, an unusable value, two keys, or a host that
-        others can reach while no key is configured.
+        Raises ConfigError for an unknown variable, an unusable value, two keys, a burst without a
+        limit, or a host that others can reach while no key is configured.
         """
         chosen: dict[str, Any] = {}
         for variable, value in sorted((os.environ if environ is None else environ).items()):
@@ -117,6 +121,11 @@ class Settings:
             chosen["data_dir"] = default_data_dir()
         settings = cls(**chosen)
         settings._check_keys(needs_key)
+        if settings.rate_limit_burst is not None and settings.rate_limit_per_minute is None:
+            raise ConfigError(
+                f"{PREFIX}RATE_LIMIT_BURST limits nothing by itself: "
+                f"set {PREFIX}RATE_LIMIT_PER_MINUTE too"
+            )
         if settings.metrics_port == settings.port:
             raise ConfigError(
                 f"{PREFIX}METRICS_PORT {settings.port} is the port of the API: choose another"

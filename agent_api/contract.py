@@ -132,7 +132,8 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             raw_body = await self._read_body(operation, headers, scope, receive)
         except body.ClientDisconnected:
             return
-        response = await self.answer(Call(operation, arguments, raw_body, headers, principal, key))
+        call = Call(operation, arguments, raw_body, headers, principal, key, scope)
+        response = await self.answer(call)
         if if_none_match is not None:
             response = preconditions.unless_known(response, if_none_match)
         await _send(response, scope, receive, send)

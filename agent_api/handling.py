@@ -13,6 +13,7 @@ from agent_api import idempotency
 from agent_api.auth import Authenticator, Principal
 from agent_api.contract import ContractMiddleware
 from agent_api.operation import Call, Headers, Operation
+from agent_api.rate_limit import RateLimiter
 from agent_api.responses import Response
 
 P = ParamSpec("P")
@@ -29,10 +30,12 @@ class HandlerMiddleware(ContractMiddleware):
         authenticator: Authenticator,
         max_body_bytes: int,
         threads: ThreadPoolExecutor,
+        limiter: RateLimiter | None = None,
     ) -> None:
         super().__init__(app, max_body_bytes=max_body_bytes)
         self._authenticator = authenticator
         self._threads = threads
+        self._limiter = limiter
         self._fetchers = ThreadPoolExecutor(4, thread_name_prefix="key-fetcher")
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
@@ -50,11 +53,25 @@ class HandlerMiddleware(ContractMiddleware):
 
     async def answer(self, call: Call) -> Response:
         """Call the handler: a coroutine function on the event loop, any other in a thread."""
-        if call.idempotency_key is not None:
-            return await _in_thread(self._threads, idempotency.run_once, call)
-        if call.operation.is_async:
+        limiter = self._limiter if call.operation.find_token else None
+        if call.operation.is_async and call.idempotency_key is None:
+            if limiter is not None:
+                await _in_thread(self._threads, limiter.take, call.scope)
             return await call.operation.run_async(call.arguments, call.raw_body)
-        return await _in_thread(self._threads, call.operation.run, call.arguments, call.raw_body)
+        if limiter is not None:
+            return await _in_thread(self._threads, _run_limited, limiter, call)
+        return await _in_thread(self._threads, _run, call)
+
+
+def _run_limited(limiter: RateLimiter, call: Call) -> Response:
+    limiter.take(call.scope)
+    return _run(call)
+
+
+def _run(call: Call) -> Response:
+    if call.idempotency_key is not None:
+        return idempotency.run_once(call)
+    return call.operation.run(call.arguments, call.raw_body)
 
 
 async def _in_thread(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 from connexion.operations import AbstractOperation
 from connexion.security import SecurityHandlerFactory
+from starlette.types import Scope
 
 from agent_api import body, problems
 from agent_api.answers import Answer
@@ -38,6 +39,7 @@ class Call(NamedTuple):
     headers: Headers
     principal: Principal | None
     idempotency_key: str | None
+    scope: Scope
 
 
 class ResponseBreaksContract(Exception):

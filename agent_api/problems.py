@@ -159,6 +159,19 @@ class ValidationFailed(Problem):
         )
 
 
+class TooManyRequests(Problem):
+    """The user sent more than the limit allows (RFC 6585 section 4); nothing was done."""
+
+    code, http_status, http_title = "too-many-requests", 429, "Too many requests"
+
+    def __init__(self, per_minute: int, seconds: int) -> None:
+        super().__init__(
+            f"This is over your limit of {per_minute} requests a minute. Wait for as many seconds "
+            "as Retry-After says, then send it again.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
 class HeadersTooLarge(Problem):
     """Request line and headers are over the limit (RFC 6585 section 5)."""
 

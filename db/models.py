@@ -279,8 +279,30 @@ class IdempotencyKey(Base):
     )
 
 
+class RateLimit(Base):
+    """How many requests a user may still send; a row that is not there is a full bucket.
+
+    Unlogged: it is written at each request, and after a crash all buckets may be full.
+    """
+
+    __tablename__ = "rate_limits"
+
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    tokens: Mapped[float] = mapped_column(Double)
+    # Whether the last request got one: an upsert can only return what it has written.
+    taken: Mapped[bool]
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
+        CheckConstraint("tokens >= 0", name="tokens"),
+        {"prefixes": ["UNLOGGED"]},
+    )
+
+
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
 chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
 idempotency_keys = cast(Table, IdempotencyKey.__table__)
+rate_limits = cast(Table, RateLimit.__table__)

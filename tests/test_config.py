@@ -64,6 +64,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("pool_size", "100", 100),
     ("statement_timeout_ms", "100", 100),
     ("statement_timeout_ms", "3600000", 3_600_000),
+    ("rate_limit_per_minute", "1", 1),
+    ("rate_limit_per_minute", "1000000", 1_000_000),
     ("log_level", "debug", "debug"),
     ("log_level", "WARNING", "warning"),
     ("log_format", "text", "text"),
@@ -110,6 +112,11 @@ BAD = [
     ("pool_size", "101"),
     ("statement_timeout_ms", "99"),
     ("statement_timeout_ms", "5s"),
+    ("rate_limit_per_minute", "0"),
+    ("rate_limit_per_minute", "1000001"),
+    ("rate_limit_per_minute", "60/minute"),
+    ("rate_limit_burst", "0"),
+    ("rate_limit_burst", "-5"),
     ("log_level", "verbose"),
     ("log_format", "xml"),
     ("metrics_port", "0"),
@@ -186,6 +193,11 @@ def test_other_variables_are_not_ours() -> None:
 def test_two_keys_exclude_each_other(two: dict[str, str]) -> None:
     line = refusal(**two)
     assert all(f"AGENT_API_{name.upper()}" in line for name in two)
+
+
+def test_burst_without_a_limit_is_refused() -> None:
+    assert "AGENT_API_RATE_LIMIT_PER_MINUTE" in refusal(rate_limit_burst="5")
+    assert load(rate_limit_burst="5", rate_limit_per_minute="60").rate_limit_burst == 5
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "api.example.org"])

@@ -30,6 +30,7 @@ HEADERS_OF = {
     "304": "ETag",
     "401": "WWW-Authenticate",
     "405": "Allow",
+    "429": "Retry-After",
     "503": "Retry-After",
     "504": "Retry-After",
 }
@@ -213,7 +214,7 @@ def test_names_are_spelled_as_their_kind_is() -> None:
     odd = (name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name))
     none(odd, "A property or parameter is snake_case:")
     headers = {name for place, name in taken if place == "header"} | COMPONENTS["headers"].keys()
-    word = r"(WWW|ETag|[A-Z][a-z]+|X)"
+    word = r"(WWW|ETag|RateLimit|[A-Z][a-z]+|X)"
     odd = (name for name in headers if not re.fullmatch(rf"{word}(-{word})*", name))
     none(odd, "A header's words begin with a capital:")
 
@@ -407,7 +408,7 @@ def test_every_operation_lists_each_status_it_can_give() -> None:
         has_body = "requestBody" in operation
         given = parameters(path, operation)
         wanted = {"500"}
-        wanted |= set() if is_open else {"401", "503", "504"}
+        wanted |= set() if is_open else {"401", "429", "503", "504"}
         wanted |= {"400", "408", "413", "415", "422"} if has_body else set()
         wanted |= {"422"} if given else set()
         wanted |= {"403", "404"} if any(part["in"] == "path" for part in given) else set()

@@ -7,6 +7,7 @@ makes differ from hers, but one of hers must always stand for the same one of th
 import base64
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -363,6 +364,9 @@ class Mishaps:
         raise AssertionError(f"say here how a client meets the {status} called {name}")
 
 
+SETTINGS = {(429, "limit")}
+"""What takes a server with another setting."""
+
 FAULTS = {(500, "fault"), (503, "database"), (504, "statement")}
 """What no client brings about: something has to be wrong with the database."""
 
@@ -385,7 +389,7 @@ def example_of(status: int, name: str) -> Any:
     return found[0]
 
 
-ELSEWHERE = FAULTS | IN_PROGRESS | SLOW
+ELSEWHERE = FAULTS | IN_PROGRESS | SETTINGS | SLOW
 
 
 @pytest.mark.parametrize(("status", "name"), [p for p in PROBLEMS if p not in ELSEWHERE])
@@ -419,6 +423,28 @@ def test_a_slow_body_is_the_example(database_url: str, tmp_path: Path) -> None:
     assert response.status_code == 408, response.text
     assert response.headers["connection"] == "close"
     assert response.json() == example_of(408, "body")
+
+
+def test_problem_of_a_limited_server_is_the_example(database_url: str, tmp_path: Path) -> None:
+    maria = f"{MARIA}-{uuid.uuid4()}"
+    with (
+        start_server(database_url, tmp_path, rate_limit_per_minute="600") as server,
+        server.client(maria) as client,
+    ):
+        assert client.get("/conversations").status_code == 200
+        with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+            # Empty, and since a time to come: it does not fill meanwhile.
+            cursor.execute(
+                "UPDATE rate_limits SET tokens = 0, updated_at = now() + interval '1 hour' "
+                "WHERE user_id = %s",
+                [maria],
+            )
+            other.commit()
+        response = client.get("/conversations")
+
+    assert response.status_code == 429
+    assert response.json() == example_of(429, "limit")
+    assert response.headers["retry-after"] == "1"
 
 
 def test_faults_of_the_database_are_the_examples(
