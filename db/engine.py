@@ -152,7 +152,8 @@ def translated() -> Iterator[None]:
             _pair.hooks.on_failure(failure or error)
         if failure is None:
             # With the stack, and without the error that it replaces: a log would print that too.
-            raise _refused(error).with_traceback(error.__traceback__) from None
+            driver = getattr(error, "orig", None)
+            raise _refused(driver).with_traceback(error.__traceback__) from None
         raise failure from error
 
 
@@ -181,14 +182,14 @@ def _failure(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
     return None
 
 
-def _refused(error: exc.DBAPIError) -> Refused:
-    said: Any = getattr(error.orig, "diag", None)
+def _refused(driver: Any) -> Refused:
+    said: Any = getattr(driver, "diag", None)
     names = {
         kind: name
         for kind in ("table", "column", "datatype", "constraint")
         if (name := getattr(said, f"{kind}_name", None)) is not None
     }
-    parts = [f"{type(error.orig).__name__}, SQLSTATE {getattr(error.orig, 'pgcode', None)}"]
+    parts = [f"{type(driver).__name__}, SQLSTATE {getattr(driver, 'pgcode', None)}"]
     parts += [f"{kind} {name}" for kind, name in names.items()]
     return Refused(", ".join(parts))
 

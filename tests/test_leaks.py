@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from db import schema
 from tests.contract import OPERATIONS, Rows, assert_problem, make_rows
 from tests.servers import SECRET, Server, sign, start_server
-from tests.test_protocol import ask
+from tests.wire import ask
 
 CONTENT = "Nobody but its reader may see this line of a message."
 

@@ -9,7 +9,7 @@ import pytest
 from agent_api import __version__, security_headers
 from tests.contract import OPERATIONS, Operation, make_rows, name_of
 from tests.servers import Server
-from tests.test_protocol import ask
+from tests.wire import ask
 
 ORIGIN = "https://chat.example.org"
 PAGES = ("/openapi.json", "/openapi.yaml", "/docs/init.js", "/nothing")
