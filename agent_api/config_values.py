@@ -77,9 +77,9 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 
 def database_url(value: str) -> str:
-    from db import engine  # loads SQLAlchemy, which a command without a URL need not wait for
+    from db import address  # loads SQLAlchemy, which a command without a URL need not wait for
 
-    engine.normalise(value)
+    address.normalise(value)
     return value
 
 

@@ -13,11 +13,14 @@ from agent_api import idempotency
 from agent_api.auth import Authenticator, Principal
 from agent_api.contract import ContractMiddleware
 from agent_api.operation import Call, Headers, Operation
+from agent_api.problems import Unavailable
 from agent_api.rate_limit import RateLimiter
 from agent_api.responses import Response
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+QUEUE_SECONDS = 5
 
 
 class HandlerMiddleware(ContractMiddleware):
@@ -77,6 +80,20 @@ def _run(call: Call) -> Response:
 async def _in_thread(
     threads: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Run `call` in one of `threads`, where the log still knows the request."""
-    run = partial(copy_context().run, call, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(threads, run)
+    """Run `call` in one of `threads`, where the log still knows the request.
+
+    Raises Unavailable where none comes free in time: behind a database that hangs, the last one
+    in the queue would otherwise wait for as long as all before it together.
+    """
+    job = threads.submit(partial(copy_context().run, call, *args, **kwargs))
+    # Does nothing to a job that runs.
+    expiry = asyncio.get_running_loop().call_later(QUEUE_SECONDS, job.cancel)
+    try:
+        return await asyncio.wrap_future(job)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():  # it is the request that is cancelled
+            raise
+        raise Unavailable("The server is busy. Try again.") from error
+    finally:
+        expiry.cancel()

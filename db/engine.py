@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import psycopg2
-from psycopg2.extensions import cursor, make_dsn
-from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, exc, make_url
+from psycopg2.extensions import cursor
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, exc
+from sqlalchemy.engine import ExceptionContext
 
+from db.address import connect_args, normalise
 from db.errors import Failure, Refused, Timeout, TooLarge, Unavailable
+from db.watchdog import Line, Watchdog
 
 CONNECT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
+ANSWER_SECONDS = 1
+"""What a server may take, beside its statement_timeout, until its answer is here."""
+READ_ONLY = "25006"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class _Pair:
     reading: Engine
     writing: Engine
     hooks: Hooks
+    watchdog: Watchdog
 
 
 _pair: _Pair | None = None
@@ -61,7 +67,7 @@ def configure(
             connect_timeout=CONNECT_SECONDS,
             settings={"statement_timeout": statement_timeout_ms, "timezone": "UTC", "jit": "off"},
         )
-        | {"cursor_factory": hooks.cursor_factory},
+        | {"connection_factory": Line, "cursor_factory": hooks.cursor_factory},
         poolclass=hooks.pool_class,
         # No overflow: a connection over the pool's size would be opened and closed each time.
         # LIFO: after a busy hour the idle ones stay at the bottom, where the server may end them.
@@ -76,11 +82,13 @@ def configure(
         # A message's content must not reach a log through an exception's text.
         hide_parameters=True,
     )
+    event.listen(reading, "handle_error", _leave_read_only)
+    watchdog = Watchdog(reading, statement_timeout_ms / 1000 + ANSWER_SECONDS)
     # An engine made from an engine shares its pool. Only transactions pay for changing the level
     # of a connection and changing it back, and psycopg2 does both without a round trip.
     writing = reading.execution_options(isolation_level="READ COMMITTED")
     dispose()
-    _pair = _Pair(url, reading, writing, hooks)
+    _pair = _Pair(url, reading, writing, hooks, watchdog)
 
 
 def dispose() -> None:
@@ -88,6 +96,7 @@ def dispose() -> None:
     global _pair  # noqa: PLW0603 (the program's one global)
     if _pair is not None:
         _pair.reading.dispose()
+        _pair.watchdog.stop()
         _pair = None
 
 
@@ -138,6 +147,12 @@ def _engines() -> _Pair:
     return _pair
 
 
+def _leave_read_only(context: ExceptionContext) -> None:
+    """Connect anew after a refused write: another host may be the one to write to by now."""
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
+        context.is_disconnect = True
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the driver's word for a database that is away, busy or slow into ours.
@@ -162,6 +177,8 @@ def _failure(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
         return Unavailable("no connection came free in time")
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     code: str | None = getattr(error.orig, "pgcode", None)
+    if code == READ_ONLY:
+        return Unavailable("the database is read-only")
     if error.connection_invalidated:
         return Unavailable("the connection to the database was lost")
     if code in ("57014", "55P03"):
@@ -172,8 +189,6 @@ def _failure(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
         return TooLarge("the answer would be too large")
     if code in ("42P01", "42703", "3F000", "42501"):
         return Unavailable("the schema is not what this version needs, or may not be used")
-    if code == "25006":
-        return Unavailable("the database is read-only")
     # 08: connection; 53: out of connections, memory or disk; 57P: shut down, starting, dropped.
     if code is not None and code.startswith(("08", "53", "57P")):
         return Unavailable("the database cannot take the work now")
@@ -192,58 +207,6 @@ def _refused(driver: Any) -> Refused:
     parts = [f"{type(driver).__name__}, SQLSTATE {getattr(driver, 'pgcode', None)}"]
     parts += [f"{kind} {name}" for kind, name in names.items()]
     return Refused(", ".join(parts))
-
-
-def normalise(url: str) -> URL:
-    """The URL for psycopg2, whichever of PostgreSQL's names it begins with; ValueError otherwise.
-
-    The URL itself stays out of the error: it may carry a password.
-    """
-    try:
-        address = make_url(url)
-    except (exc.ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-        raise ValueError("is no database URL: postgresql://user:password@host/database") from error
-    if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
-        raise ValueError("has to begin with postgresql://")
-    address = address.set(drivername="postgresql+psycopg2")
-    _, arguments = address.get_dialect()().create_connect_args(address)
-    try:
-        make_dsn(**arguments)
-    except psycopg2.ProgrammingError as error:  # an option that libpq does not know
-        raise ValueError(f"has an {str(error).strip()}") from error
-    return address
-
-
-def connect_args(
-    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
-) -> dict[str, str | int]:
-    """Parameters for libpq: times in which a dead peer is noticed, and the session's settings.
-
-    What the URL says about any of them wins, except that settings are added to its `options`.
-    """
-    mine: dict[str, str | int] = {
-        "application_name": "agent-api",
-        "connect_timeout": connect_timeout,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,
-    }
-    arguments = {name: value for name, value in mine.items() if name not in address.query}
-    options = [f"-c {name}={value}" for name, value in settings.items()]
-    given = address.query.get("options")
-    if isinstance(given, str):
-        options.append(given)
-    return arguments | {"options": " ".join(options)}
-
-
-def driver_args(
-    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
-) -> dict[str, Any]:
-    """The same for a connection that goes round SQLAlchemy: what psycopg2.connect takes."""
-    _, arguments = address.get_dialect()().create_connect_args(address)
-    mine = connect_args(address, connect_timeout=connect_timeout, settings=settings)
-    return {**arguments, **mine}
 
 
 def private_engine(url: str) -> Engine:

@@ -17,7 +17,7 @@ from psycopg2 import errorcodes
 from sqlalchemy import Connection, text
 
 import migrations
-from db import engine
+from db import address, engine, watchdog
 from db.errors import SchemaAhead
 
 logger = logging.getLogger(__name__)
@@ -88,21 +88,25 @@ def readiness(url: str, *, explain: bool = False, exact: bool = False) -> str | 
     they go to the log.
 
     It asks over a connection of its own: a pool with all connections lent out is busy, not unready.
-    It takes two seconds at the most, or four with a database that stops in between.
+    It takes two seconds at the most, two more with a database that stops in between, and of several
+    hosts each may take that long to connect to.
     """
-    parameters = engine.driver_args(
-        engine.normalise(url),
+    parameters = address.driver_args(
+        address.normalise(url),
         connect_timeout=READINESS_SECONDS,
         settings={"statement_timeout": READINESS_SECONDS * 1000},
-    ) | {"tcp_user_timeout": READINESS_SECONDS * 1000}
+    )
     try:
-        with closing(psycopg2.connect(**parameters)) as connection:
+        with (
+            closing(psycopg2.connect(connection_factory=watchdog.Line, **parameters)) as connection,
+            watchdog.cut_after(connection, READINESS_SECONDS),
+        ):
             if _is_read_only(connection):
                 return "The database is read-only."
             applied = _applied(connection)
     except psycopg2.Error as error:
         summary = "The database cannot be reached"
-        if error.pgcode == errorcodes.QUERY_CANCELED:
+        if isinstance(error, watchdog.Silent) or error.pgcode == errorcodes.QUERY_CANCELED:
             summary = "The database did not answer in time"
         reason = str(error).partition("\n")[0]
         if explain:

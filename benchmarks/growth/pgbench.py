@@ -19,7 +19,7 @@ from benchmarks.growth.rows import SPREAD, Sizes, row_id
 from benchmarks.load import LoadFailed
 from benchmarks.servers import Server, cpu
 from benchmarks.workload import raw_requests
-from db import embedded_install, engine
+from db import address, embedded_install
 
 SETTINGS = {"statement_timeout": 5000, "timezone": "UTC", "jit": "off"}  # as the server's pool has
 CLIENTS = (1, 4)
@@ -59,9 +59,8 @@ class Database:
                 sent.append(self.mogrify(*given))
                 super().execute(*given)
 
-        address = engine.normalise(self._url)
         private = create_engine(
-            address,
+            address.normalise(self._url),
             connect_args={"cursor_factory": Noting},
             poolclass=NullPool,
             use_native_hstore=False,

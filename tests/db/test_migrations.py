@@ -13,7 +13,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, inspect, make_url, text
 
 import migrations
-from db import engine, errors, models, schema
+from db import address, engine, errors, models, schema
 
 SEED = {
     "conversations": {"id", "title", "user_id", "created_at", "updated_at"},
@@ -103,7 +103,7 @@ def test_the_migrations_make_what_the_models_say_to_the_letter(
     # Alembic compares neither CHECK constraints nor the conditions of indexes, so this does, with
     # the one database that no migration made.
     drawn = new_database()
-    private = create_engine(engine.normalise(drawn))
+    private = create_engine(address.normalise(drawn))
     models.Base.metadata.create_all(private)
     private.dispose()
 
@@ -115,7 +115,7 @@ def test_the_migrations_make_what_the_models_say_to_the_letter(
 
 def test_the_seed_has_its_tables_columns_and_indexes(url: str) -> None:
     schema.upgrade(url)
-    private = create_engine(engine.normalise(url))
+    private = create_engine(address.normalise(url))
     found = inspect(private)
 
     assert set(found.get_table_names()) >= SEED.keys()

@@ -1,0 +1,93 @@
+"""Where the database is: what the operator's URL says, and what libpq is told of it."""
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+import psycopg2
+from psycopg2.extensions import make_dsn
+from sqlalchemy import URL, exc, make_url
+
+_AUTHORITY = re.compile(
+    r"(?P<begin>[^:/?#]+://(?:[^/?#]*@)?)(?P<hosts>[^/?#@]*,[^/?#@]*)(?P<rest>(?:[/?#].*)?)"
+)
+_HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?")
+LEAST_SECONDS = 2
+"""libpq takes a shorter time to connect in for this one."""
+
+
+def normalise(url: str) -> URL:
+    """The URL for psycopg2, whichever of PostgreSQL's names it begins with; ValueError otherwise.
+
+    Several hosts are written as libpq writes them, `//a:5432,b:5432/`, or as SQLAlchemy does,
+    `///?host=a:5432&host=b:5432`. The URL itself stays out of the error: it may carry a password.
+    """
+    try:
+        address = _read(url)
+        if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
+            raise ValueError("has to begin with postgresql://")
+        address = address.set(drivername="postgresql+psycopg2")
+        arguments = _arguments(address)
+    except exc.ArgumentError as error:
+        raise ValueError("is no database URL: postgresql://user:password@host/database") from error
+    try:
+        make_dsn(**arguments)
+    except psycopg2.ProgrammingError as error:  # an option that libpq does not know
+        raise ValueError(f"has an {str(error).strip()}") from error
+    return address
+
+
+def _read(url: str) -> URL:
+    several = _AUTHORITY.fullmatch(url)
+    try:
+        if several is None:
+            address = make_url(url)
+            # A folder of sockets, as libpq wants it written in this place.
+            return address.set(host=unquote(address.host)) if address.host else address
+        address = make_url(several["begin"] + several["rest"])
+    except ValueError as error:  # a port that is no number
+        raise exc.ArgumentError from error
+    pairs = [_HOST.fullmatch(host) for host in several["hosts"].split(",")]
+    if not all(pairs) or "host" in address.query:
+        raise exc.ArgumentError
+    hosts = [unquote(pair["host"]).strip("[]") for pair in pairs if pair]
+    ports = [pair["port"] or "" for pair in pairs if pair]
+    return address.update_query_dict({"host": ",".join(hosts), "port": ",".join(ports)})
+
+
+def _arguments(address: URL) -> dict[str, Any]:
+    _, arguments = address.get_dialect()().create_connect_args(address)
+    return dict(arguments)
+
+
+def connect_args(
+    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
+) -> dict[str, str | int]:
+    """Parameters for libpq: times in which a dead peer is noticed, and the session's settings.
+
+    The time to connect in is shared by the hosts, which are tried one after the other. What the
+    URL says about any of them wins, except that settings are added to its `options`.
+    """
+    hosts = str(_arguments(address).get("host", "")).count(",") + 1
+    mine: dict[str, str | int] = {
+        "application_name": "agent-api",
+        "connect_timeout": max(LEAST_SECONDS, connect_timeout // hosts),
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    arguments = {name: value for name, value in mine.items() if name not in address.query}
+    options = [f"-c {name}={value}" for name, value in settings.items()]
+    given = address.query.get("options")
+    if isinstance(given, str):
+        options.append(given)
+    return arguments | {"options": " ".join(options)}
+
+
+def driver_args(
+    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
+) -> dict[str, Any]:
+    """The same for a connection that goes round SQLAlchemy: what psycopg2.connect takes."""
+    mine = connect_args(address, connect_timeout=connect_timeout, settings=settings)
+    return _arguments(address) | mine

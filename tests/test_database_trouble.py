@@ -1,0 +1,168 @@
+"""A database that hangs: each request ends in a bounded time, and says that it can be tried again.
+
+The server has two connections and half a second for a statement, so that trouble comes soon.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import httpx
+import psycopg2
+import pytest
+
+from tests.calls import Json, at_once, new_conversation, post_message
+from tests.servers import Server, start_server
+from tests.silence import Relay
+
+POOL_SIZE = 2
+QUEUE_SECONDS, CONNECT_SECONDS, STATEMENT_SECONDS = 5, 5, 1.75
+MARGIN = 3
+"""For a machine that has more to do than this test."""
+
+
+@pytest.fixture(scope="module")
+def relay(database_url: str) -> Iterator[Relay]:
+    with Relay(database_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def troubled(relay: Relay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_server(
+        relay.url,
+        tmp_path_factory.mktemp("troubled"),
+        pool_size=str(POOL_SIZE),
+        statement_timeout_ms="500",
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def carol(troubled: Server) -> Iterator[httpx.Client]:
+    with troubled.client(f"carol-{time.monotonic_ns()}") as client:
+        yield client
+
+
+@contextmanager
+def locked(database_url: str, conversation: Json) -> Iterator[None]:
+    """Hold the conversation's row as a writer does that never ends."""
+    holder = psycopg2.connect(database_url)
+    try:
+        statement = "SELECT FROM conversations WHERE id = %s FOR UPDATE"
+        holder.cursor().execute(statement, (conversation["id"],))
+        yield
+    finally:
+        holder.close()
+
+
+@contextmanager
+def health_watched(server: Server) -> Iterator[None]:
+    """Ask /healthz all the while: it always answers, and soon."""
+    ended = threading.Event()
+    seen: list[tuple[int, float]] = []
+
+    def watch() -> None:
+        with httpx.Client(base_url=server.url, timeout=10, verify=False) as client:
+            while not ended.wait(0.1):
+                response = client.get("/healthz")
+                seen.append((response.status_code, response.elapsed.total_seconds()))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+    assert {status for status, _ in seen} == {200}
+    assert max(seconds for _, seconds in seen) < MARGIN
+
+
+def post(server: Server, user: str, conversation: Json) -> tuple[httpx.Response, float]:
+    """Post a message on a connection of its own; tell how long it took."""
+    with server.client(user) as client:
+        begin = time.monotonic()
+        path = f"/conversations/{conversation['id']}/messages"
+        response = client.post(path, json={"role": "user", "content": "Hello"})
+        return response, time.monotonic() - begin
+
+
+def at_once_by_many(
+    server: Server, user: str, conversation: Json, count: int
+) -> list[tuple[httpx.Response, float]]:
+    return at_once([partial(post, server, user, conversation)] * count)
+
+
+def assert_can_be_retried(response: httpx.Response, *statuses: int) -> None:
+    assert response.status_code in statuses, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert int(response.headers["retry-after"]) >= 1
+
+
+def wait_until_served(act: Callable[[], httpx.Response], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while act().status_code >= 500:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_create_message_to_a_locked_conversation_is_a_timeout(
+    troubled: Server, carol: httpx.Client, database_url: str
+) -> None:
+    conversation = new_conversation(carol)
+
+    with locked(database_url, conversation), health_watched(troubled):
+        response = carol.post(
+            f"/conversations/{conversation['id']}/messages", json={"role": "user", "content": "Hi"}
+        )
+
+    assert_can_be_retried(response, 504)
+    assert response.elapsed.total_seconds() < STATEMENT_SECONDS + MARGIN
+    post_message(carol, conversation, "Hi again")
+
+
+def test_create_message_waits_for_a_thread_only_so_long(
+    troubled: Server, carol: httpx.Client, database_url: str
+) -> None:
+    """Forty at half a second, two at a time: the last ones would have to wait for ten seconds."""
+    user = new_conversation(carol)["user_id"]
+    conversation = new_conversation(carol)
+
+    with locked(database_url, conversation), health_watched(troubled):
+        answers = at_once_by_many(troubled, user, conversation, 40)
+        ready = httpx.get(f"{troubled.url}/readyz", timeout=10, verify=False)
+
+    for response, seconds in answers:
+        assert_can_be_retried(response, 503, 504)
+        assert seconds < QUEUE_SECONDS + STATEMENT_SECONDS + MARGIN
+    assert {response.status_code for response, _ in answers} == {503, 504}
+    assert ready.status_code == 200  # busy, which is not the database's fault
+    post_message(carol, conversation, "Hi")
+
+
+def test_a_database_that_falls_silent_is_unavailable_until_it_speaks(
+    troubled: Server, carol: httpx.Client, relay: Relay
+) -> None:
+    """Those in the pool are silent, and those made anew, which log in without an answer."""
+    conversation = new_conversation(carol)
+    user = conversation["user_id"]
+    at_once_by_many(troubled, user, conversation, POOL_SIZE)
+
+    with health_watched(troubled):
+        relay.fall_silent()
+        answers = at_once_by_many(troubled, user, conversation, 3 * POOL_SIZE)
+        ready = httpx.get(f"{troubled.url}/readyz", timeout=20, verify=False)
+        relay.speak()
+        spoke = time.monotonic()
+        wait_until_served(lambda: post(troubled, user, conversation)[0], 2)
+
+    for response, seconds in answers:
+        assert_can_be_retried(response, 503, 504)
+        assert seconds < QUEUE_SECONDS + CONNECT_SECONDS + STATEMENT_SECONDS + MARGIN
+    assert_can_be_retried(ready, 503)
+    assert ready.elapsed.total_seconds() < CONNECT_SECONDS + MARGIN
+    assert time.monotonic() - spoke < 2 + MARGIN
+    assert "database silent" in troubled.log.read_text()
