@@ -1,0 +1,1 @@
+"""PostgreSQL restarts, dies, freezes and is replaced, while clients write."""

@@ -1,0 +1,62 @@
+"""PostgreSQL restarts while clients write: 503 in between, then each worker goes on by itself."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from db import schema
+from tests.failover.load import Load
+from tests.failover.postgres import Postgres, new_servers
+from tests.servers import Server, start_server
+
+pytestmark = pytest.mark.slow
+
+WRITERS, WORKERS = 16, "2"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with new_servers([]) as (server,):
+        server.start()
+        server.wait()
+        schema.upgrade(server.url)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def api(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start_server(
+        postgres.url, tmp_path_factory.mktemp("api"), "--workers", WORKERS
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(signal.SIGINT, id="fast stop"),
+        pytest.param(signal.SIGQUIT, id="immediate stop"),
+        pytest.param(signal.SIGKILL, id="kill -9 of the postmaster"),
+    ],
+)
+def test_create_message_goes_on_after_a_restart(
+    postgres: Postgres, api: Server, way: signal.Signals
+) -> None:
+    with Load(api, WRITERS) as load:
+        load.wait_for(500)
+        postgres.send(way)
+        postgres.wait_for_end()
+        time.sleep(1)
+        postgres.start()
+        back = postgres.wait()
+        load.wait_for(load.acknowledged() + 500)
+        time.sleep(1)
+
+    load.tell(back)
+    assert load.faults() == []
+    assert max(load.seconds_to_recover(back).values()) < 2
+    assert load.longest() < 15
+    assert {answer.status for answer in load.answers()} == {201, 503}
+    load.assert_kept()
