@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import jwt
+from sqlalchemy import make_url
 
 from tests import log_watch
 
@@ -57,8 +58,27 @@ class Server:
         )
 
 
+def through_pooler(url: str) -> str:
+    """Return the way by TEST_POOLER_URL's pooler to a database of the tests' own server.
+
+    Any other URL, and any while there is no pooler, stays as it is.
+    """
+    pooler, behind = (os.environ.get(name) for name in ("TEST_POOLER_URL", "TEST_DATABASE_URL"))
+    if pooler is None or behind is None or not url.startswith("postgresql://"):
+        return url
+    there = make_url(url)
+    if there.set(database="") != make_url(behind).set(database=""):
+        return url
+    return make_url(pooler).set(database=there.database).render_as_string(hide_password=False)
+
+
 def clean_environment(**settings: str) -> dict[str, str]:
-    """Return this process's environment with no setting of the API but `settings`."""
+    """Return this process's environment with no setting of the API but `settings`.
+
+    What is started in it reaches the database by the pooler, if there is one.
+    """
+    if "database_url" in settings:
+        settings["database_url"] = through_pooler(settings["database_url"])
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AGENT_API_", "TEST_"))}
     return kept | {f"AGENT_API_{name.upper()}": value for name, value in settings.items()}
 
