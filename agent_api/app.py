@@ -18,6 +18,7 @@ from agent_api.database import database
 from agent_api.handling import HandlerMiddleware
 from agent_api.log import RequestLogMiddleware
 from agent_api.observing import Observers
+from agent_api.orphan import end_with_parent
 from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.rate_limit import RateLimiter, RateLimitMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
@@ -128,6 +129,7 @@ def _middlewares(
 
 def create_app_from_environment() -> connexion.FlaskApp:
     """Return the application of one worker process, which uvicorn starts by this name."""
+    end_with_parent()
     settings = Settings.load()
     log.configure(settings)
     return create_app(settings)

@@ -1,0 +1,148 @@
+"""Many clients that write messages for as long as they are let, and know what was acknowledged."""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+
+from tests.servers import sign
+
+CONVERSATIONS = 8
+"""Fewer than writers, so that several write to one and its count and positions are contended."""
+MAY_BE_DONE = frozenset({503, 504})
+
+
+class Writers:
+    """Writers of one user; `acknowledged` maps a message's content to the id that a 201 named."""
+
+    def __init__(self, count: int, port: Callable[[], int]) -> None:
+        self.acknowledged: dict[str, str] = {}
+        self.uncertain: set[str] = set()
+        """What was sent and got no answer, or one that leaves it open: it may be there, once."""
+        self.statuses: Counter[int] = Counter()
+        self.longest_silence = 0.0
+        """Seconds between two acknowledgements, whoever got them."""
+        self._port = port
+        self._token = sign("writer")
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._last = time.monotonic()
+        self._conversations: list[str] = []
+        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(count)]
+
+    def start(self) -> None:
+        for _ in range(CONVERSATIONS):
+            status, body = self._post(self._connect(), "/conversations", {})
+            assert status == 201, body
+            self._conversations.append(body["id"])
+        self._last = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for(self, acknowledged: int, *, seconds: float = 100) -> float:
+        """Return after how many seconds so many writes were acknowledged in all."""
+        started = time.monotonic()
+        while len(self.acknowledged) < acknowledged:
+            assert time.monotonic() < started + seconds, (len(self.acknowledged), self.statuses)
+            time.sleep(0.01)
+        return time.monotonic() - started
+
+    def wait_for_the_next(self) -> float:
+        """Return after how many seconds another write, that was sent after now, is acknowledged."""
+        # Of those on the way as many as there are writers can still arrive.
+        return self.wait_for(len(self.acknowledged) + len(self._threads) + 1)
+
+    def end(self) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port(), timeout=30)
+
+    def _post(
+        self, connection: http.client.HTTPConnection, path: str, body: dict[str, str]
+    ) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        connection.request("POST", path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def _write(self, writer: int) -> None:
+        path = f"/conversations/{self._conversations[writer % CONVERSATIONS]}/messages"
+        connection = self._connect()
+        number = 0
+        while not self._ended.is_set():
+            number += 1
+            content = f"{writer}-{number} " + "and so on " * 12  # longer than a preview
+            try:
+                status, body = self._post(connection, path, {"role": "user", "content": content})
+            except (OSError, http.client.HTTPException, ValueError):
+                # Cut off, or there is nobody to answer.
+                self._note(content, 0, "")
+                connection.close()
+                connection = self._connect()
+                time.sleep(0.02)
+                continue
+            self._note(content, status, body.get("id", ""))
+            if status != 201:
+                time.sleep(0.02)
+        connection.close()
+
+    def _note(self, content: str, status: int, message_id: str) -> None:
+        with self._lock:
+            self.statuses[status] += 1
+            if status == 201:
+                self.acknowledged[content] = message_id
+                now = time.monotonic()
+                self.longest_silence = max(self.longest_silence, now - self._last)
+                self._last = now
+            else:
+                self.uncertain.add(content)
+
+
+WRONG_CONVERSATIONS = """
+    SELECT c.id
+    FROM conversations c
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS messages, count(DISTINCT position) AS positions, max(position) AS last
+        FROM messages WHERE conversation_id = c.id
+    ) AS counted ON true
+    LEFT JOIN messages m ON m.conversation_id = c.id AND m.position = counted.last
+    WHERE c.message_count <> counted.messages
+       OR counted.positions <> counted.messages
+       OR c.last_position <> coalesce(counted.last, 0)
+       OR c.last_message_role IS DISTINCT FROM m.role
+       OR c.last_message_content IS DISTINCT FROM left(m.content, 100)
+       OR c.last_message_at IS DISTINCT FROM m.created_at
+"""
+
+
+def assert_nothing_lost_nothing_doubled(url: str, writers: Writers) -> int:
+    """Compare what was acknowledged with all rows of the database; return how many there are."""
+    connection = psycopg2.connect(url)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT content, id::text FROM messages")
+            kept = cursor.fetchall()
+            cursor.execute(WRONG_CONVERSATIONS)
+            wrong = cursor.fetchall()
+            cursor.execute("SELECT count(*) FROM conversations WHERE message_count > 0")
+            used = cursor.fetchone()
+    finally:
+        connection.close()
+    found = dict(kept)
+    assert len(found) == len(kept), "a message is there twice"
+    lost = [content for content in writers.acknowledged if content not in found]
+    assert not lost, f"{len(lost)} of {len(writers.acknowledged)} acknowledged messages are lost"
+    assert all(found[content] == row_id for content, row_id in writers.acknowledged.items())
+    assert found.keys() <= writers.acknowledged.keys() | writers.uncertain
+    assert not wrong, "counts, positions or previews are wrong"
+    assert used == (CONVERSATIONS,)
+    return len(found)
