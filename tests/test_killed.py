@@ -26,7 +26,7 @@ WRITERS = 32
 ACKNOWLEDGED = 10_000
 KILLS = 4
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 class Installation:

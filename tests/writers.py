@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -36,15 +37,16 @@ class Writers:
         self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(count)]
 
     def start(self) -> None:
-        for _ in range(CONVERSATIONS):
-            status, body = self._post(self._connect(), "/conversations", {})
-            assert status == 201, body
-            self._conversations.append(body["id"])
+        with closing(self._connect()) as connection:
+            for _ in range(CONVERSATIONS):
+                status, body = self._post(connection, "/conversations", {})
+                assert status == 201, body
+                self._conversations.append(body["id"])
         self._last = time.monotonic()
         for thread in self._threads:
             thread.start()
 
-    def wait_for(self, acknowledged: int, *, seconds: float = 100) -> float:
+    def wait_for(self, acknowledged: int, *, seconds: float = 300) -> float:
         """Return after how many seconds so many writes were acknowledged in all."""
         started = time.monotonic()
         while len(self.acknowledged) < acknowledged:
@@ -88,7 +90,7 @@ class Writers:
                 self._note(content, 0, "")
                 connection.close()
                 connection = self._connect()
-                time.sleep(0.02)
+                time.sleep(0.1)
                 continue
             self._note(content, status, body.get("id", ""))
             if status != 201:
