@@ -45,6 +45,14 @@ coverage: .venv/.dev ## run the tests, and show which branches they leave out
 test-slow: .venv/.dev ## run the slower tests
 	$(PYTEST) -m slow --timeout 1200 $(ARGS)
 
+FUZZ_EXAMPLES ?= 1000# requests that Schemathesis draws for an operation
+FUZZ_SECONDS ?= 300# of atheris, over all of its targets
+
+.PHONY: fuzz
+fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EXAMPLES, FUZZ_SECONDS
+	TEST_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) -m slow tests/test_schemathesis.py $(ARGS)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
 .PHONY: lint
 lint: .venv/.dev ## check style, formatting and types
 	$(BIN)/ruff check .
@@ -92,7 +100,7 @@ lock: ## renew requirements/ where pyproject.toml asks for it; UPGRADE=1: to the
 
 .PHONY: clean
 clean: ## remove .venv, caches and what was built
-	rm -rf .venv build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf .venv build dist .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
 	rm -rf .ci/contract/node_modules clients/python/agent_api_client
 	rm -rf $(addprefix clients/typescript/,dist node_modules src)
@@ -105,6 +113,11 @@ clean: ## remove .venv, caches and what was built
 .venv/.dev: $(SETUP) requirements/dev.txt $(stale)
 	@.ci/setup dev
 	@touch .venv/.runtime $@
+
+# fuzz.txt adds to dev.txt what has no wheel for some platforms, where it is left out.
+.venv/.fuzz: $(SETUP) requirements/dev.txt requirements/fuzz.txt $(stale)
+	@.ci/setup fuzz
+	@touch .venv/.runtime .venv/.dev $@
 
 # clients.txt holds the others' packages as well, and Node.
 .venv/.clients: $(SETUP) requirements/clients.txt $(stale)

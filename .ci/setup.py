@@ -1,4 +1,4 @@
-"""Brings .venv to the locked state: `runtime` to serve, `dev` to test, `clients` for everything."""
+"""Brings .venv to the locked state: `runtime` to serve, `dev` to test, `fuzz`, `clients`."""
 
 import ensurepip
 import os
@@ -23,6 +23,7 @@ LOCKS = {
     "runtime": ["runtime.txt", "build.txt"],
     "dev": ["dev.txt"],
     "clients": ["clients.txt"],
+    "fuzz": ["dev.txt", "fuzz.txt"],
 }
 # Settings that would put packages elsewhere than into .venv; all other PIP_ variables count.
 MISLEADING = ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
@@ -41,10 +42,16 @@ def intact() -> bool:
 
 
 def locked(files: list[str]) -> dict[str, str]:
-    """The locks' requirements by name, each with its hashes."""
+    """The locks' requirements by name, each with its hashes.
+
+    Where versions of Python need different ones, a name has several, of which pip takes its own.
+    """
     text = "\n".join((ROOT / "requirements" / name).read_text() for name in files)
     blocks = re.findall(r"^(?:[^\s#]+==)(?:.*\\\n)+.*", text, re.MULTILINE)
-    return {block.partition("==")[0]: block for block in blocks}
+    found: dict[str, list[str]] = {}
+    for block in dict.fromkeys(blocks):
+        found.setdefault(block.partition("==")[0], []).append(block)
+    return {name: "\n".join(several) for name, several in found.items()}
 
 
 def shares(requirements: Sequence[str]) -> list[list[str]]:

@@ -155,3 +155,20 @@ def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
 def places(problem: dict[str, Any]) -> set[str]:
     """Return what a 422 points at, each as part:pointer."""
     return {f"{error['in']}:{error['pointer']}" for error in problem["errors"]}
+
+
+def breaks_a_rule_in_words(value: Any) -> bool:
+    """Tell whether `value` has a NUL or an integer of over 64 bits, which the contract's text bans.
+
+    JSON Schema has no word for either that would hold wherever they stand.
+    """
+    match value:
+        case dict():
+            return any(breaks_a_rule_in_words(item) for pair in value.items() for item in pair)
+        case list():
+            return any(breaks_a_rule_in_words(item) for item in value)
+        case str():
+            return "\0" in value
+        case int():
+            return not -(2**63) <= value < 2**64
+    return False

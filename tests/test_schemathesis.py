@@ -24,7 +24,7 @@ from schemathesis.checks import positive_data_acceptance
 from schemathesis.core.failures import FailureGroup
 from schemathesis.core.parameters import ParameterLocation
 
-from tests.contract import PATH
+from tests.contract import PATH, breaks_a_rule_in_words
 from tests.servers import Server, sign
 
 MARIA, SOMEBODY_ELSE = (f"{name}-{uuid.uuid4()}" for name in ("maria", "somebody-else"))
@@ -142,23 +142,6 @@ def is_uuid(value: object) -> TypeGuard[str]:
         return isinstance(value, str) and str(uuid.UUID(value)) == value.lower()
     except ValueError:
         return False
-
-
-def breaks_a_rule_in_words(value: Any) -> bool:
-    """Tell whether `value` has a NUL or an integer of over 64 bits, which the contract's text bans.
-
-    JSON Schema has no word for either that would hold wherever they stand.
-    """
-    match value:
-        case dict():
-            return any(breaks_a_rule_in_words(item) for pair in value.items() for item in pair)
-        case list():
-            return any(breaks_a_rule_in_words(item) for item in value)
-        case str():
-            return "\0" in value
-        case int():
-            return not -(2**63) <= value < 2**64
-    return False
 
 
 def breaks_only_words(case: schemathesis.Case) -> bool:

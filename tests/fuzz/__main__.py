@@ -1,0 +1,73 @@
+"""python -m tests.fuzz [--seconds N] [target ...]: lets atheris look for bytes that break a target.
+
+Each target has a process of its own and its share of the time; what it found breaking is written to
+.fuzz/, and given again with --input.
+"""
+
+import argparse
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(".fuzz")
+NAMES = ("token", "claims", "keys", "parameters", "cursor", "json_body")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(NAMES))
+    parser.add_argument("--seconds", type=int, default=120, help="in all")
+    parser.add_argument("--input", type=Path, help="a file to try alone")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.targets = options.targets or NAMES
+    if options.input:
+        from tests.fuzz.targets import TARGETS
+
+        TARGETS[options.targets[0]](options.input.read_bytes())
+        return
+    if importlib.util.find_spec("atheris") is None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        sys.exit(
+            f"There is no atheris for Python {version} on this platform: the coverage-guided fuzz"
+            " needs Python 3.11 to 3.14 on Linux x86_64."
+        )
+    seconds = max(1, options.seconds // len(options.targets))
+    if options.here:
+        fuzz(options.targets[0], seconds)
+    failed = [name for name in options.targets if run(name, seconds)]
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}; the bytes that broke it are in {FOLDER}/broken")
+
+
+def run(name: str, seconds: int) -> int:
+    """Fuzz one target in a process of its own: atheris ends the process that it runs in."""
+    sys.stderr.write(f"--- {name}, {seconds} s\n")
+    command = [sys.executable, "-m", "tests.fuzz", name, "--here", "--seconds", str(seconds)]
+    return subprocess.run(command, check=False, timeout=seconds + 120).returncode
+
+
+def fuzz(name: str, seconds: int) -> None:
+    import atheris
+
+    # What is imported here is watched: which branches the bytes reach, and what is compared.
+    with atheris.instrument_imports(include=["agent_api", "jwt"]):
+        from tests.fuzz.targets import SEEDS, TARGETS
+
+    corpus, broken = FOLDER / name, FOLDER / "broken"
+    for folder in (corpus, broken):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(SEEDS[name]):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    arguments = [
+        *(sys.argv[0], str(corpus), f"-max_total_time={seconds}", "-max_len=4096"),
+        *(f"-artifact_prefix={broken}/{name}-", "-print_final_stats=1", "-verbosity=1"),
+        *("-timeout=10", "-rss_limit_mb=2048"),
+    ]
+    atheris.Setup(arguments, TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
