@@ -213,8 +213,11 @@ def test_links(server: Server, rows: Rows) -> None:
 @pytest.mark.slow
 @takes_long
 def test_links_thoroughly(server: Server, rows: Rows) -> None:
-    for _ in range(2 * EXAMPLES // STORIES):
-        assert follow_links(many, server, rows, stories=STORIES)
+    # A round that hypothesis ends early, see below, may have reached nothing.
+    reached: set[str] = set()
+    for _ in range(max(20, EXAMPLES // STORIES)):
+        reached |= follow_links(many, server, rows, stories=STORIES)
+    assert reached
 
 
 def follow_links(contract: Any, server: Server, rows: Rows, *, stories: int) -> set[str]:
