@@ -48,7 +48,7 @@ class Installation:
 
     def workers(self) -> list[psutil.Process]:
         children = psutil.Process(self.server.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in children if "spawn_main" in _command_line(child)]
 
     def postmaster(self) -> psutil.Process:
         lines = (self.data / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
@@ -69,6 +69,13 @@ class Installation:
                 if process.pid not in (0, 1, os.getpid())
             ),
         ]
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return ""
 
 
 @pytest.fixture
@@ -160,7 +167,7 @@ def test_postgresql_is_killed(installation: Installation, writers: Writers) -> N
     for number in range(KILLS):
         writers.wait_for(ACKNOWLEDGED * (number + 1) // (KILLS + 1))
         postmaster = installation.postmaster()
-        sessions = [p for p in postmaster.children() if "agent_api" in " ".join(p.cmdline())]
+        sessions = [p for p in postmaster.children() if "agent_api" in _command_line(p)]
         kill([postmaster] if number % 2 else sessions[:1])
         healed.append(writers.wait_for_the_next())
 
