@@ -240,7 +240,9 @@ def test_list_pages_repeat_and_skip_nothing_while_rows_are_added(
 
     for page in pages(alice, listing.path(conversation), **listing.query, limit=3):
         seen += ids(rows(page))
-        assert page["total"] == len(added)
+        # Messages are counted as they come; what takes counting is counted once.
+        counted = added if listing.operation_id == "list_messages" else before
+        assert page["total"] == len(counted)
         added.append(add(next(numbers)))
 
     if listing.query["order"] == "desc":

@@ -113,7 +113,7 @@ def test_an_error_within_a_transaction_s_part_is_translated_and_ends_it(
                 sql(connection, "SELECT pg_sleep(9)")
             sql(outer, "SELECT 1")
 
-    with pytest.raises(exc.InternalError, match="current transaction is aborted"):
+    with pytest.raises(errors.Refused, match="InFailedSqlTransaction"):
         fail()
 
 
