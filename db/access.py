@@ -5,6 +5,7 @@ Today the rule is "the owner". Statements take it as a condition, with `acting_u
 
 from sqlalchemy import Connection, String, bindparam, select
 
+from db import roles
 from db.errors import Denied, Missing
 from db.models import Id, conversations, messages, runs
 from db.statement import Statement
@@ -12,16 +13,17 @@ from db.statement import Statement
 _user = bindparam("acting_user", type_=String)
 _row = bindparam("row_id", type_=Id)
 
-# A message is its conversation's: statements about messages join that and hold its rule.
 CONVERSATION = conversations.c.user_id == _user
+MESSAGE = messages.c.user_id == _user
 RUN = runs.c.created_by == _user
 
+# The only statements that see others' rows, of which their role may read the id and the owner.
 _MAY = {
-    "conversation": Statement(select(CONVERSATION).where(conversations.c.id == _row)),
-    "message": Statement(
-        select(CONVERSATION).join_from(messages, conversations).where(messages.c.id == _row)
+    "conversation": Statement(
+        select(CONVERSATION).where(conversations.c.id == _row), role=roles.EXISTENCE
     ),
-    "run": Statement(select(RUN).where(runs.c.id == _row)),
+    "message": Statement(select(MESSAGE).where(messages.c.id == _row), role=roles.EXISTENCE),
+    "run": Statement(select(RUN).where(runs.c.id == _row), role=roles.EXISTENCE),
 }
 
 

@@ -70,7 +70,7 @@ def upsert(
 ) -> dict[str, Any]:
     """Save settings: None puts one back to its default, and one that is not named stays."""
     given = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
-    values = {"id": new_id(), "user_id": user_id, **DEFAULTS, **given}
+    values = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS, **given}
     row: dict[str, Any] = _upsert(frozenset(changes)).scalar(connection, values)
     return row
 

@@ -143,6 +143,7 @@ def insert(
     row: dict[str, Any] | None = _insert.scalar(
         connection,
         {
+            "acting_user": user_id,
             "id": new_id(),
             "user_id": user_id,
             "title": DEFAULT_TITLE if title is None else title,

@@ -32,6 +32,9 @@ class Hooks:
     """Told of each error of the database: ours, or where we have none for it, SQLAlchemy's."""
 
 
+_LIMIT = "agent_api_limit"
+
+
 @dataclass(frozen=True)
 class _Pair:
     url: str
@@ -57,8 +60,13 @@ def configure(
     global _pair  # noqa: PLW0603 (the program's one global)
     address = normalise(url)
     hooks = hooks or Hooks()
+    limit = f"SET LOCAL statement_timeout = {statement_timeout_ms}; "
+    if "statement_timeout" in str(address.query.get("options", "")):
+        limit = ""  # what the URL says wins
     reading = create_engine(
         address,
+        # A pooler drops the settings of the session below, so statements bring this one along.
+        execution_options={_LIMIT: limit},
         # On the engine, not on each checkout: setting it per checkout costs more than it saves.
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
@@ -141,6 +149,12 @@ def transaction() -> Iterator[Connection]:
                 _enclosing.reset(token)
 
 
+def limit_of(connection: Connection) -> str:
+    """The SQL that bounds the time of what follows it, in a statement of this connection."""
+    limit: str = connection.get_execution_options().get(_LIMIT, "")
+    return limit
+
+
 def _engines() -> _Pair:
     if _pair is None:
         raise RuntimeError("db.engine.configure() has not been called")
@@ -187,7 +201,13 @@ def _failure(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
         return Unavailable("another transaction was in the way")
     if code == "54000":
         return TooLarge("the answer would be too large")
-    if code in ("42P01", "42703", "3F000", "42501"):
+    # By the name of PostgreSQL's function, as its words are in any language. A row that a policy
+    # refused is a bug, and a value that a setting refused a role that does not exist.
+    origin = None if error.orig is None else getattr(error.orig, "diag", error.orig)
+    where = getattr(origin, "source_function", None)
+    if code == "42501" and where == "ExecWithCheckOptions":
+        return None
+    if code in ("42P01", "42703", "3F000", "42501") or where == "call_string_check_hook":
         return Unavailable("the schema is not what this version needs, or may not be used")
     # 08: connection; 53: out of connections, memory or disk; 57P: shut down, starting, dropped.
     if code is not None and code.startswith(("08", "53", "57P")):

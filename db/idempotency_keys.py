@@ -19,8 +19,6 @@ from db.models import Id, conversations, idempotency_keys
 from db.statement import Statement
 
 KEPT = timedelta(hours=24)
-CLEARED = 10
-"""How many expired rows go with each new one: more than one, so that they become fewer."""
 
 _c = idempotency_keys.c
 _user = sa.bindparam("acting_user", type_=sa.String)
@@ -41,20 +39,7 @@ _select_one = Statement(
 
 
 def _insert() -> Statement:
-    """One statement: the new row, and away with some that expired, whosever they are."""
-    expired = (
-        sa.select(_c.user_id, _c.key)
-        .where(_c.expires_at <= sa.func.now(), sa.not_(_this))
-        .order_by(_c.expires_at)
-        .limit(CLEARED)
-        .with_for_update(skip_locked=True)
-        .cte("expired")
-    )
-    cleared = (
-        sa.delete(idempotency_keys)
-        .where(_c.user_id == expired.c.user_id, _c.key == expired.c.key)
-        .cte("cleared")
-    )
+    """The new row, with which a trigger of the table clears away some that expired."""
     # What the request made is locked until its transaction ends, and the conversation with it.
     about = sa.select(conversations.c.id).where(
         conversations.c.id == sa.any_(sa.bindparam("about", type_=sa.ARRAY(Id))),
@@ -70,9 +55,7 @@ def _insert() -> Statement:
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
     row = sa_insert(idempotency_keys).values(columns)
     renewed = {name: row.excluded[name] for name in columns.keys() - {"user_id", "key"}}
-    return Statement(
-        row.on_conflict_do_update(constraint="pk_idempotency_keys", set_=renewed).add_cte(cleared)
-    )
+    return Statement(row.on_conflict_do_update(constraint="pk_idempotency_keys", set_=renewed))
 
 
 _insert_one = _insert()

@@ -16,9 +16,9 @@ _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
 
 _select_one = Statement(
-    sa.select(documents.message(_c))
-    .join_from(messages, conversations)
-    .where(_c.id == sa.bindparam("this_id", type_=Id), access.CONVERSATION)
+    sa.select(documents.message(_c)).where(
+        _c.id == sa.bindparam("this_id", type_=Id), access.MESSAGE
+    )
 )
 
 

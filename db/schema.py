@@ -17,7 +17,7 @@ from psycopg2 import errorcodes
 from sqlalchemy import Connection, text
 
 import migrations
-from db import address, engine, watchdog
+from db import address, engine, roles, watchdog
 from db.errors import SchemaAhead
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,10 @@ def readiness(url: str, *, explain: bool = False, exact: bool = False) -> str | 
         ):
             if _is_read_only(connection):
                 return "The database is read-only."
+            unusable = _unusable(connection)
             applied = _applied(connection)
+    except psycopg2.errors.InsufficientPrivilege:
+        return _lacks("SELECT ON alembic_version")
     except psycopg2.Error as error:
         summary = "The database cannot be reached"
         if isinstance(error, watchdog.Silent) or error.pgcode == errorcodes.QUERY_CANCELED:
@@ -118,7 +121,7 @@ def readiness(url: str, *, explain: bool = False, exact: bool = False) -> str | 
     missing = _missing(applied)
     if missing:
         return f"The schema is behind this version: {', '.join(missing)} not applied yet."
-    return None
+    return _lacks(", ".join(unusable)) if unusable else None
 
 
 def _is_read_only(connection: psycopg2.extensions.connection) -> bool:
@@ -135,6 +138,17 @@ def _applied(connection: psycopg2.extensions.connection) -> list[str]:
             return [row[0] for row in cursor.fetchall()]
     except psycopg2.errors.UndefinedTable:
         return []
+
+
+def _unusable(connection: psycopg2.extensions.connection) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(roles.USABLE)
+        usable = {row[0] for row in cursor.fetchall()}
+    return [role for role in roles.ALL if role not in usable]
+
+
+def _lacks(right: str) -> str:
+    return f"The server's database user lacks a right: GRANT {right} TO it."
 
 
 def _missing(applied: Sequence[str]) -> list[str]:

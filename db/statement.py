@@ -2,6 +2,11 @@
 
 SQLAlchemy's own execution looks for the compiled form at each call and wraps what comes back, which
 takes longer than all that psycopg2 does. Its connections, its pool and its errors stay in use.
+
+A statement runs as a role to which PostgreSQL shows only the rows of the acting user, so that one
+that forgets its owner finds nothing (docs/decisions/0008). Role and user are set in front of it, in
+the same message: that is one round trip and, without an open transaction, one transaction, at whose
+end both are gone. The session itself is never changed, so a pooler may lend it to others meanwhile.
 """
 
 from collections.abc import Mapping
@@ -14,7 +19,10 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from db.engine import to_json
+from db import roles
+from db.engine import limit_of, to_json
+
+_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
 
 _DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # it has no types
 
@@ -23,9 +31,11 @@ class Statement:
     """SQL that answers with one row or none, and what its parameters need before psycopg2.
 
     Values come back as psycopg2 reads them: JSON parsed, an array as a list, an enum as text.
+
+    It acts as the user of the value `acting_user`, and without one as nobody, who has no rows.
     """
 
-    def __init__(self, statement: ClauseElement, *columns: str) -> None:
+    def __init__(self, statement: ClauseElement, *columns: str, role: str = roles.REQUEST) -> None:
         """Compile; `columns` are those that an INSERT or UPDATE sets to parameters of their name.
 
         A column with a default in Python has to be among them.
@@ -41,7 +51,7 @@ class Statement:
             name: bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
             for name, bind in binds.items()
         } | dict(expanded.processors)
-        self._sql = expanded.statement
+        self._sql = _AS.format(role=role) + expanded.statement
         self._processors = [(name, use) for name in given if (use := processors.get(name))]
         self._constants = {
             name: use(value) if (use := processors.get(name)) else value
@@ -65,15 +75,16 @@ class Statement:
             return cursor.rowcount
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> DBAPICursor:
-        parameters = {**values, **self._constants}
+        parameters = {"acting_user": "", **values, **self._constants}
         for name, process in self._processors:
             parameters[name] = process(parameters[name])
+        sql = limit_of(connection) + self._sql
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self._sql, parameters)
+            cursor.execute(sql, parameters)
         except psycopg2.Error as error:
             # Private, for want of anything public: it raises SQLAlchemy's error for the driver's,
             # and when the connection is lost throws out all that the pool opened before it broke.
             # It is not told the parameters.
-            connection._handle_dbapi_exception(error, self._sql, None, cursor, None)
+            connection._handle_dbapi_exception(error, sql, None, cursor, None)
         return cursor

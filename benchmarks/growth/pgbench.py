@@ -73,7 +73,9 @@ class Database:
         finally:
             private.dispose()
         (statement,) = sent
-        return statement.decode()
+        # To pgbench a semicolon ends a message, and what is set ends with it, unless it is escaped.
+        settings, end, statement_alone = statement.decode().rpartition(";\n")
+        return f"{settings}{end}".replace(";", r"\;") + statement_alone
 
     def run(self, script: str, *, clients: int, until: Sequence[str]) -> Ran:
         """Send it over and over, in the simple protocol, which is psycopg2's; raises LoadFailed.

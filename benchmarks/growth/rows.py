@@ -78,9 +78,9 @@ INSERT INTO conversations (id, title, user_id, source, created_at, updated_at, m
 SELECT {_ID.format(kind="%(kind)s", n="n")}, 'The fastest region of quarter ' || n, %(user)s, 'web',
   {_TIME}, {_TIME}, 1, 1, {_ROLE}, left({_CONTENT}, 100), {_TIME}
 FROM generate_series(1, %(size)s) AS n;
-INSERT INTO messages (id, conversation_id, position, role, content, created_at)
-SELECT {_ID.format(kind="%(message_kind)s", n="n")}, {_ID.format(kind="%(kind)s", n="n")}, 1,
-  {_ROLE}, {_CONTENT}, {_TIME}
+INSERT INTO messages (id, conversation_id, user_id, position, role, content, created_at)
+SELECT {_ID.format(kind="%(message_kind)s", n="n")}, {_ID.format(kind="%(kind)s", n="n")},
+  %(user)s, 1,  {_ROLE}, {_CONTENT}, {_TIME}
 FROM generate_series(1, %(size)s) AS n
 """
 _LONG = f"""
@@ -89,9 +89,9 @@ INSERT INTO conversations (id, title, user_id, created_at, updated_at, message_c
 SELECT {_ID.format(kind="%(kind)s", n="%(number)s")}, 'A long conversation', %(user)s,
   {_TIME}, {_TIME}, n, n, {_ROLE}, left({_CONTENT}, 100), {_TIME}
 FROM (SELECT %(size)s AS n) AS s;
-INSERT INTO messages (id, conversation_id, position, role, content, created_at)
+INSERT INTO messages (id, conversation_id, user_id, position, role, content, created_at)
 SELECT {_ID.format(kind="%(message_kind)s", n="n")}, {_ID.format(kind="%(kind)s", n="%(number)s")},
-  n, {_ROLE}, {_CONTENT}, {_TIME}
+  %(user)s, n, {_ROLE}, {_CONTENT}, {_TIME}
 FROM generate_series(1, %(size)s) AS n
 """
 _EMPTY = f"""
@@ -112,7 +112,7 @@ def fill(url: str, sizes: Sizes) -> None:
     with closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            # Without the checks of foreign keys, which take longer than the rows.
+            # Without triggers: the checks of foreign keys take longer than the rows.
             cursor.execute("SET session_replication_role = replica; SET timezone = 'UTC'")
             for number, size in enumerate(sizes.conversations):
                 kinds = {"kind": LISTED + number, "message_kind": LISTED_MESSAGE + number}

@@ -45,8 +45,9 @@ SELECT ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid,
 FROM (SELECT n, timestamptz '2026-01-01Z' - n * interval '1 minute' AS moment
       FROM generate_series(0, 99999) AS n) AS s;
 
-INSERT INTO messages (conversation_id, position, role, content, run_id)
-SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(of), 12, '0'))::uuid, position, 'user', 'Hello',
+INSERT INTO messages (conversation_id, user_id, position, role, content, run_id)
+SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(of), 12, '0'))::uuid,
+       CASE WHEN of % 5 = 0 THEN 'user' ELSE 'user-' || of % 1000 END, position, 'user', 'Hello',
        CASE WHEN n % 10 = 0
        THEN ('00000000-0000-7000-9000-' || lpad(to_hex(of), 12, '0'))::uuid END
 FROM (SELECT n, 0 AS of, n AS position FROM generate_series(1, 20000) AS n
@@ -152,7 +153,7 @@ CONVERSATION_FILTERS: dict[str, tuple[dict[str, Any], str | None]] = {
 RUN_FILTERS: dict[str, tuple[dict[str, Any], str | None]] = {
     "conversation_id": ({"conversation_id": CONVERSATION}, "idx_runs_conversation_id"),
     "agent_id": ({"agent_id": "rare"}, "idx_runs_agent_id"),
-    "status": ({"status": "running"}, "idx_runs_status"),
+    "status": ({"status": "running"}, "idx_runs_status_running"),
     "all": ({"conversation_id": CONVERSATION, "agent_id": "rare", "status": "running"}, None),
 }
 
@@ -300,8 +301,10 @@ def plan_of(action: Action, options: str = "COSTS") -> list[Node]:
 def explain(
     connection: Connection, statement: str, parameters: Any, options: str = "COSTS"
 ) -> list[Node]:
-    rows = connection.exec_driver_sql(f"EXPLAIN ({options}, FORMAT JSON) {statement}", parameters)
-    (top,) = rows.scalar_one()
+    # What is set in front of the statement, the role above all, decides about its plan.
+    settings, end, query = statement.rpartition(";\n")
+    explained = f"{settings}{end}EXPLAIN ({options}, FORMAT JSON) {query}"
+    (top,) = connection.exec_driver_sql(explained, parameters).scalar_one()
     sys.stdout.write(json.dumps(top, indent=1))
     return list(nodes(top["Plan"]))
 

@@ -111,17 +111,18 @@ def test_a_transaction_holds_statements_together() -> None:
 def test_a_transaction_that_raises_undoes_its_statements() -> None:
     columns = {"id": ID, "title": "t", "user_id": "undone"}
     insert = Statement(sa.insert(conversations), *columns)
+    values = {**columns, "acting_user": "undone"}
     count = sa.select(sa.func.count()).where(conversations.c.user_id == "undone")
 
     def fail() -> None:
         with engine.transaction() as connection:
-            assert insert.rowcount(connection, columns) == 1
+            assert insert.rowcount(connection, values) == 1
             raise LookupError
 
     with pytest.raises(LookupError):
         fail()
 
-    assert answer(count) == 0
+    assert answer(count, acting_user="undone") == 0
 
 
 def test_a_lost_connection_is_unavailable_once() -> None:
@@ -185,11 +186,12 @@ def test_a_bug_passes_as_sqlalchemy_s_error_and_says_no_parameter() -> None:
     quotient = sa.text("SELECT 1 / :zero, :said")
     columns = {"id": ID, "title": "", "user_id": "u"}
     insert = Statement(sa.insert(conversations), *columns)
+    values = {**columns, "acting_user": "u"}
 
     with engine.autocommit() as connection, pytest.raises(exc.DataError) as raised:
         Statement(quotient).row(connection, {"zero": 0, "said": SECRET})
     with engine.autocommit() as connection, pytest.raises(exc.IntegrityError):
-        insert.rowcount(connection, columns)
+        insert.rowcount(connection, values)
 
     assert raised.value.params is None
     assert SECRET not in str(raised.value)

@@ -150,14 +150,16 @@ def test_a_request_sends_nothing_beside_its_statement(configured: None, user: st
         pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
     with engine.autocommit() as connection:
         chat_settings.select_one(connection, user_id=user)
-    # The session's last statement is the query itself: no BEGIN, no ROLLBACK, no setting.
+    # The session's last message is the query itself, with its settings: no BEGIN, no ROLLBACK.
     with engine.autocommit() as watched, engine.autocommit() as watcher:
         assert watched.connection.dbapi_connection.info.backend_pid == pid  # type: ignore[union-attr]
         last = watcher.exec_driver_sql(
             "SELECT query, state FROM pg_stat_activity WHERE pid = %s", (pid,)
         ).one()
 
-    assert last.query.startswith("SELECT json_build_object")
+    settings, _, query = last.query.partition(";\n")
+    assert settings.startswith("SET LOCAL")
+    assert query.startswith("SELECT json_build_object")
     assert last.state == "idle"
 
 

@@ -1,0 +1,158 @@
+"""Close every table to statements of other users than a row's owner."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+OWNERS = {
+    "chat_settings": "user_id",
+    "conversations": "user_id",
+    "idempotency_keys": "user_id",
+    "messages": "user_id",
+    "runs": "created_by",
+}
+"""Each table with the column that says whose a row is; one more table is one more line."""
+EXISTENCE = {
+    "conversations": "id, user_id",
+    "messages": "id, user_id",
+    "runs": "id, created_by",
+}
+"""What may be read of all rows, to tell one that is not there from one that is another user's."""
+
+# Roles belong to the whole server: another database's migration may have made them, or may be
+# making them right now. Since PostgreSQL 16 who creates a role may grant it, but not yet act as it.
+ROLES = """
+DO $$
+DECLARE
+  name text;
+  usable text := CASE WHEN current_setting('server_version_num')::int < 160000
+                 THEN 'MEMBER' ELSE 'SET' END;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['agent_api_request', 'agent_api_existence'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+      END;
+    END IF;
+    IF NOT pg_has_role(session_user, name, usable) THEN
+      BEGIN
+        EXECUTE format('GRANT %I TO %I', name, session_user);
+      EXCEPTION WHEN unique_violation THEN NULL;
+      END;
+    END IF;
+    IF NOT has_schema_privilege(name, current_schema(), 'USAGE') THEN
+      EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), name);
+    END IF;
+  END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE insufficient_privilege USING MESSAGE = format(
+    'An administrator has to run, once for this PostgreSQL: %s'
+    'GRANT agent_api_request, agent_api_existence TO %I;',
+    (SELECT string_agg(format('CREATE ROLE %I NOLOGIN; ', wanted), '')
+     FROM unnest(ARRAY['agent_api_request', 'agent_api_existence']) AS wanted
+     WHERE wanted NOT IN (SELECT rolname FROM pg_roles)), session_user);
+END $$
+"""
+
+# Whoever inserts, an older server too: the owner is looked up, not believed. A role that does not
+# see the conversation finds no owner, and so cannot put a message into it. The schema's name stands
+# in it, as a restore runs without a search path.
+OWNER_OF_MESSAGE = """
+DO $do$ BEGIN EXECUTE format($text$
+  CREATE FUNCTION own_message() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    SELECT user_id INTO NEW.user_id FROM %I.conversations WHERE id = NEW.conversation_id;
+    RETURN NEW;
+  END $$
+$text$, current_schema()); END $do$
+"""
+# Expired keys go with each new one, whosever they are. A request does not see others', so this is
+# done by the table's owner, and a request has no part in it but the moment.
+CLEARING = """
+DO $do$ BEGIN EXECUTE format($text$
+  CREATE FUNCTION clear_idempotency_keys() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  BEGIN
+    -- More than one, so that they become fewer.
+    DELETE FROM %1$I.idempotency_keys AS k USING (
+      SELECT user_id, key FROM %1$I.idempotency_keys WHERE expires_at <= now()
+      ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED
+    ) AS expired
+    WHERE k.user_id = expired.user_id AND k.key = expired.key;
+    RETURN NULL;
+  END $$
+$text$, current_schema()); END $do$
+"""
+
+STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
+
+
+def upgrade() -> None:
+    """To this revision. Messages that are there are written anew, and requests wait meanwhile."""
+    op.execute(ROLES)
+    op.add_column("messages", sa.Column("user_id", sa.String(length=255)))
+    op.execute(
+        "UPDATE messages SET user_id = conversations.user_id FROM conversations"
+        " WHERE conversations.id = messages.conversation_id"
+    )
+    op.alter_column("messages", "user_id", nullable=False)
+    op.execute(OWNER_OF_MESSAGE)
+    op.execute(
+        "CREATE TRIGGER own_message BEFORE INSERT OR UPDATE OF conversation_id, user_id ON messages"
+        " FOR EACH ROW EXECUTE FUNCTION own_message()"
+    )
+    op.execute(CLEARING)
+    op.execute(
+        "CREATE TRIGGER clear_idempotency_keys AFTER INSERT ON idempotency_keys"
+        " FOR EACH STATEMENT EXECUTE FUNCTION clear_idempotency_keys()"
+    )
+    # Under row-level security an enum cannot be searched by, only picked by the choice of an index.
+    for status in STATUSES:
+        op.create_index(
+            f"idx_runs_status_{status}",
+            "runs",
+            ["created_by", "created_at", "id"],
+            postgresql_where=sa.text(f"status = '{status}'"),
+        )
+    op.drop_index("idx_runs_status", "runs")
+    for table, owner in OWNERS.items():
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO agent_api_request")
+        op.execute(
+            f"CREATE POLICY request ON {table} TO agent_api_request"
+            f" USING ({owner} = current_setting('agent_api.acting_user', true))"
+        )
+        # Not forced: the tables' owner, who migrates, dumps and follows foreign keys, sees all.
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    # Numbers of tokens, which say nothing of anybody, and which are swept for nobody: no policy.
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON rate_limits TO agent_api_request")
+    for table, columns in EXISTENCE.items():
+        op.execute(f"GRANT SELECT ({columns}) ON {table} TO agent_api_existence")
+        op.execute(
+            f"CREATE POLICY existence ON {table} FOR SELECT TO agent_api_existence USING (true)"
+        )
+
+
+def downgrade() -> None:
+    """Back to what 0001 made; the roles stay, as other databases may use them."""
+    for table in EXISTENCE:
+        op.execute(f"DROP POLICY existence ON {table}")
+    op.execute("REVOKE ALL ON rate_limits FROM agent_api_request")
+    for table in OWNERS:
+        op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+        op.execute(f"DROP POLICY request ON {table}")
+        op.execute(f"REVOKE ALL ON {table} FROM agent_api_request, agent_api_existence")
+    for table, columns in EXISTENCE.items():
+        op.execute(f"REVOKE SELECT ({columns}) ON {table} FROM agent_api_existence")  # noqa: S608 (all of it ours)
+    op.create_index("idx_runs_status", "runs", ["created_by", "status", "created_at", "id"])
+    for status in STATUSES:
+        op.drop_index(f"idx_runs_status_{status}", "runs")
+    op.execute("DROP TRIGGER clear_idempotency_keys ON idempotency_keys")
+    op.execute("DROP FUNCTION clear_idempotency_keys")
+    op.execute("DROP TRIGGER own_message ON messages")
+    op.execute("DROP FUNCTION own_message")
+    op.drop_column("messages", "user_id")

@@ -1,0 +1,369 @@
+"""PostgreSQL itself shows a statement only the rows of its acting user, whatever it asks for.
+
+So nothing here names an owner in a condition, as a query would that forgot it.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection, Table, exc
+from sqlalchemy.dialects.postgresql import insert
+
+from db import access, engine, errors, idempotency_keys, messages, models, roles
+from db.models import Base, chat_settings, conversations, runs
+from db.statement import Statement
+from tests.db.rows import insert_conversation, insert_run, message
+
+# All but the buckets of tokens, which say nothing of anybody and are swept for nobody.
+CLOSED: dict[str, Table] = {
+    name: table for name, table in Base.metadata.tables.items() if name != "rate_limits"
+}
+# Those whose rows have an id: idempotency keys have a test of their own below.
+TABLES = {name: table for name, table in CLOSED.items() if "id" in table.c}
+OWNER = {name: "created_by" if name == "runs" else "user_id" for name in TABLES}
+# What each table can be told to change without breaking a constraint.
+CHANGED = {
+    "chat_settings": "model",
+    "conversations": "model",
+    "messages": "content",
+    "runs": "error",
+}
+
+Rows = dict[str, str]
+"""The id of a user's one row in each table."""
+
+
+@pytest.fixture
+def alice(connection: Connection) -> tuple[str, Rows]:
+    return new_user(connection, "alice")
+
+
+@pytest.fixture
+def bob(connection: Connection) -> tuple[str, Rows]:
+    return new_user(connection, "bob")
+
+
+def new_user(connection: Connection, name: str) -> tuple[str, Rows]:
+    user = f"{name}-{uuid.uuid4()}"
+    conversation = insert_conversation(connection, user)["id"]
+    settings = Statement(sa.insert(chat_settings), "id", "user_id")
+    own = {"id": models.new_id(), "user_id": user, "acting_user": user}
+    settings.rowcount(connection, own)
+    return user, {
+        "conversations": conversation,
+        "messages": messages.insert(connection, **message(conversation, user))["id"],
+        "runs": insert_run(connection, user)["id"],
+        "chat_settings": own["id"],
+    }
+
+
+def seen(connection: Connection, table: Table, **values: Any) -> list[str]:
+    ids = sa.func.array_agg(sa.cast(table.c.id, sa.Text))
+    found: list[str] | None = Statement(sa.select(ids)).scalar(connection, values)
+    return found or []
+
+
+def as_owner(connection: Connection, sql: str, *values: object) -> Any:
+    """The first value of what the database's own user is answered, who sees all rows."""
+    return connection.exec_driver_sql(sql, values).scalar()
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_every_table_is_closed_by_a_policy(connection: Connection, name: str) -> None:
+    enabled = as_owner(
+        connection, "SELECT relrowsecurity FROM pg_class WHERE oid = %s::regclass", name
+    )
+    named = as_owner(
+        connection,
+        "SELECT array_agg(policyname::text || ' to ' || array_to_string(roles, ',')"
+        " ORDER BY policyname DESC) FROM pg_policies WHERE tablename = %s",
+        name,
+    )
+
+    assert enabled
+    assert "request to agent_api_request" in named
+    assert set(named) <= {
+        "request to agent_api_request",
+        "existence to agent_api_existence",
+    }
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_select_that_forgets_the_owner_finds_only_the_users_rows(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
+) -> None:
+    user, ids = alice
+
+    assert seen(connection, TABLES[name], acting_user=user) == [ids[name]]
+    assert bob[1][name] not in seen(connection, TABLES[name], acting_user=user)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_statement_without_an_acting_user_sees_and_changes_nothing(
+    connection: Connection, alice: tuple[str, Rows], name: str
+) -> None:
+    table = TABLES[name]
+    change = Statement(sa.update(table).values({CHANGED[name]: "changed"}))
+
+    assert seen(connection, table) == []
+    assert seen(connection, table, acting_user="") == []
+    assert change.rowcount(connection, {}) == 0
+    assert Statement(sa.delete(table)).rowcount(connection, {}) == 0
+    assert as_owner(connection, f"SELECT count(*) FROM {name} WHERE id = %s", alice[1][name]) == 1
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_update_that_forgets_the_owner_changes_only_the_users_rows(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
+) -> None:
+    column = CHANGED[name]
+    change = Statement(sa.update(TABLES[name]).values({column: "changed"}))
+
+    changed = change.rowcount(connection, {"acting_user": alice[0]})
+
+    query = f"SELECT {column} FROM {name} WHERE id = %s"
+    assert changed == 1
+    assert as_owner(connection, query, alice[1][name]) == "changed"
+    assert as_owner(connection, query, bob[1][name]) != "changed"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_delete_that_forgets_the_owner_deletes_only_the_users_rows(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
+) -> None:
+    deleted = Statement(sa.delete(TABLES[name])).rowcount(connection, {"acting_user": alice[0]})
+
+    query = f"SELECT count(*) FROM {name} WHERE id = %s"
+    assert deleted == 1
+    assert as_owner(connection, query, alice[1][name]) == 0
+    assert as_owner(connection, query, bob[1][name]) == 1
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_row_cannot_be_given_away(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
+) -> None:
+    user, ids = alice
+    give = Statement(sa.update(TABLES[name]).values({OWNER[name]: bob[0] + "'s new"}))
+
+    if name == "messages":  # whose owner is its conversation's, whatever a statement says
+        assert give.rowcount(connection, {"acting_user": user}) == 1
+    else:
+        with pytest.raises(exc.ProgrammingError, match="row-level security"):
+            give.rowcount(connection, {"acting_user": user})
+
+    query = f"SELECT {OWNER[name]} FROM {name} WHERE id = %s"
+    assert as_owner(connection, query, ids[name]) == user
+
+
+INSERTS: dict[str, tuple[Table, Callable[[Rows], dict[str, Any]]]] = {
+    "conversations": (conversations, lambda ids: {"title": "T"}),
+    "runs": (runs, lambda ids: {"agent_id": "a"}),
+    "chat_settings": (chat_settings, lambda ids: {"model": "m"}),
+    "messages": (
+        models.messages,
+        lambda ids: {
+            "conversation_id": ids["conversations"],
+            "position": 9,
+            "role": "user",
+            "content": "Hello",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_an_insert_for_another_user_is_refused_as_a_bug(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
+) -> None:
+    table, columns = INSERTS[name]
+    row = {"id": models.new_id(), OWNER[name]: bob[0], **columns(bob[1])}
+    if name == "chat_settings":
+        row[OWNER[name]] = bob[0] + "'s other"
+    elif name == "messages":  # into bob's conversation, as if it were one's own
+        row[OWNER[name]] = alice[0]
+    before = as_owner(connection, f"SELECT count(*) FROM {name}")
+
+    # Not as what passes by itself: a retry would not help.
+    with pytest.raises(exc.ProgrammingError, match="row-level security"), engine.translated():
+        Statement(sa.insert(table), *row).rowcount(connection, {**row, "acting_user": alice[0]})
+
+    assert as_owner(connection, f"SELECT count(*) FROM {name}") == before
+
+
+def test_an_upsert_does_not_reach_another_users_row(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows]
+) -> None:
+    row = {
+        "id": bob[1]["chat_settings"],
+        "user_id": alice[0] + "'s",
+        "acting_user": alice[0] + "'s",
+    }
+    new = insert(chat_settings)
+    upsert = new.on_conflict_do_update(index_elements=["id"], set_={"model": "hers"})
+
+    with pytest.raises(exc.ProgrammingError, match="row-level security"):
+        Statement(upsert, "id", "user_id").rowcount(connection, row)
+
+    query = "SELECT model FROM chat_settings WHERE id = %s"
+    assert as_owner(connection, query, bob[1]["chat_settings"]) is None
+
+
+def test_idempotency_keys_are_closed_and_expired_ones_go_all_the_same(
+    connection: Connection, user: str
+) -> None:
+    other = user + "'s friend"
+    answer = {"fingerprint": bytes(32), "status": 201, "headers": {}, "body": b"{}"}
+    for each in (user, other):
+        for key in ("old", "new"):
+            idempotency_keys.insert(connection, user_id=each, key=key, **answer)
+    of_both = "FROM idempotency_keys WHERE user_id = ANY (%s)"
+    expired = "expires_at = '2026-01-01Z'"
+    connection.exec_driver_sql(
+        f"UPDATE idempotency_keys SET {expired} WHERE user_id = ANY (%s) AND key = 'old'",
+        ([user, other],),
+    )
+    owners = Statement(sa.text("SELECT array_agg(user_id || ' ' || key) FROM idempotency_keys"))
+    change = Statement(sa.text("UPDATE idempotency_keys SET status = 299"))
+    delete = Statement(sa.text("DELETE FROM idempotency_keys WHERE key = 'new'"))
+
+    found = owners.scalar(connection, {"acting_user": user})
+    counts = [each.rowcount(connection, {"acting_user": user}) for each in (change, delete)]
+    none = owners.scalar(connection, {}), delete.rowcount(connection, {})
+    idempotency_keys.insert(connection, user_id=user, key="another", **answer)
+
+    assert sorted(found) == [f"{user} new", f"{user} old"]
+    assert counts == [2, 1]
+    assert none == (None, 0)
+    assert as_owner(
+        connection, f"SELECT array_agg(user_id || ' ' || key ORDER BY key) {of_both}", [user, other]
+    ) == [f"{user} another", f"{other} new"]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_lock_finds_only_the_users_rows(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], shared: bool
+) -> None:
+    select = sa.select(runs.c.id).where(runs.c.id == sa.bindparam("this", type_=models.Id))
+    locking = Statement(select.with_for_update(read=shared, key_share=shared))
+
+    own, others = (
+        locking.row(connection, {"this": ids["runs"], "acting_user": alice[0]})
+        for ids in (alice[1], bob[1])
+    )
+
+    assert own is not None
+    assert others is None
+
+
+def test_a_query_without_its_rule_finds_nothing_of_another_user(
+    connection: Connection,
+    alice: tuple[str, Rows],
+    bob: tuple[str, Rows],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(access, "CONVERSATION", sa.true())
+    monkeypatch.setattr(access, "RUN", sa.true())
+    forgetful_message = messages._insert(linked=False)
+    forgetful_page = messages._select_page.__wrapped__("asc", resumed=False)
+    written = message(bob[1]["conversations"], alice[0])
+    values = {f"new_{name}": value for name, value in written.items()} | {
+        "of_conversation": bob[1]["conversations"],
+        "new_id": models.new_id(),
+        "preview": "Hello",
+        "limit": 10,
+        "offset": 0,
+    }
+
+    for user, found in ((alice[0], False), (bob[0], True)):
+        values |= {"acting_user": user}
+        assert (forgetful_page.row(connection, values) is not None) is found
+        assert (forgetful_message.row(connection, values) is not None) is found
+
+
+@pytest.mark.parametrize("table", ["conversations", "messages", "runs"])
+def test_who_asks_whether_a_row_exists_can_read_nothing_else_of_it(
+    connection: Connection, bob: tuple[str, Rows], table: str
+) -> None:
+    ids = sa.text(f"SELECT array_agg(id::text) FROM {table}")
+    whole = sa.text(f"SELECT t::text FROM {table} AS t LIMIT 1")
+
+    assert bob[1][table] in Statement(ids, role=roles.EXISTENCE).scalar(connection, {})
+    for forbidden in (whole, sa.text(f"DELETE FROM {table}")):
+        with pytest.raises(exc.ProgrammingError, match="permission denied"):
+            Statement(forbidden, role=roles.EXISTENCE).rowcount(connection, {})
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "TRUNCATE messages",
+        "DROP TABLE runs",
+        "CREATE TABLE own (id int)",
+        "ALTER TABLE conversations DISABLE ROW LEVEL SECURITY",
+        "CREATE POLICY all_rows ON runs USING (true)",
+        "TABLE alembic_version",
+        "SELECT pg_read_file('PG_VERSION')",
+        "COPY runs TO PROGRAM 'cat'",
+    ],
+)
+def test_a_request_may_do_no_more_than_read_and_write_rows(
+    connection: Connection, forbidden: str
+) -> None:
+    with pytest.raises(
+        exc.ProgrammingError, match=r"permission denied|must be (the )?owner|must be superuser"
+    ):
+        Statement(sa.text(forbidden)).rowcount(connection, {})
+
+
+def state(connection: Connection) -> tuple[str, str | None, str]:
+    row = connection.exec_driver_sql(
+        "SELECT current_setting('role'), current_setting('agent_api.acting_user', true),"
+        " current_setting('statement_timeout')"
+    ).one()
+    return tuple(row)
+
+
+def test_a_connection_is_given_back_as_it_was(database_url: str) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+    whoami = Statement(sa.text("SELECT current_user || ' for ' || current_setting(:name)"))
+    fails = Statement(sa.text("SELECT 1 / 0"))
+    values = {"name": "agent_api.acting_user", "acting_user": "it's \\ me: %s;"}
+    try:
+        for lend in (engine.autocommit, engine.transaction):
+            with lend() as connection:
+                assert whoami.scalar(connection, values) == "agent_api_request for it's \\ me: %s;"
+                assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(" bob")
+            with engine.autocommit() as connection:
+                assert state(connection) == ("none", "", "5s")
+            with pytest.raises(exc.DataError), lend() as connection:
+                fails.scalar(connection, values)
+            with engine.autocommit() as connection:
+                assert state(connection) == ("none", "", "5s")
+    finally:
+        engine.dispose()
+
+
+def test_the_time_limit_needs_no_session(database_url: str) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=50)
+    sleep = Statement(sa.text("SELECT pg_sleep(5)"))
+    try:
+        with engine.autocommit() as connection:
+            connection.exec_driver_sql("SET statement_timeout = 0")  # as a pooler leaves it
+            with pytest.raises(errors.Timeout), engine.translated():
+                sleep.scalar(connection, {})
+    finally:
+        engine.dispose()
+
+
+def test_what_is_set_gives_no_warning(configured: None) -> None:
+    with engine.autocommit() as connection:
+        driver: psycopg2.extensions.connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # psycopg2's
+        driver.notices = []
+        Statement(sa.text("SELECT 1")).scalar(connection, {"acting_user": "u"})
+
+        assert driver.notices == []
