@@ -136,7 +136,11 @@ class TracedCursor(cursor):
 
 @lru_cache(maxsize=1024)
 def _operation(sql: str) -> str:
-    """Return the statement's verb; of one that begins with WITH the one that changes something."""
+    """Return the statement's verb; of one that begins with WITH the one that changes something.
+
+    What is set in front of the statement, in the same message, does not count.
+    """
+    sql = sql.rpartition(";\n")[2]
     verb = sql.lstrip().partition(" ")[0].partition("\n")[0].upper()
     if verb == "WITH":
         change = _CHANGE.search(sql)

@@ -4,7 +4,7 @@ SQLAlchemy's own execution looks for the compiled form at each call and wraps wh
 takes longer than all that psycopg2 does. Its connections, its pool and its errors stay in use.
 
 A statement runs as a role to which PostgreSQL shows only the rows of the acting user, so that one
-that forgets its owner finds nothing (docs/decisions/0008). Role and user are set in front of it, in
+that forgets its owner finds nothing (docs/decisions/0009). Role and user are set in front of it, in
 the same message: that is one round trip and, without an open transaction, one transaction, at whose
 end both are gone. The session itself is never changed, so a pooler may lend it to others meanwhile.
 """

@@ -96,11 +96,16 @@ def upgrade() -> None:
     """To this revision. Messages that are there are written anew, and requests wait meanwhile."""
     op.execute(ROLES)
     op.add_column("messages", sa.Column("user_id", sa.String(length=255)))
+    # Not by an UPDATE, which would leave twice the table and write to each index for each row.
     op.execute(
-        "UPDATE messages SET user_id = conversations.user_id FROM conversations"
-        " WHERE conversations.id = messages.conversation_id"
+        "CREATE FUNCTION owner_of(uuid) RETURNS varchar LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN (SELECT user_id FROM conversations WHERE id = $1); END $$"
     )
-    op.alter_column("messages", "user_id", nullable=False)
+    op.execute(
+        "ALTER TABLE messages ALTER user_id TYPE varchar(255) USING owner_of(conversation_id),"
+        " ALTER user_id SET NOT NULL"
+    )
+    op.execute("DROP FUNCTION owner_of")
     op.execute(OWNER_OF_MESSAGE)
     op.execute(
         "CREATE TRIGGER own_message BEFORE INSERT OR UPDATE OF conversation_id, user_id ON messages"

@@ -225,7 +225,7 @@ def test_a_new_migration_is_numbered(url: str, tmp_path_factory: pytest.TempPath
     assert script is not None
     assert not isinstance(script, list)
     assert (script.revision, script.down_revision) == (
-        f"{len(REVISIONS) + 1:04}",
+        f"{int(REVISIONS[-1]) + 1:04}",
         REVISIONS[-1],
     )
 

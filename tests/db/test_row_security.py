@@ -5,6 +5,7 @@ So nothing here names an owner in a condition, as a query would that forgot it.
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -217,10 +218,17 @@ def test_idempotency_keys_are_closed_and_expired_ones_go_all_the_same(
     connection: Connection, user: str
 ) -> None:
     other = user + "'s friend"
-    answer = {"fingerprint": bytes(32), "status": 201, "headers": {}, "body": b"{}"}
+    store = partial(
+        idempotency_keys.insert,
+        connection,
+        fingerprint=bytes(32),
+        status=201,
+        headers={},
+        body=b"{}",
+    )
     for each in (user, other):
         for key in ("old", "new"):
-            idempotency_keys.insert(connection, user_id=each, key=key, **answer)
+            store(user_id=each, key=key)
     of_both = "FROM idempotency_keys WHERE user_id = ANY (%s)"
     expired = "expires_at = '2026-01-01Z'"
     connection.exec_driver_sql(
@@ -234,7 +242,7 @@ def test_idempotency_keys_are_closed_and_expired_ones_go_all_the_same(
     found = owners.scalar(connection, {"acting_user": user})
     counts = [each.rowcount(connection, {"acting_user": user}) for each in (change, delete)]
     none = owners.scalar(connection, {}), delete.rowcount(connection, {})
-    idempotency_keys.insert(connection, user_id=user, key="another", **answer)
+    store(user_id=user, key="another")
 
     assert sorted(found) == [f"{user} new", f"{user} old"]
     assert counts == [2, 1]
