@@ -58,7 +58,7 @@ def lock(connection: sa.Connection, *, user_id: str) -> dict[str, Any]:
     A user who has none gets a row of defaults to hold the lock: of two who save at once the second
     waits, and then finds what the first has saved.
     """
-    new = {"id": new_id(), "user_id": user_id, **DEFAULTS}
+    new = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS}
     if _insert_defaults.rowcount(connection, new) == 1:
         return _unsaved(user_id)
     row: dict[str, Any] = _lock.scalar(connection, {"acting_user": user_id})

@@ -88,12 +88,18 @@ class Silent(psycopg2.OperationalError):
 @contextmanager
 def cut_after(line: Line, seconds: float) -> Iterator[None]:
     """Cut `line` if the block takes longer, which then raises Silent."""
-    timer = threading.Timer(seconds, line.cut)
+    is_late = threading.Event()
+
+    def cut() -> None:
+        is_late.set()  # before the block is woken by what follows
+        line.cut()
+
+    timer = threading.Timer(seconds, cut)
     timer.start()
     try:
         yield
     except psycopg2.Error as error:
-        if timer.finished.is_set():
+        if is_late.is_set():
             raise Silent(f"no answer within {seconds} seconds") from error
         raise
     finally:
