@@ -158,7 +158,8 @@ def migrate(check: bool) -> None:
     with database(settings, _say) as url:
         if not check:
             schema.upgrade(url, on_step=_say)
-        elif (reason := schema.readiness(url, explain=True, exact=True)) is not None:
+        # Also after an upgrade: a restored database may be at head, and its user lack the roles.
+        if (reason := schema.readiness(url, explain=True, exact=True)) is not None:
             _fail(reason, 1)
     click.echo(f"The database is at {schema.head()}.")
 

@@ -57,7 +57,7 @@ class HandlerMiddleware(ContractMiddleware):
     async def answer(self, call: Call) -> Response:
         """Call the handler: a coroutine function on the event loop, any other in a thread."""
         limiter = self._limiter if call.operation.find_token else None
-        if call.operation.is_async and call.idempotency_key is None:
+        if call.operation.is_async:
             if limiter is not None:
                 await _in_thread(self._threads, limiter.take, call.scope)
             return await call.operation.run_async(call.arguments, call.raw_body)

@@ -182,17 +182,27 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(BadRequest(f"{msg} The server speaks HTTP/1.1."))
 
     def _refuse(self, problem: Problem) -> None:
+        """Answer and close, unless an answer is on its way: then nothing comes after that."""
         self._is_deaf = True
+        if self._in_head and not self._is_idle():
+            self.cycle.keep_alive = False
+            return
+        request_id = str(uuid.uuid4())
+        if not isinstance(problem, Unavailable):  # of which a flood has many, and says so itself
+            logger.info(
+                "request refused", extra={"request_id": request_id, "status": problem.status}
+            )
         body = problem.body()
         headers = {
             "content-type": MEDIA_TYPE,
             "content-length": len(body),
-            "x-request-id": uuid.uuid4(),
+            "x-request-id": request_id,
             "connection": "close",
             **{name.decode(): value.decode() for name, value in OF_PROBLEMS},
         }
         lines = [f"HTTP/1.1 {problem.status} {problem.title}"]
-        lines += [f"{name}: {value}" for name, value in (problem.headers | headers).items()]
+        own = {name.lower(): value for name, value in problem.headers.items()}
+        lines += [f"{name}: {value}" for name, value in (own | headers).items()]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
 

@@ -16,14 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_api.config import Settings
 from agent_api.observing import Observers
-from agent_api.scope import OPERATION_ID
+from agent_api.scope import METHODS, OPERATION_ID
 from db.engine import Hooks
 from db.errors import Timeout, TooLarge, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
 """Of operations: every path outside the contract. Of methods: all that are not in METHODS."""
 

@@ -20,11 +20,14 @@ MAX_TOTAL = 2**53 - 1
 
 
 def is_time_key(key: Any) -> bool:
-    """Tell whether `key` is [time, id, total], the key of lists that are ordered by a time."""
+    """Tell whether `key` is [time, id, total], the key of lists that are ordered by a time.
+
+    1.0 gave [time, id], and may still do so beside this version.
+    """
     match key:
-        case [str(time), str(row_id), int(total)]:
+        case [str(time), str(row_id), *rest] if len(rest) < 2:
             is_row = _is_time(time) and bool(_UUID.fullmatch(row_id))
-            return is_row and not isinstance(total, bool) and 0 <= total <= MAX_TOTAL
+            return is_row and all(type(n) is int and 0 <= n <= MAX_TOTAL for n in rest)
         case _:
             return False
 

@@ -26,7 +26,7 @@ def changing(
     With `if_match` it is in a transaction, in which `lock` has returned the row's document and
     keeps others from changing it. Raises PreconditionFailed, and what `lock` raises.
     """
-    if if_match is None:
+    if if_match in (None, "*"):  # any state will do, and what there is not, is not changed
         with autocommit() as connection:
             yield connection
         return

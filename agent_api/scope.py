@@ -10,5 +10,8 @@ TRACE = "agent_api.trace"
 BODY_OVERDUE = "agent_api.body_overdue"
 """Set where the body comes too slowly: whoever reads it is to stop."""
 USER_ID = "agent_api.user_id"
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Those that what is counted or traced may be named after: a client can write any word."""
 RATE_LIMIT = "agent_api.rate_limit"
 """The headers that say how many requests the user has left."""

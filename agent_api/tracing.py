@@ -23,11 +23,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_api import __version__
 from agent_api.observing import Observers
-from agent_api.scope import ROUTE, TRACE
+from agent_api.scope import METHODS, ROUTE, TRACE
 from agent_api.trace_context import Trace, read_trace
 from db.engine import Hooks
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS_TO_SEND = 3
 """What is left when the server stops."""
 _CHANGE = re.compile(r"\b(?:INSERT INTO|UPDATE (?!SKIP|OF)|DELETE FROM)")

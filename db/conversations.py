@@ -55,7 +55,7 @@ def _update(changed: frozenset[str]) -> Statement:
 
 @functools.cache
 def _select_page(
-    order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool
+    order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool, counted: bool
 ) -> Statement:
     where = [access.CONVERSATION]
     if by_source:
@@ -69,6 +69,7 @@ def _select_page(
         order_by=order_by,
         order=order,
         resumed=resumed,
+        counted=counted,
     )
 
 
@@ -91,6 +92,7 @@ def select_page(
         by_source=source is not None,
         by_agent=agent_id is not None,
         resumed=after is not None,
+        counted=page.is_counted(after),
     )
     values = {"acting_user": user_id, "source": source, "agent_id": agent_id}
     return page.read_by_time(

@@ -45,8 +45,9 @@ def by_time(
     order_by: str,
     order: str,
     resumed: bool,
+    counted: bool,
 ) -> Statement:
-    """The rows of a list that is ordered by a time and then by id, and on its first page the total.
+    """The rows of a list that is ordered by a time and then by id, and if `counted` the total.
 
     The id runs in the same direction, so that one index serves both and one row comparison says
     what comes after a key. Counting reads the whole list, which a page from the middle must not.
@@ -65,10 +66,15 @@ def by_time(
     else:
         rows = rows.order_by(moment.desc(), tie.desc())
     items = documents.array(rows, build)
-    if resumed:
+    if not counted:
         return Statement(items)
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
     return Statement(items.add_columns(total.label("total")))
+
+
+def is_counted(after: list[Any] | None) -> bool:
+    """Tell whether the page behind this key has to count the total: it is not in the key."""
+    return after is None or len(after) < 3
 
 
 def read_by_time(
@@ -86,11 +92,10 @@ def read_by_time(
     One row more than the limit is read, to know whether any follow.
     """
     parameters = {**values, "limit": limit + 1, "offset": offset}
-    if after is None:
-        items, total = statement.row(connection, parameters)
-    else:
-        parameters["after_time"], parameters["after_id"], total = after
-        items = statement.scalar(connection, parameters)
+    if after is not None:
+        parameters["after_time"], parameters["after_id"], *_ = after
+    items, *counted = statement.row(connection, parameters)
+    total = counted[0] if counted or after is None else after[2]
     if len(items) <= limit:
         return Page(items, total, None)
     last = items[limit - 1]

@@ -30,7 +30,13 @@ _select_status = Statement(sa.select(_c.status).where(_this))
 
 @functools.cache
 def _select_page(
-    order: str, *, by_conversation: bool, by_agent: bool, by_status: bool, resumed: bool
+    order: str,
+    *,
+    by_conversation: bool,
+    by_agent: bool,
+    by_status: bool,
+    resumed: bool,
+    counted: bool,
 ) -> Statement:
     where = [access.RUN]
     if by_conversation:
@@ -40,7 +46,13 @@ def _select_page(
     if by_status:
         where.append(_c.status == sa.bindparam("status", type_=_c.status.type))
     return page.by_time(
-        runs, documents.run, where=where, order_by="created_at", order=order, resumed=resumed
+        runs,
+        documents.run,
+        where=where,
+        order_by="created_at",
+        order=order,
+        resumed=resumed,
+        counted=counted,
     )
 
 
@@ -105,6 +117,7 @@ def select_page(
         by_agent=agent_id is not None,
         by_status=status is not None,
         resumed=after is not None,
+        counted=page.is_counted(after),
     )
     values = {
         "acting_user": user_id,

@@ -32,7 +32,23 @@ class Line(psycopg2.extensions.connection):
         super().__init__(*args, **kwargs)
         # A descriptor of our own: libpq closes its one whenever it likes, and the number may be
         # another's by the time that it is cut.
-        self._socket = socket.socket(fileno=os.dup(self.fileno()))
+        try:
+            self._socket = socket.socket(fileno=os.dup(self.fileno()))
+        except OSError as error:
+            super().close()
+            raise psycopg2.OperationalError("no file descriptor is left") from error
+        self.since = time.monotonic()
+        """When the other side was asked last."""
+
+    def cursor(self, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg2's; each statement has one of its own."""
+        self.since = time.monotonic()
+        return super().cursor(*args, **kwargs)
+
+    def commit(self) -> None:
+        """As psycopg2's."""
+        self.since = time.monotonic()
+        super().commit()
 
     def cut(self) -> None:
         """Make whoever waits for the other side fail as if that had closed the connection."""
@@ -45,14 +61,15 @@ class Line(psycopg2.extensions.connection):
 
 
 class Watchdog:
-    """Cuts what an engine's pool lent out for longer than `seconds`, which may be up to 0.3 late.
+    """Cuts a connection of an engine that leaves something unanswered for longer than `seconds`.
 
-    From the moment on at which a connection is made or taken from the pool, until it is back there.
+    That may be up to 0.3 late. What counts is the time since the connection was made, was taken
+    from the pool, began a statement or began to commit, until it is back in the pool.
     """
 
     def __init__(self, engine: Engine, seconds: float) -> None:
         self._seconds = seconds
-        self._lent: dict[Any, float] = {}
+        self._lent: set[Line] = set()
         self._stopped = threading.Event()
         # First, as what SQLAlchemy asks a new connection may be left without an answer too.
         event.listen(engine, "connect", self._begin, insert=True)
@@ -66,17 +83,19 @@ class Watchdog:
         self._stopped.set()
 
     def _begin(self, line: Any, _record: object) -> None:
-        self._lent[line] = time.monotonic()
+        line.since = time.monotonic()
+        self._lent.add(line)
 
     def _end(self, line: Any, _record: object) -> None:
-        self._lent.pop(line, None)
+        self._lent.discard(line)
 
     def _watch(self) -> None:
         while not self._stopped.wait(ROUND_SECONDS):
             latest = time.monotonic() - self._seconds
             # A copy in one step, which no other thread can interrupt.
-            for line, since in list(self._lent.items()):
-                if since < latest and self._lent.pop(line, None) is not None:
+            for line in list(self._lent):
+                if line.since < latest:
+                    self._lent.discard(line)
                     logger.warning("database silent", extra={"seconds": self._seconds})
                     line.cut()
 

@@ -1,10 +1,12 @@
 """Whether the process answers, and whether it can do its work."""
 
-import asyncio
-
 from agent_api.problems import Unavailable
 from agent_api.responses import Response, ok
+from agent_api.shared_call import SharedCall
 from db import engine, schema
+
+# Nobody needs a token to ask, and it takes a connection beside the pool: one at a time.
+_readiness = SharedCall(schema.readiness)
 
 
 async def get_health() -> Response:
@@ -14,7 +16,7 @@ async def get_health() -> Response:
 
 async def get_readiness() -> Response:
     """On a thread and a connection of its own, so that a full pool cannot hide the state."""
-    reason = await asyncio.to_thread(schema.readiness, engine.url())
+    reason = await _readiness(engine.url())
     if reason is not None:
         raise Unavailable(reason)
     return ok({"status": "ready"})

@@ -218,6 +218,19 @@ def test_list_answers_a_cursor_again(world: World, listing: Listing) -> None:
     assert world.read(listing, cursor=cursor) == world.read(listing, cursor=cursor)
 
 
+@pytest.mark.parametrize("listing", [each for each in LISTINGS if each.kind != "messages"], ids=str)
+def test_list_goes_on_from_a_cursor_of_version_1_0(world: World, listing: Listing) -> None:
+    """It has no total in it: that is counted then."""
+    page = world.read(listing, limit=5)
+    order, (moment, row_id, _) = json.loads(base64.urlsafe_b64decode(page["next_cursor"] + "=="))
+    old = encoded(json.dumps([order, [moment, row_id]]).encode())
+
+    following = world.read(listing, limit=5, cursor=old)
+
+    assert following == world.read(listing, limit=5, cursor=page["next_cursor"])
+    assert following["total"] == ROWS
+
+
 @every_listing
 def test_list_pages_repeat_and_skip_nothing_while_rows_are_added(
     alice: httpx.Client, conversation: Json, listing: Listing
@@ -362,7 +375,6 @@ FORGED_KEYS: list[Any] = [
     [1e300],
     [1, 2, 3],
     [A_TIME],
-    [A_TIME, NOBODYS_ID],
     [A_TIME, None, 4],
     [A_TIME, "x", 4],
     [A_TIME, NOBODYS_ID.replace("-", ""), 4],

@@ -11,6 +11,7 @@ import pytest
 
 from agent_api.trace_context import Trace, read_trace
 from tests.servers import Server
+from tests.wire import ask as ask_raw
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN_ID = "00f067aa0ba902b7"
@@ -126,3 +127,11 @@ def test_lines_of_many_requests_at_once_stay_whole(server: Server) -> None:
 
     for line in server.log.read_text()[before:].splitlines():
         json.loads(line)
+
+
+def test_what_is_refused_before_it_is_a_request_has_a_line_as_well(server: Server) -> None:
+    answer = ask_raw(server, b"NO-HTTP\r\n\r\n")
+
+    line = line_of(server, answer.headers["x-request-id"])
+    assert answer.status == 400
+    assert (line["message"], line["status"]) == ("request refused", 400)

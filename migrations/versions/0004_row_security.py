@@ -94,6 +94,12 @@ STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 
 def upgrade() -> None:
     """To this revision. Messages that are there are written anew, and requests wait meanwhile."""
+    # All at once: who held one and waited for another would be in a deadlock with readers at the
+    # end, when all the work is done. Here that is seen at once, and costs nothing to repeat.
+    op.execute(
+        "LOCK TABLE runs, conversations, messages, chat_settings, idempotency_keys, rate_limits"
+        " IN ACCESS EXCLUSIVE MODE"
+    )
     op.execute(ROLES)
     op.add_column("messages", sa.Column("user_id", sa.String(length=255)))
     # Not by an UPDATE, which would leave twice the table and write to each index for each row.
@@ -143,7 +149,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to what 0001 made; the roles stay, as other databases may use them."""
+    """Back to 0003; the roles stay, as other databases may use them, and may use the schema."""
     for table in EXISTENCE:
         op.execute(f"DROP POLICY existence ON {table}")
     op.execute("REVOKE ALL ON rate_limits FROM agent_api_request")
@@ -151,8 +157,6 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
         op.execute(f"DROP POLICY request ON {table}")
         op.execute(f"REVOKE ALL ON {table} FROM agent_api_request, agent_api_existence")
-    for table, columns in EXISTENCE.items():
-        op.execute(f"REVOKE SELECT ({columns}) ON {table} FROM agent_api_existence")  # noqa: S608 (all of it ours)
     op.create_index("idx_runs_status", "runs", ["created_by", "status", "created_at", "id"])
     for status in STATUSES:
         op.drop_index(f"idx_runs_status_{status}", "runs")

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -255,6 +257,42 @@ def test_readiness_says_when_nothing_answers(url: str) -> None:
         schema.pending(gone)
     with pytest.raises(errors.Unavailable):
         schema.upgrade(gone)
+
+
+def test_an_upgrade_from_the_first_version_takes_turns_with_readers(url: str) -> None:
+    """Readers that hold one table and wait for the next are no deadlock for it."""
+    command.upgrade(alembic(url), "0001")
+    with closing(psycopg2.connect(url)) as writer, writer.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO conversations (title, user_id) SELECT 'T', 'user-' || n
+            FROM generate_series(1, 100) n;
+            INSERT INTO messages (conversation_id, position, role, content)
+            SELECT id, n, 'user', 'Hello' FROM conversations, generate_series(1, 500) n
+            """
+        )
+        writer.commit()
+    is_over = threading.Event()
+
+    def read() -> int:
+        rounds = 0
+        with closing(psycopg2.connect(url)) as reader, reader.cursor() as cursor:
+            reader.autocommit = True
+            while not is_over.is_set():
+                cursor.execute("SELECT count(*) FROM conversations c, messages m WHERE m.id = c.id")
+                rounds += 1
+        return rounds
+
+    with ThreadPoolExecutor(4) as threads:
+        readers = [threads.submit(read) for _ in range(4)]
+        try:
+            schema.upgrade(url)
+        finally:
+            is_over.set()
+        assert all(reader.result(30) for reader in readers)
+
+    owners = "SELECT DISTINCT (m.user_id = c.user_id)::text FROM messages m, conversations c"
+    assert ask(url, f"{owners} WHERE c.id = m.conversation_id") == {"true"}
 
 
 def test_readiness_does_not_wait_for_a_locked_table(url: str) -> None:

@@ -85,6 +85,14 @@ def test_a_connection_that_is_in_time_is_left_alone(relay: Relay) -> None:
     assert ask("SELECT pg_backend_pid()") == before
 
 
+def test_what_counts_is_each_statement_not_the_transaction(relay: Relay) -> None:
+    engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
+
+    with engine.transaction() as connection:
+        for _ in range(12):
+            connection.exec_driver_sql("SELECT pg_sleep(0.15)")
+
+
 def test_to_cut_a_closed_connection_does_nothing(database_url: str) -> None:
     with closing(psycopg2.connect(database_url, connection_factory=watchdog.Line)) as line:
         pass

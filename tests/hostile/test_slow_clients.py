@@ -173,6 +173,17 @@ def test_sixteen_requests_at_once_are_answered_in_order(impatient: Server) -> No
     assert statuses == [200, 404] * 8
 
 
+def test_what_is_no_request_does_not_take_the_answer_of_the_one_before(impatient: Server) -> None:
+    body = b'{"title": "Before the noise"}'
+    length = b"Content-Length: %d" % len(body)
+    post = head("POST /conversations", length, b"Content-Type: application/json") + body
+    with Wire(impatient) as wire:
+        wire.send(post + b"\x00\x01 no request\r\n\r\n")
+
+        assert wire.receive("POST").status == 201
+        assert wire.receive_raw(1) == b""
+
+
 def test_requests_without_end_on_one_connection_are_cut_short(impatient: Server) -> None:
     flood = head("GET /conversations") * 2000
 
