@@ -56,8 +56,8 @@ _SETTINGS = f"""SELECT json_build_object(
     'max_tokens', s.max_tokens, 'created_at', {_time("s.created_at")},
     'updated_at', {_time("s.updated_at")})::text
     FROM chat_settings s WHERE s.user_id = %s"""
-_GET_MESSAGE = f"""SELECT {_MESSAGE} FROM messages m JOIN conversations c
-    ON c.id = m.conversation_id WHERE m.id = %s AND c.user_id = %s"""
+_GET_MESSAGE = f"""SELECT {_MESSAGE} FROM messages m
+    WHERE m.id = %s AND m.user_id = %s"""
 _GET_CONVERSATION = f"""SELECT {_CONVERSATION} FROM conversations c
     WHERE c.id = %s AND c.user_id = %s"""
 _GET_WITH_MESSAGES = f"""SELECT {_CONVERSATION}, (
@@ -87,8 +87,7 @@ _CREATE = """WITH moved AS (
 _CREATE += _MESSAGE
 _OWNER = {
     "conversation": "SELECT user_id, message_count FROM conversations WHERE id = %s",
-    "message": """SELECT user_id FROM messages m JOIN conversations c ON c.id = m.conversation_id
-        WHERE m.id = %s""",
+    "message": "SELECT user_id FROM messages WHERE id = %s",
 }
 
 

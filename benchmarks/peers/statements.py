@@ -72,10 +72,8 @@ def list_conversations(
 get_conversation = sa.select(*_conversation(conversations.c)).where(
     conversations.c.id == _THIS, conversations.c.user_id == _USER
 )
-get_message = (
-    sa.select(*_message(messages.c))
-    .join_from(messages, conversations)
-    .where(messages.c.id == _THIS, conversations.c.user_id == _USER)
+get_message = sa.select(*_message(messages.c)).where(
+    messages.c.id == _THIS, messages.c.user_id == _USER
 )
 get_settings = sa.select(
     *(_text(chat_settings.c.id), chat_settings.c.user_id, chat_settings.c.enabled_tools),
@@ -119,9 +117,7 @@ owner = {
     "conversation": sa.select(conversations.c.user_id, conversations.c.message_count).where(
         conversations.c.id == _THIS
     ),
-    "message": sa.select(conversations.c.user_id)
-    .join_from(messages, conversations)
-    .where(messages.c.id == _THIS),
+    "message": sa.select(messages.c.user_id).where(messages.c.id == _THIS),
 }
 
 
