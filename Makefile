@@ -47,11 +47,12 @@ test-slow: .venv/.dev ## run the slower tests
 
 FUZZ_EXAMPLES ?= 1000# requests that Schemathesis draws for an operation
 FUZZ_SECONDS ?= 300# of atheris, over all of its targets
+FUZZ_SEED ?= 0# a new one each time
 
 .PHONY: fuzz
 fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EXAMPLES, FUZZ_SECONDS
 	TEST_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) -m slow tests/test_schemathesis.py $(ARGS)
-	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .PHONY: lint
 lint: .venv/.dev ## check style, formatting and types

@@ -132,8 +132,8 @@ def read_keys(document: bytes) -> dict[str, jwt.PyJWK]:
         if isinstance(key_id, str) and key_id:
             try:
                 found[key_id] = jwt.PyJWK(member)
-            except (jwt.PyJWTError, UnsupportedAlgorithm, TypeError, ValueError):
-                continue
+            except (jwt.PyJWTError, UnsupportedAlgorithm, LookupError, TypeError, ValueError):
+                continue  # PyJWT looks into some kinds of key without asking whether all is there
     if not found:
         raise ValueError("no keys")
     return found

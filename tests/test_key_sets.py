@@ -140,6 +140,12 @@ JWK = KeyPair("RS256", "theirs").jwk
 
 
 DOCUMENTS = [
+    b'{"keys": [{"kty": "oct", "kid": "EdDSA", "crv": "Ed25519", "x": "xh3BPfpKxK0"}]}',
+    b'{"keys": [{"kty": "oct", "kid": "1", "alg": "HS256", "k": 1}]}',
+    b'{"keys": [{"kty": "RSA", "kid": "1", "alg": "RS256", "e": "AQAB"}]}',
+    b'{"keys": [{"kty": "OKP", "kid": "1", "crv": "Ed25519"}]}',
+    b'{"keys": [{"kty": "EC", "kid": "1", "crv": "P-256", "x": "AQAB"}]}',
+    b'{"keys": [{"kty": "RSA", "kid": "1", "n": "", "e": ""}]}',
     b"",
     b"null",
     b"[]",

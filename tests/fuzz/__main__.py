@@ -18,6 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(NAMES))
     parser.add_argument("--seconds", type=int, default=120, help="in all")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn; 0: a new one")
     parser.add_argument("--input", type=Path, help="a file to try alone")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -35,20 +36,21 @@ def main() -> None:
         )
     seconds = max(1, options.seconds // len(options.targets))
     if options.here:
-        fuzz(options.targets[0], seconds)
-    failed = [name for name in options.targets if run(name, seconds)]
+        fuzz(options.targets[0], seconds, options.seed)
+    failed = [name for name in options.targets if run(name, seconds, options.seed)]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}; the bytes that broke it are in {FOLDER}/broken")
 
 
-def run(name: str, seconds: int) -> int:
+def run(name: str, seconds: int, seed: int) -> int:
     """Fuzz one target in a process of its own: atheris ends the process that it runs in."""
     sys.stderr.write(f"--- {name}, {seconds} s\n")
     command = [sys.executable, "-m", "tests.fuzz", name, "--here", "--seconds", str(seconds)]
+    command += ["--seed", str(seed)]
     return subprocess.run(command, check=False, timeout=seconds + 120).returncode
 
 
-def fuzz(name: str, seconds: int) -> None:
+def fuzz(name: str, seconds: int, seed: int) -> None:
     import atheris
 
     # What is imported here is watched: which branches the bytes reach, and what is compared.
@@ -58,12 +60,12 @@ def fuzz(name: str, seconds: int) -> None:
     corpus, broken = FOLDER / name, FOLDER / "broken"
     for folder in (corpus, broken):
         folder.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(SEEDS[name]):
-        (corpus / f"seed-{number}").write_bytes(seed)
+    for number, example in enumerate(SEEDS[name]):
+        (corpus / f"seed-{number}").write_bytes(example)
     arguments = [
         *(sys.argv[0], str(corpus), f"-max_total_time={seconds}", "-max_len=4096"),
         *(f"-artifact_prefix={broken}/{name}-", "-print_final_stats=1", "-verbosity=1"),
-        *("-timeout=10", "-rss_limit_mb=2048"),
+        *("-timeout=10", "-rss_limit_mb=2048", f"-seed={seed}"),
     ]
     atheris.Setup(arguments, TARGETS[name])
     atheris.Fuzz()
