@@ -90,8 +90,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._is_deaf = True
             self.cycle.keep_alive = False  # the last that is answered
             raise Refused
+        # After a request that asks for another protocol, uvicorn drops the body and reads it as the
+        # next request. There is no other protocol here (RFC 9110 section 7.8 lets us ignore it).
+        is_upgrade = self.parser.should_upgrade()
+        names = {name for name, _ in self.headers}
+        if is_upgrade and names & {b"content-length", b"transfer-encoding"}:
+            raise Refused
         self._in_head = False
         super().on_headers_complete()
+        if is_upgrade:
+            self.cycle.keep_alive = False
+            self._is_deaf = True
         if self._is_draining:
             self.cycle.keep_alive = False
 

@@ -184,6 +184,22 @@ def test_what_is_no_request_does_not_take_the_answer_of_the_one_before(impatient
         assert wire.receive_raw(1) == b""
 
 
+def test_a_body_behind_an_upgrade_is_never_run_as_a_request(impatient: Server) -> None:
+    body = head("GET /users/me/chat-settings")
+    lines = (b"Content-Type: application/json", b"Connection: Upgrade", b"Upgrade: h2c")
+    length = b"Content-Length: %d" % len(body)
+    with Wire(impatient) as wire:
+        wire.send(head("POST /conversations", length, *lines) + body)
+
+        assert wire.receive("POST").status == 400
+        assert wire.receive_raw(1) == b""
+    with Wire(impatient) as wire:
+        wire.send(head("GET /healthz", b"Connection: Upgrade", b"Upgrade: h2c") + body)
+
+        assert wire.receive().status == 200
+        assert wire.receive_raw(1) == b""
+
+
 def test_requests_without_end_on_one_connection_are_cut_short(impatient: Server) -> None:
     flood = head("GET /conversations") * 2000
 
