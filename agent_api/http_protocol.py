@@ -60,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
     _body_bytes = 0
     _drains = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Refuse a connection for which there might soon be no file descriptor."""
         # The override is narrower than asyncio's as uvicorn's is: a server has no other transports.
         super().connection_made(transport)

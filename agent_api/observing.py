@@ -58,7 +58,7 @@ def published(settings: Settings) -> Iterator[None]:
     with TemporaryDirectory(prefix="agent-api-metrics-") as folder:
         config.hand_down_metrics_folder(folder)
         # Only now: prometheus_client looks for the folder when it is imported.
-        from agent_api import metrics_server  # noqa: PLC0415
+        from agent_api import metrics_server  # noqa: PLC0415  # what is off costs nothing
 
         with metrics_server.running(settings.metrics_host, settings.metrics_port, folder):
             yield
@@ -68,7 +68,7 @@ def _check_tracing(settings: Settings) -> None:
     if settings.tracing == "off":
         return
     try:
-        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415  # an extra
         import opentelemetry.sdk.trace.export  # noqa: F401, PLC0415  # only whether they are there
     except ModuleNotFoundError as error:
         raise ConfigError(
