@@ -33,6 +33,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "cors_origins": values.origins,
     "max_body_bytes": values.integer(1024, 1 << 30),
     "client_timeout_seconds": values.integer(1, 3600),
+    "keep_alive_seconds": values.integer(1, 3600),
     "grace_seconds": values.integer(1, 3600),
     "pool_size": values.integer(1, 100),
     "statement_timeout_ms": values.integer(100, 3_600_000),
@@ -70,6 +71,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 1024 * 1024
     client_timeout_seconds: int = 30
+    keep_alive_seconds: int = 75
     grace_seconds: int = 10
     pool_size: int = 10
     statement_timeout_ms: int = 5000

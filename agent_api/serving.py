@@ -90,6 +90,7 @@ def _run(application: Any, settings: Settings, *, reload: bool = False, **option
         log_config=None,
         server_header=False,
         ws="none",
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
         reload=reload,
         **options,

@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -73,6 +74,30 @@ def test_a_connection_that_says_nothing_is_closed_without_an_answer(impatient: S
         assert wire.receive_raw(1) == b""
 
     assert PATIENCE <= time.monotonic() - started < 20
+
+
+def test_a_connection_is_kept_for_longer_than_clients_keep_theirs(server: Server) -> None:
+    """Where the server ends it first, a request may meet the end: httpx and Node keep 5 seconds."""
+    with Wire(server) as wire:
+        wire.send(HEALTH)
+        assert wire.receive().status == 200
+        time.sleep(7)
+
+        wire.send(HEALTH)
+        assert wire.receive().status == 200
+
+
+def test_a_connection_is_kept_no_longer_than_its_setting_says(
+    database_url: str, tmp_path: Path
+) -> None:
+    with (
+        start_server(database_url, tmp_path, keep_alive_seconds="1") as server,
+        Wire(server) as wire,
+    ):
+        wire.send(HEALTH)
+        assert wire.receive().status == 200
+
+        assert wire.receive_raw(1) == b""
 
 
 def test_every_operation_answers_a_body_that_stops_with_a_408(impatient: Server) -> None:
