@@ -21,7 +21,7 @@ def fill(user_id: str) -> tuple[int, int, int]:
     message_count = run_count = 0
     with transaction() as connection:
         for entry in demo:
-            conversation = conversations.insert(
+            conversation_id, _ = conversations.insert(
                 connection,
                 user_id=user_id,
                 title=entry["title"],
@@ -34,7 +34,7 @@ def fill(user_id: str) -> tuple[int, int, int]:
             for message in entry["messages"]:
                 run_count += "run" in message
                 message_count += 1
-                _add_message(connection, user_id, conversation["id"], message)
+                _add_message(connection, user_id, conversation_id, message)
     return len(demo), message_count, run_count
 
 
@@ -62,14 +62,14 @@ def _add_message(
 def _add_run(
     connection: Connection, user_id: str, conversation_id: str, run: dict[str, Any]
 ) -> str:
-    run_id: str = runs.insert(
+    run_id, _ = runs.insert(
         connection,
         user_id=user_id,
         agent_id=run["agent_id"],
         conversation_id=conversation_id,
         status="running",
         input=run.get("input"),
-    )["id"]
+    )
     outcome: dict[str, Any] = {
         name: run[name] for name in ("status", "output", "error") if name in run
     }

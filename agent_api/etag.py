@@ -2,9 +2,6 @@
 
 import re
 from hashlib import blake2b
-from typing import Any
-
-import orjson
 
 TAG_LISTS = frozenset({"If-Match", "If-None-Match"})
 """The headers that hold a list of tags, which may come in several lines (RFC 9110 section 5.3)."""
@@ -13,13 +10,8 @@ _TAG = re.compile(r'(?:W/)?"[!#-~]*"')
 _BYTES = 16
 
 
-def of(document: Any) -> str:
-    """Return the strong tag of a JSON document: the same for the same content."""
-    return of_json(orjson.dumps(document))
-
-
-def of_json(document: bytes) -> str:
-    """The same for a document that is JSON already, as `orjson.dumps` writes it."""
+def of(document: bytes) -> str:
+    """Return the strong tag of a document's JSON text: the same for the same text."""
     return f'"{blake2b(document, digest_size=_BYTES).hexdigest()}"'
 
 

@@ -9,7 +9,7 @@ from connexion.operations import AbstractOperation
 from connexion.security import SecurityHandlerFactory
 from starlette.types import Scope
 
-from agent_api import body, problems
+from agent_api import body, etag, problems
 from agent_api.answers import Answer
 from agent_api.auth import BearerHandler, Principal
 from agent_api.parameters import Parameter, parse_query
@@ -152,12 +152,16 @@ class Operation:
             raise ResponseBreaksContract(f"{self.operation_id}: no header {sorted(missing)}")
         if answer.schema is None:
             return Response(response.status, b"", response.headers, "")
-        if not answer.schema.is_valid(response.body):
-            errors = answer.schema.first_error(response.body, "response")
+        body = response.body
+        text = body if isinstance(body, bytes) else orjson.dumps(body)
+        sent = response.with_more(text)
+        if not answer.schema.is_valid_json(sent):
+            errors = answer.schema.first_error(orjson.loads(sent), "response")
             raise ResponseBreaksContract(f"{self.operation_id}: {errors}")
-        body_bytes = orjson.dumps(response.body)
-        headers = answer.with_etag(response.headers, response.body, body_bytes)
-        return Response(response.status, body_bytes, headers, response.media_type)
+        headers = (
+            {**response.headers, "ETag": etag.of(text)} if answer.has_etag else response.headers
+        )
+        return Response(response.status, sent, headers, response.media_type)
 
 
 def _token_finder(source: AbstractOperation) -> Callable[[Any], str] | None:

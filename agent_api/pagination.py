@@ -72,15 +72,20 @@ def read_cursor(
     return list(key)
 
 
-def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) -> dict[str, Any]:
-    """Return the JSON of a page, its items under `name`."""
-    return {
-        name: page.items,
+def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) -> bytes:
+    """Return the JSON of a page, its items under `name`, one a line."""
+    numbers = {
         "total": page.total,
         "limit": limit,
         "offset": offset,
         "next_cursor": page.next_key and _write_cursor(listing, page.next_key),
     }
+    return b'{"%s": %s, %s' % (name.encode(), array(page.items), orjson.dumps(numbers)[1:])
+
+
+def array(documents: list[bytes]) -> bytes:
+    """Return the JSON array of documents that are JSON already, one a line."""
+    return b"[%s]" % b",\n".join(documents)
 
 
 def _write_cursor(listing: str, key: list[Any]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -18,9 +17,7 @@ from db.engine import autocommit, transaction
 
 
 @contextmanager
-def changing(
-    if_match: str | None, lock: Callable[..., dict[str, Any]], **row: str
-) -> Iterator[Connection]:
+def changing(if_match: str | None, lock: Callable[..., bytes], **row: str) -> Iterator[Connection]:
     """A connection on which to change the `row`, by one statement.
 
     With `if_match` it is in a transaction, in which `lock` has returned the row's document and

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
@@ -21,7 +22,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 _c = chat_settings.c
-_document = documents.chat_settings(_c)
+_document = documents.text(documents.chat_settings(_c))
 _saved = sa.select(_document).where(_c.user_id == sa.bindparam("acting_user"))
 _select_one = Statement(_saved)
 _lock = Statement(_saved.with_for_update())
@@ -46,13 +47,13 @@ def _upsert(changed: frozenset[str]) -> Statement:
     return Statement(saved.returning(_document), "id", "user_id", *DEFAULTS)
 
 
-def select_one(connection: sa.Connection, *, user_id: str) -> dict[str, Any]:
-    """The user's settings, or the defaults; reading writes nothing."""
-    row: dict[str, Any] | None = _select_one.scalar(connection, {"acting_user": user_id})
-    return _unsaved(user_id) if row is None else row
+def select_one(connection: sa.Connection, *, user_id: str) -> bytes:
+    """The document of the user's settings, or of the defaults; reading writes nothing."""
+    saved: bytes | None = _select_one.scalar(connection, {"acting_user": user_id})
+    return _unsaved(user_id) if saved is None else saved
 
 
-def lock(connection: sa.Connection, *, user_id: str) -> dict[str, Any]:
+def lock(connection: sa.Connection, *, user_id: str) -> bytes:
     """The same, and nobody else can save any before the transaction ends.
 
     A user who has none gets a row of defaults to hold the lock: of two who save at once the second
@@ -61,21 +62,21 @@ def lock(connection: sa.Connection, *, user_id: str) -> dict[str, Any]:
     new = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS}
     if _insert_defaults.rowcount(connection, new) == 1:
         return _unsaved(user_id)
-    row: dict[str, Any] = _lock.scalar(connection, {"acting_user": user_id})
-    return row
+    saved: bytes = _lock.scalar(connection, {"acting_user": user_id})
+    return saved
 
 
-def upsert(
-    connection: sa.Connection, *, user_id: str, changes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Save settings: None puts one back to its default, and one that is not named stays."""
+def upsert(connection: sa.Connection, *, user_id: str, changes: Mapping[str, Any]) -> bytes:
+    """Save settings, and return their document.
+
+    None puts a setting back to its default, and one that is not named stays.
+    """
     given = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
     values = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS, **given}
-    row: dict[str, Any] = _upsert(frozenset(changes)).scalar(connection, values)
-    return row
+    saved: bytes = _upsert(frozenset(changes)).scalar(connection, values)
+    return saved
 
 
-def _unsaved(user_id: str) -> dict[str, Any]:
-    # A copy: lists in it are its reader's.
-    settings = {name: list(v) if isinstance(v, list) else v for name, v in DEFAULTS.items()}
-    return dict.fromkeys(("id", "created_at", "updated_at")) | {"user_id": user_id} | settings
+def _unsaved(user_id: str) -> bytes:
+    never = dict.fromkeys(("id", "created_at", "updated_at"))
+    return orjson.dumps({**never, "user_id": user_id, **DEFAULTS})

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -11,13 +11,15 @@ from db.models import Id, conversations, messages, new_id
 from db.page import Page
 from db.statement import Statement
 
+T = TypeVar("T")
+
 DEFAULT_TITLE = "New Conversation"
 
 _c = conversations.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
-_document = documents.conversation(_c)
+_document = documents.text(documents.conversation(_c))
 
-_messages = documents.array(
+_messages = documents.lines(
     sa.select(messages)
     .where(messages.c.conversation_id == sa.bindparam("this_id", type_=Id))
     .order_by(messages.c.position)
@@ -28,9 +30,7 @@ _messages = documents.array(
 _select_one = Statement(sa.select(_document).where(_this, access.CONVERSATION))
 _lock = Statement(sa.select(_document).where(_this, access.CONVERSATION).with_for_update())
 _select_with_messages = Statement(
-    sa.select(documents.conversation(_c, messages=_messages.scalar_subquery())).where(
-        _this, access.CONVERSATION
-    )
+    sa.select(_document, _messages.scalar_subquery()).where(_this, access.CONVERSATION)
 )
 _insert = Statement(
     sa.insert(conversations).returning(_document),
@@ -100,34 +100,34 @@ def select_page(
     )
 
 
-def select_one(
-    connection: sa.Connection,
-    *,
-    conversation_id: str,
-    user_id: str,
-    message_limit: int | None,
-    message_offset: int = 0,
-) -> dict[str, Any]:
-    """A conversation, with its messages oldest first unless `message_limit` is None.
+def select_one(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
+    """A conversation's document. Raises Missing and Denied."""
+    values = {"this_id": conversation_id, "acting_user": user_id}
+    document: bytes | None = _select_one.scalar(connection, values)
+    return _found(connection, document, conversation_id, user_id)
+
+
+def select_with_messages(
+    connection: sa.Connection, *, conversation_id: str, user_id: str, limit: int, offset: int
+) -> tuple[bytes, list[bytes]]:
+    """The documents of a conversation and of some of its messages, oldest first.
+
+    Raises Missing and Denied.
+    """
+    values = {"this_id": conversation_id, "acting_user": user_id, "limit": limit, "offset": offset}
+    row: tuple[bytes, bytes | None] | None = _select_with_messages.row(connection, values)
+    document, lines = _found(connection, row, conversation_id, user_id)
+    return document, documents.split(lines)
+
+
+def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
+    """The document of a conversation that nobody else can change before the transaction ends.
 
     Raises Missing and Denied.
     """
     values = {"this_id": conversation_id, "acting_user": user_id}
-    if message_limit is None:
-        row = _select_one.scalar(connection, values)
-    else:
-        cut = {"limit": message_limit, "offset": message_offset}
-        row = _select_with_messages.scalar(connection, values | cut)
-    return _found(connection, row, conversation_id, user_id)
-
-
-def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> dict[str, Any]:
-    """A conversation, which nobody else can change before the transaction ends.
-
-    Raises Missing and Denied.
-    """
-    row = _lock.scalar(connection, {"this_id": conversation_id, "acting_user": user_id})
-    return _found(connection, row, conversation_id, user_id)
+    document: bytes | None = _lock.scalar(connection, values)
+    return _found(connection, document, conversation_id, user_id)
 
 
 def insert(
@@ -140,13 +140,17 @@ def insert(
     agent_id: str | None,
     is_private: bool,
     metadata: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """A new conversation. Without a title, or with the default one, its first message names it."""
-    row: dict[str, Any] | None = _insert.scalar(
+) -> tuple[str, bytes]:
+    """A new conversation: its id and its document.
+
+    Without a title, or with the default one, its first message names it.
+    """
+    conversation_id = new_id()
+    document: bytes = _insert.scalar(
         connection,
         {
             "acting_user": user_id,
-            "id": new_id(),
+            "id": conversation_id,
             "user_id": user_id,
             "title": DEFAULT_TITLE if title is None else title,
             "auto_title": title is None or title == DEFAULT_TITLE,
@@ -157,27 +161,25 @@ def insert(
             "metadata": metadata,
         },
     )
-    assert row is not None
-    return row
+    return conversation_id, document
 
 
 def update(
     connection: sa.Connection, *, conversation_id: str, user_id: str, changes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Set title, is_private, model, agent_id or metadata; a title given here stays.
+) -> bytes:
+    """Set title, is_private, model, agent_id or metadata, and return the conversation's document.
 
-    updated_at stays as well: it says when the last message came. Raises Missing and Denied.
+    A title given here stays. updated_at stays as well: it says when the last message came. Raises
+    Missing and Denied.
     """
     if not changes:
-        return select_one(
-            connection, conversation_id=conversation_id, user_id=user_id, message_limit=None
-        )
+        return select_one(connection, conversation_id=conversation_id, user_id=user_id)
     columns = dict(changes)
     if "title" in changes:
         columns["auto_title"] = False
     values = {"this_id": conversation_id, "acting_user": user_id, **columns}
-    row = _update(frozenset(columns)).scalar(connection, values)
-    return _found(connection, row, conversation_id, user_id)
+    document: bytes | None = _update(frozenset(columns)).scalar(connection, values)
+    return _found(connection, document, conversation_id, user_id)
 
 
 def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> None:
@@ -187,9 +189,7 @@ def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> 
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
 
 
-def _found(
-    connection: sa.Connection, row: dict[str, Any] | None, conversation_id: str, user_id: str
-) -> dict[str, Any]:
+def _found(connection: sa.Connection, row: T | None, conversation_id: str, user_id: str) -> T:
     if row is None:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     return row

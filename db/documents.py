@@ -1,4 +1,4 @@
-"""The JSON of each resource, as PostgreSQL builds it: a row reaches Python ready to be sent."""
+"""The JSON of each resource, as PostgreSQL writes it: a row reaches Python ready to be sent."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,9 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Select,
+    Text,
     case,
+    cast,
     func,
     literal_column,
     null,
@@ -20,11 +22,11 @@ Json = ColumnElement[Any]
 
 _TIME_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
 _UTC: ColumnElement[str] = literal_column("'UTC'")
-_EMPTY_ARRAY: Json = literal_column("'[]'::json")
+_SEPARATOR: ColumnElement[str] = literal_column(r"E',\n'")
 
 
-def conversation(c: Columns, **more: Json) -> Json:
-    """A conversation, and what else it is to hold."""
+def conversation(c: Columns) -> Json:
+    """A conversation."""
     last_message = case(
         (
             c.last_message_at.is_not(None),
@@ -49,7 +51,6 @@ def conversation(c: Columns, **more: Json) -> Json:
         last_message=last_message,
         created_at=_time(c.created_at),
         updated_at=_time(c.updated_at),
-        **more,
     )
 
 
@@ -102,16 +103,25 @@ def chat_settings(c: Columns) -> Json:
     )
 
 
-def array(rows: Select[Any], build: Callable[[Columns], Json]) -> Select[Any]:
-    """The rows as one JSON array, in their order.
+def text(document: Json) -> ColumnElement[str]:
+    """The document as the text that PostgreSQL writes, which costs it nothing more."""
+    return cast(document, Text)
+
+
+def lines(rows: Select[Any], build: Callable[[Columns], Json]) -> Select[Any]:
+    """The documents of the rows in their order, one a line, for `split`; null without any.
 
     They are a subquery so that an object is built only for a row that its LIMIT and OFFSET let
     through, and an aggregate over nothing else reads a sorted subquery in its order
     (https://www.postgresql.org/docs/current/functions-aggregate.html).
     """
     page = rows.subquery("page")
-    items = func.json_agg(build(page.c), type_=JSON())
-    return select(func.coalesce(items, _EMPTY_ARRAY, type_=JSON()).label("items"))
+    return select(func.string_agg(text(build(page.c)), _SEPARATOR).label("items"))
+
+
+def split(items: bytes | None) -> list[bytes]:
+    """The documents of `lines`: PostgreSQL writes none with a line break, which JSON escapes."""
+    return [] if items is None else items.split(b",\n")
 
 
 def _object(**fields: ColumnElement[Any]) -> Json:

@@ -16,7 +16,7 @@ _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
 
 _select_one = Statement(
-    sa.select(documents.message(_c)).where(
+    sa.select(documents.text(documents.message(_c))).where(
         _c.id == sa.bindparam("this_id", type_=Id), access.MESSAGE
     )
 )
@@ -29,7 +29,7 @@ def _select_page(order: str, *, resumed: bool) -> Statement:
         last = sa.bindparam("after_position", type_=sa.BigInteger)
         rows = rows.where(_c.position > last if order == "asc" else _c.position < last)
     rows = rows.order_by(_c.position.asc() if order == "asc" else _c.position.desc())
-    items = documents.array(rows.limit(page.LIMIT).offset(page.OFFSET), documents.message)
+    items = documents.lines(rows.limit(page.LIMIT).offset(page.OFFSET), documents.message)
     # The last row's position, beside the documents, which do not show it.
     (cut,) = items.get_final_froms()
     positions = sa.func.array_agg(cut.c.position, type_=sa.ARRAY(sa.BigInteger))
@@ -99,7 +99,7 @@ def _insert(*, linked: bool) -> Statement:
         .returning(*_c)
         .cte("message")
     )
-    return Statement(sa.select(documents.message(message.c)))
+    return Statement(sa.select(documents.text(documents.message(message.c))))
 
 
 _insert_alone = _insert(linked=False)
@@ -129,19 +129,20 @@ def select_page(
     row = _select_page(order, resumed=after is not None).row(connection, values)
     if row is None:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    total, items, positions = row
+    total, lines, positions = row
+    items = documents.split(lines)
     if len(items) <= limit:
         return Page(items, total, None)
     return Page(items[:limit], total, [positions[limit - 1]])
 
 
-def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> dict[str, Any]:
-    """A message. Raises Missing and Denied."""
+def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> bytes:
+    """A message's document. Raises Missing and Denied."""
     values = {"this_id": message_id, "acting_user": user_id}
-    row: dict[str, Any] | None = _select_one.scalar(connection, values)
-    if row is None:
+    document: bytes | None = _select_one.scalar(connection, values)
+    if document is None:
         raise access.refuse(connection, "message", row_id=message_id, user_id=user_id)
-    return row
+    return document
 
 
 def insert(
@@ -157,17 +158,18 @@ def insert(
     routing_decision: Mapping[str, Any] | None,
     tool_calls: Sequence[Mapping[str, Any]] | None,
     title: str | None,
-) -> dict[str, Any]:
-    """A new message at the end of a conversation.
+) -> tuple[str, bytes]:
+    """A new message at the end of a conversation: its id and its document.
 
     `title` is the name that the message gives to a conversation nobody has named yet.
     Raises Missing and Denied for the conversation, Reference for a run that is not the user's.
     """
+    message_id = new_id()
     values = {
         "acting_user": user_id,
         "of_conversation": conversation_id,
         "of_run": run_id,
-        "new_id": new_id(),
+        "new_id": message_id,
         "new_role": role,
         "new_content": content,
         "new_attachments": attachments,
@@ -179,8 +181,8 @@ def insert(
         "preview": content[:PREVIEW_CHARACTERS],
     }
     statement = _insert_alone if run_id is None else _insert_linked
-    row: dict[str, Any] | None = statement.scalar(connection, values)
-    if row is None:
+    document: bytes | None = statement.scalar(connection, values)
+    if document is None:
         access.require(connection, "conversation", row_id=conversation_id, user_id=user_id)
         raise Missing("conversation") if run_id is None else Reference("run_id")
-    return row
+    return message_id, document

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -25,14 +26,14 @@ OFFSET = bindparam("offset", type_=Integer)
 
 
 class Page(NamedTuple):
-    """Some rows of a list.
+    """Some rows of a list, as documents.
 
     `total` counts the whole list, or did when the first page was read. `next_key` is the key of the
     last row here, in JSON's terms, and None where no row follows; given back as `after`, it asks
     for the rows that follow.
     """
 
-    items: list[dict[str, Any]]
+    items: list[bytes]
     total: int
     next_key: list[Any] | None
 
@@ -65,7 +66,7 @@ def by_time(
         rows = rows.order_by(moment.asc(), tie.asc())
     else:
         rows = rows.order_by(moment.desc(), tie.desc())
-    items = documents.array(rows, build)
+    items = documents.lines(rows, build)
     if not counted:
         return Statement(items)
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
@@ -94,9 +95,10 @@ def read_by_time(
     parameters = {**values, "limit": limit + 1, "offset": offset}
     if after is not None:
         parameters["after_time"], parameters["after_id"], *_ = after
-    items, *counted = statement.row(connection, parameters)
+    lines, *counted = statement.row(connection, parameters)
+    items = documents.split(lines)
     total = counted[0] if counted or after is None else after[2]
     if len(items) <= limit:
         return Page(items, total, None)
-    last = items[limit - 1]
+    last = orjson.loads(items[limit - 1])
     return Page(items[:limit], total, [last[order_by], last["id"], total])

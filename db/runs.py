@@ -21,7 +21,7 @@ MOVES: dict[str, tuple[str, ...]] = {
 
 _c = runs.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
-_document = documents.run(_c)
+_document = documents.text(documents.run(_c))
 
 _select_one = Statement(sa.select(_document).where(_this, access.RUN))
 _lock = Statement(sa.select(_document).where(_this, access.RUN).with_for_update())
@@ -136,27 +136,25 @@ def select_page(
     )
 
 
-def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> dict[str, Any]:
-    """A run. Raises Missing and Denied."""
+def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
+    """A run's document. Raises Missing and Denied."""
     return _found(_select_one, connection, run_id, user_id)
 
 
-def lock(connection: sa.Connection, *, run_id: str, user_id: str) -> dict[str, Any]:
-    """A run, which nobody else can change before the transaction ends.
+def lock(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
+    """The same of a run that nobody else can change before the transaction ends.
 
     Raises Missing and Denied.
     """
     return _found(_lock, connection, run_id, user_id)
 
 
-def _found(
-    statement: Statement, connection: sa.Connection, run_id: str, user_id: str
-) -> dict[str, Any]:
+def _found(statement: Statement, connection: sa.Connection, run_id: str, user_id: str) -> bytes:
     values = {"this_id": run_id, "acting_user": user_id}
-    row: dict[str, Any] | None = statement.scalar(connection, values)
-    if row is None:
+    document: bytes | None = statement.scalar(connection, values)
+    if document is None:
         raise access.refuse(connection, "run", row_id=run_id, user_id=user_id)
-    return row
+    return document
 
 
 def insert(
@@ -167,30 +165,31 @@ def insert(
     conversation_id: str | None,
     status: str,
     input: Mapping[str, Any] | None,  # noqa: A002 (its column's name)
-) -> dict[str, Any]:
-    """A new run, pending or running.
+) -> tuple[str, bytes]:
+    """A new run, pending or running: its id and its document.
 
     Raises Reference for a conversation that is not the user's.
     """
+    run_id = new_id()
     values = {
         "acting_user": user_id,
         "of_conversation": conversation_id,
-        "new_id": new_id(),
+        "new_id": run_id,
         "new_agent_id": agent_id,
         "new_status": status,
         "new_input": input,
     }
     statement = _insert(linked=conversation_id is not None, running=status == "running")
-    row: dict[str, Any] | None = statement.scalar(connection, values)
-    if row is None:
+    document: bytes | None = statement.scalar(connection, values)
+    if document is None:
         raise Reference("conversation_id")
-    return row
+    return run_id, document
 
 
 def update(
     connection: sa.Connection, *, run_id: str, user_id: str, changes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Set status, output or error.
+) -> bytes:
+    """Set status, output or error, and return the run's document.
 
     Raises Missing and Denied, and Conflict for a move that MOVES does not have.
     """
@@ -198,11 +197,11 @@ def update(
         return select_one(connection, run_id=run_id, user_id=user_id)
     target = changes.get("status")
     values = {"this_id": run_id, "acting_user": user_id, **changes}
-    row: dict[str, Any] | None = _update(target, frozenset(changes)).scalar(connection, values)
-    if row is None:
+    document: bytes | None = _update(target, frozenset(changes)).scalar(connection, values)
+    if document is None:
         access.require(connection, "run", row_id=run_id, user_id=user_id)
         raise _conflict(_select_status.scalar(connection, values), target)
-    return row
+    return document
 
 
 def _conflict(status: str | None, target: str | None) -> Conflict:

@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import BYTES, register_type
 from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -30,7 +31,8 @@ _DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # 
 class Statement:
     """SQL that answers with one row or none, and what its parameters need before psycopg2.
 
-    Values come back as psycopg2 reads them: JSON parsed, an array as a list, an enum as text.
+    Values come back as psycopg2 reads them: an array as a list, an enum as str, and text as bytes
+    in UTF-8, since the documents that it holds go out as they came.
 
     It acts as the user of the value `acting_user`, and without one as nobody, who has no rows.
     """
@@ -80,6 +82,7 @@ class Statement:
             parameters[name] = process(parameters[name])
         sql = limit_of(connection) + self._sql
         cursor = connection.connection.cursor()
+        register_type(BYTES, cursor)  # type: ignore[arg-type]  # it is psycopg2's
         try:
             cursor.execute(sql, parameters)
         except psycopg2.Error as error:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agent_api.auth import Principal
-from agent_api.pagination import envelope, is_time_key, read_cursor
+from agent_api.pagination import array, envelope, is_time_key, read_cursor
 from agent_api.preconditions import changing
 from agent_api.responses import Response, created, no_content, ok
 from db import conversations
@@ -42,7 +42,7 @@ def list_conversations(
 
 def create_conversation(principal: Principal, body: dict[str, Any]) -> Response:
     with autocommit() as connection:
-        conversation = conversations.insert(
+        conversation_id, conversation = conversations.insert(
             connection,
             user_id=principal.user_id,
             title=body.get("title"),
@@ -52,7 +52,7 @@ def create_conversation(principal: Principal, body: dict[str, Any]) -> Response:
             is_private=bool(body.get("is_private")),
             metadata=body.get("metadata"),
         )
-    return created(conversation, f"/conversations/{conversation['id']}")
+    return created(conversation, f"/conversations/{conversation_id}")
 
 
 def get_conversation(
@@ -62,15 +62,14 @@ def get_conversation(
     message_limit: int,
     message_offset: int,
 ) -> Response:
+    row = {"conversation_id": conversation_id, "user_id": principal.user_id}
     with autocommit() as connection:
-        conversation = conversations.select_one(
-            connection,
-            conversation_id=conversation_id,
-            user_id=principal.user_id,
-            message_limit=message_limit if include_messages else None,
-            message_offset=message_offset,
+        if not include_messages:
+            return ok(conversations.select_one(connection, **row))
+        conversation, messages = conversations.select_with_messages(
+            connection, **row, limit=message_limit, offset=message_offset
         )
-    return ok(conversation)
+    return ok(conversation, messages=array(messages))
 
 
 def update_conversation(

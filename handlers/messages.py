@@ -38,7 +38,7 @@ def list_messages(
 
 def create_message(principal: Principal, conversation_id: str, body: dict[str, Any]) -> Response:
     with autocommit() as connection:
-        message = messages.insert(
+        message_id, message = messages.insert(
             connection,
             conversation_id=conversation_id,
             user_id=principal.user_id,
@@ -51,7 +51,7 @@ def create_message(principal: Principal, conversation_id: str, body: dict[str, A
             tool_calls=body.get("tool_calls"),
             title=_name_from(body["content"]) if body["role"] == "user" else None,
         )
-    return created(message, f"/messages/{message['id']}")
+    return created(message, f"/messages/{message_id}")
 
 
 def get_message(principal: Principal, message_id: str) -> Response:

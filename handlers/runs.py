@@ -14,7 +14,7 @@ _CLEARABLE = frozenset({"output", "error"})
 
 def create_run(principal: Principal, body: dict[str, Any]) -> Response:
     with autocommit() as connection:
-        run = runs.insert(
+        run_id, run = runs.insert(
             connection,
             user_id=principal.user_id,
             agent_id=body["agent_id"],
@@ -22,7 +22,7 @@ def create_run(principal: Principal, body: dict[str, Any]) -> Response:
             status=body.get("status") or "pending",
             input=body.get("input"),
         )
-    return created(run, f"/runs/{run['id']}")
+    return created(run, f"/runs/{run_id}")
 
 
 def get_run(principal: Principal, run_id: str) -> Response:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import httpx
+import orjson
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -33,7 +34,8 @@ def change(client: httpx.Client, path: str, /, **body: Any) -> Json:
 
 def _json(response: httpx.Response, status: int) -> Json:
     assert response.status_code == status, response.text[:2000]
-    result: Json = response.json()
+    # Unlike Python's own reader it takes an integer beyond 64 bits for a double, as most do.
+    result: Json = orjson.loads(response.content)
     return result
 
 

@@ -530,10 +530,9 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @given(JSON, JSON)
 def test_a_tag_is_the_same_for_the_same_content_only(one: Any, other: Any) -> None:
-    as_json = [orjson.dumps(value) for value in (one, other)]
+    text, another = orjson.dumps(one), orjson.dumps(other)
 
-    assert (etag.of(one) == etag.of(other)) == (as_json[0] == as_json[1])
-    assert etag.of(one) == etag.of_json(as_json[0])
+    assert (etag.of(text) == etag.of(another)) == (text == another)
     assert re.fullmatch(
-        CONTRACT["components"]["headers"]["ETag"]["schema"]["pattern"], etag.of(one)
+        CONTRACT["components"]["headers"]["ETag"]["schema"]["pattern"], etag.of(text)
     )

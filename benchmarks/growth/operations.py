@@ -51,8 +51,8 @@ def queries(sizes: Sizes) -> dict[str, Query]:
             agent_id=None,
             after=None,
         ),
-        "get_conversation": lambda c: conversations.select_one(
-            c, conversation_id=long, user_id=READER, message_limit=100
+        "get_conversation": lambda c: conversations.select_with_messages(
+            c, conversation_id=long, user_id=READER, limit=100, offset=0
         ),
         "list_messages": lambda c: messages.select_page(
             c, conversation_id=long, user_id=READER, limit=100, offset=0, order="asc", after=None

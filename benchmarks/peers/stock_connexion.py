@@ -74,10 +74,17 @@ def _adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
         except (Problem, Failure) as error:
             problem = from_exception(error)
             return _answer(orjson.loads(problem.body()), problem.status, MEDIA_TYPE, {})
-        return _answer(response.body, response.status, response.media_type, response.headers)
+        body = _body(response)
+        return _answer(body, response.status, response.media_type, response.headers)
 
     view.__name__ = handler.__name__
     return view
+
+
+def _body(response: Response) -> Any:
+    """Flask takes JSON text as it is, as ours does, and Connexion reads it to validate it."""
+    body = response.body
+    return response.with_more(body) if isinstance(body, bytes) else body
 
 
 def _answer(body: Any, status: int, media_type: str, headers: dict[str, str]) -> Answer:

@@ -30,11 +30,11 @@ def user() -> str:
 
 @pytest.fixture
 def conversation_id(connection: Connection, user: str) -> str:
-    made: str = insert_conversation(connection, user)["id"]
+    made: str = insert_conversation(connection, user)
     return made
 
 
 @pytest.fixture
 def run_id(connection: Connection, user: str) -> str:
-    made: str = insert_run(connection, user)["id"]
+    made: str = insert_run(connection, user)
     return made

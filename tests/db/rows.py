@@ -8,7 +8,7 @@ from typing import Any
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 (it is a class)
 from sqlalchemy import Connection, Pool, event
 
-from db import conversations, runs
+from db import conversations, messages, runs
 
 Trace = list[tuple[str, Any]]
 
@@ -29,15 +29,25 @@ def _trace(connection: Any, _: object) -> None:
     connection.cursor_factory = _TracedCursor
 
 
-def insert_conversation(connection: Connection, user: str, **given: Any) -> dict[str, Any]:
+def insert_conversation(connection: Connection, user: str, **given: Any) -> str:
+    """Insert one, and return its id."""
     absent = dict.fromkeys(("title", "source", "model", "agent_id", "metadata"))
     row = {**absent, "is_private": False, **given}
-    return conversations.insert(connection, user_id=user, **row)
+    conversation_id, _ = conversations.insert(connection, user_id=user, **row)
+    return conversation_id
 
 
-def insert_run(connection: Connection, user: str, **given: Any) -> dict[str, Any]:
+def insert_run(connection: Connection, user: str, **given: Any) -> str:
+    """Insert one, and return its id."""
     row = {"agent_id": "a", "conversation_id": None, "status": "pending", "input": None, **given}
-    return runs.insert(connection, user_id=user, **row)
+    run_id, _ = runs.insert(connection, user_id=user, **row)
+    return run_id
+
+
+def insert_message(connection: Connection, conversation_id: str, user: str, **given: Any) -> str:
+    """Insert one, and return its id."""
+    message_id, _ = messages.insert(connection, **message(conversation_id, user, **given))
+    return message_id
 
 
 def message(conversation_id: str, user: str, **given: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Pages by key show every row once, in one order, also where times are equal."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 
 from db import conversations, engine, messages
 from db.page import Page
-from tests.db.rows import insert_conversation, message
+from tests.db.rows import insert_conversation, insert_message
 
 PAGE = {"limit": 2, "offset": 0}
 
@@ -20,7 +21,7 @@ def test_pages_by_key_neither_repeat_nor_skip_where_times_are_equal(
     configured: None, user: str, order_by: str, order: str
 ) -> None:
     with engine.transaction() as connection:  # one transaction, one time for all
-        made = [insert_conversation(connection, user)["id"] for _ in range(7)]
+        made = [insert_conversation(connection, user) for _ in range(7)]
     arguments = {**PAGE, "order_by": order_by, "order": order, "source": None, "agent_id": None}
 
     with engine.autocommit() as connection:
@@ -33,7 +34,7 @@ def test_pages_by_key_neither_repeat_nor_skip_where_times_are_equal(
 def test_pages_of_messages_go_on_from_a_key(
     connection: Connection, user: str, conversation_id: str, order: str
 ) -> None:
-    made = [messages.insert(connection, **message(conversation_id, user))["id"] for _ in range(6)]
+    made = [insert_message(connection, conversation_id, user) for _ in range(6)]
     arguments = {**PAGE, "order": order, "conversation_id": conversation_id, "user_id": user}
 
     seen = walk(partial(messages.select_page, connection), arguments)
@@ -47,7 +48,7 @@ def walk(select_page: Callable[..., Page], arguments: dict[str, Any]) -> list[st
     while True:
         page = select_page(**{**arguments, "after": after})
         assert len(page.items) <= arguments["limit"]
-        seen += [item["id"] for item in page.items]
+        seen += [json.loads(item)["id"] for item in page.items]
         after = page.next_key
         if after is None:
             assert page.total == len(seen)

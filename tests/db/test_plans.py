@@ -193,10 +193,14 @@ NARROWED: dict[str, tuple[Action, str | None]] = {
 
 SINGLE: dict[str, Action] = {
     "read conversation": partial(
-        conversations.select_one, conversation_id=CONVERSATION, user_id=USER, message_limit=None
+        conversations.select_one, conversation_id=CONVERSATION, user_id=USER
     ),
     "read conversation with messages": partial(
-        conversations.select_one, conversation_id=CONVERSATION, user_id=USER, message_limit=10
+        conversations.select_with_messages,
+        conversation_id=CONVERSATION,
+        user_id=USER,
+        limit=10,
+        offset=0,
     ),
     "add conversation": lambda c: insert_conversation(c, USER),
     "change conversation": partial(
@@ -275,7 +279,9 @@ def test_a_message_is_found_by_an_index(full: None) -> None:
             after=None,
         )
 
-    plan = plan_of(partial(messages.select_one, message_id=page.items[0]["id"], user_id=USER))
+    message_id = json.loads(page.items[0])["id"]
+
+    plan = plan_of(partial(messages.select_one, message_id=message_id, user_id=USER))
 
     assert not scanned(plan)
 

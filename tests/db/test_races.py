@@ -1,5 +1,6 @@
 """Many at once: nothing is lost, nothing is counted twice, and who comes too late is told so."""
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,11 +39,12 @@ def test_many_writers_lose_nothing_and_follow_one_order(
     written = [content for contents in at_once(write) for content in contents]
 
     page = read_messages(connection, conversation_id, user)
-    found = conversations.select_one(
-        connection, conversation_id=conversation_id, user_id=user, message_limit=None
+    found = json.loads(
+        conversations.select_one(connection, conversation_id=conversation_id, user_id=user)
     )
-    contents = [item["content"] for item in page.items]
-    times = [item["created_at"] for item in page.items]
+    items = [json.loads(item) for item in page.items]
+    contents = [item["content"] for item in items]
+    times = [item["created_at"] for item in items]
     assert sorted(contents) == sorted(written)
     assert page.total == found["message_count"] == len(written)
     assert times == sorted(times)
@@ -84,11 +86,12 @@ def test_first_saves_of_settings_race(connection: Connection, user: str) -> None
 
     def save(number: int) -> dict[str, Any]:
         with engine.autocommit() as own:
-            return chat_settings.upsert(own, user_id=user, changes=changes[number % len(changes)])
+            change = changes[number % len(changes)]
+            return dict(json.loads(chat_settings.upsert(own, user_id=user, changes=change)))
 
     saved = at_once(save)
 
-    final = chat_settings.select_one(connection, user_id=user)
+    final = json.loads(chat_settings.select_one(connection, user_id=user))
     assert {row["id"] for row in saved} == {final["id"]}
     assert {name: final[name] for change in changes for name in change} == {
         name: value for change in changes for name, value in change.items()
@@ -101,12 +104,9 @@ def test_of_many_moves_at_once_one_is_made(connection: Connection, user: str, ru
     def end(number: int) -> str | None:
         try:
             with engine.autocommit() as own:
-                ended = runs.update(
-                    own,
-                    run_id=run_id,
-                    user_id=user,
-                    changes={"status": runs.ENDED[number % len(runs.ENDED)]},
-                )
+                status = runs.ENDED[number % len(runs.ENDED)]
+                changes = {"status": status}
+                ended = json.loads(runs.update(own, run_id=run_id, user_id=user, changes=changes))
         except errors.Conflict:
             return None
         return f"{ended['status']} at {ended['finished_at']}"

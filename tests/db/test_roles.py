@@ -1,5 +1,6 @@
 """A database user who is no superuser: what it can migrate, what it is told, and that it serves."""
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -45,16 +46,12 @@ def serve(url: str) -> str:
     try:
         with engine.autocommit() as connection:
             made = insert_conversation(connection, "alice", title="Hers")
-            found = conversations.select_one(
-                connection, conversation_id=made["id"], user_id="alice", message_limit=9
-            )
+            found = conversations.select_one(connection, conversation_id=made, user_id="alice")
             with pytest.raises(errors.Denied):
-                conversations.select_one(
-                    connection, conversation_id=made["id"], user_id="bob", message_limit=None
-                )
+                conversations.select_one(connection, conversation_id=made, user_id="bob")
     finally:
         engine.dispose()
-    return str(found["title"])
+    return str(json.loads(found)["title"])
 
 
 def help_of(raised: pytest.ExceptionInfo[errors.Unavailable]) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db import access, engine, errors, idempotency_keys, messages, models, roles
 from db.models import Base, chat_settings, conversations, runs
 from db.statement import Statement
-from tests.db.rows import insert_conversation, insert_run, message
+from tests.db.rows import insert_conversation, insert_message, insert_run, message
 
 # All but the buckets of tokens, which say nothing of anybody and are swept for nobody.
 CLOSED: dict[str, Table] = {
@@ -50,14 +50,14 @@ def bob(connection: Connection) -> tuple[str, Rows]:
 
 def new_user(connection: Connection, name: str) -> tuple[str, Rows]:
     user = f"{name}-{uuid.uuid4()}"
-    conversation = insert_conversation(connection, user)["id"]
+    conversation = insert_conversation(connection, user)
     settings = Statement(sa.insert(chat_settings), "id", "user_id")
     own = {"id": models.new_id(), "user_id": user, "acting_user": user}
     settings.rowcount(connection, own)
     return user, {
         "conversations": conversation,
-        "messages": messages.insert(connection, **message(conversation, user))["id"],
-        "runs": insert_run(connection, user)["id"],
+        "messages": insert_message(connection, conversation, user),
+        "runs": insert_run(connection, user),
         "chat_settings": own["id"],
     }
 

@@ -1,5 +1,6 @@
 """Each query is one round trip where it goes well; where it does not, it says why."""
 
+import json
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -32,11 +33,9 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "list_conversations": lambda c, u, t, r: conversations.select_page(
         c, user_id=u, **CONVERSATIONS
     ),
-    "conversation": lambda c, u, t, r: conversations.select_one(
-        c, conversation_id=t, user_id=u, message_limit=None
-    ),
-    "conversation_with_messages": lambda c, u, t, r: conversations.select_one(
-        c, conversation_id=t, user_id=u, message_limit=9
+    "conversation": lambda c, u, t, r: conversations.select_one(c, conversation_id=t, user_id=u),
+    "conversation_with_messages": lambda c, u, t, r: conversations.select_with_messages(
+        c, conversation_id=t, user_id=u, limit=9, offset=0
     ),
     "new_conversation": lambda c, u, t, r: insert_conversation(c, u),
     "changed_conversation": lambda c, u, t, r: conversations.update(
@@ -78,8 +77,8 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
 REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object]]] = {
     "read_conversation": (
         "conversation",
-        lambda c, u, i: conversations.select_one(
-            c, conversation_id=i["conversation"], user_id=u, message_limit=1
+        lambda c, u, i: conversations.select_with_messages(
+            c, conversation_id=i["conversation"], user_id=u, limit=1, offset=0
         ),
     ),
     "change_conversation": (
@@ -135,10 +134,10 @@ def test_a_query_is_one_statement(
 def test_a_message_is_read_in_one_statement(
     connection: Connection, user: str, conversation_id: str
 ) -> None:
-    made = messages.insert(connection, **message(conversation_id, user))
+    message_id, made = messages.insert(connection, **message(conversation_id, user))
 
     with traced() as trace:
-        found = messages.select_one(connection, message_id=made["id"], user_id=user)
+        found = messages.select_one(connection, message_id=message_id, user_id=user)
 
     assert found == made
     assert len(trace) == 1
@@ -159,7 +158,7 @@ def test_a_request_sends_nothing_beside_its_statement(configured: None, user: st
 
     settings, _, query = last.query.partition(";\n")
     assert settings.startswith("SET LOCAL")
-    assert query.startswith("SELECT json_build_object")
+    assert query.startswith("SELECT CAST(json_build_object")
     assert last.state == "idle"
 
 
@@ -172,8 +171,8 @@ def test_a_row_that_is_not_there_is_missing_and_anothers_is_denied(
     name: str,
 ) -> None:
     resource, query = REFUSED[name]
-    made = messages.insert(connection, **message(conversation_id, user))
-    ids = {"conversation": conversation_id, "run": run_id, "message": made["id"]}
+    message_id, made = messages.insert(connection, **message(conversation_id, user))
+    ids = {"conversation": conversation_id, "run": run_id, "message": message_id}
 
     with pytest.raises(errors.Denied) as denied:
         query(connection, "somebody else", ids)
@@ -181,7 +180,7 @@ def test_a_row_that_is_not_there_is_missing_and_anothers_is_denied(
         query(connection, user, dict.fromkeys(ids, NOBODY))
 
     assert denied.value.resource == missing.value.resource == resource
-    assert messages.select_one(connection, message_id=made["id"], user_id=user) == made
+    assert messages.select_one(connection, message_id=message_id, user_id=user) == made
 
 
 def test_a_row_that_came_too_late_for_the_statement_is_missing(
@@ -195,7 +194,7 @@ def test_a_row_that_came_too_late_for_the_statement_is_missing(
 def test_a_link_to_anothers_row_or_to_none_is_refused_alike(
     connection: Connection, user: str, conversation_id: str, run_id: str
 ) -> None:
-    mine = insert_conversation(connection, "somebody else")["id"]
+    mine = insert_conversation(connection, "somebody else")
 
     for linked in (run_id, NOBODY):
         with pytest.raises(errors.Reference, match="run_id"):
@@ -204,10 +203,8 @@ def test_a_link_to_anothers_row_or_to_none_is_refused_alike(
         with pytest.raises(errors.Reference, match="conversation_id"):
             insert_run(connection, "somebody else", conversation_id=linked)
 
-    found = conversations.select_one(
-        connection, conversation_id=mine, user_id="somebody else", message_limit=None
-    )
-    assert found["message_count"] == 0
+    found = conversations.select_one(connection, conversation_id=mine, user_id="somebody else")
+    assert json.loads(found)["message_count"] == 0
 
 
 def test_the_end_of_a_run_is_told_with_what_is_allowed(
@@ -231,7 +228,7 @@ def test_every_move_is_allowed_or_refused_as_the_table_says(
 ) -> None:
     for origin, moves in runs.MOVES.items():
         for target in runs.MOVES:
-            run = insert_run(connection, user)["id"]
+            run = insert_run(connection, user)
             path = [] if origin == "pending" else ["running", origin]
             for status in path:
                 runs.update(connection, run_id=run, user_id=user, changes={"status": status})
@@ -239,7 +236,7 @@ def test_every_move_is_allowed_or_refused_as_the_table_says(
                 runs.update, connection, run_id=run, user_id=user, changes={"status": target}
             )
             if target in (origin, *moves):
-                assert move()["status"] == target
+                assert json.loads(move())["status"] == target
             else:
                 with pytest.raises(errors.Conflict):
                     move()

@@ -1,0 +1,152 @@
+"""The quick check says yes to nothing that the schema refuses, and to all that the contract shows.
+
+In process, as a difference between the two would not be seen from outside.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from connexion.spec import Specification
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent_api.contract import compile_operations
+from agent_api.mock import ExampleResolver
+from agent_api.quick_check import MOMENT_PATTERN
+from agent_api.schemas import Schema
+from agent_api.spec import load_contract
+
+MOMENT = {"type": "string", "format": "date-time", "pattern": MOMENT_PATTERN}
+UUID = {"type": "string", "format": "uuid"}
+ITEM = {"type": "object", "required": ["id"], "properties": {"id": UUID, "at": MOMENT}}
+SCHEMAS: list[dict[str, Any]] = [
+    {},
+    UUID,
+    MOMENT,
+    {**MOMENT, "minLength": 27, "maxLength": 27, "nullable": True},
+    {**UUID, "maxLength": 10},
+    {**UUID, "nullable": True},
+    {"type": "string", "format": "date-time"},
+    {"type": "string", "pattern": "^[a-z]+$"},
+    {"type": "string", "minLength": 1, "maxLength": 2},
+    {"type": "string", "enum": ["a", "b"], "nullable": True},
+    {"type": "string", "enum": ["a", None]},
+    {"enum": ["a", 1]},
+    {"type": "integer", "minimum": 0, "maximum": 9007199254740991},
+    {"type": "integer", "minimum": 0, "exclusiveMinimum": True},
+    {"type": "number", "minimum": 0, "maximum": 2, "format": "double"},
+    {"type": "number", "nullable": True},
+    {"type": "boolean"},
+    {"type": "array", "items": ITEM, "maxItems": 2},
+    {"type": "array", "items": {**ITEM, "nullable": True}, "minItems": 1},
+    {"type": "array", "items": UUID, "uniqueItems": True},
+    {"type": "array", "items": {"type": "array", "items": MOMENT}},
+    {"type": "object", "additionalProperties": True},
+    {"type": "object", "additionalProperties": False, "properties": {"id": UUID}},
+    {"type": "object", "additionalProperties": {"type": "integer"}},
+    {"type": "object", "minProperties": 1},
+    {"type": "object", "required": ["id", "unnamed"], "properties": {"id": UUID}},
+    {"type": "object", "properties": {"id": {**UUID, "nullable": True}, "at": MOMENT}},
+    {"type": "object", "properties": {"text": {"type": "string", "pattern": "^.$"}}},
+    {"type": "object", "required": ["any"], "properties": {"any": {"anyOf": [UUID, ITEM]}}},
+    {"allOf": [ITEM, {"type": "object", "properties": {"more": MOMENT}}]},
+    {"allOf": [ITEM, {"type": "object", "properties": {"id": {"type": "integer"}}}]},
+    {"allOf": [ITEM], "type": "string"},
+    {"allOf": [UUID], "nullable": True},
+    {"oneOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]},
+    {"not": {"type": "string"}},
+]
+A_UUID = "019cadd3-0000-7000-8000-00000000abcd"
+A_MOMENT = "2026-03-01T09:30:00.000000Z"
+SCALARS: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, False, 0, -1, 1, 2, 1.0, 0.5, 2.5, -0.0, 1e300, 2**53, 2**63, 2**64, 10**40]
+    + ["", "a", "b", "ab", "abc", "ä", "🚀", "🚀🚀🚀", "a\n", "null", "1"]
+    + [A_UUID, A_UUID.upper(), A_UUID.replace("-", ""), A_UUID[:-1], A_UUID + "0"]
+    + [
+        A_UUID[:-1] + "g",
+        A_UUID.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"),
+        "{" + A_UUID + "}",
+        f"urn:uuid:{A_UUID}",
+    ]
+    + [A_MOMENT, A_MOMENT.lower(), A_MOMENT.replace("T", " "), A_MOMENT[:-1] + "+00:00"]
+    + [A_MOMENT.replace(".000000", part) for part in ("", ".0", ".000", ".000000000")]
+    + [A_MOMENT.replace("03-01", day) for day in ("02-29", "02-30", "04-31", "00-01", "13-01")]
+    + [A_MOMENT.replace("09:30", time) for time in ("24:00", "23:60", "29:00", "99:99")]
+    + [A_MOMENT.replace(":00.", ":60."), A_MOMENT.replace("2026", "0000"), A_MOMENT[:-1]]
+    + [
+        A_MOMENT.replace("2", "\N{ARABIC-INDIC DIGIT TWO}"),
+        "2024-02-29T00:00:00.000000Z",
+        "x" * 27,
+        "0" * 36,
+    ]
+)
+NAMES = st.sampled_from(["id", "at", "any", "text", "more", "unnamed", "unknown", ""])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+COMPILED = [Schema(schema) for schema in SCHEMAS]
+
+
+def assert_yes_is_right(schema: Schema, value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False).encode()
+    if schema._quick.accepts(text):
+        assert schema.is_valid(json.loads(text)), text
+
+
+@settings(max_examples=2000)
+@given(schema=st.sampled_from(COMPILED), value=VALUES)
+def test_yes_is_the_schemas_own(schema: Schema, value: Any) -> None:
+    assert_yes_is_right(schema, value)
+
+
+def answers() -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Yield name, schema and value of the contract's examples of what handlers answer."""
+    for operation in compile_operations(Specification.load(load_contract()), ExampleResolver()):
+        for status, response in operation.source.responses.items():
+            content = response.get("content", {}).get("application/json", {})
+            for name, example in content.get("examples", {}).items():
+                where = f"{operation.operation_id} {status} {name}"
+                yield where, content["schema"], example["value"]
+
+
+ANSWERS = {name: (Schema(schema), value) for name, schema, value in sorted(answers(), key=str)}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_what_the_contract_shows_goes_the_quick_way(name: str) -> None:
+    schema, value = ANSWERS[name]
+
+    assert schema._quick.accepts(json.dumps(value).encode())
+
+
+@st.composite
+def damaged(draw: st.DrawFn, value: Any) -> Any:
+    """A copy of `value` in which something, somewhere, is another, absent or more."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 5)):
+        name = draw(st.sampled_from(sorted(value)))
+        return {**value, name: draw(damaged(value[name]))}
+    if isinstance(value, list) and value and draw(st.integers(0, 3)):
+        index = draw(st.integers(0, len(value) - 1))
+        return [*value[:index], draw(damaged(value[index])), *value[index + 1 :]]
+    if isinstance(value, dict) and value and draw(st.booleans()):
+        gone = draw(st.sampled_from(sorted(value)))
+        return {name: item for name, item in value.items() if name != gone}
+    if isinstance(value, list) and draw(st.booleans()):
+        return [*value, *value, draw(VALUES)]
+    return draw(VALUES)
+
+
+@settings(max_examples=1000)
+@given(name=st.sampled_from(list(ANSWERS)), data=st.data())
+def test_a_damaged_answer_gets_no_yes_unless_the_schema_says_so(
+    name: str, data: st.DataObject
+) -> None:
+    schema, value = ANSWERS[name]
+
+    assert_yes_is_right(schema, data.draw(damaged(value)))
