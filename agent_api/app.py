@@ -1,7 +1,6 @@
 """create_app: loads the contract, wires the frame around it, and nothing else."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from agent_api import log, observing, pages
 from agent_api.auth import Authenticator
 from agent_api.config import Settings
 from agent_api.database import database
-from agent_api.handling import HandlerMiddleware
+from agent_api.handling import QUEUE_SECONDS, HandlerMiddleware
 from agent_api.log import RequestLogMiddleware
 from agent_api.observing import Observers
 from agent_api.orphan import end_with_parent
@@ -24,6 +23,7 @@ from agent_api.rate_limit import RateLimiter, RateLimitMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
 from agent_api.security_headers import SecurityHeadersMiddleware
 from agent_api.spec import load_contract
+from agent_api.threads import Threads
 from db import engine
 
 _CORS_HEADERS = (
@@ -35,7 +35,12 @@ _CORS_HEADERS = (
 def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
     observers = observing.observers(settings)
-    threads = observers.thread_pool(settings.pool_size, thread_name_prefix="handler")
+    threads = Threads(
+        settings.pool_size,
+        name="handler",
+        patience=QUEUE_SECONDS,
+        on_wait=observers.on_thread_wait,
+    )
     limiter = _limiter(settings)
     operations = partial(
         HandlerMiddleware,
@@ -137,7 +142,7 @@ def create_app_from_environment() -> connexion.FlaskApp:
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, threads: ThreadPoolExecutor, observers: Observers, _app: Any
+    settings: Settings, threads: Threads, observers: Observers, _app: Any
 ) -> AsyncIterator[None]:
     """Hold the database while the process serves; the embedded one stops with its last user."""
     with database(settings) as url:

@@ -1,10 +1,6 @@
 """Answers the contract's operations by the handlers: tokens say who calls, threads do the work."""
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from functools import partial
 from typing import ParamSpec, TypeVar
 
 from starlette.types import ASGIApp
@@ -16,6 +12,7 @@ from agent_api.operation import Call, Headers, Operation
 from agent_api.problems import Unavailable
 from agent_api.rate_limit import RateLimiter
 from agent_api.responses import Response
+from agent_api.threads import Overdue, Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,14 +29,14 @@ class HandlerMiddleware(ContractMiddleware):
         *,
         authenticator: Authenticator,
         max_body_bytes: int,
-        threads: ThreadPoolExecutor,
+        threads: Threads,
         limiter: RateLimiter | None = None,
     ) -> None:
         super().__init__(app, max_body_bytes=max_body_bytes)
         self._authenticator = authenticator
         self._threads = threads
         self._limiter = limiter
-        self._fetchers = ThreadPoolExecutor(4, thread_name_prefix="key-fetcher")
+        self._fetchers = Threads(4, name="key-fetcher", patience=QUEUE_SECONDS)
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
         """Return whom the bearer token names; see Authenticator for what it raises."""
@@ -78,22 +75,10 @@ def _run(call: Call) -> Response:
 
 
 async def _in_thread(
-    threads: ThreadPoolExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    threads: Threads, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Run `call` in one of `threads`, where the log still knows the request.
-
-    Raises Unavailable where none comes free in time: behind a database that hangs, the last one
-    in the queue would otherwise wait for as long as all before it together.
-    """
-    job = threads.submit(partial(copy_context().run, call, *args, **kwargs))
-    # Does nothing to a job that runs.
-    expiry = asyncio.get_running_loop().call_later(QUEUE_SECONDS, job.cancel)
+    """Run `call` in one of `threads`. Raises Unavailable where none comes free in time."""
     try:
-        return await asyncio.wrap_future(job)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():  # it is the request that is cancelled
-            raise
+        return await threads.run(call, *args, **kwargs)
+    except Overdue as error:
         raise Unavailable("The server is busy. Try again.") from error
-    finally:
-        expiry.cancel()

@@ -4,10 +4,8 @@ The numbers live in files, which the process that serves /metrics adds up (see m
 """
 
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy import QueuePool
@@ -19,9 +17,6 @@ from agent_api.observing import Observers
 from agent_api.scope import METHODS, OPERATION_ID
 from db.engine import Hooks
 from db.errors import Timeout, TooLarge, Unavailable
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 OTHER = "other"
 """Of operations: every path outside the contract. Of methods: all that are not in METHODS."""
@@ -102,7 +97,7 @@ def observers(settings: Settings) -> Observers:
         failures.labels(kind)  # there from the start: an alert sees the first one as a rise
     return Observers(
         middlewares=[MetricsMiddleware],
-        thread_pool=TimedThreads,
+        on_thread_wait=handler_wait.observe,
         hooks=Hooks(pool_class=CountedPool, on_failure=count_failure),
     )
 
@@ -136,20 +131,6 @@ class MetricsMiddleware:
             operation = scope.get(OPERATION_ID) or OTHER
             _requests(operation, method, status).inc()
             _duration(operation).observe(time.perf_counter() - started)
-
-
-class TimedThreads(ThreadPoolExecutor):
-    """The handlers' threads, which time how long a request waits for one."""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Queue the call."""
-        queued = time.perf_counter()
-
-        def run() -> T:
-            handler_wait.observe(time.perf_counter() - queued)
-            return fn(*args, **kwargs)
-
-        return super().submit(run)
 
 
 class CountedPool(QueuePool):

@@ -1,7 +1,6 @@
 """What watches the server where a setting asks for it; otherwise none of it is even imported."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from tempfile import TemporaryDirectory
@@ -19,8 +18,8 @@ class Observers:
 
     middlewares: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
     """Outermost first; they stand around the log, which names their trace."""
-    thread_pool: type[ThreadPoolExecutor] = ThreadPoolExecutor
-    """Runs the handlers."""
+    on_thread_wait: Callable[[float], None] | None = None
+    """Told for how many seconds a request waited for a thread."""
     hooks: Hooks = field(default_factory=Hooks)
     close: Callable[[], None] = lambda: None
 
