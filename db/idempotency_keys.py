@@ -91,7 +91,7 @@ def select_one(connection: sa.Connection, *, user_id: str, key: str) -> Answer |
     if row is None:
         return None
     fingerprint, status, headers, body, is_kept = row
-    return Answer(bytes(fingerprint), status, headers, body.encode()) if is_kept else None
+    return Answer(bytes(fingerprint), status, headers, body) if is_kept else None
 
 
 def insert(

@@ -82,9 +82,9 @@ def _adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _body(response: Response) -> Any:
-    """Flask takes JSON text as it is, as ours does, and Connexion reads it to validate it."""
+    """Connexion wants what becomes JSON, and takes no text that is JSON already."""
     body = response.body
-    return response.with_more(body) if isinstance(body, bytes) else body
+    return orjson.loads(response.with_more(body)) if isinstance(body, bytes) else body
 
 
 def _answer(body: Any, status: int, media_type: str, headers: dict[str, str]) -> Answer:

@@ -344,8 +344,8 @@ def test_a_connection_is_given_back_as_it_was(database_url: str) -> None:
     try:
         for lend in (engine.autocommit, engine.transaction):
             with lend() as connection:
-                assert whoami.scalar(connection, values) == "agent_api_request for it's \\ me: %s;"
-                assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(" bob")
+                assert whoami.scalar(connection, values) == b"agent_api_request for it's \\ me: %s;"
+                assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(b" bob")
             with engine.autocommit() as connection:
                 assert state(connection) == ("none", "", "5s")
             with pytest.raises(errors.Refused), lend() as connection:

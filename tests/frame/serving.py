@@ -4,7 +4,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from agent_api.config import Settings
 from agent_api.handling import HandlerMiddleware
 from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.resolver import HandlerResolver
+from agent_api.threads import Threads
 from tests.servers import SECRET
 
 Handlers = Mapping[str, Callable[..., Any]]
@@ -38,7 +38,7 @@ def frame_app(definition: dict[str, Any], handlers: Handlers) -> connexion.Flask
     frame: Any = {
         "authenticator": Authenticator(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)),
         "max_body_bytes": 100_000,
-        "threads": ThreadPoolExecutor(4),
+        "threads": Threads(4, name="handler", patience=5),
     }
 
     def contract_middleware(app: Any) -> HandlerMiddleware:
