@@ -5,11 +5,13 @@ import enum
 import logging
 import time
 import uuid
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from agent_api.descriptors import most_connections
+from agent_api.leftover import Leftover
 from agent_api.pace import Pace, unread
 from agent_api.problems import (
     MEDIA_TYPE,
@@ -38,6 +40,14 @@ class Refused(Exception):
     """Raised into the parser, which then reads no further."""
 
 
+class Door(NamedTuple):
+    """What an answer needs of the transport; `close` is ours, which lets the client finish."""
+
+    write: Callable[[bytes], None]
+    is_closing: Callable[[], bool]
+    close: Callable[[], None]
+
+
 class Step(enum.Enum):
     """What the client has to do next."""
 
@@ -56,6 +66,9 @@ class HttpProtocol(HttpToolsProtocol):
     _too_large = False
     _is_deaf = False
     _is_draining = False
+    _is_leaving = False
+    _keeps_with_body = False
+    _leftover: Leftover | None = None
     _messages = 0
     _body_bytes = 0
     _drains = 0
@@ -68,16 +81,19 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.connections) > most_connections():
             self._say_full()
             self._refuse(Unavailable("The server has too many connections. Try again."))
+            self.transport.close()  # at once, without the time that others get: it has a descriptor
 
     def data_received(self, data: bytes) -> None:
         """Count what comes while a head is incomplete, and refuse one that does not end."""
         if self._is_deaf:
+            if self._leftover is not None:
+                self._leftover.amount += len(data)
             return
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
         endless = self._in_head and self._head_bytes > MAX_HEADER_BYTES
-        if endless and not self.transport.is_closing():
+        if endless and not self._is_leaving and not self.transport.is_closing():
             self._refuse(HeadersTooLarge(MAX_HEADER_BYTES))
 
     def on_headers_complete(self) -> None:
@@ -98,20 +114,33 @@ class HttpProtocol(HttpToolsProtocol):
             raise Refused
         self._in_head = False
         super().on_headers_complete()
+        if names & {b"content-length", b"transfer-encoding"}:
+            door = Door(self.transport.write, self.transport.is_closing, self._close_gently)
+            self.cycle.transport = door  # type: ignore[assignment]  # it asks for no more
         if is_upgrade:
             self.cycle.keep_alive = False
             self._is_deaf = True
         if self._is_draining:
             self.cycle.keep_alive = False
+        # Who waits for "100 Continue" and is answered instead may send the body or not: what comes
+        # next must not be taken for it (RFC 9110 section 10.1.1).
+        self._keeps_with_body = self.expect_100_continue and self.cycle.keep_alive
+        if self.expect_100_continue:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Count it, also where nobody wants it."""
         self._body_bytes += len(body)
+        if self._keeps_with_body and not self._is_draining and not self.cycle.response_started:
+            self.cycle.keep_alive = True
         super().on_body(body)
+        if self._leftover is not None:
+            self._leftover.amount += len(body)
 
     def on_message_complete(self) -> None:
         """Begin to count anew: what follows is the head of the next request."""
         super().on_message_complete()
+        self._leftover = None
         self._in_head = True
         self._head_bytes = 0
         self._body_bytes = 0
@@ -122,6 +151,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
+        elif not self._in_head and self._is_idle():
+            self._expect_leftover()
 
     def resume_writing(self) -> None:
         """Note that the client has read most of what there was."""
@@ -130,6 +161,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def hurry(self, now: float, patience: float) -> None:
         """End what the client should have done by now; called about once a second."""
+        if self._leftover is not None and self._leftover.is_too_much(now, patience):
+            self.transport.abort()
+            return
         step, amount = self._step()
         key = step and (step, self._messages, self._drains)
         if not self._pace.is_too_slow(key, amount, now, patience):
@@ -138,7 +172,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(RequestTimeout())
         elif step is Step.SEND_HEAD:  # it never said a word
             self.transport.close()
-        elif step is Step.SEND_BODY and not self.cycle.response_complete:
+        elif step is Step.SEND_BODY and not self._is_idle():
             # Whoever reads the body answers, so that the answer is like any other.
             self.cycle.scope[BODY_OVERDUE] = True  # type: ignore[literal-required]  # ours
             self.cycle.message_event.set()
@@ -149,6 +183,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Return what is up to the client, and how many bytes of it are done."""
         if left := unread(self.transport):
             return Step.READ, -left
+        if self._is_leaving and self._leftover is not None:
+            return Step.SEND_BODY, self._leftover.amount
         if not self._in_head:
             return (None if self.flow.read_paused else Step.SEND_BODY), self._body_bytes
         if self._is_idle() and (self._head_bytes or not self._messages):
@@ -157,7 +193,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        return cycle is None or cycle.response_complete
+        return cycle is None or cycle.response_complete or cycle.disconnected
 
     def shutdown(self) -> None:
         """Answer what has come and what is on its way, and close.
@@ -171,15 +207,36 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _close_if_idle(self) -> None:
-        if self._is_idle() and not self._head_bytes:
+        if self._is_leaving or (self._is_idle() and not self._head_bytes):
             self.transport.close()
 
     def give_up(self) -> None:
         """Close, since the server ends now; an answer that is being made is not waited for."""
-        if self._is_idle() and self._head_bytes:
+        if self._is_idle() and self._head_bytes and not self._is_leaving:
             self._refuse(Unavailable("The server is stopping. Try again."))
         elif self._is_idle():
             self.transport.close()
+
+    def _expect_leftover(self) -> None:
+        if self._leftover is None:
+            self._leftover = Leftover(self.loop.time())
+
+    def _close_gently(self) -> None:
+        """Say that nothing more comes, and close when the client has said the same.
+
+        It may be sending still, and a close now would cost it the answer.
+        """
+        if self._in_head and not self._is_deaf:
+            self.transport.close()
+            return
+        self._is_deaf = self._is_leaving = True
+        self._expect_leftover()
+        self.pipeline.clear()
+        if not self._is_idle():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        self.transport.write_eof()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser does not go on with; `msg` says no more than that."""
@@ -195,6 +252,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_deaf = True
         if self._in_head and not self._is_idle():
             self.cycle.keep_alive = False
+            return
+        if not self._is_idle() and self.cycle.response_started:  # half an answer: none after it
+            self.transport.close()
             return
         request_id = str(uuid.uuid4())
         if not isinstance(problem, Unavailable):  # of which a flood has many, and says so itself
@@ -213,7 +273,7 @@ class HttpProtocol(HttpToolsProtocol):
         own = {name.lower(): value for name, value in problem.headers.items()}
         lines += [f"{name}: {value}" for name, value in (own | headers).items()]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
-        self.transport.close()
+        self._close_gently()
 
     @classmethod
     def _say_full(cls) -> None:

@@ -1,0 +1,179 @@
+"""Answers that come while the client is still sending: it gets them, not a broken connection."""
+
+import contextlib
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.hostile.memory import MIB, peak
+from tests.servers import Server, sign, start_server
+from tests.wire import Wire, head
+
+TIMES = 3
+"""How often each is sent: whether the system cuts a connection off is a matter of timing."""
+PATIENCE = 2
+PART = b" " * 65536
+Send = Callable[[Server, str, str, dict[str, str], int], tuple[int, bytes]]
+
+
+def parts(size: int) -> Iterator[bytes]:
+    """Yield a body of `size` bytes, whose length a client cannot know in advance."""
+    for _ in range(size // len(PART)):
+        yield PART
+
+
+def by_http_client(
+    server: Server, method: str, path: str, headers: dict[str, str], size: int
+) -> tuple[int, bytes]:
+    """Send the whole body, and only then look for the answer."""
+    address = urlsplit(server.url)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+    with contextlib.closing(connection):
+        body = b" " * size if "Content-Length" in headers else parts(size)
+        chunked = "Content-Length" not in headers
+        connection.request(method, path, body, headers, encode_chunked=chunked)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def by_httpx(
+    server: Server, method: str, path: str, headers: dict[str, str], size: int
+) -> tuple[int, bytes]:
+    """Send through a pool of connections, as applications do."""
+    body = b" " * size if "Content-Length" in headers else parts(size)
+    with httpx.Client(base_url=server.url, verify=False, timeout=30) as client:
+        answer = client.request(method, path, content=body, headers=headers)
+        return answer.status_code, answer.content
+
+
+CHUNKED = (b"Transfer-Encoding: chunked",)
+JSON = {"Content-Type": "application/json"}
+TOKEN = {"Authorization": f"Bearer {sign('early')}"}
+# Status, method, path, headers: each is known before the body was read.
+EARLY = {
+    "too large": (413, "POST", "/conversations", TOKEN | JSON),
+    "no token": (401, "POST", "/conversations", JSON),
+    "no such path": (404, "POST", "/nothing", TOKEN | JSON),
+    "no such method": (405, "POST", "/users/me/chat-settings", TOKEN | JSON),
+    "no JSON": (415, "POST", "/conversations", TOKEN | {"Content-Type": "text/plain"}),
+    "a wrong id": (422, "PATCH", "/conversations/no-id", TOKEN | JSON),
+    "an upgrade": (400, "POST", "/nothing", {"Upgrade": "h2c", "Connection": "upgrade"}),
+}
+
+
+@pytest.mark.parametrize("send", [by_http_client, by_httpx])
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
+@pytest.mark.parametrize("case", EARLY.values(), ids=EARLY.keys())
+def test_whoever_sends_megabytes_gets_the_answer_that_came_before_their_end(
+    case: tuple[int, str, str, dict[str, str]], chunked: bool, send: Send, server: Server
+) -> None:
+    status, method, path, headers = case
+    for size in (3 * MIB, 10 * MIB):
+        length = {} if chunked else {"Content-Length": str(size)}
+        for _ in range(TIMES):
+            got, content = send(server, method, path, headers | length, size)
+
+            assert got == status, content
+            assert b'"type":"/problems/' in content
+
+
+def test_a_refusal_says_that_it_closes_and_closes(server: Server) -> None:
+    lines = (b"Content-Type: application/json", b"Content-Length: 10000000")
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", *lines) + PART)
+        answer = wire.receive("POST")
+
+        assert answer.problem(413)["type"] == "/problems/payload-too-large"
+        assert answer.headers["connection"] == "close"
+        assert wire.receive_raw(1) == b""
+
+
+def test_after_an_early_answer_the_body_is_not_taken_for_a_request(server: Server) -> None:
+    request = head("GET /healthz", token=False)
+    lines = (b"Content-Type: application/json", b"Content-Length: %d" % len(request))
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", *lines, token=False))
+        assert wire.receive("POST").status == 401
+
+        wire.send(request + head("GET /nothing", token=False))
+
+        assert wire.receive().status == 404
+
+
+def test_who_was_not_told_to_go_on_and_sends_no_body_is_not_waited_for(server: Server) -> None:
+    lines = (b"Expect: 100-continue", b"Content-Type: application/json", b"Content-Length: 1000")
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", *lines, token=False))
+        answer = wire.receive("POST")
+
+        assert answer.problem(401)
+        assert answer.headers["connection"] == "close"
+        assert wire.receive_raw(1) == b""
+
+
+def test_who_was_told_to_go_on_keeps_the_connection(server: Server) -> None:
+    lines = (b"Expect: 100-continue", b"Content-Type: application/json", b"Content-Length: 2")
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", *lines))
+        assert wire.receive_raw(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.send(b"{}")
+        answer = wire.receive("POST")
+        assert (answer.status, answer.headers["connection"]) == (201, None)
+
+        wire.send(head("GET /healthz", token=False))
+
+        assert wire.receive().status == 200
+
+
+@pytest.fixture(scope="module")
+def impatient(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that does not wait long for slow clients."""
+    folder = tmp_path_factory.mktemp("impatient")
+    with start_server(database_url, folder, client_timeout_seconds=str(PATIENCE)) as running:
+        yield running
+
+
+def send_until_cut_off(wire: Wire, raw: bytes) -> int:
+    """Send `raw` over and over, for a minute at most, and return how many bytes were taken."""
+    sent, until = 0, time.monotonic() + 60
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < until:
+            wire.send(raw)
+            sent += len(raw)
+    return sent
+
+
+ENDLESS = {
+    "refused": head("POST /conversations", b"Upgrade: h2c", b"Connection: upgrade", *CHUNKED),
+    "too large": head("POST /conversations", b"Content-Type: application/json", *CHUNKED),
+    "without a token": head("POST /conversations", *CHUNKED, token=False),
+}
+
+
+@pytest.mark.parametrize("start", ENDLESS.values(), ids=ENDLESS.keys())
+def test_a_body_that_never_ends_is_thrown_away_and_then_cut_off(
+    start: bytes, impatient: Server
+) -> None:
+    """Neither does the memory grow, nor is there a wait for as long as the client likes."""
+    began = time.monotonic()
+    with peak(impatient) as memory, Wire(impatient) as wire:
+        wire.send(start)
+        sent = send_until_cut_off(wire, b"10000\r\n" + PART + b"\r\n")
+
+    assert sent > 3 * MIB
+    assert time.monotonic() - began < 30
+    assert memory.grown < 50 * MIB
+
+
+def test_who_was_refused_and_stays_is_put_out(impatient: Server) -> None:
+    with Wire(impatient) as wire:
+        wire.send(b"no request\r\n\r\n")
+        wire.receive().problem(400)
+        assert wire.receive_raw(1) == b""
+        time.sleep(PATIENCE + 3)
+
+        assert send_until_cut_off(wire, b"a") <= 2
