@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from agent_api import request_head
 from agent_api.descriptors import most_connections
 from agent_api.leftover import Leftover
 from agent_api.pace import Pace, unread
@@ -25,9 +26,6 @@ from agent_api.scope import BODY_OVERDUE
 from agent_api.security_headers import OF_PROBLEMS
 
 logger = logging.getLogger(__name__)
-
-MAX_HEADER_BYTES = 64 * 1024
-"""Of request line and headers; httptools has no limit of its own and slows down with their size."""
 
 MAX_PIPELINED = 16
 """Requests that wait for the answer of one before them; hardly any client sends two."""
@@ -63,7 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
-    _too_large = False
+    _fault: Problem | None = None
     _is_deaf = False
     _is_draining = False
     _is_leaving = False
@@ -92,29 +90,25 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        endless = self._in_head and self._head_bytes > MAX_HEADER_BYTES
+        endless = self._in_head and self._head_bytes > request_head.MAX_BYTES
         if endless and not self._is_leaving and not self.transport.is_closing():
-            self._refuse(HeadersTooLarge(MAX_HEADER_BYTES))
+            self._refuse(HeadersTooLarge(request_head.MAX_BYTES))
 
     def on_headers_complete(self) -> None:
-        """Refuse a head that came at once and is too large, and a request too many."""
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        self._too_large = size > MAX_HEADER_BYTES
-        if self._too_large:
+        """Refuse a head that is not to be read on, and a request too many."""
+        is_upgrade = self.parser.should_upgrade()
+        self._fault = request_head.fault(
+            self.parser.get_http_version(), self.url, self.headers, is_upgrade=is_upgrade
+        )
+        if self._fault is not None:
             raise Refused
         if len(self.pipeline) == MAX_PIPELINED:
             self._is_deaf = True
             self.cycle.keep_alive = False  # the last that is answered
             raise Refused
-        # After a request that asks for another protocol, uvicorn drops the body and reads it as the
-        # next request. There is no other protocol here (RFC 9110 section 7.8 lets us ignore it).
-        is_upgrade = self.parser.should_upgrade()
-        names = {name for name, _ in self.headers}
-        if is_upgrade and names & {b"content-length", b"transfer-encoding"}:
-            raise Refused
         self._in_head = False
         super().on_headers_complete()
-        if names & {b"content-length", b"transfer-encoding"}:
+        if any(name in request_head.FRAMING for name, _ in self.headers):
             door = Door(self.transport.write, self.transport.is_closing, self._close_gently)
             self.cycle.transport = door  # type: ignore[assignment]  # it asks for no more
         if is_upgrade:
@@ -242,10 +236,10 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer what the parser does not go on with; `msg` says no more than that."""
         if self._is_deaf:
             return
-        if self._too_large:
-            self._refuse(HeadersTooLarge(MAX_HEADER_BYTES))
-        else:
-            self._refuse(BadRequest(f"{msg} The server speaks HTTP/1.1."))
+        self._refuse(self._fault or BadRequest(f"{msg} The server speaks HTTP/1.1."))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the request is answered as if it had not asked, and has its line."""
 
     def _refuse(self, problem: Problem) -> None:
         """Answer and close, unless an answer is on its way: then nothing comes after that."""

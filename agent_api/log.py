@@ -59,6 +59,11 @@ def json_formatter() -> logging.Formatter:
     )
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Keep back what the protocol's own line says too, with the request's id."""
+    return record.msg != "Invalid HTTP request received."
+
+
 def configure(settings: Settings) -> None:
     """Send the whole process's log to standard error in the settings' format."""
     handler = logging.StreamHandler(sys.stderr)
@@ -68,6 +73,7 @@ def configure(settings: Settings) -> None:
     # One line says that the server started, ours; theirs say it five times, without fields.
     for name in ("uvicorn.error", "alembic", "connexion", "asyncio", "watchfiles"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,95 @@
+"""Heads that two servers in a row could read in two ways: they are refused, not interpreted."""
+
+import re
+import time
+
+import pytest
+
+from tests.servers import Server
+from tests.wire import Wire, ask, head
+
+JSON = b"Content-Type: application/json"
+CHUNKED = b"Transfer-Encoding: chunked"
+EMPTY_OBJECT = b"2\r\n{}\r\n0\r\n\r\n"
+SECOND = head("GET /nothing", token=False)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"Transfer-Encoding: gzip, chunked"],
+        [b"Transfer-Encoding: gzip", CHUNKED],
+        [b"Transfer-Encoding: identity, chunked"],
+        [b"Transfer-Encoding: chunked, chunked"],
+        [CHUNKED, CHUNKED],
+        [b"Transfer-Encoding: identity"],
+        [b"Transfer-Encoding: chunked;q=1"],
+        [b"Transfer-Encoding:"],
+        [CHUNKED, b"Content-Length: 2"],
+    ],
+)
+def test_a_transfer_coding_other_than_chunked_is_refused(
+    lines: list[bytes], server: Server
+) -> None:
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", JSON, *lines) + EMPTY_OBJECT + SECOND)
+
+        wire.receive("POST").problem(400)
+        assert wire.receive_raw(1) == b""
+
+
+@pytest.mark.parametrize("name", [b"chunked", b"Chunked", b" chunked "])
+def test_chunked_is_read_however_it_is_spelt(name: bytes, server: Server) -> None:
+    raw = head("POST /conversations", JSON, b"Transfer-Encoding:" + name) + EMPTY_OBJECT
+
+    assert ask(server, raw).status == 201
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [JSON, b"Content-Type: text/plain"],
+        [JSON, b"Content-Type: application/json; charset=latin-1"],
+        [JSON, b"Content-Encoding: identity", b"Content-Encoding: gzip"],
+    ],
+)
+def test_two_lines_that_contradict_each_other_are_refused(
+    lines: list[bytes], server: Server
+) -> None:
+    for these in (lines, lines[::-1]):
+        raw = head("POST /conversations", *these, b"Content-Length: 2") + b"{}"
+
+        ask(server, raw).problem(400)
+
+
+def test_a_line_that_is_repeated_word_by_word_is_read_once(server: Server) -> None:
+    raw = head("POST /conversations", JSON, JSON, b"Content-Length: 2") + b"{}"
+
+    assert ask(server, raw).status == 201
+
+
+def test_each_refused_head_has_one_line_in_the_log_with_its_request_id(server: Server) -> None:
+    raws = [
+        b"no request\r\n\r\n",
+        head("POST /nothing", b"Upgrade: h2c", b"Connection: upgrade", b"Content-Length: 2"),
+    ]
+    for raw in raws:
+        before = server.log.read_text()
+        answer = ask(server, raw)
+        answer.problem(400)
+        lines = server.log.read_text().removeprefix(before).splitlines()
+
+        assert len(lines) == 1
+        assert str(answer.headers["x-request-id"]) in lines[0]
+
+
+def test_an_upgrade_that_is_ignored_has_one_line_in_the_log(server: Server) -> None:
+    for protocol in (b"h2c", b"websocket"):
+        before = server.log.read_text()
+        answer = ask(server, head("GET /nothing", b"Upgrade: " + protocol, b"Connection: upgrade"))
+
+        assert answer.problem(404)
+        while not (said := server.log.read_text().removeprefix(before)).endswith("\n"):
+            time.sleep(0.01)  # the line is written behind the answer
+        lines = said.splitlines()
+        assert [re.findall('"message":"(.*?)"', line) for line in lines] == [["request"]]
