@@ -309,3 +309,19 @@ def test_example_that_breaks_its_schema_is_said_in_one_line(elsewhere: Path) -> 
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("agent-api: an example breaks the contract: get_readiness: ")
     assert run.stderr.count("\n") == 1
+
+
+def test_who_is_over_the_limit_has_nothing_left(client: httpx.Client) -> None:
+    over = client.get("/conversations", headers={"Prefer": "code=429"})
+    within = client.get("/conversations")
+
+    assert over.headers["ratelimit"] == '"user";r=0;t=1'
+    assert over.headers["retry-after"] == "1"
+    assert within.headers["ratelimit"] == '"user";r=599;t=1'
+
+
+def test_a_check_without_a_user_has_no_limit(client: httpx.Client) -> None:
+    answer = client.get("/readyz", headers={"Prefer": "code=503"})
+
+    assert answer.status_code == 503
+    assert "ratelimit" not in answer.headers
