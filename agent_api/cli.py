@@ -86,8 +86,20 @@ def commands() -> None:
     """
 
 
+class Host(click.ParamType[str]):
+    """An address to listen on; whether it can be is found out when it is tried."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address as it is."""
+        if not value.strip():
+            self.fail("it is empty: give it a value or leave it out", param, ctx)
+        return str(value)
+
+
 _host = click.option(
-    "--host", help="Address to listen on.  [default: 127.0.0.1, or AGENT_API_HOST]"
+    "--host", type=Host(), help="Address to listen on.  [default: 127.0.0.1, or AGENT_API_HOST]"
 )
 _port = click.option(
     "--port",
@@ -151,10 +163,12 @@ def migrate(check: bool) -> None:
     settings = Settings.load()
 
     from agent_api import log
-    from agent_api.database import database
+    from agent_api.database import database, is_missing
     from db import schema
 
     log.configure(settings)
+    if check and is_missing(settings):
+        _fail(f"There is no database in {settings.data_dir} yet: run agent-api migrate or serve", 1)
     with database(settings, _say) as url:
         if not check:
             schema.upgrade(url, on_step=_say)

@@ -122,11 +122,15 @@ class Settings:
         if "data_dir" not in chosen:
             chosen["data_dir"] = default_data_dir()
         settings = cls(**chosen)
-        settings._check_keys(needs_key)
+        settings._check_keys(needs_key, "--host" if overrides.get("host") else f"{PREFIX}HOST")
         if settings.rate_limit_burst is not None and settings.rate_limit_per_minute is None:
             raise ConfigError(
                 f"{PREFIX}RATE_LIMIT_BURST limits nothing by itself: "
                 f"set {PREFIX}RATE_LIMIT_PER_MINUTE too"
+            )
+        if "metrics_host" in chosen and settings.metrics_port is None:
+            raise ConfigError(
+                f"{PREFIX}METRICS_HOST serves nothing by itself: set {PREFIX}METRICS_PORT too"
             )
         if settings.metrics_port == settings.port:
             raise ConfigError(
@@ -134,14 +138,14 @@ class Settings:
             )
         return settings
 
-    def _check_keys(self, needs_key: bool) -> None:
+    def _check_keys(self, needs_key: bool, host: str) -> None:
         keys = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
         given = [PREFIX + key.upper() for key in keys if getattr(self, key) is not None]
         if len(given) > 1:
             raise ConfigError(f"{' and '.join(given)} exclude each other: set one")
         if needs_key and not given and not is_loopback(self.host):
             raise ConfigError(
-                f"{PREFIX}HOST {self.host} can be reached by others, so a key must be configured: "
+                f"{host} {self.host} can be reached by others, so a key must be configured: "
                 f"set one of {', '.join(PREFIX + key.upper() for key in keys)}"
             )
 

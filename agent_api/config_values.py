@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 MIN_SECRET_BYTES = 32
 """HS256 needs a key of at least its hash's size (RFC 7518 section 3.2)."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Those that an origin does not name."""
 
 
 def text(value: str) -> str:
@@ -68,12 +71,23 @@ def folder(value: str) -> Path:
 
 def url(*schemes: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"must be a URL that starts with {schemes[0]}://")
+        parts = _split(value)
+        if parts is None or parts.scheme not in schemes or parts.fragment:
+            raise ValueError(f"must be a URL such as {schemes[0]}://id.example.org/keys")
         return value
 
     return parse
+
+
+def _split(value: str) -> SplitResult | None:
+    """Return the parts of a URL that can be asked for, or None."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port  # raises for what is no number up to 65535
+    except ValueError:
+        return None
+    is_clean = value.isprintable() and not any(map(str.isspace, value))
+    return parts if parts.hostname and port != 0 and is_clean else None
 
 
 def database_url(value: str) -> str:
@@ -84,17 +98,24 @@ def database_url(value: str) -> str:
 
 
 def origins(value: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
-    if not origins:
+    given = [text for origin in value.split(",") if (text := origin.strip())]
+    if not given:
         raise ValueError("names no origin")
-    for origin in origins:
-        parts = urlsplit(origin)
-        if origin != "*" and (
-            parts.scheme not in ("http", "https")
-            or not parts.netloc
-            or parts.path
-            or parts.query
-            or parts.fragment
-        ):
-            raise ValueError("must be * or a comma-separated list such as https://chat.example.org")
-    return origins
+    found = (
+        ("*",) if given == ["*"] else tuple(origin for text in given if (origin := _origin(text)))
+    )
+    if len(found) < len(given):
+        raise ValueError("must be * or a comma-separated list such as https://chat.example.org")
+    return found
+
+
+def _origin(text: str) -> str | None:
+    """Return the origin as browsers write it, with which it is compared letter by letter."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in _DEFAULT_PORTS or set(parts.netloc) & set("@*"):
+        return None
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        return None
+    port = None if parts.port == _DEFAULT_PORTS[parts.scheme] else parts.port
+    host = f"[{parts.hostname}]" if "[" in parts.netloc else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")

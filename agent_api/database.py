@@ -21,3 +21,10 @@ def database(settings: Settings, on_progress: Callable[[str], None] | None = Non
         yield server.url
     finally:
         server.close()
+
+
+def is_missing(settings: Settings) -> bool:
+    """Tell whether the database would be the embedded one, and was never made."""
+    if settings.database_url is not None:
+        return False
+    return not (settings.data_dir / "postgres" / "data").exists()

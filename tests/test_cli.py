@@ -173,6 +173,23 @@ def test_serve_refuses_a_port_that_is_taken(server: Server, tmp_path: Path) -> N
     assert f"Cannot listen on 127.0.0.1 port {port}" in line
 
 
+@pytest.mark.parametrize("host", ["", " "])
+@pytest.mark.parametrize("name", ["serve", "mock"])
+def test_an_empty_host_is_refused_by_the_name_of_its_option(
+    name: str, host: str, tmp_path: Path
+) -> None:
+    line = refusal(agent_api(name, "--host", host, data_dir=str(tmp_path)))
+
+    assert "--host" in line
+    assert "AGENT_API_HOST" not in line
+
+
+def test_host_that_others_reach_is_refused_by_the_name_of_its_option(tmp_path: Path) -> None:
+    line = refusal(agent_api("serve", "--host", "0.0.0.0", data_dir=str(tmp_path)))
+
+    assert "--host 0.0.0.0 can be reached by others" in line
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -235,6 +252,15 @@ def test_migrate_makes_a_new_database_ready(
     assert re.fullmatch(r"The database is at \w+\.\n", migrated.stdout)
     check = agent_api("migrate", "--check", **settings)
     assert (check.returncode, check.stdout) == (0, migrated.stdout)
+
+
+def test_migrate_check_makes_no_database_where_there_is_none(data_dir: Path) -> None:
+    folder = data_dir / "new"
+
+    result = agent_api("migrate", "--check", data_dir=str(folder))
+
+    assert f"There is no database in {folder} yet" in refusal(result, code=1)
+    assert not folder.exists()
 
 
 def test_migrate_twice_at_once_waits_for_each_other(

@@ -52,8 +52,10 @@ GOOD: list[tuple[str, str, Any]] = [
     (
         "cors_origins",
         "https://a.example.org/, http://b:80",
-        ("https://a.example.org", "http://b:80"),
+        ("https://a.example.org", "http://b"),
     ),
+    ("cors_origins", "HTTPS://A.Example.org:443", ("https://a.example.org",)),
+    ("cors_origins", "http://[::1]:3000", ("http://[::1]:3000",)),
     ("max_body_bytes", "1024", 1024),
     ("max_body_bytes", "1073741824", 1 << 30),
     ("client_timeout_seconds", "1", 1),
@@ -71,7 +73,6 @@ GOOD: list[tuple[str, str, Any]] = [
     ("log_level", "WARNING", "warning"),
     ("log_format", "text", "text"),
     ("log_format", "JSON", "json"),
-    ("metrics_host", "0.0.0.0", "0.0.0.0"),
     ("metrics_port", "9464", 9464),
     ("tracing", "off", "off"),
     ("tracing", "OTLP", "otlp"),
@@ -96,12 +97,28 @@ BAD = [
     ("jwt_jwks_url", "id.example.org/jwks"),
     ("jwt_jwks_url", "file:///etc/jwks"),
     ("jwt_jwks_url", "https://"),
+    ("jwt_jwks_url", "https://id.example.org:65536/jwks"),
+    ("jwt_jwks_url", "https://id.example.org:0/jwks"),
+    ("jwt_jwks_url", "https://id.example.org:port/jwks"),
+    ("jwt_jwks_url", "https://[::1/jwks"),
+    ("jwt_jwks_url", "https://id example.org/jwks"),
+    ("jwt_jwks_url", "https://id.example.org/the jwks"),
+    ("jwt_jwks_url", "https://id.example.org/jwks#keys"),
     ("jwt_public_key_file", "/there/is/no/such/file.pem"),
     ("jwt_public_key_file", "/"),
     ("cors_origins", "a.example.org"),
     ("cors_origins", "https://a.example.org/path"),
     ("cors_origins", "https://a.example.org?query"),
     ("cors_origins", "ftp://a.example.org"),
+    ("cors_origins", "//a.example.org"),
+    ("cors_origins", "null"),
+    ("cors_origins", "https://a.example.org:65536"),
+    ("cors_origins", "https://a.example.org:port"),
+    ("cors_origins", "https://user@a.example.org"),
+    ("cors_origins", "https://a.example.org https://b.example.org"),
+    ("cors_origins", "https://*.example.org"),
+    ("cors_origins", "https://[::1"),
+    ("cors_origins", "*, https://a.example.org"),
     ("cors_origins", ","),
     ("max_body_bytes", "1023"),
     ("max_body_bytes", "10MB"),
@@ -121,6 +138,7 @@ BAD = [
     ("rate_limit_burst", "-5"),
     ("log_level", "verbose"),
     ("log_format", "xml"),
+    ("metrics_host", "0.0.0.0"),  # without a port
     ("metrics_port", "0"),
     ("tracing", "on"),
 ]
@@ -206,6 +224,10 @@ def test_burst_without_a_limit_is_refused() -> None:
 def test_host_that_others_reach_needs_a_key(host: str) -> None:
     assert refusal(host=host).startswith(f"AGENT_API_HOST {host} can be reached by others")
     assert load(host=host, jwt_secret=SECRET).host == host
+
+
+def test_metrics_host_is_read_beside_a_port() -> None:
+    assert load(metrics_host="0.0.0.0", metrics_port="9464").metrics_host == "0.0.0.0"
 
 
 def test_refused_secret_and_url_are_not_repeated() -> None:
