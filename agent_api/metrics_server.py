@@ -3,11 +3,11 @@
 import logging
 import os
 import re
-import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -19,8 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from agent_api import __version__
-from agent_api.config import ConfigError
+from agent_api import __version__, address
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class Counted(Collector):
 
 
 class MetricsHandler(BaseHTTPRequestHandler):
-    """Answers GET /metrics, and nothing else."""
+    """Answers GET and HEAD of /metrics, and nothing else."""
 
     timeout = 10  # seconds for a scraper that says nothing
 
@@ -65,15 +64,34 @@ class MetricsHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Send the metrics in the format that the scraper prefers."""
         if self.path.partition("?")[0] != "/metrics":
-            self.send_error(404)
+            self._say(HTTPStatus.NOT_FOUND)
             return
         encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-        body = encode(self._registry)
-        self.send_response(200)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
+        self._answer(HTTPStatus.OK, content_type, encode(self._registry))
+
+    do_HEAD = do_GET  # noqa: N815  # its name
+
+    def send_error(self, code: int, *_: str | None, **__: str | None) -> None:
+        """Answer a method that there is not, which is its 501, by a 405; the rest in plain text."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            self._say(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "GET, HEAD"))
+        else:
+            self._say(HTTPStatus(code))
+
+    def _say(self, status: HTTPStatus, *headers: tuple[str, str]) -> None:
+        self.close_connection = True  # a body may follow, which nobody reads
+        self._answer(status, "text/plain", f"{status.phrase}\n".encode(), *headers)
+
+    def _answer(
+        self, status: HTTPStatus, content_type: str, body: bytes, *headers: tuple[str, str]
+    ) -> None:
+        self.send_response(status)
+        length = str(len(body))
+        for name, value in (("Content-Type", content_type), ("Content-Length", length), *headers):
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def version_string(self) -> str:
         """Return what the header `Server` says: no versions."""
@@ -100,18 +118,14 @@ def running(host: str, port: int, folder: str) -> Iterator[None]:
     """Serve what is counted in `folder` until the block ends; raises ConfigError."""
     registry = CollectorRegistry()
     registry.register(Counted(folder))
-    try:
-        family, *_, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+
+    def open_door(family: int, at: Any) -> MetricsServer:
         server_class = type("MetricsServer", (MetricsServer,), {"address_family": family})
-        server = server_class(address, partial(MetricsHandler, registry=registry))
-    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no host name
-        reason = getattr(error, "strerror", None) or "it is no host name"
-        raise ConfigError(
-            f"Cannot serve metrics on {host} port {port}: {reason}. "
-            "Choose another with AGENT_API_METRICS_HOST and AGENT_API_METRICS_PORT."
-        ) from error
+        server: MetricsServer = server_class(at, partial(MetricsHandler, registry=registry))
+        return server
+
+    options = "AGENT_API_METRICS_HOST and AGENT_API_METRICS_PORT"
+    server = address.listen(open_door, host, port, purpose="serve metrics", options=options)
     with server:
         thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
         thread.start()

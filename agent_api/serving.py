@@ -11,8 +11,8 @@ import uvicorn
 from connexion.spec import Specification
 from uvicorn.supervisors import ChangeReload
 
-from agent_api import __version__, app, descriptors, log, mock, observing, secret
-from agent_api.config import ConfigError, Settings
+from agent_api import __version__, address, app, descriptors, log, mock, observing, secret
+from agent_api.config import Settings
 from agent_api.contract import compile_operations
 from agent_api.database import database
 from agent_api.http_protocol import HttpProtocol
@@ -113,19 +113,14 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
 
 def _check_address(settings: Settings) -> None:
     """Find out before the database starts whether the address can be listened on."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no host name
-        reason = getattr(error, "strerror", None) or "it is no host name"
-        raise ConfigError(
-            f"Cannot listen on {settings.host} port {settings.port}: {reason}. "
-            "Choose another with --host and --port."
-        ) from error
+    options = "--host and --port"
+    address.listen(_probe, settings.host, settings.port, purpose="listen", options=options)
+
+
+def _probe(family: int, at: Any) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(at)
 
 
 def _say_where(settings: Settings, say: Callable[[str], None]) -> None:

@@ -247,10 +247,27 @@ def test_metrics_port_has_nothing_else_and_no_versions_but_its_own(
     here = httpx.get(f"{watched.url}/metrics", verify=False)
 
     assert metrics.headers["content-type"].startswith("text/plain")
-    assert [elsewhere.status_code, posted.status_code, here.status_code] == [404, 501, 404]
+    assert [elsewhere.status_code, posted.status_code, here.status_code] == [404, 405, 404]
+    assert posted.headers["allow"] == "GET, HEAD"
     for answer in (metrics, elsewhere, posted):
         assert answer.headers["server"] == "agent-api"
         assert "Python" not in answer.text
+
+
+def test_metrics_can_be_asked_for_their_head_and_by_no_other_method(
+    watched: Server, metrics_port: int
+) -> None:
+    url = f"http://127.0.0.1:{metrics_port}/metrics"
+
+    head = httpx.head(url, verify=False)
+    others = [httpx.request(name, url, verify=False) for name in ("PUT", "DELETE", "OPTIONS", "X")]
+    nothing = httpx.head(f"{url}/more", verify=False)
+
+    assert (head.status_code, head.content, nothing.status_code) == (200, b"", 404)
+    assert head.headers["content-type"].startswith("text/plain")
+    assert int(head.headers["content-length"]) > 1000
+    for other in others:
+        assert (other.status_code, other.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_metrics_hold_no_user_and_no_id(watched: Server, metrics_port: int) -> None:

@@ -76,6 +76,23 @@ def test_the_pages_large_files_may_be_kept(anonymous: httpx.Client) -> None:
     assert headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_pages_large_files_are_not_sent_to_who_has_them(
+    method: str, anonymous: httpx.Client
+) -> None:
+    path = "/docs/swagger-ui-bundle.js"
+    file = anonymous.get(path)
+    tag = file.headers["etag"]
+
+    for known in (tag, f'"another", W/{tag}', "*"):
+        answer = anonymous.request(method, path, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == tag
+        assert answer.headers["cache-control"] == file.headers["cache-control"]
+    changed = anonymous.get(path, headers={"If-None-Match": '"another"'})
+    assert (changed.status_code, changed.content) == (200, file.content)
+
+
 @pytest.mark.parametrize(
     "raw", [b"not HTTP at all\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 20_000]
 )
