@@ -21,6 +21,7 @@ from agent_api.orphan import end_with_parent
 from agent_api.problem_middleware import ProblemMiddleware
 from agent_api.rate_limit import RateLimiter, RateLimitMiddleware
 from agent_api.resolver import HandlerResolver, collect_handlers
+from agent_api.scope import LAST_WORDS
 from agent_api.security_headers import SecurityHeadersMiddleware
 from agent_api.spec import load_contract
 from agent_api.threads import Threads
@@ -143,7 +144,7 @@ def create_app_from_environment() -> connexion.FlaskApp:
 @asynccontextmanager
 async def _lifespan(
     settings: Settings, threads: Threads, observers: Observers, _app: Any
-) -> AsyncIterator[None]:
+) -> AsyncIterator[dict[str, Any]]:
     """Hold the database while the process serves; the embedded one stops with its last user."""
     with database(settings) as url:
         engine.configure(
@@ -153,7 +154,7 @@ async def _lifespan(
             hooks=observers.hooks,
         )
         try:
-            yield
+            yield {LAST_WORDS: observers.close}
         finally:
             threads.shutdown()  # a handler that still runs needs its connection
             engine.dispose()

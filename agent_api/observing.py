@@ -45,22 +45,25 @@ def observers(settings: Settings) -> Observers:
 
 
 @contextmanager
-def published(settings: Settings) -> Iterator[None]:
+def published(settings: Settings) -> Iterator[Callable[[], None]]:
     """Serve /metrics for all processes that this one starts, until the block ends.
 
-    Raises ConfigError where a setting asks for what cannot be had, before anything is started.
+    Yields what removes what lies in a folder, for a process that ends within the block. Raises
+    ConfigError where a setting asks for what cannot be had, before anything is started.
     """
     _check_tracing(settings)
     if settings.metrics_port is None:
-        yield
+        yield lambda: None
         return
-    with TemporaryDirectory(prefix="agent-api-metrics-") as folder:
-        config.hand_down_metrics_folder(folder)
+    # A count that is just written may stand in the way of its removal, and is no reason to fail.
+    folder = TemporaryDirectory(prefix="agent-api-metrics-", ignore_cleanup_errors=True)
+    with folder as name:
+        config.hand_down_metrics_folder(name)
         # Only now: prometheus_client looks for the folder when it is imported.
         from agent_api import metrics_server  # noqa: PLC0415  # what is off costs nothing
 
-        with metrics_server.running(settings.metrics_host, settings.metrics_port, folder):
-            yield
+        with metrics_server.running(settings.metrics_host, settings.metrics_port, name):
+            yield folder.cleanup
 
 
 def _check_tracing(settings: Settings) -> None:

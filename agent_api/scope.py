@@ -1,4 +1,4 @@
-"""The keys under which the middlewares leave facts about a request in its ASGI scope."""
+"""The keys of what the frame leaves in an ASGI scope: facts about a request, and its state."""
 
 OPERATION_ID = "agent_api.operation_id"
 ROUTE = "agent_api.route"
@@ -15,3 +15,6 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """Those that what is counted or traced may be named after: a client can write any word."""
 RATE_LIMIT = "agent_api.rate_limit"
 """The headers that say how many requests the user has left."""
+
+LAST_WORDS = "agent_api.last_words"
+"""In the lifespan's state: what a process does before it ends without the lifespan's own end."""

@@ -6,11 +6,12 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
 from agent_api.http_protocol import HttpProtocol
+from agent_api.scope import LAST_WORDS
 from agent_api.stopping import StopSignals
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, *, client_seconds: int, has_parent: bool) -> None:
         super().__init__(config)
+        self.tidy_up: Callable[[], None] = lambda: None
         self._client_seconds = client_seconds
         self._stop = StopSignals(has_parent=has_parent)
 
@@ -106,6 +108,9 @@ class Server(uvicorn.Server):
             connection.give_up()
         self._stop.at_once = False
         await self._wait_until_answered(LAST_WORD_SECONDS)
+        if (last_words := self.lifespan.state.get(LAST_WORDS)) is not None:
+            last_words()
+        self.tidy_up()
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)

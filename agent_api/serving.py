@@ -35,7 +35,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         secret.load_or_create(settings.data_dir)
     _check_address(settings)
     compile_operations(Specification.load(load_contract()), HandlerResolver(collect_handlers()))
-    with observing.published(settings), database(settings, say) as url:
+    with observing.published(settings) as tidy_up, database(settings, say) as url:
         if settings.database_url is None:
             schema.upgrade(url, on_step=say)
         elif (reason := schema.readiness(url, explain=True)) is not None:
@@ -53,6 +53,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
             application,
             settings,
             reload=reload,
+            tidy_up=tidy_up,
             factory=in_children,
             workers=settings.workers,
             reload_includes=["*.py", "*.yaml"] if reload else None,
@@ -75,7 +76,15 @@ def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
     _run(application, settings)
 
 
-def _run(application: Any, settings: Settings, *, reload: bool = False, **options: Any) -> None:
+def _run(
+    application: Any,
+    settings: Settings,
+    *,
+    reload: bool = False,
+    tidy_up: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> None:
+    """Serve; `tidy_up` is called where this process ends at once, and nothing after this runs."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # Until the server listens to them, and after: to stop is not to crash.
         signal.signal(number, _exit)
@@ -103,6 +112,7 @@ def _run(application: Any, settings: Settings, *, reload: bool = False, **option
     if reload:
         ChangeReload(config, server.run, [config.bind_socket()]).run()
     else:
+        server.tidy_up = tidy_up
         config.load_app()
         server.run()
 

@@ -19,7 +19,8 @@ import psycopg2
 import pytest
 
 from tests.calls import new_conversation
-from tests.servers import Server, start_mock, start_server
+from tests.servers import Server, free_port, start_mock, start_server
+from tests.test_tracing import collecting
 from tests.wire import Answer, Wire, head
 
 HELD_SECONDS = 2
@@ -262,6 +263,36 @@ def test_a_second_signal_ends_it_at_once(workers: str, database_url: str, tmp_pa
             uploading.receive("POST").problem(503)
             assert server.process.wait(STOP_SECONDS) == 0
         assert psutil.wait_procs(family, timeout=STOP_SECONDS)[1] == []
+
+
+def test_a_forced_end_sends_its_spans_and_leaves_no_folder(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not end as others do, since a thread waits for the database."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
+    user = f"drain-{uuid.uuid4()}"
+    settings = {"grace_seconds": "1", "statement_timeout_ms": "600000", "tracing": "otlp"}
+    settings["metrics_port"] = str(free_port())
+    with collecting() as (url, collector):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        with start_server(database_url, tmp_path, **settings) as server:
+            with server.client(user) as client:
+                conversation = new_conversation(client)["id"]
+            assert [path.name[:18] for path in folder.iterdir()] == ["agent-api-metrics-"]
+            with row_locked(database_url, conversation), Wire(server) as waiting:
+                waiting.send(post(user, conversation, "too late"))
+                wait_for_writers(database_url, 1)
+
+                server.process.send_signal(signal.SIGTERM)
+
+                waiting.receive("POST").problem(503)
+                assert server.process.wait(STOP_SECONDS) == 0
+
+    assert list(folder.iterdir()) == []
+    assert "POST /conversations" in {span.name for span in collector.spans}
 
 
 @pytest.mark.slow
