@@ -26,6 +26,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, *, client_seconds: int, has_parent: bool) -> None:
         super().__init__(config)
+        self.beat: Callable[[], None] = lambda: None
         self.tidy_up: Callable[[], None] = lambda: None
         self._client_seconds = client_seconds
         self._stop = StopSignals(has_parent=has_parent)
@@ -38,6 +39,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due, and tell whether to stop."""
+        self.beat()
         if counter % TICKS_A_SECOND == 0:
             self._hurry_clients()
         return await super().on_tick(counter) or self._stop.asked
@@ -91,6 +93,7 @@ class Server(uvicorn.Server):
         ticks = 0
         while self._is_busy() and not self._stop.at_once and ticks < seconds * TICKS_A_SECOND:
             await asyncio.sleep(1 / TICKS_A_SECOND)
+            self.beat()
             ticks += 1
             if ticks % TICKS_A_SECOND == 0:
                 self._hurry_clients()

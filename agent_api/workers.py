@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import time
+from ctypes import c_uint64
+from multiprocessing.sharedctypes import RawValue
 from socket import socket
 
 import uvicorn
@@ -17,9 +19,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.1
 START_SECONDS = 60
-"""For a worker's first sign of life: it loads its modules for as long as a busy machine takes."""
+"""For a worker's first beat: it loads its modules for as long as a busy machine takes."""
 HANG_SECONDS = 10
-"""Without a sign of life, after which a worker is taken for hung, and replaced."""
+"""Without a beat of its event loop, after which a worker is taken for hung, and replaced."""
 MORE_SECONDS = 5
 """Beyond the grace time, after which a worker is killed that does not even stop."""
 
@@ -29,28 +31,35 @@ class Worker(Process):
 
     def __init__(self, config: uvicorn.Config, listener: socket, client_seconds: int) -> None:
         self._client_seconds = client_seconds
-        self._asked_at: float | None = None
-        self._has_answered = False
+        # In memory that both processes see; uvicorn's own sign of life comes from a thread.
+        self._beats = RawValue(c_uint64, 0)
+        self._beats_seen = self._silent_looks = 0
         super().__init__(config, [listener])
 
     @property
     def server(self) -> uvicorn.Server:
         """Return the server; made in the process that it serves in."""
         if self._server is None:
-            self._server = Server(self.config, client_seconds=self._client_seconds, has_parent=True)
+            self._server = server = Server(
+                self.config, client_seconds=self._client_seconds, has_parent=True
+            )
+            server.beat = self._beat
         return self._server
 
+    def _beat(self) -> None:
+        self._beats.value += 1
+
     def is_well(self) -> bool:
-        """Tell whether it lives and answers; does not wait, unlike uvicorn's `is_alive`."""
-        now = time.monotonic()
-        if self.parent_conn.poll():
-            self.parent_conn.recv()
-            self._asked_at, self._has_answered = None, True
-        if self._asked_at is None:
-            self.parent_conn.send(b"ping")
-            self._asked_at = now
-        patience = HANG_SECONDS if self._has_answered else START_SECONDS
-        return self.process.is_alive() and now < self._asked_at + patience
+        """Tell whether it lives, and its event loop goes round; called every LOOK_SECONDS.
+
+        Looks are counted rather than seconds: while all the processes are suspended, as by Ctrl-Z,
+        the parent does not look either.
+        """
+        beats = self._beats.value
+        self._silent_looks = self._silent_looks + 1 if beats == self._beats_seen else 0
+        self._beats_seen = beats
+        patience = HANG_SECONDS if beats else START_SECONDS
+        return self.process.is_alive() and self._silent_looks * LOOK_SECONDS < patience
 
     def hurry(self) -> None:
         """Tell it to stop at once; it has not been waited for, so that its id is its own."""

@@ -1,0 +1,32 @@
+"""Two workers around an application that can hang: python -m tests.hostile.hanging PORT."""
+
+import os
+import sys
+import time
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from agent_api.http_protocol import HttpProtocol
+from agent_api.workers import Workers
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the worker's process id; at /hang, keep its event loop from doing anything."""
+    if Request(scope).url.path == "/hang":
+        time.sleep(600)  # noqa: ASYNC251  # which is what must not be done
+    await PlainTextResponse(str(os.getpid()))(scope, receive, send)
+
+
+if __name__ == "__main__":
+    config = uvicorn.Config(
+        "tests.hostile.hanging:app",
+        port=int(sys.argv[1]),
+        http=HttpProtocol,
+        lifespan="off",
+        workers=2,
+        timeout_graceful_shutdown=2,
+    )
+    Workers(config, config.bind_socket(), 30).run()

@@ -1,0 +1,122 @@
+"""Workers that hang: they are noticed, killed and replaced, and the others serve on."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.hostile.test_drain import wait_until
+from tests.servers import Server, free_port, start_server
+from tests.wire import Wire, head
+
+pytestmark = pytest.mark.slow
+
+HANG_SECONDS = 10
+"""As in agent_api/workers.py."""
+
+
+def children(server: Server) -> set[int]:
+    """Return the ids of the processes that serve."""
+    found = set()
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
+
+
+def is_replaced(server: Server, victim: int) -> bool:
+    return victim not in children(server) and len(children(server)) == 2
+
+
+@contextmanager
+def asking(server: Server) -> Iterator[Counter[str]]:
+    """Ask on new connections until the block ends, and count what came of it."""
+    ended, outcomes = threading.Event(), Counter[str]()
+
+    def ask() -> None:
+        while not ended.wait(0.05):
+            try:
+                answer = httpx.get(f"{server.url}/healthz", timeout=1, verify=False)
+                outcomes[str(answer.status_code)] += 1
+            except httpx.TransportError as error:
+                outcomes[type(error).__name__] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield outcomes
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_stopped_worker_is_replaced_and_the_other_serves_on(
+    database_url: str, tmp_path: Path
+) -> None:
+    with start_server(database_url, tmp_path, "--workers", "2") as server:
+        wait_until(lambda: len(children(server)) == 2)
+        time.sleep(2)  # both have begun to serve
+        victim = min(children(server))
+        with asking(server) as outcomes:
+            stopped = time.monotonic()
+            psutil.Process(victim).suspend()
+            wait_until(lambda: is_replaced(server, victim), 60)
+            seconds = time.monotonic() - stopped
+
+        assert HANG_SECONDS - 1 < seconds < 40
+        assert outcomes["200"] > 50
+        assert not psutil.pid_exists(victim)
+        assert f'"worker":{victim}' in server.log.read_text()
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Server]:
+    """Two workers with an application that hangs where it is asked to."""
+    port, log = free_port(), tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.hostile.hanging", str(port)],
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_until(lambda: process.poll() is not None or len(children(server)) == 2)
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def test_a_worker_whose_event_loop_hangs_is_replaced(hanging: Server) -> None:
+    """Its other threads run on, so that it is no sign of life that one of them answers."""
+    pids: set[int] = set()
+
+    def has_answered() -> bool:
+        with contextlib.suppress(httpx.ConnectError):  # it does not listen yet
+            pids.add(int(httpx.get(hanging.url, verify=False).text))
+        return len(pids) == 2
+
+    wait_until(has_answered, 60)
+    with Wire(hanging) as wire, asking(hanging) as outcomes:
+        wire.send(head("GET /hang", token=False))
+        wait_until(lambda: children(hanging) != pids, 60)
+        wait_until(lambda: len(children(hanging)) == 2, 60)
+
+        assert wire.receive_raw(1) == b""
+
+    assert len(children(hanging) & pids) == 1
+    assert outcomes["200"] > 20
