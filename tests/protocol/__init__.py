@@ -1,0 +1,1 @@
+"""HTTP as the contract has it, one idea a file."""

@@ -1,0 +1,34 @@
+"""One user for all tests of a file, and a server that takes small bodies."""
+
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.contract import Rows, make_rows
+from tests.protocol.matrices import ORIGIN, SMALL
+from tests.servers import Server, start_server
+
+
+@pytest.fixture(scope="module")
+def user(server: Server) -> Iterator[httpx.Client]:
+    """One user for all tests of this module."""
+    with server.client(f"user-{uuid.uuid4()}") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def rows(user: httpx.Client) -> Rows:
+    """The user's rows, for requests that are refused before they change anything."""
+    return make_rows(user)
+
+
+@pytest.fixture(scope="module")
+def small_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that takes small bodies, and browsers' requests from one origin."""
+    folder = tmp_path_factory.mktemp("small")
+    with start_server(
+        database_url, folder, cors_origins=ORIGIN, max_body_bytes=str(SMALL)
+    ) as running:
+        yield running

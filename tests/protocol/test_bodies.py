@@ -1,0 +1,252 @@
+"""Bodies as they arrive: media types, JSON, chunks, lengths, and their size."""
+
+import json
+import uuid
+
+import httpx
+import pytest
+
+from tests.contract import (
+    Operation,
+    Rows,
+    assert_problem,
+    make_rows,
+    places,
+)
+from tests.protocol.matrices import EVERY_OPERATION_WITH_A_BODY, JSON, SMALL
+from tests.servers import Server
+from tests.wire import Wire, ask, head
+
+
+@EVERY_OPERATION_WITH_A_BODY
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/json",
+        "APPLICATION/JSON",
+        "application/json; charset=utf-8",
+        'Application/Json;Charset="UTF-8"',
+        "application/json ; charset=UTF8",
+    ],
+)
+def test_json_by_any_spelling_is_read(
+    operation: Operation, alice: httpx.Client, media_type: str
+) -> None:
+    rows = make_rows(alice)
+    content = json.dumps(operation.body(rows)).encode()
+
+    response = operation.send(alice, rows, content=content, headers={"Content-Type": media_type})
+
+    assert response.status_code == operation.success, response.text
+
+
+@EVERY_OPERATION_WITH_A_BODY
+def test_any_other_media_type_is_a_415(
+    operation: Operation, user: httpx.Client, rows: Rows
+) -> None:
+    wrong: list[dict[str, str]] = [
+        {},
+        {"Content-Type": ""},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "application/problem+json"},
+        {"Content-Type": "application/jsonp"},
+        {"Content-Type": "application"},
+        {"Content-Type": "*/*"},
+        {"Content-Type": "application/json, text/plain"},
+        {"Content-Type": "application/json; charset=latin-1"},
+        {"Content-Type": "application/json; charset=utf-16"},
+        JSON | {"Content-Encoding": "gzip"},
+        JSON | {"Content-Encoding": "identity, br"},
+    ]
+
+    for headers in wrong:
+        response = operation.send(user, rows, content=b"{}", headers=headers)
+
+        problem = assert_problem(response, 415)
+        assert problem["type"] == "/problems/unsupported-media-type", headers
+
+
+NOT_JSON = [
+    b"{",
+    b'{"a": 1',
+    b'{"a": 1}}',
+    b'{"a": 1,}',
+    b"{'a': 1}",
+    b"{a: 1}",
+    b'{"a": 1} // more',
+    b"a=1",
+    b" ",
+    b"NaN",
+    b'{"metadata": {"a": Infinity}}',
+    b'{"metadata": {"a": NaN}}',
+    b'{"metadata": {"a": 01}}',
+    b'{"metadata": {"a": .5}}',
+    b'{"a": "\x00"}',
+    b'{"a": "line\nbreak"}',
+    b'{"a": "\\x41"}',
+    b'{"a": "\\ud8"}',
+    b"\xff",
+    b'{"a": "\xff"}',
+    b'{"a": "\xc3("}',
+    b'{"a": "\xed\xa0\x80"}',
+    b'{"\xff": 1}',
+    b"\xef\xbb\xbf{}",
+    '{"a": 1}'.encode("utf-16"),
+    b"\x1f\x8b\x08\x00",
+]
+
+
+@EVERY_OPERATION_WITH_A_BODY
+def test_what_is_not_json_in_utf_8_is_a_400(
+    operation: Operation, user: httpx.Client, rows: Rows
+) -> None:
+    for content in NOT_JSON:
+        response = operation.send(user, rows, content=content, headers=JSON)
+
+        assert response.status_code == 400, (content, response.text)
+        assert assert_problem(response, 400)["type"] == "/problems/bad-request"
+
+
+@EVERY_OPERATION_WITH_A_BODY
+@pytest.mark.parametrize("headers", [{}, JSON], ids=["without a media type", "as JSON"])
+def test_a_missing_body_is_a_400_unless_it_is_optional(
+    operation: Operation, user: httpx.Client, rows: Rows, headers: dict[str, str]
+) -> None:
+    response = operation.send(user, rows, content=b"", headers=headers)
+
+    if operation.body_required:
+        # Without a media type the first thing that is wrong is the media type.
+        assert_problem(response, 400 if headers else 415)
+    else:
+        assert response.status_code == operation.success
+
+
+@EVERY_OPERATION_WITH_A_BODY
+@pytest.mark.parametrize("document", [[], None, 1, 1.5, "text", True, [{}]], ids=repr)
+def test_a_body_that_is_no_object_is_a_422(
+    operation: Operation, user: httpx.Client, rows: Rows, document: object
+) -> None:
+    response = operation.send(user, rows, content=json.dumps(document), headers=JSON)
+
+    assert places(assert_problem(response, 422)) == {"body:"}
+
+
+@EVERY_OPERATION_WITH_A_BODY
+def test_a_chunked_body_is_read(operation: Operation, alice: httpx.Client) -> None:
+    rows = make_rows(alice)
+    content = json.dumps(operation.body(rows)).encode()
+    pieces = (content[i : i + 7] for i in range(0, len(content), 7))
+
+    response = operation.send(alice, rows, content=pieces, headers=JSON)
+
+    assert "content-length" not in response.request.headers
+    assert response.status_code == operation.success, response.text
+
+
+def test_create_conversation_reads_chunks_with_extensions_and_trailers(server: Server) -> None:
+    body = b'8;name=value\r\n{"title"\r\nA\r\n: "Pieces"\r\n1\r\n}\r\n0\r\nX-Sum: 1\r\n\r\n'
+    lines = (b"Content-Type: application/json", b"Transfer-Encoding: chunked")
+
+    answer = ask(server, head("POST /conversations", *lines) + body)
+
+    assert answer.status == 201
+    assert json.loads(answer.content)["title"] == "Pieces"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"Content-Length: x"],
+        [b"Content-Length: -1"],
+        [b"Content-Length: +2"],
+        [b"Content-Length: 1_0"],
+        [b"Content-Length: 0x2"],
+        [b"Content-Length: 2.0"],
+        [b"Content-Length: \xb2"],
+        [b"Content-Length: \xd9\xa2"],
+        [b"Content-Length: 2, 3"],
+        [b"Content-Length: 2", b"Content-Length: 3"],
+        [b"Content-Length: " + b"9" * 5000],
+        [b"Content-Length: 2", b"Transfer-Encoding: chunked"],
+        [b"Transfer-Encoding: nonsense"],
+        [b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"],
+    ],
+    ids=lambda lines: b" ".join(lines)[:50].decode("latin-1"),
+)
+def test_a_message_whose_length_is_not_clear_is_refused(server: Server, lines: list[bytes]) -> None:
+    answer = ask(
+        server, head("POST /conversations", b"Content-Type: application/json", *lines) + b"{}"
+    )
+
+    assert answer.status in (400, 413)
+    assert httpx.get(f"{server.url}/healthz", verify=False).status_code == 200
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(server: Server) -> None:
+    before = len(server.log.read_text())
+
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", *json_lines(100)) + b'{"title": "half a')
+
+    assert httpx.get(f"{server.url}/readyz", verify=False).status_code == 200
+    assert "Traceback" not in server.log.read_text()[before:]
+
+
+def json_lines(length: int) -> list[bytes]:
+    return [b"Content-Type: application/json", b"Content-Length: %d" % length]
+
+
+# Bodies: their size
+
+
+@EVERY_OPERATION_WITH_A_BODY
+def test_a_body_over_the_limit_is_a_413_and_one_at_the_limit_is_read(
+    operation: Operation, small_server: Server
+) -> None:
+    with small_server.client(f"small-{uuid.uuid4()}") as client:
+        rows = make_rows(client)
+        body = json.dumps(operation.body(rows) | {"content": "a", "attachments": None}).encode()
+        assert len(body) <= SMALL
+
+        fits = operation.send(client, rows, content=body.ljust(SMALL), headers=JSON)
+        over = operation.send(client, rows, content=body.ljust(SMALL + 1), headers=JSON)
+        streamed = operation.send(client, rows, content=iter([body, b" " * SMALL]), headers=JSON)
+
+    assert fits.status_code == operation.success, fits.text
+    for response in (over, streamed):
+        problem = assert_problem(response, 413)
+        assert problem["type"] == "/problems/payload-too-large"
+        assert str(SMALL) in problem["detail"]
+
+
+@pytest.mark.parametrize("expect", [[], [b"Expect: 100-continue"]], ids=["at once", "asking first"])
+def test_a_body_that_announces_too_much_is_refused_before_it_is_sent(
+    server: Server, expect: list[bytes]
+) -> None:
+    lines = json_lines(10 * 1024 * 1024 + 1)
+
+    answer = ask(server, head("POST /conversations", *lines, *expect))
+
+    assert answer.status == 413
+    assert json.loads(answer.content)["type"] == "/problems/payload-too-large"
+    assert answer.headers["connection"] == "close"
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", *json_lines(2), b"Expect: 100-continue"))
+        # http.client passes over the 100, which is only sent when the body is wanted.
+        wire.send(b"{}")
+        answer = wire.receive()
+
+    assert answer.status == 201
+
+
+def test_a_client_that_sends_ten_megabytes_too_many_still_reads_the_answer(
+    user: httpx.Client,
+) -> None:
+    response = user.post("/conversations", content=b" " * (20 * 1024 * 1024), headers=JSON)
+
+    assert_problem(response, 413)

@@ -1,0 +1,58 @@
+"""What arrives on a connection that is not one plain request of HTTP."""
+
+import json
+
+import pytest
+
+from tests.servers import Server
+from tests.wire import Wire, ask, head
+
+
+def test_a_websocket_is_no_way_around_the_token(server: Server) -> None:
+    lines = [
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
+
+    for path, status in (("/conversations", 401), ("/nothing", 404), ("/healthz", 200)):
+        assert ask(server, head(f"GET {path}", *lines, token=False)).status == status
+
+
+def test_headers_over_the_limit_are_refused(server: Server) -> None:
+    answer = ask(server, head("GET /healthz", b"X-Long: " + b"a" * 100_000, token=False))
+
+    assert answer.status == 431
+    assert json.loads(answer.content)["type"] == "/problems/headers-too-large"
+    assert answer.headers["x-request-id"]
+
+
+def test_headers_that_never_end_are_refused_on_the_way(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send(b"GET /healthz HTTP/1.1\r\nHost: api\r\n")
+        wire.send_again_and_again(b"X-More: " + b"a" * 1000 + b"\r\n")
+
+        assert wire.receive().problem(431)["type"] == "/problems/headers-too-large"
+        assert wire.receive_raw(1) == b""
+
+
+def test_many_requests_on_one_connection_have_a_limit_each(server: Server) -> None:
+    request = head("GET /healthz", b"X-Long: " + b"a" * 40_000, token=False)
+
+    with Wire(server) as wire:
+        for _ in range(5):
+            wire.send(request)
+            assert wire.receive().status == 200
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", b"GET / FTP/1\r\n\r\n"]
+)
+def test_what_is_no_http_is_a_problem_too(server: Server, raw: bytes) -> None:
+    answer = ask(server, raw)
+
+    assert answer.status == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(answer.content)["type"] == "/problems/bad-request"
+    assert answer.headers["x-request-id"]

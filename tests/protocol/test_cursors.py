@@ -1,0 +1,103 @@
+"""Cursors that the server did not make are refused on every list."""
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.contract import (
+    NOWHERE,
+    OPERATIONS,
+    Operation,
+    Rows,
+    assert_problem,
+    name_of,
+    places,
+)
+from tests.protocol.matrices import (
+    PROPERTY,
+)
+
+LISTS = [o for o in OPERATIONS if any(part["name"] == "cursor" for part in o.parameters)]
+EVERY_LIST = pytest.mark.parametrize("operation", LISTS, ids=name_of)
+
+
+def forge(value: Any) -> str:
+    """Return a cursor that is made as the server makes them, of any JSON value."""
+    return base64_of(json.dumps(value).encode())
+
+
+def base64_of(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+A_TIME = "2026-03-02T09:14:03.412907Z"
+KEYS: list[Any] = [
+    None,
+    "",
+    [],
+    {},
+    [-1],
+    [True],
+    [1.5],
+    [2**63],
+    [2**64],
+    [A_TIME],
+    [A_TIME, NOWHERE, 1],
+    [A_TIME, "not-a-uuid"],
+    ["yesterday", NOWHERE],
+    ["2026-13-45T99:99:99.999999Z", NOWHERE],
+    ["2026-02-30T00:00:00.000000Z", NOWHERE],
+    ["2026-06-30T24:00:00.000001Z", NOWHERE],
+    ["0000-01-01T00:00:00.000000Z", NOWHERE],
+    ["\u0662\u0660\u0662\u0666-03-02T09:14:03.412907Z", NOWHERE],
+    [A_TIME, [NOWHERE]],
+    [A_TIME + "\0", NOWHERE],
+]
+
+
+@EVERY_LIST
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_a_cursor_with_a_forged_key_is_refused(
+    operation: Operation, user: httpx.Client, rows: Rows, key: Any
+) -> None:
+    for order in ("asc", "created_at desc"):  # the lists' own: only the key is wrong
+        response = operation.send(user, rows, params={"cursor": forge([order, key])})
+
+        assert places(assert_problem(response, 422)) == {"query:/cursor"}, (order, key)
+
+
+@EVERY_LIST
+def test_a_cursor_that_is_some_other_json_is_refused(
+    operation: Operation, user: httpx.Client, rows: Rows
+) -> None:
+    for value in (None, 1, {}, [], "ab", {"a": 1, "b": 2}, ["asc"], ["asc", [1], 2], [None, [1]]):
+        response = operation.send(user, rows, params={"cursor": forge(value)})
+
+        assert places(assert_problem(response, 422)) == {"query:/cursor"}, value
+
+
+@EVERY_LIST
+@given(text=st.text(max_size=60) | st.binary(max_size=60).map(base64_of))
+@PROPERTY
+def test_a_cursor_of_any_text_is_refused(
+    operation: Operation, user: httpx.Client, rows: Rows, text: str
+) -> None:
+    try:
+        query = "cursor=" + quote(text)
+    except UnicodeEncodeError:
+        return
+
+    response = operation.send(user, rows, query=query)
+
+    assert places(assert_problem(response, 422)) == {"query:/cursor"}
+
+
+def test_there_are_lists() -> None:
+    """The tests above are made from these: they must not have become none."""
+    assert len(LISTS) >= 3

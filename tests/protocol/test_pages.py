@@ -1,0 +1,124 @@
+"""The contract, its page, and browsers of other origins."""
+
+import re
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+import yaml
+
+from tests.contract import (
+    OPERATIONS,
+    TEXT,
+    assert_problem,
+)
+from tests.protocol.matrices import ORIGIN
+from tests.servers import Server
+
+# The contract and its page
+
+
+def test_the_contract_is_served_as_it_stands_in_the_file(anonymous: httpx.Client) -> None:
+    as_yaml = anonymous.get("/openapi.yaml")
+
+    assert as_yaml.content == TEXT
+    assert as_yaml.headers["content-type"].startswith("application/yaml")
+
+
+def test_the_contract_is_served_as_json_also_after_bodies_were_checked(
+    anonymous: httpx.Client, user: httpx.Client
+) -> None:
+    assert user.post("/conversations", json={}).status_code == 201
+    assert user.post("/conversations", json={"title": 1}).status_code == 422
+
+    as_json = anonymous.get("/openapi.json")
+
+    assert as_json.headers["content-type"] == "application/json"
+    assert as_json.json() == yaml.safe_load(TEXT)
+
+
+def test_the_page_works_offline(anonymous: httpx.Client) -> None:
+    page = anonymous.get("/docs")
+
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.search(r"(https?:)?//\w", page.text.replace("<!doctype", ""))
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(named) >= 3
+    for name in named:
+        asset = anonymous.get(urljoin("/docs", name))
+        assert asset.status_code == 200, name
+        assert asset.content
+    script = anonymous.get("/docs/init.js").text
+    (contract,) = re.findall(r'url: "([^"]+)"', script)
+    assert anonymous.get(urljoin("/docs", contract)).json()["openapi"] == "3.0.3"
+
+
+def test_the_page_forbids_itself_everything_from_elsewhere(anonymous: httpx.Client) -> None:
+    policy = anonymous.get("/docs").headers["content-security-policy"]
+
+    rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split("; ")}
+    assert rules["default-src"] == ["'none'"]
+    assert rules["script-src"] == ["'self'"]
+    assert rules["connect-src"] == ["'self'"]
+    assert not [source for sources in rules.values() for source in sources if "http" in source]
+
+
+@pytest.mark.parametrize("value", ["bytes=0-3", "bytes=999999999-", "bytes=x", "lines=1-2"])
+def test_a_range_of_the_contract_is_never_not_found(anonymous: httpx.Client, value: str) -> None:
+    response = anonymous.get("/openapi.yaml", headers={"Range": value})
+
+    assert response.status_code in (200, 206, 416)
+
+
+# Browsers of other origins
+
+
+def test_other_origins_are_shut_out_by_default(user: httpx.Client) -> None:
+    simple = user.get("/conversations", headers={"Origin": ORIGIN})
+    preflight = user.options("/conversations", headers=PREFLIGHT)
+
+    assert_problem(preflight, 405)
+    for response in (simple, preflight):
+        assert not [name for name in response.headers if name.startswith("access-control-")]
+
+
+PREFLIGHT = {
+    "Origin": ORIGIN,
+    "Access-Control-Request-Method": "PATCH",
+    "Access-Control-Request-Headers": (
+        "authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id"
+    ),
+}
+
+
+def test_a_configured_origin_may_ask(small_server: Server) -> None:
+    with small_server.client("browser") as client:
+        preflight = client.options("/conversations", headers=PREFLIGHT)
+        simple = client.get("/conversations", headers={"Origin": ORIGIN})
+        refused = client.get("/conversations", headers={"Origin": ORIGIN, "Authorization": "x"})
+        unknown = client.get("/nothing", headers={"Origin": ORIGIN})
+
+    assert preflight.status_code == 200
+    assert preflight.headers["x-request-id"]
+    allowed = preflight.headers["access-control-allow-methods"].split(", ")
+    assert {operation.method for operation in OPERATIONS} <= set(allowed)
+    assert simple.status_code == 200
+    assert_problem(refused, 401)
+    assert_problem(unknown, 404)
+    for response in (preflight, simple, refused, unknown):
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert "access-control-allow-credentials" not in response.headers
+    exposed = simple.headers["access-control-expose-headers"].split(", ")
+    assert {"ETag", "Location", "X-Request-Id", "WWW-Authenticate", "Retry-After"} <= set(exposed)
+
+
+def test_any_other_origin_may_not_ask(small_server: Server) -> None:
+    with small_server.client("browser") as client:
+        other = {"Origin": "https://elsewhere.example.org"}
+        preflight = client.options("/conversations", headers=PREFLIGHT | other)
+        simple = client.get("/conversations", headers=other)
+
+    assert preflight.status_code == 400
+    for response in (preflight, simple):
+        assert "access-control-allow-origin" not in response.headers

@@ -1,0 +1,161 @@
+"""Query parameters: each spelling that is read, and each that is refused."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.contract import (
+    NOWHERE,
+    OPERATIONS,
+    Operation,
+    Rows,
+    assert_problem,
+    places,
+)
+from tests.protocol.matrices import PROPERTY
+from tests.servers import Server
+from tests.wire import ask, head
+
+
+def parameters(*types: str) -> Any:
+    """Return a mark that makes a test of every query parameter of `types`."""
+    found = [
+        pytest.param(operation, part, id=f"{operation.operation_id}-{part['name']}")
+        for operation in OPERATIONS
+        for part in operation.parameters
+        if part["in"] == "query" and part["schema"]["type"] in types
+    ]
+    return pytest.mark.parametrize(("operation", "parameter"), found)
+
+
+def refuse(
+    operation: Operation, client: httpx.Client, rows: Rows, query: str, parameter: dict[str, Any]
+) -> None:
+    """Assert that the operation points at `parameter` when it is asked with `query`."""
+    response = operation.send(client, rows, query=query)
+
+    problem = assert_problem(response, 422)
+    assert problem["type"] == "/problems/validation-failed"
+    assert places(problem) == {f"query:/{parameter['name']}"}, query
+
+
+@parameters("integer")
+def test_an_integer_is_ascii_digits_within_its_bounds(
+    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+) -> None:
+    name, schema = parameter["name"], parameter["schema"]
+    odd = [
+        "1_0",
+        "\u0665",
+        "\uff11",
+        "\u00b2",
+        "+1",
+        " 1",
+        "1 ",
+        "1.0",
+        "1e1",
+        "0x1",
+        "",
+        "one",
+        "null",
+        "1,2",
+    ]
+    outside = [schema["minimum"] - 1, schema["maximum"] + 1, 10**18, 10**30, "9" * 5000]
+
+    for value in [*odd, *outside]:
+        refuse(operation, user, rows, f"{name}={quote(str(value))}", parameter)
+
+    for value in (schema["minimum"], schema["maximum"]):
+        assert operation.send(user, rows, params={name: value}).status_code == 200
+
+
+@parameters("boolean")
+def test_a_boolean_is_true_or_false(
+    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+) -> None:
+    for value in ("True", "FALSE", "1", "0", "yes", "on", "", "null"):
+        refuse(operation, user, rows, f"{parameter['name']}={value}", parameter)
+
+    for value in ("true", "false"):
+        query = {parameter["name"]: value}
+        assert operation.send(user, rows, params=query).status_code == 200
+
+
+@parameters("string")
+def test_a_string_keeps_its_schema(
+    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+) -> None:
+    name, schema = parameter["name"], parameter["schema"]
+    bad = [""]
+    if "maxLength" in schema:
+        bad.append("a" * (schema["maxLength"] + 1))
+    if "enum" in schema:
+        bad += [schema["enum"][0].upper(), f" {schema['enum'][0]}", ",".join(schema["enum"])]
+    if schema.get("format") == "uuid":
+        bad += ["not-a-uuid", NOWHERE[:-1], NOWHERE.replace("-", "")]
+
+    for value in bad:
+        refuse(operation, user, rows, f"{name}={quote(value)}", parameter)
+
+
+@parameters("string", "integer", "boolean")
+def test_a_parameter_is_given_once_and_is_text(
+    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+) -> None:
+    name, example = parameter["name"], quote(str(parameter["example"]).lower())
+    twice = f"{name}={example}&{name}={example}"
+
+    refuse(operation, user, rows, twice, parameter)
+    refuse(operation, user, rows, f"{name}=a%00b", parameter)
+
+
+@pytest.mark.parametrize("value", ["%FF", "%ED%A0%80", "%C3%28"])
+def test_list_conversations_refuses_a_query_that_is_not_utf_8(
+    user: httpx.Client, value: str
+) -> None:
+    response = user.get(f"/conversations?source={value}")
+
+    assert {error["in"] for error in assert_problem(response, 422)["errors"]} == {"query"}
+
+
+def test_list_conversations_refuses_bytes_that_are_not_escaped(server: Server) -> None:
+    answer = ask(server, head("GET /conversations?source=X").replace(b"X", b"\xc3\xbc", 1))
+
+    assert answer.status in (400, 422)
+
+
+def test_list_conversations_refuses_a_query_of_thousands_of_fields(user: httpx.Client) -> None:
+    assert_problem(user.get("/conversations?" + "&".join(["a=1"] * 5000)), 422)
+
+
+def test_all_wrong_parameters_are_named_at_once(user: httpx.Client) -> None:
+    query: dict[str, str | int] = {"limit": 0, "offset": -1, "order": "up", "source": ""}
+
+    response = user.get("/conversations", params=query)
+
+    wrong = {error["pointer"]: error["detail"] for error in assert_problem(response, 422)["errors"]}
+    assert wrong.keys() == {f"/{name}" for name in query}
+    assert wrong["/limit"] == "must be at least 1"
+    assert wrong["/order"] == "must be one of: asc, desc"
+
+
+@given(text=st.text(max_size=30) | st.from_regex(r"[-+]?[0-9_]{1,22}", fullmatch=True))
+@PROPERTY
+def test_list_conversations_reads_a_limit_or_refuses_it(user: httpx.Client, text: str) -> None:
+    try:
+        query = "limit=" + quote(text)
+    except UnicodeEncodeError:  # no client can send a lone surrogate
+        return
+    fits = re.fullmatch("-?[0-9]{1,19}", text, re.ASCII) and 1 <= int(text) <= 100
+
+    response = user.get(f"/conversations?{query}")
+
+    if fits:
+        assert response.json()["limit"] == int(text)
+    else:
+        assert places(assert_problem(response, 422)) == {"query:/limit"}
