@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-import httpx
 import jwt
 import psutil
 import pytest
@@ -18,16 +17,11 @@ from tests.contract import assert_problem
 from tests.forging import encoded
 from tests.identity import KeyPair, KeyServer
 from tests.servers import SECRET, Server, start_server
+from tests.tokens import ask
 
-SETTINGS = "/users/me/chat-settings"
 PAUSE = 2.1
 """Seconds after which the server may ask for keys again."""
 Fault = Callable[[BaseHTTPRequestHandler], None]
-
-
-def ask(server: Server, token: str) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {token}"}
-    return httpx.get(server.url + SETTINGS, headers=headers, timeout=60, verify=False)
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from tests.contract import (
     name_of,
     places,
 )
+from tests.tokens import SETTINGS
 
-SETTINGS = "/users/me/chat-settings"
 KINDS = {name for operation in ON_ROWS for name in operation.names}
 NOBODYS = dict.fromkeys(KINDS, NOWHERE)
 READING = [operation for operation in SECURED if operation.method == "GET"]
@@ -99,6 +99,7 @@ def test_another_user_is_refused_and_nothing_has_changed(
     response = operation.send(bob, rows)
 
     problem = assert_problem(response, 403)
+    assert problem["type"] == "/problems/forbidden"
     assert not [value for value in secrets_of(alice, rows) if value in response.text], problem
     assert everything_of(alice, rows) == before
 
@@ -127,7 +128,8 @@ def test_what_does_not_exist_is_not_found_by_anybody(
 
     for name in operation.names:
         assert_problem(operation.send(alice, rows | {name: NOWHERE}), 404)
-    assert_problem(operation.send(alice, NOBODYS), 404)
+    problem = assert_problem(operation.send(alice, NOBODYS), 404)
+    assert problem["type"] == "/problems/not-found"
 
     assert everything_of(alice, rows) == before
 
@@ -164,6 +166,7 @@ def test_a_filter_by_another_users_row_finds_what_one_by_no_row_finds(
 
     assert hers.status_code == none.status_code == 200
     assert hers.json() == none.json()
+    assert none.json()["total"] == 0
     assert operation.send(alice, rows, query=f"{name}={rows[name]}").json()["total"] > 0
 
 
@@ -189,4 +192,4 @@ def secrets_of(client: httpx.Client, rows: Rows) -> list[str]:
     """Return what must not show up in an answer to anybody else."""
     settings = client.get(SETTINGS).json()
     ids = [*rows.values(), settings["id"]] if "id" in settings else [*rows.values()]
-    return [*ids, settings["user_id"], "alices-"]
+    return [*ids, settings["user_id"], "alices-", "A secret of"]

@@ -21,9 +21,9 @@ from tests.contract import NOWHERE, ON_ROWS, SECURED, assert_problem
 from tests.forging import ATTACKS, AUDIENCE, ISSUER, Headers, Provider, bearer, encoded, soon
 from tests.identity import KeyServer
 from tests.servers import SECRET, Server, start_server
+from tests.tokens import SETTINGS
 
 NOBODYS_ROWS = {name: NOWHERE for operation in ON_ROWS for name in operation.names}
-SETTINGS = "/users/me/chat-settings"
 ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 

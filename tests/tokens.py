@@ -1,0 +1,30 @@
+"""How a token is tried: one request that needs nothing else, and the refusal."""
+
+from typing import Any
+
+import httpx
+
+from tests.contract import assert_problem
+from tests.servers import Server
+
+SETTINGS = "/users/me/chat-settings"
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def ask(server: Server, token: str) -> httpx.Response:
+    """Ask for the settings: an operation that needs nothing but a token."""
+    return get(server, headers=bearer(token))
+
+
+def get(server: Server, **options: Any) -> httpx.Response:
+    # Without verify=False each call would load the machine's certificates, for plain HTTP.
+    return httpx.get(server.url + SETTINGS, timeout=60, verify=False, **options)
+
+
+def assert_refused(response: httpx.Response) -> None:
+    problem = assert_problem(response, 401)
+    assert problem["type"] == "/problems/unauthorized"
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
