@@ -10,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,14 @@ def database_url(new_database: Callable[[], str]) -> str:
     url = new_database()
     schema.upgrade(url)
     return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Any]:
+    """A connection that goes past the server; each statement stands alone."""
+    with closing(psycopg2.connect(database_url)) as connection:
+        connection.autocommit = True
+        yield connection
 
 
 @pytest.fixture(scope="session")

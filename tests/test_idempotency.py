@@ -1,53 +1,34 @@
 """A POST with an Idempotency-Key is carried out once, however often it is sent."""
 
 import json
-import socket
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import psycopg2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.calls import Json, at_once, change, create, new_conversation, post_message, read
+from tests.calls import Json, change, create, new_conversation, post_message, read
 from tests.contract import (
-    CONTRACT,
     OPERATIONS,
     Operation,
     Rows,
     assert_problem,
     make_rows,
-    name_of,
     places,
 )
+from tests.posting import POSTS, ask, assert_same_answer, count, each_post, new_key
 from tests.servers import Server
 
-POSTS = [operation for operation in OPERATIONS if operation.method == "POST"]
 HEADER = "header:/Idempotency-Key"
-AT_ONCE = 12
-
-each_post = pytest.mark.parametrize("operation", POSTS, ids=name_of)
 
 
 @pytest.fixture
 def rows(alice: httpx.Client) -> Rows:
     """One row of each kind of alice's."""
     return make_rows(alice)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Any]:
-    """A connection that goes past the server; each statement stands alone."""
-    with closing(psycopg2.connect(database_url)) as connection:
-        connection.autocommit = True
-        yield connection
 
 
 @pytest.fixture(scope="module")
@@ -57,65 +38,9 @@ def carol(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def new_key() -> dict[str, str]:
-    """Return the header with a key that nobody has used."""
-    return {"Idempotency-Key": str(uuid.uuid4())}
-
-
-def count(client: httpx.Client, operation: Operation, rows: Rows) -> int:
-    """Return how many rows there are of the kind that `operation` makes."""
-    total: int = read(client, operation.url(rows))["total"]
-    return total
-
-
 def user_of(client: httpx.Client) -> str:
     user_id: str = read(client, "/users/me/chat-settings")["user_id"]
     return user_id
-
-
-def assert_same_answer(first: httpx.Response, again: httpx.Response) -> None:
-    assert first.status_code == again.status_code == 201, again.text
-    assert again.content == first.content
-    own = {"date", "x-request-id"}
-    assert {name: value for name, value in again.headers.items() if name not in own} == {
-        name: value for name, value in first.headers.items() if name not in own
-    }
-    assert again.headers["location"].endswith(first.json()["id"])
-
-
-def ask(database: Any, statement: str, *values: object) -> Any:
-    """Run SQL; return the first value of its first row, or how many rows it changed."""
-    with database.cursor() as cursor:
-        cursor.execute(statement, values)
-        if cursor.description is None:
-            return cursor.rowcount
-        (value,) = cursor.fetchone()
-        return value
-
-
-@contextmanager
-def held(database: Any) -> Iterator[None]:
-    """Let nobody write to a table that a POST writes to, until the block ends."""
-    with database.cursor() as cursor:
-        cursor.execute("BEGIN; LOCK TABLE conversations, messages, runs IN SHARE MODE")
-        try:
-            yield
-        finally:
-            cursor.execute("ROLLBACK")
-
-
-def wait_for_a_waiting(database: Any) -> int:
-    """Return the process of the session that waits for a lock, once there is one."""
-    deadline = time.monotonic() + 10
-    query = (
-        "SELECT min(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-        " WHERE NOT granted AND datname = current_database()"
-    )
-    while (pid := ask(database, query)) is None:
-        assert time.monotonic() < deadline, "the request did not come to the lock"
-        time.sleep(0.01)
-    found: int = pid
-    return found
 
 
 # The first answer again
@@ -327,187 +252,6 @@ def test_two_keys_are_refused(alice: httpx.Client) -> None:
     response = alice.post("/conversations", json={}, headers=httpx.Headers(headers))
 
     assert places(assert_problem(response, 422)) == {HEADER}
-
-
-# In flight
-
-
-@each_post
-def test_a_key_in_flight_is_a_conflict_until_it_is_answered(
-    operation: Operation, new_client: Callable[..., httpx.Client], database: Any
-) -> None:
-    user_id, key = f"user-{uuid.uuid4()}", new_key()
-    first, second = new_client(user_id), new_client(user_id)
-    rows = make_rows(first)
-    before = count(first, operation, rows)
-    answers: list[httpx.Response] = []
-    send = partial(operation.send, rows=rows, headers=key)
-    waiting = threading.Thread(target=lambda: answers.append(send(first)))
-
-    with held(database):
-        waiting.start()
-        wait_for_a_waiting(database)
-        conflict = send(second)
-        others = second.get(operation.url(rows)).status_code
-    waiting.join(30)
-    again = send(second)
-
-    problem = assert_problem(conflict, 409)
-    answer = CONTRACT["components"]["responses"]["RequestInProgress"]
-    examples = answer["content"]["application/problem+json"]["examples"]
-    assert problem == examples["in_progress"]["value"]
-    assert int(conflict.headers["retry-after"]) >= 1
-    assert others == 200
-    assert_same_answer(answers[0], again)
-    assert count(first, operation, rows) == before + 1
-
-
-@each_post
-def test_of_many_at_once_with_one_key_one_makes_a_row(
-    operation: Operation, new_client: Callable[..., httpx.Client]
-) -> None:
-    user_id, key = f"user-{uuid.uuid4()}", new_key()
-    clients = [new_client(user_id) for _ in range(AT_ONCE)]
-    rows = make_rows(clients[0])
-    before = count(clients[0], operation, rows)
-
-    answers = at_once([partial(operation.send, c, rows, headers=key) for c in clients])
-
-    made = [answer for answer in answers if answer.status_code == 201]
-    for answer in made:
-        assert_same_answer(made[0], answer)
-    for answer in answers:
-        if answer not in made:
-            assert_problem(answer, 409)
-    assert_same_answer(made[0], operation.send(clients[0], rows, headers=key))
-    assert count(clients[0], operation, rows) == before + 1
-
-
-# What was not carried out
-
-
-def test_a_refused_request_leaves_its_key_free(alice: httpx.Client, bob: httpx.Client) -> None:
-    key, body = new_key(), {"role": "user", "content": "Hello"}
-    path = f"/conversations/{new_conversation(alice)['id']}/messages"
-    bobs = f"/conversations/{new_conversation(bob)['id']}/messages"
-    nobodys = f"/conversations/{uuid.uuid4()}/messages"
-    send = partial(alice.post, headers=key)
-
-    refused = [
-        send(nobodys, json=body),
-        send(bobs, json=body),
-        send(path, json=body | {"role": "nobody"}),
-        send(path, json=body | {"run_id": str(uuid.uuid4())}),
-        send(path, content=b"{"),
-    ]
-    made, again = send(path, json=body), send(path, json=body)
-
-    assert [answer.status_code for answer in refused] == [404, 403, 422, 422, 415]
-    assert_same_answer(made, again)
-    assert read(alice, path)["total"] == 1
-
-
-@each_post
-def test_a_request_that_lost_its_database_is_carried_out_when_it_is_repeated(
-    operation: Operation, alice: httpx.Client, rows: Rows, database: Any
-) -> None:
-    before, key = count(alice, operation, rows), new_key()
-    answers: list[httpx.Response] = []
-    send = partial(operation.send, alice, rows, headers=key)
-    waiting = threading.Thread(target=lambda: answers.append(send()))
-
-    with held(database):
-        waiting.start()
-        ask(database, "SELECT pg_terminate_backend(%s)", wait_for_a_waiting(database))
-        waiting.join(30)
-    first, again = send(), send()
-
-    assert_problem(answers[0], 503)
-    assert_same_answer(first, again)
-    assert count(alice, operation, rows) == before + 1
-
-
-# A client that is cut off
-
-
-@contextmanager
-def cutting_proxy(server: Server, passed_on: int) -> Iterator[str]:
-    """Yield the URL of a proxy that takes a request and cuts the answer off after some bytes."""
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            client, _ = listener.accept()
-            with client, socket.create_connection((host, int(port)), timeout=30) as upstream:
-                while b"\r\n\r\n" not in (request := client.recv(65536, socket.MSG_PEEK)):
-                    time.sleep(0.01)
-                head, _, _ = request.partition(b"\r\n\r\n")
-                (length,) = [
-                    int(line.partition(b":")[2])
-                    for line in head.lower().splitlines()
-                    if line.startswith(b"content-length")
-                ]
-                remaining = len(head) + 4 + length
-                while remaining:
-                    piece = client.recv(min(remaining, 65536))
-                    upstream.sendall(piece)
-                    remaining -= len(piece)
-                answer = b""
-                # The answer is there, so all of it is committed, and the client learns nothing.
-                while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
-                    answer += upstream.recv(65536)
-                client.sendall(answer[:passed_on])
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-@pytest.mark.parametrize("passed_on", [0, 12, 400])
-@each_post
-def test_a_client_that_is_cut_off_after_the_commit_and_retries_makes_one_row(
-    operation: Operation, alice: httpx.Client, rows: Rows, server: Server, passed_on: int
-) -> None:
-    before, key = count(alice, operation, rows), new_key()
-    body = operation.body(rows)
-
-    with (
-        cutting_proxy(server, passed_on) as url,
-        httpx.Client(base_url=url, headers=alice.headers, verify=False, timeout=30) as cut_off,
-        pytest.raises(httpx.RemoteProtocolError),
-    ):
-        cut_off.post(operation.url(rows), json=body, headers=key)
-    after_the_cut = count(alice, operation, rows)
-    retried = operation.send(alice, rows, headers=key)
-
-    assert after_the_cut == before + 1
-    assert retried.status_code == 201
-    assert alice.get(retried.headers["location"]).json()["id"] == retried.json()["id"]
-    assert count(alice, operation, rows) == before + 1
-
-
-def test_a_client_that_hangs_up_at_once_and_retries_makes_one_row(
-    alice: httpx.Client, server: Server
-) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
-    path = f"/conversations/{new_conversation(alice)['id']}/messages"
-
-    for _ in range(10):
-        request = alice.build_request(
-            "POST", path, json={"role": "user", "content": "Hello"}, headers=new_key()
-        )
-        lines = [f"POST {path} HTTP/1.1", *(f"{k}: {v}" for k, v in request.headers.items())]
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall("\r\n".join([*lines, "", ""]).encode() + request.content)
-        answer = alice.send(request)
-        while answer.status_code == 409:
-            time.sleep(0.01)
-            answer = alice.send(request)
-        assert answer.status_code == 201
-
-    assert read(alice, path)["total"] == 10
 
 
 # How long an answer is kept
