@@ -1,0 +1,142 @@
+"""A cursor leads on in its own list and order; every other one is refused."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from tests.calls import (
+    NOBODYS_ID,
+    ids,
+    refusals,
+    rows,
+)
+from tests.paging.listings import (
+    LISTINGS,
+    Listing,
+    World,
+    encoded,
+    every_listing,
+)
+
+OTHER_LISTINGS = [
+    pytest.param(made, used, id=f"{made} - {used}")
+    for made in LISTINGS
+    for used in LISTINGS
+    if made != used
+]
+
+
+@pytest.mark.parametrize(("made", "used"), OTHER_LISTINGS)
+def test_list_refuses_the_cursor_of_another_list_or_order(
+    world: World, made: Listing, used: Listing
+) -> None:
+    cursor = world.read(made, limit=5)["next_cursor"]
+
+    response = world.get(used, cursor=cursor)
+
+    assert refusals(response) == {("query", "/cursor")}
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_list_messages_refuses_the_cursor_of_another_conversation(world: World, order: str) -> None:
+    listing = Listing("list_messages", "messages", (("order", order),))
+    cursor = world.read(listing, limit=5)["next_cursor"]
+
+    path = listing.path(world.conversations[1])
+    response = world.client.get(path, params={"order": order, "cursor": cursor})
+
+    assert refusals(response) == {("query", "/cursor")}
+
+
+@every_listing
+def test_list_refuses_a_cursor_beside_an_offset(world: World, listing: Listing) -> None:
+    cursor = world.read(listing, limit=5)["next_cursor"]
+
+    response = world.get(listing, cursor=cursor, offset=1)
+
+    assert refusals(response) == {("query", "/cursor")}
+
+
+A_TIME = "2026-03-02T09:14:03.412907Z"
+GARBAGE = {
+    "empty": "",
+    "one letter": "A",
+    "a word": "garbage",
+    "outside the alphabet": "!!!",
+    "padded": "WyJhc2MiLFsyXV0=",
+    "too long": "A" * 513,
+    "as long as may be": "A" * 512,
+    "no UTF-8": encoded(b"\xff\xfe\xfd"),
+    "no JSON": encoded(b'["asc",['),
+    "a number": encoded(b"5"),
+    "null": encoded(b"null"),
+    "an object": encoded(b'{"order": "asc"}'),
+    "an empty list": encoded(b"[]"),
+    "three things": encoded(b'["asc",[2],3]'),
+    "very deep": encoded(b"[" * 350),
+}
+FORGED_KEYS: list[Any] = [
+    None,
+    [],
+    {},
+    "2",
+    2,
+    [None],
+    ["2"],
+    [[2]],
+    [True],
+    [-1],
+    [1.5],
+    [2**63],
+    [2**64],
+    [1e300],
+    [1, 2, 3],
+    [A_TIME],
+    [A_TIME, None, 4],
+    [A_TIME, "x", 4],
+    [A_TIME, NOBODYS_ID.replace("-", ""), 4],
+    [A_TIME, NOBODYS_ID + "\n", 4],
+    [A_TIME + "\n", NOBODYS_ID, 4],
+    [A_TIME, NOBODYS_ID, 4, 4],
+    [A_TIME, NOBODYS_ID, None],
+    [A_TIME, NOBODYS_ID, "4"],
+    [A_TIME, NOBODYS_ID, True],
+    [A_TIME, NOBODYS_ID, 4.0],
+    [A_TIME, NOBODYS_ID, -1],
+    [A_TIME, NOBODYS_ID, 2**53],
+    ["", NOBODYS_ID, 4],
+    ["now", NOBODYS_ID, 4],
+    ["infinity", NOBODYS_ID, 4],
+    ["2026-03-02", NOBODYS_ID, 4],
+    ["2026-02-30T09:14:03.412907Z", NOBODYS_ID, 4],
+    ["2026-13-01T09:14:03.412907Z", NOBODYS_ID, 4],
+    ["2026-03-02T25:14:03.412907Z", NOBODYS_ID, 4],
+    ["2026-03-02T09:61:03.412907Z", NOBODYS_ID, 4],
+    ["0000-03-02T09:14:03.412907Z", NOBODYS_ID, 4],
+    ["٢٠٢٦-03-02T09:14:03.412907Z", NOBODYS_ID, 4],
+]
+
+
+@every_listing
+@pytest.mark.parametrize("cursor", GARBAGE.values(), ids=GARBAGE)
+def test_list_refuses_garbage_for_a_cursor(world: World, listing: Listing, cursor: str) -> None:
+    assert refusals(world.get(listing, cursor=cursor)) == {("query", "/cursor")}
+
+
+@every_listing
+def test_list_refuses_a_forged_cursor(world: World, listing: Listing) -> None:
+    """Somebody looked into a cursor and wrote another place into it."""
+    cursor = world.read(listing, limit=5)["next_cursor"]
+    order, key = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    assert ids(rows(world.read(listing, cursor=encoded(json.dumps([order, key]).encode()))))
+
+    answers = {
+        str(forged): world.get(listing, cursor=encoded(json.dumps([order, forged]).encode()))
+        for forged in FORGED_KEYS
+    }
+
+    statuses = {forged: answer.status_code for forged, answer in answers.items()}
+    assert statuses == dict.fromkeys(map(str, FORGED_KEYS), 422)
+    assert all(refusals(answer) == {("query", "/cursor")} for answer in answers.values())
