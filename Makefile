@@ -35,11 +35,11 @@ serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of it
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start
-	$(PYTEST) -m 'not slow' $(ARGS)
+	$(PYTEST) --dist loadfile -m 'not slow' $(ARGS)
 
 .PHONY: coverage
 coverage: .venv/.dev ## run the tests, and show which branches they leave out
-	$(PYTEST) -m 'not slow' --cov $(ARGS)
+	$(PYTEST) --dist loadfile -m 'not slow' --cov $(ARGS)
 
 .PHONY: test-slow
 test-slow: .venv/.dev ## run the slower tests

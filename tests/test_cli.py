@@ -141,6 +141,7 @@ def test_serve_says_where_everything_is_and_how_to_get_a_token(
         assert "Traceback" not in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_two_servers_of_one_folder_share_its_database(data_dir: Path, tmp_path: Path) -> None:
     settings = {"data_dir": str(data_dir), "jwt_secret": SECRET}
     with starting(tmp_path, [], **settings) as one:
@@ -207,7 +208,7 @@ def test_unusable_arguments_are_refused_in_one_line(arguments: list[str], tmp_pa
     refusal(agent_api(*arguments, data_dir=str(tmp_path)))
 
 
-@pytest.mark.parametrize("option", ["--workers", "--reload"])
+@pytest.mark.parametrize("option", ["--workers", pytest.param("--reload", marks=pytest.mark.slow)])
 def test_serve_in_several_processes_ends_them_all(
     option: str, database_url: str, tmp_path: Path
 ) -> None:

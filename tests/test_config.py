@@ -242,16 +242,24 @@ def test_refused_secret_and_url_are_not_repeated() -> None:
     ("line", "settings"),
     [
         ("AGENT_API_PORT must be a whole number", {"port": "http"}),
-        ("AGENT_API_COLOUR is no setting", {"colour": "blue"}),
-        ("AGENT_API_LOG_LEVEL is empty", {"log_level": ""}),
-        ("exclude each other", {"jwt_secret": SECRET, "jwt_public_key_file": __file__}),
-        ("AGENT_API_HOST 0.0.0.0 can be reached by others", {"host": "0.0.0.0"}),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)  # the same way, by another refusal
+            for case in (
+                ("AGENT_API_COLOUR is no setting", {"colour": "blue"}),
+                ("AGENT_API_LOG_LEVEL is empty", {"log_level": ""}),
+                ("exclude each other", {"jwt_secret": SECRET, "jwt_public_key_file": __file__}),
+                ("AGENT_API_HOST 0.0.0.0 can be reached by others", {"host": "0.0.0.0"}),
+            )
+        ),
         (f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} is no", {"jwt_public_key_file": __file__}),
         (
             "Cannot listen on no-such-host.invalid",
             {"host": "no-such-host.invalid", "jwt_secret": SECRET},
         ),
-        ("Cannot listen on x", {"host": "x" * 70, "jwt_secret": SECRET}),
+        pytest.param(
+            *("Cannot listen on x", {"host": "x" * 70, "jwt_secret": SECRET}),
+            marks=pytest.mark.slow,
+        ),
         ("AGENT_API_DATA_DIR", {"data_dir": "/dev/null/data"}),
     ],
 )

@@ -143,6 +143,7 @@ def test_create_message_waits_for_a_thread_only_so_long(
     post_message(carol, conversation, "Hi")
 
 
+@pytest.mark.slow
 def test_a_database_that_falls_silent_is_unavailable_until_it_speaks(
     troubled: Server, carol: httpx.Client, relay: Relay
 ) -> None:

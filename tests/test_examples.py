@@ -231,16 +231,21 @@ def test_problem_is_the_example(
     assert response.json() == example_of(status, name)
 
 
-def test_a_slow_body_is_the_example(database_url: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def strict_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that gives clients a second, and ten requests in one."""
+    settings = {"client_timeout_seconds": "1", "rate_limit_per_minute": "600"}
+    with start_server(database_url, tmp_path_factory.mktemp("strict"), **settings) as running:
+        yield running
+
+
+def test_a_slow_body_is_the_example(strict_server: Server) -> None:
     def half() -> Iterator[bytes]:
         yield b'{"title": "Compare'
         time.sleep(3)
         yield b' the two"}'
 
-    with (
-        start_server(database_url, tmp_path, client_timeout_seconds="1") as server,
-        server.client(MARIA) as client,
-    ):
+    with strict_server.client(MARIA) as client:
         response = client.post(
             "/conversations", content=half(), headers={"Content-Type": "application/json"}
         )
@@ -251,12 +256,11 @@ def test_a_slow_body_is_the_example(database_url: str, tmp_path: Path) -> None:
     assert response.json() == example_of(408, "body")
 
 
-def test_problem_of_a_limited_server_is_the_example(database_url: str, tmp_path: Path) -> None:
+def test_problem_of_a_limited_server_is_the_example(
+    strict_server: Server, database_url: str
+) -> None:
     maria = f"{MARIA}-{uuid.uuid4()}"
-    with (
-        start_server(database_url, tmp_path, rate_limit_per_minute="600") as server,
-        server.client(maria) as client,
-    ):
+    with strict_server.client(maria) as client:
         assert client.get("/conversations").status_code == 200
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
             # Empty, and since a time to come: it does not fill meanwhile.

@@ -106,6 +106,7 @@ def test_a_flood_of_unknown_key_ids_is_no_flood_of_fetches(
         assert ask(server, key.sign("alice")).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_new_key_is_found_in_the_middle_of_such_a_flood(
     database_url: str, tmp_path: Path
 ) -> None:

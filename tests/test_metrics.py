@@ -18,30 +18,11 @@ import httpx
 import psutil
 import psycopg2
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.contract import NOWHERE, OPERATIONS
+from tests.scraping import Samples, scrape, value
 from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
 from tests.test_config import agent_api, refusal
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-"""Each value by its name and its labels."""
-
-
-def scrape(port: int) -> Samples:
-    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10, verify=False)
-    assert answer.status_code == 200
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(answer.text)
-        for sample in family.samples
-    }
-
-
-def value(samples: Samples, name: str, **labels: str) -> float:
-    """Return the sum of the samples of `name` that have `labels`."""
-    wanted = set(labels.items())
-    return sum(v for (found, has), v in samples.items() if found == name and wanted <= has)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +34,13 @@ def metrics_port() -> int:
 def watched(
     database_url: str, tmp_path_factory: pytest.TempPathFactory, metrics_port: int
 ) -> Iterator[Server]:
-    """A server of its own with metrics: what the tests of this module did is all that it counts."""
+    """A server of its own with metrics: what the tests of this module did is all that it counts.
+
+    It has one connection, so that two requests are one too many.
+    """
     folder = tmp_path_factory.mktemp("data")
-    with start_server(database_url, folder, metrics_port=str(metrics_port)) as server:
+    settings = {"pool_size": "1", "statement_timeout_ms": "2000"}
+    with start_server(database_url, folder, metrics_port=str(metrics_port), **settings) as server:
         yield server
 
 
@@ -98,23 +83,25 @@ def test_labels_are_bounded_whatever_clients_ask_for(watched: Server, metrics_po
     assert {found["method"] for found in labels if "method" in found} <= methods
 
 
-def test_a_pool_in_use_is_told_and_who_waits_for_it(database_url: str, tmp_path: Path) -> None:
-    port = free_port()
-    settings = {"pool_size": "1", "metrics_port": str(port)}
-    with start_server(database_url, tmp_path, **settings) as server:
-        with server.client(f"maria-{uuid.uuid4()}") as maria, ThreadPoolExecutor(2) as threads:
-            conversation = maria.post("/conversations", json={}).json()["id"]
-            path = f"/conversations/{conversation}"
-            idle = scrape(port)
-            with psycopg2.connect(database_url) as other, other.cursor() as cursor:
-                cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
-                asked = [threads.submit(maria.patch, path, json={"title": "x"}) for _ in range(2)]
-                in_progress = "agent_api_http_requests_in_progress"
-                wait_for(lambda: value(scrape(port), in_progress) == 2)
-                time.sleep(0.5)
-                busy = scrape(port)
-            assert [answer.result().status_code for answer in asked] == [200, 200]
-        after = scrape(port)
+def test_a_pool_in_use_is_told_and_who_waits_for_it(
+    watched: Server, metrics_port: int, database_url: str
+) -> None:
+    in_progress = "agent_api_http_requests_in_progress"
+    with watched.client(f"maria-{uuid.uuid4()}") as maria, ThreadPoolExecutor(2) as threads:
+        conversation = maria.post("/conversations", json={}).json()["id"]
+        path = f"/conversations/{conversation}"
+        idle = scrape(metrics_port)
+        with psycopg2.connect(database_url) as other, other.cursor() as cursor:
+            cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
+            asked = [threads.submit(maria.patch, path, json={"title": "x"}) for _ in range(2)]
+            wait_for(lambda: value(scrape(metrics_port), in_progress) == 2)
+            time.sleep(0.5)
+            busy = scrape(metrics_port)
+        assert [answer.result().status_code for answer in asked] == [200, 200]
+    after = scrape(metrics_port)
+
+    def rise(name: str) -> float:
+        return value(after, name) - value(idle, name)
 
     assert value(idle, "agent_api_db_pool_size") == 1
     assert value(idle, "agent_api_db_pool_in_use") == 0
@@ -123,23 +110,22 @@ def test_a_pool_in_use_is_told_and_who_waits_for_it(database_url: str, tmp_path:
     assert value(busy, in_progress) == 2
     assert value(after, "agent_api_db_pool_in_use") == 0
     assert value(after, in_progress) == 0
-    assert value(after, "agent_api_db_pool_wait_seconds_count") >= 3
-    assert value(after, "agent_api_handler_wait_seconds_count") == 3
-    assert value(after, "agent_api_handler_wait_seconds_sum") > 0.5
+    assert rise("agent_api_db_pool_wait_seconds_count") >= 2
+    assert rise("agent_api_handler_wait_seconds_count") == 2
+    assert rise("agent_api_handler_wait_seconds_sum") > 0.5
     assert value(after, "agent_api_workers") == 1
 
 
-def test_database_errors_are_counted_by_kind(database_url: str, tmp_path: Path) -> None:
-    port = free_port()
-    settings = {"statement_timeout_ms": "100", "metrics_port": str(port)}
-    with start_server(database_url, tmp_path, **settings) as server:
-        with server.client(f"maria-{uuid.uuid4()}") as maria:
-            conversation = maria.post("/conversations", json={}).json()["id"]
-            before = scrape(port)
-            with psycopg2.connect(database_url) as other, other.cursor() as cursor:
-                cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
-                late = maria.patch(f"/conversations/{conversation}", json={"title": "x"})
-        after = scrape(port)
+def test_database_errors_are_counted_by_kind(
+    watched: Server, metrics_port: int, database_url: str
+) -> None:
+    with watched.client(f"maria-{uuid.uuid4()}") as maria:
+        conversation = maria.post("/conversations", json={}).json()["id"]
+        before = scrape(metrics_port)
+        with psycopg2.connect(database_url) as other, other.cursor() as cursor:
+            cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
+            late = maria.patch(f"/conversations/{conversation}", json={"title": "x"})
+    after = scrape(metrics_port)
 
     assert late.status_code == 504
     kinds = ("unavailable", "timeout", "too_large", "unexpected")
@@ -149,6 +135,7 @@ def test_database_errors_are_counted_by_kind(database_url: str, tmp_path: Path) 
     assert [value(after, name, kind=kind) for kind in kinds] == [0, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_takes_no_count_with_it(database_url: str, tmp_path: Path) -> None:
     port = free_port()
     settings = {"metrics_port": str(port), "pool_size": "3"}

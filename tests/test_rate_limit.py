@@ -200,6 +200,7 @@ def test_a_server_without_a_limit_says_nothing_of_one(alice: httpx.Client) -> No
     assert not [name for answer in answers for name in FIELDS if name in answer.headers]
 
 
+@pytest.mark.slow
 def test_who_waits_as_long_as_told_is_served_and_a_database_that_is_away_is_a_503(
     new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

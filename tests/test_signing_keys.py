@@ -17,7 +17,10 @@ from tests.servers import Server, free_port, sign, start_server
 from tests.tokens import ask, assert_refused
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(
+    "algorithm",
+    ["RS256", *(pytest.param(name, marks=pytest.mark.slow) for name in ALGORITHMS[1:])],
+)
 def test_a_public_key_file_verifies_tokens(
     algorithm: str, database_url: str, tmp_path: Path
 ) -> None:
@@ -122,7 +125,15 @@ def answer_late(request: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [answer_with_a_page, hang_up, answer_an_error, answer_late], ids=lambda f: f.__name__
+    "fault",
+    [
+        answer_late,
+        *(
+            pytest.param(fault, marks=pytest.mark.slow)
+            for fault in (answer_with_a_page, hang_up, answer_an_error)
+        ),
+    ],
+    ids=lambda fault: fault.__name__,
 )
 def test_a_faulty_key_server_hinders_only_unknown_keys(
     database_url: str, tmp_path: Path, fault: Callable[[BaseHTTPRequestHandler], None]

@@ -257,6 +257,7 @@ def test_what_was_not_sent_yet_is_sent_at_the_end(
     assert attributes(collector.resources[0])["service.name"] == "chat-memory"
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_away_is_no_ones_problem(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

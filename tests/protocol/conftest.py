@@ -24,7 +24,7 @@ def rows(user: httpx.Client) -> Rows:
     return make_rows(user)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that takes small bodies, and browsers' requests from one origin."""
     folder = tmp_path_factory.mktemp("small")
