@@ -55,7 +55,7 @@ workers = Gauge(
 )
 handler_wait = Histogram(
     "agent_api_handler_wait_seconds",
-    "Time that a request waited for a thread to work in; there are as many as connections.",
+    "Time that a request waited for a thread to work in, or until it gave up.",
     buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5),
     registry=None,
 )

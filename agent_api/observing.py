@@ -19,7 +19,7 @@ class Observers:
     middlewares: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
     """Outermost first; they stand around the log, which names their trace."""
     on_thread_wait: Callable[[float], None] | None = None
-    """Told for how many seconds a request waited for a thread."""
+    """Told for how many seconds a request waited for a thread, or in vain."""
     hooks: Hooks = field(default_factory=Hooks)
     close: Callable[[], None] = lambda: None
 

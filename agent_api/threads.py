@@ -33,7 +33,7 @@ class Threads:
         patience: float,
         on_wait: Callable[[float], None] | None = None,
     ) -> None:
-        """`on_wait` is told, in the thread, for how many seconds a call has waited for it."""
+        """`on_wait` is told for how many seconds a call waited for its thread, or in vain."""
         self._count = count
         self._name = name
         self._patience = patience
@@ -62,6 +62,10 @@ class Threads:
         self._jobs.put(job)
         try:
             result: T = await job.future
+        except Overdue:
+            if self._on_wait is not None:
+                self._on_wait(time.perf_counter() - job.queued)
+            raise
         except asyncio.CancelledError:
             job.claim()
             raise

@@ -1,7 +1,6 @@
-"""docs/operations.md: its backups are restored on real data, its alerts name what there is."""
+"""docs/operations.md: its backups are restored on real data, its log line is one."""
 
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -19,24 +18,10 @@ from typing import Any
 import httpx
 import psycopg2
 import pytest
-import yaml
 
 from db import embedded
-from tests.contract import CONTRACT
-from tests.servers import Server, clean_environment, command, free_port, start_server
-
-ROOT = Path(__file__).parents[1]
-GUIDE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-
-
-def section(title: str) -> str:
-    """Return what stands under a heading, up to the next of its rank or a higher one."""
-    head, body = re.split(rf"^(#+) {title}\n", GUIDE, flags=re.MULTILINE)[1:3]
-    return re.split(rf"^#{{1,{len(head)}}} ", body, flags=re.MULTILINE)[0]
-
-
-def blocks(kind: str, text: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+from tests.guide import blocks, section
+from tests.servers import Server, clean_environment, command, start_server
 
 
 def run(script: str, folder: Path, *tools: Path, **settings: str) -> str:
@@ -283,35 +268,6 @@ def migrate_as_a_newer_version(url: str) -> None:
         for table in ("conversations", "messages", "runs", "chat_settings"):
             cursor.execute(f"ALTER TABLE {table} ADD COLUMN newer text DEFAULT 'new' NOT NULL")
         cursor.execute("UPDATE alembic_version SET version_num = '9999'")
-
-
-def test_alerts_name_metrics_labels_and_operations_that_there_are(
-    database_url: str, tmp_path: Path
-) -> None:
-    port = free_port()
-    with start_server(database_url, tmp_path, metrics_port=str(port)) as server:
-        with server.client(f"maria-{uuid.uuid4()}") as maria:
-            maria.get("/conversations")
-        text = httpx.get(f"http://127.0.0.1:{port}/metrics", verify=False).text
-    there_are = set(re.findall(r"^(agent_api_\w+)", text, re.MULTILINE))
-    told = section("Metrics")
-    _, alerts = (yaml.safe_load(block) for block in blocks("yaml", told))
-    operations = {
-        item[method]["operationId"]
-        for item in CONTRACT["paths"].values()
-        for method in item.keys() & {"get", "put", "post", "patch", "delete"}
-    }
-
-    named = set(re.findall(r"\bagent_api_\w+", told))
-    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in there_are}
-    assert named <= there_are | families
-    assert families <= named
-    for rule in alerts["groups"][0]["rules"]:
-        for label, name in re.findall(r'(\w+)!?="(\w+)"', rule["expr"]):
-            if label == "operation":
-                assert name in operations | {"other"}
-        for label in re.findall(r"(\w+)[!=]~?\"", rule["expr"]):
-            assert label == "job" or re.search(rf'[{{,]{label}="', text)
 
 
 def test_the_line_of_the_guide_has_the_fields_of_a_line(

@@ -1,0 +1,208 @@
+"""The alerts of docs/operations.md fire when the real thing happens, and only then.
+
+Their conditions are evaluated on what /metrics says. Scrapes that follow each other at once count
+as those of every half minute, so that minutes pass within a test.
+"""
+
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+import yaml
+from sqlalchemy import make_url
+
+from db import schema
+from tests.contract import CONTRACT
+from tests.guide import blocks, section
+from tests.promql import History, fires
+from tests.scraping import Samples, scrape
+from tests.servers import Server, free_port, start_server
+
+RULES: dict[str, dict[str, str]] = {
+    rule["alert"]: rule
+    for rule in yaml.safe_load(blocks("yaml", section("Metrics"))[1])["groups"][0]["rules"]
+}
+SECONDS_BETWEEN_SCRAPES = 30
+SCRAPES_OF_TEN_MINUTES = 21
+
+
+@dataclass
+class Watched:
+    """A server, and all that Prometheus has scraped of it."""
+
+    server: Server
+    port: int
+    database_url: str
+    scrapes: list[tuple[float, Samples]] = field(default_factory=list)
+
+    def scrape(self) -> None:
+        """Take the next one, with the labels that Prometheus adds."""
+        mine = {("job", "agent-api"), ("instance", f"127.0.0.1:{self.port}")}
+        samples: Samples = {("up", frozenset(mine)): 1}
+        samples |= {(name, labels | mine): v for (name, labels), v in scrape(self.port).items()}
+        self.scrapes.append((len(self.scrapes) * SECONDS_BETWEEN_SCRAPES, samples))
+
+    def scrape_while(self, act: Callable[[], object]) -> None:
+        """Take those of ten minutes, and do something before each."""
+        for _ in range(SCRAPES_OF_TEN_MINUTES):
+            act()
+            self.scrape()
+
+    def rest(self) -> None:
+        """Take those of ten minutes in which nothing happens."""
+        self.scrape_while(lambda: None)
+
+    def alerts(self) -> set[str]:
+        """Return the names of those that fire now."""
+        history = History(self.scrapes)
+        return {
+            name
+            for name, rule in RULES.items()
+            if fires(rule["expr"], history, lasting=rule.get("for", "0s"))
+        }
+
+
+@pytest.fixture(scope="module")
+def watched(
+    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Watched]:
+    """A server with one connection, and a database of its own that can be broken."""
+    url, port = new_database(), free_port()
+    schema.upgrade(url)
+    settings = {"pool_size": "1", "statement_timeout_ms": "60000", "metrics_port": str(port)}
+    with start_server(url, tmp_path_factory.mktemp("data"), **settings) as server:
+        yield Watched(server, port, url)
+
+
+@pytest.fixture
+def maria(watched: Watched) -> Iterator[httpx.Client]:
+    with watched.server.client(f"maria-{uuid.uuid4()}") as client:
+        yield client
+
+
+def test_alerts_name_metrics_labels_and_operations_that_there_are(watched: Watched) -> None:
+    with watched.server.client(f"maria-{uuid.uuid4()}") as maria:
+        maria.get("/conversations")
+    text = httpx.get(f"http://127.0.0.1:{watched.port}/metrics", verify=False).text
+    there_are = set(re.findall(r"^(agent_api_\w+)", text, re.MULTILINE))
+    told = section("Metrics")
+    operations = {
+        item[method]["operationId"]
+        for item in CONTRACT["paths"].values()
+        for method in item.keys() & {"get", "put", "post", "patch", "delete"}
+    }
+
+    named = set(re.findall(r"\bagent_api_\w+", told))
+    families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in there_are}
+    assert named <= there_are | families
+    assert families <= named
+    for rule in RULES.values():
+        for label, name in re.findall(r'(\w+)!?="(\w+)"', rule["expr"]):
+            if label == "operation":
+                assert name in operations | {"other"}
+        for label in re.findall(r"(\w+)[!=]~?\"", rule["expr"]):
+            assert label == "job" or re.search(rf'[{{,]{label}="', text)
+
+
+def test_a_server_that_serves_alerts_nobody(watched: Watched, maria: httpx.Client) -> None:
+    def use() -> None:
+        assert maria.post("/conversations", json={}).status_code == 201
+        assert maria.get("/readyz").status_code == 200
+
+    watched.scrape_while(use)
+
+    assert watched.alerts() == set()
+
+
+def test_one_request_that_holds_the_whole_pool_alerts_though_the_others_give_up(
+    watched: Watched, maria: httpx.Client
+) -> None:
+    """They never had a thread, and the one that has one does not end."""
+    conversation = maria.post("/conversations", json={}).json()["id"]
+    user = maria.headers["Authorization"]
+    answers: list[httpx.Response] = []
+
+    def rename() -> None:
+        url = f"{watched.server.url}/conversations/{conversation}"
+        headers = {"Authorization": user}
+        answers.append(
+            httpx.patch(url, json={"title": "x"}, headers=headers, timeout=60, verify=False)
+        )
+
+    asking = [threading.Thread(target=rename) for _ in range(SCRAPES_OF_TEN_MINUTES)]
+    with closing(psycopg2.connect(watched.database_url)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
+        for thread in asking:
+            thread.start()
+            time.sleep(0.1)
+        time.sleep(1)  # the first ones have waited for five seconds, and are given up
+        watched.scrape_while(lambda: time.sleep(0.1))
+        alerts = watched.alerts()
+    for thread in asking:
+        thread.join(60)
+
+    assert {"AgentApiPoolExhausted", "AgentApiPoolNearlyExhausted"} <= alerts
+    assert sorted({answer.status_code for answer in answers}) == [200, 503]
+    watched.rest()
+    assert watched.alerts() == set()
+
+
+def test_a_single_defect_alerts(watched: Watched, maria: httpx.Client) -> None:
+    conversation = maria.post("/conversations", json={}).json()["id"]
+    path, hello = f"/conversations/{conversation}/messages", {"role": "user", "content": "Hello"}
+    watched.rest()
+    constraint = "ADD CONSTRAINT ck_short CHECK (char_length(content) < 5) NOT VALID"
+    with changed(watched.database_url, f"ALTER TABLE messages {constraint}") as undo:
+        assert maria.post(path, json=hello).status_code == 500
+        undo("ALTER TABLE messages DROP CONSTRAINT ck_short")
+
+    watched.scrape()
+    watched.scrape()
+
+    assert "AgentApiDefect" in watched.alerts()
+    watched.rest()
+    watched.rest()
+    assert watched.alerts() == set()
+
+
+def test_a_database_that_is_away_alerts_that_nobody_is_ready_and_that_requests_fail(
+    watched: Watched, maria: httpx.Client
+) -> None:
+    name = make_url(watched.database_url).database
+
+    def ask() -> None:
+        assert maria.get("/readyz").status_code == 503
+        assert maria.get("/conversations").status_code == 503
+
+    admin = make_url(watched.database_url).set(database="postgres")
+    with changed(
+        admin.render_as_string(hide_password=False),
+        f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false',
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+    ) as undo:
+        watched.scrape_while(ask)
+        alerts = watched.alerts()
+        undo(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+    assert alerts == {"AgentApiNotReady", "AgentApiFails", "AgentApiDatabaseFails"}
+    assert maria.get("/readyz").status_code == 200
+    watched.rest()
+    assert watched.alerts() == set()
+
+
+@contextmanager
+def changed(url: str, *statements: str) -> Iterator[Callable[[str], Any]]:
+    """Run statements, each by itself; yield what runs another one."""
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for statement in statements:
+            cursor.execute(statement)
+        yield cursor.execute
