@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,9 +14,14 @@ from typing import Any
 
 import pytest
 
+from tests.authority import identity_of
 from tests.servers import free_port
 
-AUDIT = Path(__file__).parents[1] / ".ci" / "audit.py"
+ROOT = Path(__file__).parents[1]
+AUDIT = ROOT / ".ci" / "audit.py"
+LOCK_OF_OURS = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
+LOCKED = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK_OF_OURS, re.MULTILINE))
+"""What the server is installed with."""
 LOCK = f"some-package==1.0.0 --hash=sha256:{'0' * 64}\nother==2.0 --hash=sha256:{'1' * 64}\n"
 ADVISORY = {
     "id": "PYSEC-2026-1",
@@ -29,6 +35,8 @@ ADVISORY = {
         }
     ],
 }
+
+Environment = dict[str, str]
 
 pytestmark = pytest.mark.slow  # each run of pip-audit takes more than a second
 
@@ -56,15 +64,69 @@ def advisories(status: int, answer: dict[str, Any]) -> Iterator[str]:
         server.shutdown()
 
 
-def audit(folder: Path, osv_url: str, lock: str = LOCK) -> subprocess.CompletedProcess[str]:
-    """Run the audit where PyPI cannot be reached, and OSV by `osv_url` only."""
+@contextmanager
+def pypi(folder: Path, about: Callable[[str, str], dict[str, Any] | None]) -> Iterator[Environment]:
+    """Be pypi.org, by a proxy that is its own other end; yield what leads there.
+
+    `about` says what there is to say of a version of a package; None makes it a 404.
+    """
+    identity = identity_of("pypi.org", folder)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_CONNECT(self) -> None:
+            assert self.path == "pypi.org:443"
+            self.send_response(200)
+            self.end_headers()
+            self.connection = identity.server.wrap_socket(self.connection, server_side=True)
+            self.rfile = self.connection.makefile("rb")
+            self.wfile = self.connection.makefile("wb", buffering=0)
+            self.close_connection = False
+
+        def finish(self) -> None:
+            super().finish()
+            self.connection.close()
+
+        def do_GET(self) -> None:
+            asked = re.fullmatch(r"/pypi/([^/]+)/([^/]+)/json", self.path)
+            found = about(asked[1], asked[2]) if asked else None
+            body = json.dumps({"message": "Not Found"} if found is None else found).encode()
+            self.send_response(404 if found is None else 200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
+            """Write nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield way_by(f"http://127.0.0.1:{server.server_port}") | {
+            "REQUESTS_CA_BUNDLE": str(identity.trusted)
+        }
+        server.shutdown()
+
+
+def way_by(proxy: str) -> Environment:
+    """Return what sends all requests for other machines to a proxy."""
+    return {
+        **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), proxy),
+        **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
+    }
+
+
+def audit(
+    folder: Path, osv_url: str, lock: str = LOCK, way: Environment | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the audit where OSV is at `osv_url`, and PyPI cannot be reached but by `way`."""
     path = folder / "lock.txt"
     path.write_text(lock)
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    environment = os.environ | {
+    environment = os.environ | (way or way_by(f"http://127.0.0.1:{free_port()}"))
+    environment |= {
         "PIP_AUDIT_OSV_URL": osv_url,
-        **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), nowhere),
-        **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
+        **dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(folder)),  # nothing that it remembers
     }
     return subprocess.run(
         [sys.executable, AUDIT, path],
@@ -83,6 +145,66 @@ def test_a_vulnerability_fails_the_audit(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "some-package 1.0.0: PYSEC-2026-1, mended in 1.0.1" in result.stderr
     assert "other" not in result.stderr
+
+
+def of_a_version(*vulnerabilities: dict[str, Any]) -> dict[str, Any]:
+    """Return what PyPI says of a version, as far as it matters."""
+    return {"info": {"yanked": False}, "urls": [], "vulnerabilities": list(vulnerabilities)}
+
+
+IN_WERKZEUG = {
+    "id": "GHSA-0000-0000-0000",
+    "aliases": ["CVE-2026-0001"],
+    "details": "It opens the door.",
+    "summary": None,
+    "fixed_in": ["99.1"],
+    "link": "https://osv.dev/vulnerability/GHSA-0000-0000-0000",
+    "source": "osv",
+    "withdrawn": None,
+}
+WITHDRAWN = IN_WERKZEUG | {"withdrawn": "2026-02-01T00:00:00Z"}
+
+
+def audit_of_our_lock(
+    folder: Path, about: Callable[[str, str], dict[str, Any] | None]
+) -> subprocess.CompletedProcess[str]:
+    """Audit what the server is installed with, by PyPI alone."""
+    with pypi(folder, about) as way:
+        return audit(folder, f"http://127.0.0.1:{free_port()}/v1/query", LOCK_OF_OURS, way)
+
+
+def test_pypi_names_a_vulnerability_in_what_is_locked(tmp_path: Path) -> None:
+    asked: dict[str, str] = {}
+
+    def about(name: str, version: str) -> dict[str, Any]:
+        asked[name] = version
+        return of_a_version(*([IN_WERKZEUG] if name == "werkzeug" else []))
+
+    result = audit_of_our_lock(tmp_path, about)
+
+    assert result.returncode == 1, result.stderr
+    assert result.stderr == (
+        f"audit: werkzeug {LOCKED['werkzeug']}: CVE-2026-0001, mended in 99.1\n"
+    )
+    assert asked == LOCKED
+
+
+def test_pypi_knows_of_none(tmp_path: Path) -> None:
+    result = audit_of_our_lock(tmp_path, lambda name, version: of_a_version(WITHDRAWN))
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        f"audit: {len(LOCKED)} packages, none with a known vulnerability at pypi.\n"
+    )
+
+
+def test_pypi_that_knows_no_package_has_audited_none(tmp_path: Path) -> None:
+    """A mirror may answer 404 for all of them, and pip-audit then finds no vulnerability."""
+    result = audit_of_our_lock(tmp_path, lambda name, version: None)
+
+    assert result.returncode == 0, result.stderr
+    assert f"no answer from pypi: it knows none of the {len(LOCKED)} packages" in result.stderr
+    assert "NOTHING WAS AUDITED" in result.stderr
 
 
 def test_no_vulnerability_is_said(tmp_path: Path) -> None:
@@ -120,20 +242,3 @@ def test_a_lock_that_cannot_be_read_fails_the_audit(tmp_path: Path, lock: str) -
 
     assert result.returncode == 1
     assert "NOTHING WAS AUDITED" not in result.stderr
-
-
-def test_a_source_that_knows_no_package_has_audited_none(tmp_path: Path) -> None:
-    """A mirror may answer 404 for all of them, and pip-audit then finds no vulnerability."""
-    report = {"dependencies": [{"name": "a", "skip_reason": "Dependency not found on PyPI"}]}
-    program = f"import audit, json; print(json.dumps(audit.judge({report!r})))"
-
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"PYTHONPATH": str(AUDIT.parent)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    vulnerable, unknown, audited, *_ = json.loads(result.stdout)
-    assert (vulnerable, unknown, audited) == ([], ["a"], 0)
