@@ -1,8 +1,9 @@
 """Schemathesis asks the real server for all that the contract allows, and for what it forbids.
 
-All of its checks are on, for every operation, in every phase. What it draws is random, so it knows
-no id of a row: `Rows` puts ids and cursors that exist where it drew valid ones. How many requests
-it draws for an operation is said by TEST_EXAMPLES, which `make fuzz` sets to a thousand.
+All of its checks are on, for every operation, and in `make test-slow` every phase. What it draws is
+random, so it knows no id of a row: `Rows` puts ids and cursors that exist where it drew valid ones.
+How many requests it draws for an operation is said by TEST_EXAMPLES, which `make fuzz` sets to a
+thousand.
 """
 
 import base64
@@ -30,8 +31,11 @@ from tests.servers import Server, sign
 MARIA, SOMEBODY_ELSE = (f"{name}-{uuid.uuid4()}" for name in ("maria", "somebody-else"))
 
 
-def load(max_examples: int) -> Any:
-    """Return the contract, its requests sent as MARIA; what she has, SOMEBODY_ELSE must not see."""
+def load(max_examples: int, *, coverage: bool) -> Any:
+    """Return the contract, its requests sent as MARIA; what she has, SOMEBODY_ELSE must not see.
+
+    With `coverage` there are also requests for each boundary of each schema: hundreds.
+    """
     users = [
         {"name": user, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {sign(user)}"}]}
         for user in (MARIA, SOMEBODY_ELSE)
@@ -42,6 +46,7 @@ def load(max_examples: int) -> Any:
         config = schemathesis.Config.from_dict(
             {
                 "generation": {"max-examples": max_examples},
+                "phases": {"coverage": {"enabled": coverage}},
                 "auth": {
                     "wfc": {"path": str(document), "user": MARIA, "peers": [MARIA, SOMEBODY_ELSE]}
                 },
@@ -53,8 +58,8 @@ def load(max_examples: int) -> Any:
 HELLO = {"role": "user", "content": "Hello"}
 EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "200"))
 STORIES = 20
-few = load(max_examples=5)
-many = load(max_examples=EXAMPLES)
+few = load(max_examples=10, coverage=False)
+many = load(max_examples=EXAMPLES, coverage=True)
 takes_long = pytest.mark.timeout(max(600, 3 * EXAMPLES))
 
 
