@@ -24,7 +24,7 @@ from tests.contract import CONTRACT
 from tests.guide import blocks, section
 from tests.promql import History, fires
 from tests.scraping import Samples, scrape
-from tests.servers import Server, free_port, start_server
+from tests.servers import Server, free_port, start_server, wait_until_ready
 
 RULES: dict[str, dict[str, str]] = {
     rule["alert"]: rule
@@ -193,7 +193,7 @@ def test_a_database_that_is_away_alerts_that_nobody_is_ready_and_that_requests_f
         undo(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
     assert alerts == {"AgentApiNotReady", "AgentApiFails", "AgentApiDatabaseFails"}
-    assert maria.get("/readyz").status_code == 200
+    wait_until_ready(watched.server)
     watched.rest()
     assert watched.alerts() == set()
 
