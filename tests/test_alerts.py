@@ -23,7 +23,7 @@ from db import schema
 from tests.contract import CONTRACT
 from tests.guide import blocks, section
 from tests.promql import History, fires
-from tests.scraping import Samples, scrape
+from tests.scraping import Samples, scrape, value
 from tests.servers import Server, free_port, start_server, wait_until_ready
 
 RULES: dict[str, dict[str, str]] = {
@@ -137,20 +137,22 @@ def test_one_request_that_holds_the_whole_pool_alerts_though_the_others_give_up(
             httpx.patch(url, json={"title": "x"}, headers=headers, timeout=60, verify=False)
         )
 
-    asking = [threading.Thread(target=rename) for _ in range(SCRAPES_OF_TEN_MINUTES)]
+    first, *others = (threading.Thread(target=rename) for _ in range(SCRAPES_OF_TEN_MINUTES + 1))
     with closing(psycopg2.connect(watched.database_url)) as other, other.cursor() as cursor:
         cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
-        for thread in asking:
+        first.start()
+        while value(scrape(watched.port), "agent_api_db_pool_in_use") == 0:
+            time.sleep(0.02)
+        for thread in others:
             thread.start()
-            time.sleep(0.1)
-        time.sleep(1)  # the first ones have waited for five seconds, and are given up
-        watched.scrape_while(lambda: time.sleep(0.1))
+            time.sleep(0.15)
+        ending = iter(others)
+        watched.scrape_while(lambda: next(ending).join(60))
         alerts = watched.alerts()
-    for thread in asking:
-        thread.join(60)
+    first.join(60)
 
     assert {"AgentApiPoolExhausted", "AgentApiPoolNearlyExhausted"} <= alerts
-    assert sorted({answer.status_code for answer in answers}) == [200, 503]
+    assert sorted(answer.status_code for answer in answers) == [200, *[503] * len(others)]
     watched.rest()
     assert watched.alerts() == set()
 
