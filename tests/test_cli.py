@@ -368,6 +368,7 @@ def test_demo_adds_a_dozen_conversations_each_time(
     assert len({conversation["title"] for conversation in page["conversations"]}) == 12
 
 
+@pytest.mark.slow
 def test_demo_makes_the_embedded_database_where_there_is_none(data_dir: Path) -> None:
     result = agent_api("demo", data_dir=str(data_dir))
 

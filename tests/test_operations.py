@@ -217,6 +217,7 @@ def all_messages(server: Server, user: str, conversation: str) -> list[Any]:
                 return found
 
 
+@pytest.mark.slow
 def test_an_old_server_serves_on_when_a_newer_version_has_migrated(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:

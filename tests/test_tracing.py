@@ -240,6 +240,7 @@ def test_spans_name_the_service(traced: Server, collector: Collector) -> None:
     assert (said["service.name"], said["service.version"]) == ("agent-api", version)
 
 
+@pytest.mark.slow
 def test_what_was_not_sent_yet_is_sent_at_the_end(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
