@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from starlette.types import Receive, Scope
 
+from agent_api import exponents
 from agent_api.problems import (
     BadRequest,
     PayloadTooLarge,
@@ -85,7 +86,8 @@ def parse(raw: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises BadRequest for what is no JSON, and ValidationFailed for what would not come back as it
-    went in: NUL and lone surrogates, numbers beyond 64 bits, nesting over MAX_DEPTH levels.
+    went in: NUL and lone surrogates, numbers beyond 64 bits, nesting over MAX_DEPTH levels; or at
+    a size far beyond that of the body.
     """
     try:
         value = orjson.loads(raw)
@@ -94,6 +96,7 @@ def parse(raw: bytes) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
     if _SUSPECT.search(raw) or (raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value)):
         _refuse_if_readable(raw)
+    exponents.check(raw)
     return value
 
 
