@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from db import access, documents, page
+from db.lines import Lines
 from db.models import Id, conversations, messages, new_id
 from db.page import Page
 from db.statement import Statement
@@ -19,19 +20,8 @@ _c = conversations.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
 _document = documents.text(documents.conversation(_c))
 
-_messages = documents.lines(
-    sa.select(messages)
-    .where(messages.c.conversation_id == sa.bindparam("this_id", type_=Id))
-    .order_by(messages.c.position)
-    .limit(page.LIMIT)
-    .offset(page.OFFSET),
-    documents.message,
-)
 _select_one = Statement(sa.select(_document).where(_this, access.CONVERSATION))
 _lock = Statement(sa.select(_document).where(_this, access.CONVERSATION).with_for_update())
-_select_with_messages = Statement(
-    sa.select(_document, _messages.scalar_subquery()).where(_this, access.CONVERSATION)
-)
 _insert = Statement(
     sa.insert(conversations).returning(_document),
     "id",
@@ -47,6 +37,25 @@ _insert = Statement(
 _delete = Statement(sa.delete(conversations).where(_this, access.CONVERSATION))
 
 
+def _beside_their_conversation(lines: sa.Select[Any]) -> sa.Select[Any]:
+    found = lines.subquery("found")
+    return (
+        sa.select(found, _document)
+        .select_from(conversations)
+        .join(found, sa.true())
+        .where(_this, access.CONVERSATION)
+    )
+
+
+_select_with_messages = Lines(
+    sa.select(messages)
+    .where(messages.c.conversation_id == sa.bindparam("this_id", type_=Id))
+    .order_by(messages.c.position),
+    documents.message,
+    around=_beside_their_conversation,
+)
+
+
 @functools.cache
 def _update(changed: frozenset[str]) -> Statement:
     statement = sa.update(conversations).where(_this, access.CONVERSATION)
@@ -56,7 +65,7 @@ def _update(changed: frozenset[str]) -> Statement:
 @functools.cache
 def _select_page(
     order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool, counted: bool
-) -> Statement:
+) -> Lines:
     where = [access.CONVERSATION]
     if by_source:
         where.append(_c.source == sa.bindparam("source"))
@@ -86,7 +95,7 @@ def select_page(
     after: list[Any] | None,
 ) -> Page:
     """The user's conversations. Keys are [time, id, total], the time being that of `order_by`."""
-    statement = _select_page(
+    lines = _select_page(
         order_by,
         order,
         by_source=source is not None,
@@ -96,7 +105,7 @@ def select_page(
     )
     values = {"acting_user": user_id, "source": source, "agent_id": agent_id}
     return page.read_by_time(
-        connection, statement, values, order_by=order_by, limit=limit, offset=offset, after=after
+        connection, lines, values, order_by=order_by, limit=limit, offset=offset, after=after
     )
 
 
@@ -115,9 +124,9 @@ def select_with_messages(
     Raises Missing and Denied.
     """
     values = {"this_id": conversation_id, "acting_user": user_id, "limit": limit, "offset": offset}
-    row: tuple[bytes, bytes | None] | None = _select_with_messages.row(connection, values)
-    document, lines = _found(connection, row, conversation_id, user_id)
-    return document, documents.split(lines)
+    row = _select_with_messages.read(connection, values)
+    found = _found(connection, row, conversation_id, user_id)
+    return found.others[0], found.documents
 
 
 def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:

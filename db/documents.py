@@ -1,19 +1,16 @@
 """The JSON of each resource, as PostgreSQL writes it: a row reaches Python ready to be sent."""
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     ColumnElement,
-    Select,
     Text,
     case,
     cast,
     func,
     literal_column,
     null,
-    select,
 )
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
@@ -22,7 +19,6 @@ Json = ColumnElement[Any]
 
 _TIME_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
 _UTC: ColumnElement[str] = literal_column("'UTC'")
-_SEPARATOR: ColumnElement[str] = literal_column(r"E',\n'")
 
 
 def conversation(c: Columns) -> Json:
@@ -106,22 +102,6 @@ def chat_settings(c: Columns) -> Json:
 def text(document: Json) -> ColumnElement[str]:
     """The document as the text that PostgreSQL writes, which costs it nothing more."""
     return cast(document, Text)
-
-
-def lines(rows: Select[Any], build: Callable[[Columns], Json]) -> Select[Any]:
-    """The documents of the rows in their order, one a line, for `split`; null without any.
-
-    They are a subquery so that an object is built only for a row that its LIMIT and OFFSET let
-    through, and an aggregate over nothing else reads a sorted subquery in its order
-    (https://www.postgresql.org/docs/current/functions-aggregate.html).
-    """
-    page = rows.subquery("page")
-    return select(func.string_agg(text(build(page.c)), _SEPARATOR).label("items"))
-
-
-def split(items: bytes | None) -> list[bytes]:
-    """The documents of `lines`: PostgreSQL writes none with a line break, which JSON escapes."""
-    return [] if items is None else items.split(b",\n")
 
 
 def _object(**fields: ColumnElement[Any]) -> Json:

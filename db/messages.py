@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, documents, page
+from db import access, documents
 from db.errors import Missing, Reference
+from db.lines import Lines
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id, runs
 from db.page import Page
 from db.statement import Statement
@@ -23,19 +24,19 @@ _select_one = Statement(
 
 
 @functools.cache
-def _select_page(order: str, *, resumed: bool) -> Statement:
+def _select_page(order: str, *, resumed: bool) -> Lines:
     rows = sa.select(messages).where(_c.conversation_id == _conversation)
     if resumed:
         last = sa.bindparam("after_position", type_=sa.BigInteger)
         rows = rows.where(_c.position > last if order == "asc" else _c.position < last)
     rows = rows.order_by(_c.position.asc() if order == "asc" else _c.position.desc())
-    items = documents.lines(rows.limit(page.LIMIT).offset(page.OFFSET), documents.message)
-    # The last row's position, beside the documents, which do not show it.
-    (cut,) = items.get_final_froms()
-    positions = sa.func.array_agg(cut.c.position, type_=sa.ARRAY(sa.BigInteger))
-    found = items.add_columns(positions.label("positions")).subquery("found")
-    return Statement(
-        sa.select(conversations.c.message_count, found.c["items"], found.c.positions)
+    return Lines(rows, documents.message, "position", around=_beside_their_count)
+
+
+def _beside_their_count(lines: sa.Select[Any]) -> sa.Select[Any]:
+    found = lines.subquery("found")
+    return (
+        sa.select(found, conversations.c.message_count)
         .select_from(conversations)
         .join(found, sa.true())
         .where(conversations.c.id == _conversation, access.CONVERSATION)
@@ -126,14 +127,14 @@ def select_page(
     }
     if after is not None:
         (values["after_position"],) = after
-    row = _select_page(order, resumed=after is not None).row(connection, values)
-    if row is None:
+    found = _select_page(order, resumed=after is not None).read(connection, values)
+    if found is None:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    total, lines, positions = row
-    items = documents.split(lines)
-    if len(items) <= limit:
+    positions, total = found.others
+    items = found.documents[:limit]
+    if not found.is_cut and len(found.documents) <= limit:
         return Page(items, total, None)
-    return Page(items[:limit], total, [positions[limit - 1]])
+    return Page(items, total, [positions[len(items) - 1]])
 
 
 def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> bytes:

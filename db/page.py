@@ -7,7 +7,6 @@ import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Integer,
     Table,
     Text,
     bindparam,
@@ -18,11 +17,8 @@ from sqlalchemy import (
 )
 
 from db import documents
+from db.lines import Lines
 from db.models import Id, Moment
-from db.statement import Statement
-
-LIMIT = bindparam("limit", type_=Integer)
-OFFSET = bindparam("offset", type_=Integer)
 
 
 class Page(NamedTuple):
@@ -47,14 +43,14 @@ def by_time(
     order: str,
     resumed: bool,
     counted: bool,
-) -> Statement:
+) -> Lines:
     """The rows of a list that is ordered by a time and then by id, and if `counted` the total.
 
     The id runs in the same direction, so that one index serves both and one row comparison says
     what comes after a key. Counting reads the whole list, which a page from the middle must not.
     """
     moment, tie = table.c[order_by], table.c.id
-    rows = select(table).where(*where).limit(LIMIT).offset(OFFSET)
+    rows = select(table).where(*where)
     if resumed:
         key = tuple_(moment, tie)
         last = tuple_(
@@ -66,11 +62,10 @@ def by_time(
         rows = rows.order_by(moment.asc(), tie.asc())
     else:
         rows = rows.order_by(moment.desc(), tie.desc())
-    items = documents.lines(rows, build)
     if not counted:
-        return Statement(items)
+        return Lines(rows, build)
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
-    return Statement(items.add_columns(total.label("total")))
+    return Lines(rows, build, around=lambda lines: lines.add_columns(total.label("total")))
 
 
 def is_counted(after: list[Any] | None) -> bool:
@@ -80,7 +75,7 @@ def is_counted(after: list[Any] | None) -> bool:
 
 def read_by_time(
     connection: Connection,
-    statement: Statement,
+    lines: Lines,
     values: Mapping[str, Any],
     *,
     order_by: str,
@@ -95,10 +90,11 @@ def read_by_time(
     parameters = {**values, "limit": limit + 1, "offset": offset}
     if after is not None:
         parameters["after_time"], parameters["after_id"], *_ = after
-    lines, *counted = statement.row(connection, parameters)
-    items = documents.split(lines)
-    total = counted[0] if counted or after is None else after[2]
-    if len(items) <= limit:
+    found = lines.read(connection, parameters)
+    assert found is not None, "an aggregate always has a row"
+    items = found.documents[:limit]
+    total = found.others[0] if found.others or after is None else after[2]
+    if not found.is_cut and len(found.documents) <= limit:
         return Page(items, total, None)
-    last = orjson.loads(items[limit - 1])
-    return Page(items[:limit], total, [last[order_by], last["id"], total])
+    last = orjson.loads(items[-1])
+    return Page(items, total, [last[order_by], last["id"], total])

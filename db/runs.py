@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from db import access, documents, page
 from db.errors import Conflict, Reference
+from db.lines import Lines
 from db.models import Id, conversations, new_id, runs
 from db.page import Page
 from db.statement import Statement
@@ -37,7 +38,7 @@ def _select_page(
     by_status: bool,
     resumed: bool,
     counted: bool,
-) -> Statement:
+) -> Lines:
     where = [access.RUN]
     if by_conversation:
         where.append(_c.conversation_id == sa.bindparam("conversation_id", type_=Id))
@@ -111,7 +112,7 @@ def select_page(
     after: list[Any] | None,
 ) -> Page:
     """The user's runs. Keys are [created_at, id, total]."""
-    statement = _select_page(
+    lines = _select_page(
         order,
         by_conversation=conversation_id is not None,
         by_agent=agent_id is not None,
@@ -127,7 +128,7 @@ def select_page(
     }
     return page.read_by_time(
         connection,
-        statement,
+        lines,
         values,
         order_by="created_at",
         limit=limit,

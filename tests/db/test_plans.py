@@ -294,6 +294,32 @@ def test_what_a_deleted_row_leaves_is_found_by_an_index(full: None, name: str) -
     assert not scanned(plan)
 
 
+def test_a_page_of_large_rows_stops_where_it_is_full(full: None) -> None:
+    with engine.transaction() as connection, traced() as trace:
+        made = insert_conversation(connection, USER)
+        for _ in range(4):
+            messages.insert(connection, **message(made, USER) | {"content": "x" * 9_000_000})
+        trace.clear()
+        page = messages.select_page(
+            connection,
+            conversation_id=made,
+            user_id=USER,
+            limit=4,
+            offset=0,
+            order="asc",
+            after=None,
+        )
+        (_, (statement, parameters)) = trace
+        plan = explain(connection, statement, parameters, "ANALYZE, TIMING OFF")
+        connection.rollback()
+
+    assert len(page.items) == 2
+    (count,) = [node for node in plan if node["Node Type"] == "WindowAgg"]
+    assert "<= 256" in count["Run Condition"]
+    (built,) = [node for node in plan if node["Node Type"] == "ProjectSet"]
+    assert built["Actual Rows"] < 300, "units of 64 KiB, of which two messages have 276"
+
+
 def plan_of(action: Action, options: str = "COSTS") -> list[Node]:
     """The nodes of the plan of the one statement that an action sends; nothing is changed by it."""
     with engine.transaction() as connection, traced() as trace:

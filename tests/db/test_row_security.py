@@ -289,7 +289,7 @@ def test_a_query_without_its_rule_finds_nothing_of_another_user(
 
     for user, found in ((alice[0], False), (bob[0], True)):
         values |= {"acting_user": user}
-        assert (forgetful_page.row(connection, values) is not None) is found
+        assert (forgetful_page.read(connection, values) is not None) is found
         assert (forgetful_message.row(connection, values) is not None) is found
 
 

@@ -1,0 +1,151 @@
+"""Pages of large rows: each answer is bounded, and the pages together are the whole list.
+
+A page ends with the row at which it reaches 16 MiB.
+"""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.calls import Json, change, ids, new_conversation, new_run, post_message, read, rows
+from tests.hostile.memory import MIB, peak
+from tests.servers import Server
+
+LARGE = "A long lease. " * 70_000
+"""Nearly 1 MB, which is what a request may send, and next to nothing once PostgreSQL packed it."""
+
+PAGE = 16 * MIB
+MANY = 40
+"""Rows, of which 18 make a page full."""
+
+
+@pytest.fixture(scope="module")
+def user(server: Server) -> Iterator[httpx.Client]:
+    with server.client(f"user-{uuid.uuid4()}") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def talk(user: httpx.Client) -> tuple[str, list[str]]:
+    """A conversation of 40 large messages, large by different columns: its path and their ids."""
+    made = new_conversation(user)
+    messages = []
+    for number in range(MANY):
+        bodies: list[Json] = [
+            {"content": LARGE},
+            {"content": "", "metadata": {"text": LARGE}},
+            {"content": "", "tool_calls": [{"tool_name": "search", "output": LARGE}]},
+            {"content": "", "metadata": {"numbers": [1234567.5] * 90_000}},
+        ]
+        messages.append(post_message(user, made, **bodies[number % 4])["id"])
+    return f"/conversations/{made['id']}", messages
+
+
+def read_pages(client: httpx.Client, path: str, **query: Any) -> list[httpx.Response]:
+    """Read a list by its cursors, to the end."""
+    found: list[httpx.Response] = []
+    while True:
+        found.append(client.get(path, params=query))
+        assert found[-1].status_code == 200, found[-1].text[:2000]
+        query["cursor"] = found[-1].json()["next_cursor"]
+        if query["cursor"] is None:
+            return found
+
+
+def assert_bounded(found: list[httpx.Response]) -> None:
+    sizes = [len(page.content) for page in found]
+    assert max(sizes) < PAGE + 2 * MIB, sizes
+    assert min(sizes[:-1]) > PAGE - 2 * MIB, sizes  # and no smaller than they have to be
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_list_messages_ends_a_page_early_where_messages_are_large(
+    server: Server, user: httpx.Client, talk: tuple[str, list[str]], order: str
+) -> None:
+    path, made = talk
+
+    with peak(server) as memory:
+        found = read_pages(user, f"{path}/messages", limit=500, order=order)
+
+    assert_bounded(found)
+    assert memory.grown < 8 * PAGE
+    sequence = [message["id"] for page in found for message in page.json()["messages"]]
+    assert sequence == (made if order == "asc" else made[::-1])
+    assert {page.json()["total"] for page in found} == {MANY}
+
+
+def test_list_messages_goes_on_with_the_offset_behind_what_came(
+    user: httpx.Client, talk: tuple[str, list[str]]
+) -> None:
+    path, made = talk
+    seen: list[str] = []
+
+    while len(seen) < MANY:
+        came = ids(rows(read(user, f"{path}/messages", limit=500, offset=len(seen))))
+        assert came
+        seen += came
+
+    assert seen == made
+
+
+def test_get_conversation_holds_as_many_messages_as_make_a_page(
+    server: Server, user: httpx.Client, talk: tuple[str, list[str]]
+) -> None:
+    path, made = talk
+    found: list[httpx.Response] = []
+    seen: list[str] = []
+
+    with peak(server) as memory:
+        while len(seen) < MANY:
+            query = {"message_limit": 500, "message_offset": len(seen)}
+            found.append(user.get(path, params=query))
+            came = ids(found[-1].json()["messages"])
+            assert came
+            seen += came
+
+    assert_bounded(found)
+    assert memory.grown < 8 * PAGE
+    assert seen == made
+    tags = {answer.headers["etag"] for answer in found}
+    assert tags == {user.get(path, params={"include_messages": False}).headers["etag"]}
+
+
+def test_list_conversations_ends_a_page_early_where_metadata_is_large(
+    alice: httpx.Client,
+) -> None:
+    made = [new_conversation(alice, metadata={"text": LARGE})["id"] for _ in range(MANY // 2)]
+
+    for order_by in ("created_at", "updated_at"):
+        found = read_pages(alice, "/conversations", limit=100, order_by=order_by, order="asc")
+
+        assert_bounded(found)
+        assert [row["id"] for page in found for row in page.json()["conversations"]] == made
+        assert {page.json()["total"] for page in found} == {len(made)}
+
+
+def test_list_runs_ends_a_page_early_where_outputs_are_large(alice: httpx.Client) -> None:
+    made = [new_run(alice, input={"text": LARGE[::2]})["id"] for _ in range(MANY // 2)]
+    for run in made:
+        change(alice, f"/runs/{run}", output={"text": LARGE})
+
+    found = read_pages(alice, "/runs", limit=100, order="asc")
+
+    assert_bounded(found)
+    assert [row["id"] for page in found for row in page.json()["runs"]] == made
+
+
+def test_a_page_that_is_not_too_large_holds_what_was_asked_for(alice: httpx.Client) -> None:
+    made = new_conversation(alice)
+    for number in range(12):
+        post_message(alice, made, LARGE if number % 4 == 0 else "short")
+    path = f"/conversations/{made['id']}/messages"
+
+    page = read(alice, path, limit=11)
+
+    assert len(rows(page)) == 11
+    assert len(rows(read(alice, path, limit=11, cursor=page["next_cursor"]))) == 1
+    assert read(alice, path)["next_cursor"] is None
+    assert len(read(alice, f"/conversations/{made['id']}")["messages"]) == 12
