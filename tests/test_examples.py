@@ -193,7 +193,7 @@ class Mishaps:
 SETTINGS = {(429, "limit")}
 """What takes a server with another setting."""
 
-FAULTS = {(500, "fault"), (503, "database"), (504, "statement")}
+FAULTS = {(500, "fault"), (503, "database"), (503, "away"), (504, "statement")}
 """What no client brings about: something has to be wrong with the database."""
 
 IN_PROGRESS = {(409, "in_progress")}
@@ -305,6 +305,7 @@ def test_faults_of_the_database_are_the_examples(
                 [database],
             )
             answers[503, "database"] = client.get("/conversations")
+            answers[503, "away"] = client.get("/readyz")
 
     assert set(answers) == FAULTS
     for (status, name), response in answers.items():
