@@ -80,12 +80,12 @@ def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) ->
         "offset": offset,
         "next_cursor": page.next_key and _write_cursor(listing, page.next_key),
     }
-    return b'{"%s": %s, %s' % (name.encode(), array(page.items), orjson.dumps(numbers)[1:])
+    return b'{"%s": %s, %s' % (name.encode(), array(page.lines), orjson.dumps(numbers)[1:])
 
 
-def array(documents: list[bytes]) -> bytes:
-    """Return the JSON array of documents that are JSON already, one a line."""
-    return b"[%s]" % b",\n".join(documents)
+def array(lines: bytes) -> bytes:
+    """Return the JSON array of documents that stand one a line."""
+    return b"[%s]" % lines
 
 
 def _write_cursor(listing: str, key: list[Any]) -> str:

@@ -118,15 +118,15 @@ def select_one(connection: sa.Connection, *, conversation_id: str, user_id: str)
 
 def select_with_messages(
     connection: sa.Connection, *, conversation_id: str, user_id: str, limit: int, offset: int
-) -> tuple[bytes, list[bytes]]:
-    """The documents of a conversation and of some of its messages, oldest first.
+) -> tuple[bytes, bytes]:
+    """The document of a conversation, and those of some of its messages, oldest first, one a line.
 
     Raises Missing and Denied.
     """
     values = {"this_id": conversation_id, "acting_user": user_id, "limit": limit, "offset": offset}
     row = _select_with_messages.read(connection, values)
     found = _found(connection, row, conversation_id, user_id)
-    return found.others[0], found.documents
+    return found.others[0], found.lines
 
 
 def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:

@@ -28,6 +28,8 @@ MAX_BYTES = 16 * 1024 * 1024
 
 _UNIT = 64 * 1024
 _SEPARATOR: ColumnElement[str] = literal_column(r"E',\n'")
+BETWEEN = b",\n"
+"""What is between two lines, and in none: JSON escapes a line break."""
 
 _LIMIT = bindparam("limit", type_=Integer)
 _OFFSET = bindparam("offset", type_=Integer)
@@ -36,11 +38,23 @@ _SHARE: ColumnElement[int] = literal_column(str(MAX_BYTES), Integer) // _LIMIT
 
 
 class Found(NamedTuple):
-    """The documents, whether more rows were to be had, and what else a statement answers."""
+    """So many lines, whether more rows were to be had, and what else a statement answers."""
 
-    documents: list[bytes]
+    lines: bytes
+    present: int
     is_cut: bool
     others: list[Any]
+
+    def at_most(self, limit: int) -> "Found":
+        """The same, or without its last line where that is the one beyond `limit`."""
+        if self.present <= limit:
+            return self
+        rest, _, _ = self.lines.rpartition(BETWEEN)
+        return self._replace(lines=rest, present=limit, is_cut=True)
+
+    def last(self) -> bytes:
+        """The last document."""
+        return self.lines.rpartition(BETWEEN)[2]
 
 
 class Lines:
@@ -78,10 +92,8 @@ class Lines:
         row = statement.row(connection, values)
         if row is None:
             return None
-        lines, count, *others = row
-        # PostgreSQL writes no document with a line break, which JSON escapes.
-        documents = [] if lines is None else lines.split(b",\n")
-        return Found(documents, len(documents) < count, others)
+        lines, present, count, *others = row
+        return Found(lines or b"", present, present < count, others)
 
 
 def _small_ones(
@@ -145,7 +157,7 @@ def _apart(rows: Select[Any], name: str) -> Subquery:
 def _joined(
     source: Subquery, document: ColumnElement[Any], count: ColumnElement[int], keys: tuple[str, ...]
 ) -> Select[Any]:
-    """The lines, without those that are null, how many rows there are, and the keys.
+    """The lines, without those that are null, how many there are, and of how many rows; the keys.
 
     An aggregate over nothing else reads a sorted subquery in its order
     (https://www.postgresql.org/docs/current/functions-aggregate.html).
@@ -155,4 +167,5 @@ def _joined(
         func.array_agg(source.c[key], type_=ARRAY(source.c[key].type)).label(f"{key}s")
         for key in keys
     ]
-    return select(lines, count.label("count"), *arrays)
+    present = func.count(document).label("present")
+    return select(lines, present, count.label("count"), *arrays)

@@ -130,11 +130,9 @@ def select_page(
     found = _select_page(order, resumed=after is not None).read(connection, values)
     if found is None:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+    found = found.at_most(limit)
     positions, total = found.others
-    items = found.documents[:limit]
-    if not found.is_cut and len(found.documents) <= limit:
-        return Page(items, total, None)
-    return Page(items, total, [positions[len(items) - 1]])
+    return Page(found.lines, total, [positions[found.present - 1]] if found.is_cut else None)
 
 
 def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> bytes:

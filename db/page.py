@@ -22,14 +22,14 @@ from db.models import Id, Moment
 
 
 class Page(NamedTuple):
-    """Some rows of a list, as documents.
+    """Some rows of a list, their documents one a line.
 
     `total` counts the whole list, or did when the first page was read. `next_key` is the key of the
     last row here, in JSON's terms, and None where no row follows; given back as `after`, it asks
     for the rows that follow.
     """
 
-    items: list[bytes]
+    lines: bytes
     total: int
     next_key: list[Any] | None
 
@@ -92,9 +92,9 @@ def read_by_time(
         parameters["after_time"], parameters["after_id"], *_ = after
     found = lines.read(connection, parameters)
     assert found is not None, "an aggregate always has a row"
-    items = found.documents[:limit]
+    found = found.at_most(limit)
     total = found.others[0] if found.others or after is None else after[2]
-    if not found.is_cut and len(found.documents) <= limit:
-        return Page(items, total, None)
-    last = orjson.loads(items[-1])
-    return Page(items, total, [last[order_by], last["id"], total])
+    if not found.is_cut:
+        return Page(found.lines, total, None)
+    last = orjson.loads(found.last())
+    return Page(found.lines, total, [last[order_by], last["id"], total])

@@ -109,7 +109,7 @@ def _places(size: int) -> Iterator[tuple[str, int]]:
 
 def _cursor(listing: str, key: list[Any]) -> str:
     """As the server writes it."""
-    page = envelope("items", Page([], 0, key), limit=PAGE, offset=0, listing=listing)
+    page = envelope("items", Page(b"", 0, key), limit=PAGE, offset=0, listing=listing)
     return f"&cursor={orjson.loads(page)['next_cursor']}"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from agent_api.pagination import array
 from db import conversations, engine, messages
 from db.page import Page
 from tests.db.rows import insert_conversation, insert_message
@@ -47,8 +48,9 @@ def walk(select_page: Callable[..., Page], arguments: dict[str, Any]) -> list[st
     after = None
     while True:
         page = select_page(**{**arguments, "after": after})
-        assert len(page.items) <= arguments["limit"]
-        seen += [json.loads(item)["id"] for item in page.items]
+        items = json.loads(array(page.lines))
+        assert len(items) <= arguments["limit"]
+        seen += [item["id"] for item in items]
         after = page.next_key
         if after is None:
             assert page.total == len(seen)

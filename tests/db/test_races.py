@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from agent_api.pagination import array
 from db import chat_settings, conversations, engine, errors, messages, runs
 from db.page import Page
 from tests.db.rows import insert_run, message
@@ -42,7 +43,7 @@ def test_many_writers_lose_nothing_and_follow_one_order(
     found = json.loads(
         conversations.select_one(connection, conversation_id=conversation_id, user_id=user)
     )
-    items = [json.loads(item) for item in page.items]
+    items = json.loads(array(page.lines))
     contents = [item["content"] for item in items]
     times = [item["created_at"] for item in items]
     assert sorted(contents) == sorted(written)
