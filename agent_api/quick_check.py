@@ -5,6 +5,7 @@ of JSON Schema is gathered from the values that it makes, and checked then. A "y
 own; a "no" only says that the quick way did not lead there, and is no verdict.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import chain
@@ -23,6 +24,8 @@ _MOMENT = b"0000-00-00T00:00:00.000000Z"
 _UUID = b"00000000-0000-0000-0000-000000000000"
 _HEX_AS_ZERO = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
 _DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
+_PLAIN_NAME = re.compile(r"\w+", re.ASCII)
+_EXACT = 2**53 - 1
 _NO_RULE = frozenset({None, "int32", "int64", "float", "double"})  # formats of numbers
 
 
@@ -83,6 +86,8 @@ class QuickCheck:
         properties = {**dict.fromkeys(required, anything), **schema.get("properties", {})}
         if not properties:
             return Part(dict[str, Any])
+        if not all(map(_PLAIN_NAME.fullmatch, properties)):  # msgspec takes no other
+            return None
         parts = {f"_{n}": self._compile(member) for n, member in enumerate(properties.values())}
         names = dict(zip(parts, properties, strict=True))
         fields: list[Any] = []
@@ -166,6 +171,11 @@ def _has_only(schema: Json, *keywords: str) -> bool:
 def _number(kind: type, schema: Json) -> Part | None:
     if not _has_only(schema, "minimum", "maximum", "format"):
         return None
+    for name in ("minimum", "maximum"):
+        bound = schema.get(name, 0)
+        # Beyond that msgspec compares an integer as the double next to it, or not at all.
+        if abs(bound) > _EXACT or bound != kind(bound):
+            return None
     if schema.get("format") not in _NO_RULE:
         return None
     return Part(Annotated[kind, msgspec.Meta(ge=schema.get("minimum"), le=schema.get("maximum"))])

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from queue import SimpleQueue
@@ -52,13 +53,13 @@ class Threads:
         for as long as all before it together.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(loop, copy_context(), partial(call, *args, **kwargs))
+        if len(self._threads) < min(self._busy + 1, self._count):
+            self._start_thread()
+        job = _Job(loop, copy_context(), partial(call, *args, **kwargs), self._on_wait)
         self._busy += 1
         expiry = None
-        if self._busy > self._count:
+        if self._busy > len(self._threads):
             expiry = loop.call_later(self._patience, job.expire)
-        elif self._busy > len(self._threads):
-            self._start_thread()
         self._jobs.put(job)
         try:
             result: T = await job.future
@@ -75,7 +76,10 @@ class Threads:
         return result
 
     def shutdown(self) -> None:
-        """Wait until what was begun is done, and end the threads, as the process's end would."""
+        """Wait until what was begun is done, and end the threads.
+
+        Without it they end with the process, whatever they are doing.
+        """
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -84,21 +88,25 @@ class Threads:
     def _start_thread(self) -> None:
         name = f"{self._name}_{len(self._threads)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system allows no more of them
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             if job.claim():
-                if self._on_wait is not None:
-                    self._on_wait(time.perf_counter() - job.queued)
                 job.do()
             self._done.append(job)
             # The event loop may be told of many at once. It looks after it has lowered the flag, so
             # that none is forgotten.
             if not self._is_woken:
                 self._is_woken = True
-                job.loop.call_soon_threadsafe(self._deliver)
+                with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+                    job.loop.call_soon_threadsafe(self._deliver)
             del job  # it would hold on to its answer until the next one comes
 
     def _deliver(self) -> None:
@@ -111,10 +119,17 @@ class Threads:
 class _Job:
     """A call on its way to a thread and back."""
 
-    __slots__ = ("_call", "_claim", "_context", "_error", "_result", "future", "loop", "queued")
+    __slots__ = (
+        *("_call", "_claim", "_context", "_error", "_on_wait", "_result"),
+        *("future", "loop", "queued"),
+    )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, context: Context, call: Callable[[], Any]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: Context,
+        call: Callable[[], Any],
+        on_wait: Callable[[float], None] | None,
     ) -> None:
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
@@ -122,6 +137,7 @@ class _Job:
         self._context = context
         self._call = call
         self._claim = threading.Lock()
+        self._on_wait = on_wait
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -137,6 +153,8 @@ class _Job:
     def do(self) -> None:
         """Make the call, in a thread."""
         try:
+            if self._on_wait is not None:
+                self._on_wait(time.perf_counter() - self.queued)
             self._result = self._context.run(self._call)
         except StopIteration as error:  # no future takes one
             self._error = RuntimeError("StopIteration")

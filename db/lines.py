@@ -26,7 +26,8 @@ from db.statement import Statement
 MAX_BYTES = 16 * 1024 * 1024
 """The lines end with the one at which they reach so many."""
 
-_UNIT = 64 * 1024
+_UNIT = 4 * 1024
+"""In which a row's size is counted, up to the next whole one."""
 _SEPARATOR: ColumnElement[str] = literal_column(r"E',\n'")
 BETWEEN = b",\n"
 """What is between two lines, and in none: JSON escapes a line break."""

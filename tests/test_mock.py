@@ -325,3 +325,14 @@ def test_a_check_without_a_user_has_no_limit(client: httpx.Client) -> None:
 
     assert answer.status_code == 503
     assert "ratelimit" not in answer.headers
+
+
+def test_a_conversation_has_one_tag_whether_or_not_its_messages_are_asked_for(
+    client: httpx.Client,
+) -> None:
+    whole = client.get(CONVERSATION)
+    bare = client.get(CONVERSATION, params={"include_messages": False})
+
+    assert "messages" in whole.json()
+    assert "messages" not in bare.json()
+    assert whole.headers["etag"] == bare.headers["etag"]

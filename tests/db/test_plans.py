@@ -316,9 +316,9 @@ def test_a_page_of_large_rows_stops_where_it_is_full(full: None) -> None:
 
     assert page.lines.count(BETWEEN) == 1
     (count,) = [node for node in plan if node["Node Type"] == "WindowAgg"]
-    assert "<= 256" in count["Run Condition"]
+    assert "<= 4096" in count["Run Condition"]
     (built,) = [node for node in plan if node["Node Type"] == "ProjectSet"]
-    assert built["Actual Rows"] < 300, "units of 64 KiB, of which two messages have 276"
+    assert built["Actual Rows"] < 4500, "units of 4 KiB, of which two messages have 4,396"
 
 
 def plan_of(action: Action, options: str = "COSTS") -> list[Node]:

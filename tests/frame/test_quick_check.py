@@ -38,6 +38,10 @@ SCHEMAS: list[dict[str, Any]] = [
     {"type": "integer", "minimum": 0, "exclusiveMinimum": True},
     {"type": "number", "minimum": 0, "maximum": 2, "format": "double"},
     {"type": "number", "nullable": True},
+    {"type": "number", "maximum": 2**53},
+    {"type": "integer", "maximum": 2**64 - 1},
+    {"type": "integer", "minimum": 0.5},
+    {"type": "object", "properties": {'a "name"': UUID, "": UUID}},
     {"type": "boolean"},
     {"type": "array", "items": ITEM, "maxItems": 2},
     {"type": "array", "items": {**ITEM, "nullable": True}, "minItems": 1},
@@ -61,7 +65,25 @@ SCHEMAS: list[dict[str, Any]] = [
 A_UUID = "019cadd3-0000-7000-8000-00000000abcd"
 A_MOMENT = "2026-03-01T09:30:00.000000Z"
 SCALARS: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, False, 0, -1, 1, 2, 1.0, 0.5, 2.5, -0.0, 1e300, 2**53, 2**63, 2**64, 10**40]
+    [
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2,
+        1.0,
+        0.5,
+        2.5,
+        -0.0,
+        1e300,
+        2**53,
+        2**53 + 1,
+        2**63,
+        2**64,
+        10**40,
+    ]
     + ["", "a", "b", "ab", "abc", "ä", "🚀", "🚀🚀🚀", "a\n", "null", "1"]
     + [A_UUID, A_UUID.upper(), A_UUID.replace("-", ""), A_UUID[:-1], A_UUID + "0"]
     + [

@@ -149,3 +149,13 @@ def test_a_page_that_is_not_too_large_holds_what_was_asked_for(alice: httpx.Clie
     assert len(rows(read(alice, path, limit=11, cursor=page["next_cursor"]))) == 1
     assert read(alice, path)["next_cursor"] is None
     assert len(read(alice, f"/conversations/{made['id']}")["messages"]) == 12
+
+
+def test_a_long_page_with_a_larger_row_holds_what_was_asked_for(alice: httpx.Client) -> None:
+    made = new_conversation(alice)
+    for number in range(300):
+        post_message(alice, made, "x" * 40_000 if number == 150 else "short")
+    path = f"/conversations/{made['id']}"
+
+    assert len(rows(read(alice, f"{path}/messages", limit=500))) == 300
+    assert len(read(alice, path, message_limit=500)["messages"]) == 300
