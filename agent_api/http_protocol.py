@@ -61,6 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
+    _cycle_before: RequestResponseCycle
     _fault: Problem | None = None
     _is_deaf = False
     _is_draining = False
@@ -104,13 +105,13 @@ class HttpProtocol(HttpToolsProtocol):
             raise Refused
         if len(self.pipeline) == MAX_PIPELINED:
             self._is_deaf = True
-            self.cycle.keep_alive = False  # the last that is answered
+            self._answer_last()
             raise Refused
         self._in_head = False
+        self._cycle_before = self.cycle
         super().on_headers_complete()
         if any(name in request_head.FRAMING for name, _ in self.headers):
-            door = Door(self.transport.write, self.transport.is_closing, self._close_gently)
-            self.cycle.transport = door  # type: ignore[assignment]  # it asks for no more
+            self._give_door()
         if is_upgrade:
             self.cycle.keep_alive = False
             self._is_deaf = True
@@ -121,6 +122,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._keeps_with_body = self.expect_100_continue and self.cycle.keep_alive
         if self.expect_100_continue:
             self.cycle.keep_alive = False
+
+    def _give_door(self) -> None:
+        door = Door(self.transport.write, self._is_closing, self._close_gently)
+        self.cycle.transport = door  # type: ignore[assignment]  # it asks for no more
+
+    def _is_closing(self) -> bool:
+        """Tell whether nothing can be written any more; after an EOF the transport does not say."""
+        return self._is_leaving or self.transport.is_closing()
+
+    def _answer_last(self) -> None:
+        """Close after the answer to the newest request, whose client may be sending still."""
+        self.cycle.keep_alive = False
+        self._give_door()
 
     def on_body(self, body: bytes) -> None:
         """Count it, also where nobody wants it."""
@@ -206,7 +220,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def give_up(self) -> None:
         """Close, since the server ends now; an answer that is being made is not waited for."""
-        if self._is_idle() and self._head_bytes and not self._is_leaving:
+        if self._in_head and self._is_idle() and self._head_bytes and not self._is_leaving:
             self._refuse(Unavailable("The server is stopping. Try again."))
         elif self._is_idle():
             self.transport.close()
@@ -244,11 +258,14 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Answer and close, unless an answer is on its way: then nothing comes after that."""
         self._is_deaf = True
+        if self.pipeline and not self._in_head:  # it is not this one's turn, and it will have none
+            self.pipeline.popleft()
+            self.cycle, self._in_head = self._cycle_before, True
         if self._in_head and not self._is_idle():
-            self.cycle.keep_alive = False
+            self._answer_last()
             return
-        if not self._is_idle() and self.cycle.response_started:  # half an answer: none after it
-            self.transport.close()
+        if not self._in_head and self.cycle.response_started:  # none after an answer, or half of it
+            (self._close_gently if self._is_idle() else self.transport.close)()
             return
         request_id = str(uuid.uuid4())
         if not isinstance(problem, Unavailable):  # of which a flood has many, and says so itself

@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.wire import Wire, ask, head
 JSON = b"Content-Type: application/json"
 CHUNKED = b"Transfer-Encoding: chunked"
 EMPTY_OBJECT = b"2\r\n{}\r\n0\r\n\r\n"
+BAD_CHUNK = b"ZZ\r\n"
 SECOND = head("GET /nothing", token=False)
 
 
@@ -66,6 +68,60 @@ def test_a_line_that_is_repeated_word_by_word_is_read_once(server: Server) -> No
     raw = head("POST /conversations", JSON, JSON, b"Content-Length: 2") + b"{}"
 
     assert ask(server, raw).status == 201
+
+
+def test_a_bad_chunk_of_who_waits_to_go_on_is_a_400_and_no_fault(server: Server) -> None:
+    before = server.log.read_text()
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", b"Expect: 100-continue", JSON, CHUNKED) + BAD_CHUNK)
+
+        wire.receive("POST").problem(400)
+        assert wire.receive_raw(1) == b""
+
+    assert_no_fault(server, before)
+
+
+def test_a_bad_chunk_after_the_answer_has_no_second_answer(server: Server) -> None:
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", JSON, CHUNKED, token=False))
+        wire.receive("POST").problem(401)
+
+        wire.send(BAD_CHUNK)
+
+        assert wire.receive_raw(1000) == b""
+
+
+FIRST = {
+    "with a body": head("POST /conversations", JSON, b"Content-Length: 2") + b"{}",
+    "without one": head("GET /conversations"),
+}
+
+
+@pytest.mark.parametrize("first", FIRST.values(), ids=FIRST.keys())
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_bad_chunk_takes_no_answer_from_the_requests_before_it(
+    more: int, first: bytes, server: Server
+) -> None:
+    before = server.log.read_text()
+    with Wire(server) as wire:
+        wire.send(first * (1 + more) + head("POST /conversations", JSON, CHUNKED) + BAD_CHUNK)
+
+        for number in range(1 + more):
+            answer = wire.receive(first.partition(b" ")[0].decode())
+            assert answer.status in {200, 201}
+            assert answer.headers["connection"] == (None if number < more else "close")
+        assert wire.receive_raw(1000) == b""
+
+    assert_no_fault(server, before)
+
+
+def assert_no_fault(server: Server, before: str) -> None:
+    """Assert that all requests since the log was `before` have ended, and none with an ERROR."""
+    marker = str(uuid.uuid4())
+    ask(server, head("GET /nothing", b"X-Request-Id: " + marker.encode()))
+    while marker not in (said := server.log.read_text().removeprefix(before)):
+        time.sleep(0.01)  # the line is written behind the answer
+    assert '"ERROR"' not in said
 
 
 def test_each_refused_head_has_one_line_in_the_log_with_its_request_id(server: Server) -> None:
