@@ -153,10 +153,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._body_bytes = 0
         self._messages += 1
+        if self._is_draining and self._is_idle():  # it was the rest of what has its answer
+            self._close_soon()
 
     def on_response_complete(self) -> None:
         """Read on only when nothing waits, which uvicorn does after every answer."""
         super().on_response_complete()
+        if self._is_leaving:  # the client has the time that `hurry` gives it
+            self._unset_keepalive_if_required()
         if self.pipeline:
             self.flow.pause_reading()
         elif not self._in_head and self._is_idle():
@@ -210,9 +214,12 @@ class HttpProtocol(HttpToolsProtocol):
         """
         self._is_draining = True
         if self._is_idle():
-            self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+            self._close_soon()
         else:
             self.cycle.keep_alive = False
+
+    def _close_soon(self) -> None:
+        self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if self._is_leaving or (self._is_idle() and not self._head_bytes):

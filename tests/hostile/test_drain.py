@@ -245,6 +245,38 @@ def test_what_is_unfinished_when_the_grace_ends_is_a_503(
     assert "Traceback" not in server.log.read_text()
 
 
+UNWANTED = head("POST /conversations", b"Content-Length: 10", token=False)
+
+
+def test_who_was_answered_while_sending_gets_no_second_answer_when_the_grace_ends(
+    database_url: str, tmp_path: Path
+) -> None:
+    with start_server(database_url, tmp_path, grace_seconds="1") as server, Wire(server) as wire:
+        wire.send(UNWANTED)
+        wire.receive("POST").problem(401)
+
+        server.process.send_signal(signal.SIGTERM)
+
+        assert wire.receive_raw(1000) == b""
+        assert server.process.wait(STOP_SECONDS) == 0
+
+
+def test_the_rest_of_an_unwanted_body_does_not_hold_a_stopping_server_up(
+    database_url: str, tmp_path: Path
+) -> None:
+    with start_server(database_url, tmp_path, grace_seconds="600") as server, Wire(server) as wire:
+        wire.send(UNWANTED + b"12345")
+        wire.receive("POST").problem(401)
+
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(server))
+        time.sleep(1)
+        wire.send(b"67890")
+
+        assert wire.receive_raw(1000) == b""
+        assert server.process.wait(STOP_SECONDS) == 0
+
+
 @ONE_AND_MORE
 def test_a_second_signal_ends_it_at_once(workers: str, database_url: str, tmp_path: Path) -> None:
     with start_server(database_url, tmp_path, "--workers", workers, grace_seconds="600") as server:

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -177,3 +178,16 @@ def test_who_was_refused_and_stays_is_put_out(impatient: Server) -> None:
         time.sleep(PATIENCE + 3)
 
         assert send_until_cut_off(wire, b"a") <= 2
+
+
+def test_the_keep_alive_time_does_not_cut_the_answer_off_of_who_is_sending(
+    database_url: str, tmp_path: Path
+) -> None:
+    settings = {"keep_alive_seconds": "1", "max_body_bytes": str(MIB)}
+    with start_server(database_url, tmp_path, **settings) as server, Wire(server) as wire:
+        wire.send(head("POST /conversations", b"Content-Type: application/json", *CHUNKED))
+        for _ in range(30):  # for three seconds, most of them after the answer
+            wire.send(b"10000\r\n" + PART + b"\r\n")
+            time.sleep(0.1)
+
+        wire.receive("POST").problem(413)
