@@ -251,7 +251,10 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.flow.resume_reading()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # asyncio's own transport says so where the client is gone, uvloop's not
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser does not go on with; `msg` says no more than that."""

@@ -1,0 +1,23 @@
+"""An application whose clients reset the connection: python -m tests.hostile.resetting PORT."""
+
+import sys
+import time
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from agent_api.http_protocol import HttpProtocol
+
+LENGTH = [(b"content-length", b"2")]
+
+
+async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answer, and end the answer when the client has had the time to be gone."""
+    await send({"type": "http.response.start", "status": 200, "headers": LENGTH})
+    await send({"type": "http.response.body", "body": b"{}", "more_body": True})
+    time.sleep(1)  # noqa: ASYNC251  # so that the event loop does not notice it before
+    await send({"type": "http.response.body", "body": b""})
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]), http=HttpProtocol, lifespan="off", loop="asyncio")

@@ -1,0 +1,53 @@
+"""Clients that reset the connection under the answer, with the event loop that Windows has too."""
+
+import contextlib
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.servers import free_port
+
+REQUEST = b"POST / HTTP/1.1\r\nHost: api\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
+RESET = struct.pack("ii", 1, 0)
+
+
+def connect(port: int) -> socket.socket:
+    """Return a connection to a server that is just starting."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 30)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(port: int, log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "tests.hostile.resetting", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_who_resets_the_connection_under_an_answer_causes_no_fault(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with running(port, log):
+        with connect(port) as client:
+            client.sendall(REQUEST)
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+        with connect(port) as other:  # which is answered when the first one has ended
+            other.sendall(REQUEST)
+            assert other.recv(1000).startswith(b"HTTP/1.1 200")
+
+    assert "ERROR" not in log.read_text()
