@@ -258,9 +258,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser does not go on with; `msg` says no more than that."""
-        if self._is_deaf:
-            return
-        self._refuse(self._fault or BadRequest(f"{msg} The server speaks HTTP/1.1."))
+        problem = self._fault or BadRequest(f"{msg} The server speaks HTTP/1.1.")
+        if self._is_deaf:  # it was a request too many
+            self._note(problem)
+        else:
+            self._refuse(problem)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the request is answered as if it had not asked, and has its line."""
@@ -272,16 +274,16 @@ class HttpProtocol(HttpToolsProtocol):
             self.pipeline.popleft()
             self.cycle, self._in_head = self._cycle_before, True
         if self._in_head and not self._is_idle():
+            self._note(problem)
             self._answer_last()
             return
         if not self._in_head and self.cycle.response_started:  # none after an answer, or half of it
+            self._note(problem)
             (self._close_gently if self._is_idle() else self.transport.close)()
             return
         request_id = str(uuid.uuid4())
         if not isinstance(problem, Unavailable):  # of which a flood has many, and says so itself
-            logger.info(
-                "request refused", extra={"request_id": request_id, "status": problem.status}
-            )
+            self._note(problem, request_id=request_id)
         body = problem.body()
         headers = {
             "content-type": MEDIA_TYPE,
@@ -295,6 +297,11 @@ class HttpProtocol(HttpToolsProtocol):
         lines += [f"{name}: {value}" for name, value in (own | headers).items()]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self._close_gently()
+
+    @staticmethod
+    def _note(problem: Problem, **ids: str) -> None:
+        """Write the line of a refused request; without a `request_id` it has no answer."""
+        logger.info("request refused", extra={"status": problem.status, **ids})
 
     @classmethod
     def _say_full(cls) -> None:

@@ -139,6 +139,29 @@ def test_each_refused_head_has_one_line_in_the_log_with_its_request_id(server: S
         assert str(answer.headers["x-request-id"]) in lines[0]
 
 
+UNANSWERED = {
+    "a bad head": (0, b"no request\r\n\r\n"),
+    "a bad chunk": (0, head("POST /conversations", JSON, CHUNKED) + BAD_CHUNK),
+    "a request too many": (16, SECOND),
+}
+
+
+@pytest.mark.parametrize("case", UNANSWERED.values(), ids=UNANSWERED.keys())
+def test_what_is_refused_behind_a_request_has_one_line_in_the_log_too(
+    case: tuple[int, bytes], server: Server
+) -> None:
+    waiting, refused = case
+    before = server.log.read_text()
+    with Wire(server) as wire:
+        wire.send(SECOND * (1 + waiting) + refused)
+        for _ in range(1 + waiting):
+            wire.receive().problem(404)
+        assert wire.receive_raw(1) == b""
+
+    said = server.log.read_text().removeprefix(before)
+    assert said.count('"request refused"') == 1
+
+
 def test_an_upgrade_that_is_ignored_has_one_line_in_the_log(server: Server) -> None:
     for protocol in (b"h2c", b"websocket"):
         before = server.log.read_text()
