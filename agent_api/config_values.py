@@ -101,6 +101,8 @@ def origins(value: str) -> tuple[str, ...]:
     given = [text for origin in value.split(",") if (text := origin.strip())]
     if not given:
         raise ValueError("names no origin")
+    if not value.isascii():
+        raise ValueError("must be ASCII: write the host as browsers send it, with xn-- in front")
     found = (
         ("*",) if given == ["*"] else tuple(origin for text in given if (origin := _origin(text)))
     )

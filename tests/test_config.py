@@ -56,6 +56,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ),
     ("cors_origins", "HTTPS://A.Example.org:443", ("https://a.example.org",)),
     ("cors_origins", "http://[::1]:3000", ("http://[::1]:3000",)),
+    ("cors_origins", "https://XN--bcher-kva.example", ("https://xn--bcher-kva.example",)),
     ("max_body_bytes", "1024", 1024),
     ("max_body_bytes", "1073741824", 1 << 30),
     ("client_timeout_seconds", "1", 1),
@@ -120,6 +121,7 @@ BAD = [
     ("cors_origins", "https://[::1"),
     ("cors_origins", "*, https://a.example.org"),
     ("cors_origins", ","),
+    ("cors_origins", "https://bücher.example"),
     ("max_body_bytes", "1023"),
     ("max_body_bytes", "10MB"),
     ("client_timeout_seconds", "0"),
@@ -179,6 +181,11 @@ def test_good_value(name: str, text: str, value: Any) -> None:
 @pytest.mark.parametrize(("name", "text"), BAD)
 def test_bad_value_is_refused_by_name(name: str, text: str) -> None:
     assert refusal(**{name: text}).startswith(f"AGENT_API_{name.upper()} ")
+
+
+def test_an_origin_beyond_ascii_is_refused_with_what_to_write() -> None:
+    line = refusal(cors_origins="https://a.example.org, https://bücher.example")
+    assert "xn--" in line
 
 
 @pytest.mark.parametrize("name", NAMES)
