@@ -22,8 +22,11 @@ START_SECONDS = 60
 """For a worker's first beat: it loads its modules for as long as a busy machine takes."""
 HANG_SECONDS = 10
 """Without a beat of its event loop, after which a worker is taken for hung, and replaced."""
-MORE_SECONDS = 5
-"""Beyond the grace time, after which a worker is killed that does not even stop."""
+MORE_SECONDS = 8
+"""Beyond the grace time, after which a worker is killed that does not even stop.
+
+One for its last answers and three for its spans are its own; the rest is for a busy machine.
+"""
 
 
 class Worker(Process):
