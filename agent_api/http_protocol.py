@@ -95,6 +95,11 @@ class HttpProtocol(HttpToolsProtocol):
         if endless and not self._is_leaving and not self.transport.is_closing():
             self._refuse(HeadersTooLarge(request_head.MAX_BYTES))
 
+    def on_message_begin(self) -> None:
+        """Count at least one byte: it may have come with the end of the request before."""
+        super().on_message_begin()
+        self._head_bytes = self._head_bytes or 1
+
     def on_headers_complete(self) -> None:
         """Refuse a head that is not to be read on, and a request too many."""
         is_upgrade = self.parser.should_upgrade()
@@ -159,7 +164,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Read on only when nothing waits, which uvicorn does after every answer."""
         super().on_response_complete()
-        if self._is_leaving:  # the client has the time that `hurry` gives it
+        # Who is sending has the time that `hurry` gives, and not that of who has nothing to say.
+        if self._is_leaving or (self._in_head and self._head_bytes):
             self._unset_keepalive_if_required()
         if self.pipeline:
             self.flow.pause_reading()

@@ -209,6 +209,24 @@ def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered(
         assert server.process.wait(STOP_SECONDS) == 0
 
 
+def test_a_head_that_began_with_the_request_before_it_is_waited_for(
+    database_url: str, tmp_path: Path
+) -> None:
+    request = head("GET /healthz", token=False)
+    with start_server(database_url, tmp_path) as server, Wire(server) as wire:
+        wire.send(request + request[:20])
+        assert wire.receive().status == 200
+
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(server))
+        time.sleep(1)
+        wire.send(request[20:])
+
+        answer = wire.receive()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert server.process.wait(STOP_SECONDS) == 0
+
+
 @ONE_AND_MORE
 def test_what_is_unfinished_when_the_grace_ends_is_a_503(
     workers: str, database_url: str, tmp_path: Path

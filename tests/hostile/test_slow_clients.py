@@ -56,14 +56,16 @@ def assert_timeout(answer: Answer) -> None:
 def test_a_head_that_trickles_is_a_408(impatient: Server) -> None:
     started = time.monotonic()
 
-    with Wire(impatient) as first, Wire(impatient) as second:
+    with Wire(impatient) as first, Wire(impatient) as second, Wire(impatient) as third:
         second.send(HEALTH)
-        assert second.receive().status == 200
+        third.send(HEALTH + HEALTH[:10])
+        assert second.receive().status == third.receive().status == 200
         second.send(HEALTH[:10])
         trickle(first, HEALTH[:-1] + b"X-More: " + b"a" * 1000)
 
         assert_timeout(first.receive())
         assert_timeout(second.receive())
+        assert_timeout(third.receive())
     assert time.monotonic() - started >= PATIENCE
 
 
