@@ -112,9 +112,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._is_deaf = True
             self._answer_last()
             raise Refused
-        self._in_head = False
         self._cycle_before = self.cycle
         super().on_headers_complete()
+        self._in_head = False  # only now: where uvicorn cannot read the path, it is still the head
         if any(name in request_head.FRAMING for name, _ in self.headers):
             self._give_door()
         if is_upgrade:

@@ -21,13 +21,17 @@ LAST_WORD_SECONDS = 1
 """For which the answers to what could not be finished may take to leave."""
 
 
+def _nothing() -> None:
+    """Stand where nothing is to be done: a lambda could not be sent to the process of --reload."""
+
+
 class Server(uvicorn.Server):
     """Accepts until it is asked to stop, then finishes what it has within the grace time."""
 
     def __init__(self, config: uvicorn.Config, *, client_seconds: int, has_parent: bool) -> None:
         super().__init__(config)
-        self.beat: Callable[[], None] = lambda: None
-        self.tidy_up: Callable[[], None] = lambda: None
+        self.beat: Callable[[], None] = _nothing
+        self.tidy_up: Callable[[], None] = _nothing
         self._client_seconds = client_seconds
         self._stop = StopSignals(has_parent=has_parent)
 

@@ -5,7 +5,7 @@ api() {
   curl --silent --show-error --header "Authorization: Bearer $TOKEN" \
     --header 'Content-Type: application/json' "$@"
 }
-value() { grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
+value() { grep -o "\"$1\" *: *\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 
 conversation=$(api "$API/conversations" --data '{"source": "example"}' | value id)
 messages=$API/conversations/$conversation/messages
