@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -26,7 +27,7 @@ MAX_POINTER = 1024
 """Characters of a pointer in an error, which must not be longer than the body it is about."""
 
 INTEGERS = range(-(2**63), 2**64)
-"""The integers that survive a round trip; orjson reads wider ones as floats."""
+"""The integers that survive a round trip exactly; orjson reads wider ones as floats."""
 
 _JSON = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.IGNORECASE)
 # Only a body with one of these can break a rule that orjson does not know; hardly any has one.
@@ -134,7 +135,19 @@ def _refuse_if_readable(raw: bytes) -> None:
 
 def _to_int(digits: str) -> int:
     """Read an integer; one of thousands of digits, which int() refuses, is as good as 2**64."""
-    return int(digits) if len(digits) < 25 else 2**64
+    return int(digits) if len(digits) < 400 else 2**64
+
+
+def is_kept(number: int) -> bool:
+    """Tell whether an integer comes back as it went in.
+
+    Beyond 64 bits it is read as a double, and so it must be just the digits that stand for that
+    double in an answer: what the server wrote, it takes back.
+    """
+    try:
+        return number in INTEGERS or Decimal(repr(float(number))) == number
+    except OverflowError:  # beyond any double
+        return False
 
 
 def _refuse_constant(name: str) -> None:
@@ -149,7 +162,7 @@ def _broken_rules(root: Any) -> Iterator[dict[str, str]]:
         value, trail, depth = stack.pop()
         if isinstance(value, str):
             yield from _broken_text_rules(value, trail)
-        elif isinstance(value, int) and value not in INTEGERS:
+        elif isinstance(value, int) and not is_kept(value):
             yield _error(trail, "must fit 64 bits")
         elif isinstance(value, float) and math.isinf(value):
             yield _error(trail, "must fit a double")

@@ -6,6 +6,7 @@ named.
 
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,14 @@ def places(problem: dict[str, Any]) -> set[str]:
     return {f"{error['in']}:{error['pointer']}" for error in problem["errors"]}
 
 
+def digits_of(number: int) -> str:
+    """Return the digits by which the double next to an integer is written, if there is one."""
+    try:
+        return f"{Decimal(repr(float(number))):f}".removesuffix(".0")
+    except OverflowError:
+        return ""
+
+
 def breaks_a_rule_in_words(value: Any) -> bool:
     """Tell whether `value` has a NUL or an integer of over 64 bits, which the contract's text bans.
 
@@ -170,5 +179,6 @@ def breaks_a_rule_in_words(value: Any) -> bool:
         case str():
             return "\0" in value
         case int():
-            return not -(2**63) <= value < 2**64
+            # Beyond 64 bits only the digits of a double, as answers write it, are taken.
+            return not -(2**63) <= value < 2**64 and digits_of(value) != str(value)
     return False

@@ -14,6 +14,7 @@ from tests.contract import (
     Operation,
     Rows,
     assert_problem,
+    digits_of,
     make_rows,
     places,
 )
@@ -132,7 +133,7 @@ def is_kept(value: Any) -> bool:
         case bool() | None:
             return True
         case int():
-            return -(2**63) <= value < 2**64
+            return -(2**63) <= value < 2**64 or digits_of(value) == str(value)
         case float():
             return abs(value) < float("inf")
         case list():

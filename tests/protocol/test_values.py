@@ -152,3 +152,17 @@ def test_create_conversation_takes_the_last_of_two_equal_keys(user: httpx.Client
     response = user.post("/conversations", content='{"title": "a", "title": "b"}', headers=JSON)
 
     assert response.json()["title"] == "b"
+
+
+@pytest.mark.parametrize("number", [1e20, 1e22, 1.7976931348623157e308, -(2.0**70), 2.0**64])
+def test_create_conversation_takes_back_the_digits_that_it_wrote(
+    user: httpx.Client, number: float
+) -> None:
+    """Python reads an integer, of far more than 64 bits; a browser writes 1e20 with 21 digits."""
+    made = user.post("/conversations", json={"metadata": {"number": number}}).json()
+
+    again = user.post("/conversations", json={"metadata": made["metadata"]})
+
+    assert isinstance(made["metadata"]["number"], int)
+    assert again.status_code == 201, again.text
+    assert again.json()["metadata"] == made["metadata"]
