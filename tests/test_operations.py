@@ -25,9 +25,9 @@ from tests.servers import Server, clean_environment, command, start_server
 
 
 def run(script: str, folder: Path, *tools: Path, **settings: str) -> str:
-    """Run the guide's commands as a user would, with `agent-api` and `tools` on the PATH."""
-    commands = folder / "bin"
-    commands.mkdir(exist_ok=True)
+    """Run the guide's commands as in a checkout, with `agent-api` and `tools` on the PATH."""
+    commands = folder / ".venv" / "bin"
+    commands.mkdir(parents=True, exist_ok=True)
     for name, called in (("python", [sys.executable]), ("agent-api", command())):
         (commands / name).write_text(f'#!/bin/sh\nexec {shlex.join(called)} "$@"\n')
         (commands / name).chmod(0o755)

@@ -52,10 +52,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+REFUSED = (ConnectionRefusedError, ConnectionResetError)
+"""How connecting ends: the latter where the door closes between the two sides' first packets."""
+
+
 def is_refused(server: Server) -> bool:
     try:
         Wire(server).close()
-    except ConnectionRefusedError:
+    except REFUSED:
         return True
     return False
 
@@ -84,7 +88,7 @@ class Load:
 
     def on_one_connection(self) -> None:
         """Post over and over, and connect anew where the server says that it closes."""
-        with contextlib.suppress(ConnectionRefusedError):
+        with contextlib.suppress(*REFUSED):
             while True:
                 with Wire(self._server) as wire:
                     while not wire.is_closed():
@@ -95,7 +99,7 @@ class Load:
 
     def on_new_connections(self) -> None:
         """Connect for each request."""
-        with contextlib.suppress(ConnectionRefusedError):
+        with contextlib.suppress(*REFUSED):
             while True:
                 with Wire(self._server) as wire:
                     self._post(wire)
