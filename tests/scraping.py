@@ -1,5 +1,7 @@
 """What Prometheus reads of a server: /metrics, each value by its name and labels."""
 
+import time
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -15,6 +17,15 @@ def scrape(port: int) -> Samples:
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
+
+
+def scrape_idle(port: int) -> Samples:
+    """Scrape when nothing is being answered: a client may have its answer before it is counted."""
+    deadline = time.monotonic() + 10
+    while value(samples := scrape(port), "agent_api_http_requests_in_progress"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return samples
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:

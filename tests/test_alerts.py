@@ -4,13 +4,16 @@ Their conditions are evaluated on what /metrics says. Scrapes that follow each o
 as those of every half minute, so that minutes pass within a test.
 """
 
+import os
 import re
+import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,13 +28,15 @@ from tests.guide import blocks, section
 from tests.promql import History, fires
 from tests.scraping import Samples, scrape, value
 from tests.servers import Server, free_port, start_server, wait_until_ready
+from tests.test_metrics import metrics_folder, workers
 
 RULES: dict[str, dict[str, str]] = {
     rule["alert"]: rule
     for rule in yaml.safe_load(blocks("yaml", section("Metrics"))[1])["groups"][0]["rules"]
 }
 SECONDS_BETWEEN_SCRAPES = 30
-SCRAPES_OF_TEN_MINUTES = 21
+SCRAPES_OF_TEN_MINUTES = 22
+"""Ten minutes since the second one: a rate needs two."""
 
 
 @dataclass
@@ -46,8 +51,13 @@ class Watched:
     def scrape(self) -> None:
         """Take the next one, with the labels that Prometheus adds."""
         mine = {("job", "agent-api"), ("instance", f"127.0.0.1:{self.port}")}
-        samples: Samples = {("up", frozenset(mine)): 1}
-        samples |= {(name, labels | mine): v for (name, labels), v in scrape(self.port).items()}
+        try:
+            found = scrape(self.port)
+        except httpx.ConnectError:
+            samples: Samples = {("up", frozenset(mine)): 0}
+        else:
+            samples = {("up", frozenset(mine)): 1}
+            samples |= {(name, labels | mine): v for (name, labels), v in found.items()}
         self.scrapes.append((len(self.scrapes) * SECONDS_BETWEEN_SCRAPES, samples))
 
     def scrape_while(self, act: Callable[[], object]) -> None:
@@ -151,7 +161,7 @@ def test_one_request_that_holds_the_whole_pool_alerts_though_the_others_give_up(
         alerts = watched.alerts()
     first.join(60)
 
-    assert {"AgentApiPoolExhausted", "AgentApiPoolNearlyExhausted"} <= alerts
+    assert {"AgentApiPoolExhausted", "AgentApiPoolNearlyExhausted", "AgentApiSlow"} <= alerts
     assert sorted(answer.status_code for answer in answers) == [200, *[503] * len(others)]
     watched.rest()
     assert watched.alerts() == set()
@@ -198,6 +208,39 @@ def test_a_database_that_is_away_alerts_that_nobody_is_ready_and_that_requests_f
     wait_until_ready(watched.server)
     watched.rest()
     assert watched.alerts() == set()
+
+
+def test_workers_that_die_and_a_server_that_is_gone_alert(watched: Watched, tmp_path: Path) -> None:
+    port = free_port()
+    settings = {"metrics_port": str(port)}
+    with start_server(watched.database_url, tmp_path, "--workers", "2", **settings) as server:
+        both = Watched(server, port, watched.database_url)
+        wait_for_workers(port, 2)
+        both.rest()
+        assert both.alerts() == set()
+
+        os.kill(workers(server, metrics_folder(server))[0], signal.SIGKILL)
+        wait_for_workers(port, 1)
+        for _ in range(6):
+            both.scrape()
+        alerts = both.alerts()
+        wait_for_workers(port, 2)
+        both.scrape()
+
+        assert (alerts, both.alerts()) == ({"AgentApiWorkersDie"}, set())
+
+        server.process.kill()
+        server.process.wait()
+        for _ in range(3):
+            both.scrape()
+        assert both.alerts() == {"AgentApiDown"}
+
+
+def wait_for_workers(port: int, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while value(scrape(port), "agent_api_workers") != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @contextmanager

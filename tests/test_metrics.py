@@ -20,7 +20,7 @@ import psycopg2
 import pytest
 
 from tests.contract import NOWHERE, OPERATIONS
-from tests.scraping import Samples, scrape, value
+from tests.scraping import Samples, scrape, scrape_idle, value
 from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
 from tests.test_config import agent_api, refusal
 
@@ -48,7 +48,7 @@ def test_requests_are_counted_by_operation_method_and_status(
     watched: Server, metrics_port: int
 ) -> None:
     name = "agent_api_http_requests_total"
-    before = scrape(metrics_port)
+    before = scrape_idle(metrics_port)
 
     with watched.client(f"maria-{uuid.uuid4()}") as maria:
         for _ in range(3):
@@ -56,15 +56,17 @@ def test_requests_are_counted_by_operation_method_and_status(
         assert maria.get(f"/conversations/{NOWHERE}").status_code == 404
         assert maria.post("/conversations", json={"title": 1}).status_code == 422
 
+    after = scrape_idle(metrics_port)
+
     def rise(**labels: str) -> float:
-        return value(scrape(metrics_port), name, **labels) - value(before, name, **labels)
+        return value(after, name, **labels) - value(before, name, **labels)
 
     assert rise(operation="create_conversation", method="POST", status="201") == 3
     assert rise(operation="get_conversation", method="GET", status="404") == 1
     assert rise(operation="create_conversation", method="POST", status="422") == 1
     counted = "agent_api_http_request_duration_seconds_count"
-    assert value(scrape(metrics_port), counted, operation="create_conversation") == value(
-        scrape(metrics_port), name, operation="create_conversation"
+    assert value(after, counted, operation="create_conversation") == value(
+        after, name, operation="create_conversation"
     )
 
 
@@ -90,7 +92,7 @@ def test_a_pool_in_use_is_told_and_who_waits_for_it(
     with watched.client(f"maria-{uuid.uuid4()}") as maria, ThreadPoolExecutor(2) as threads:
         conversation = maria.post("/conversations", json={}).json()["id"]
         path = f"/conversations/{conversation}"
-        idle = scrape(metrics_port)
+        idle = scrape_idle(metrics_port)
         with psycopg2.connect(database_url) as other, other.cursor() as cursor:
             cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
             asked = [threads.submit(maria.patch, path, json={"title": "x"}) for _ in range(2)]
@@ -98,7 +100,7 @@ def test_a_pool_in_use_is_told_and_who_waits_for_it(
             time.sleep(0.5)
             busy = scrape(metrics_port)
         assert [answer.result().status_code for answer in asked] == [200, 200]
-    after = scrape(metrics_port)
+    after = scrape_idle(metrics_port)
 
     def rise(name: str) -> float:
         return value(after, name) - value(idle, name)
@@ -121,11 +123,11 @@ def test_database_errors_are_counted_by_kind(
 ) -> None:
     with watched.client(f"maria-{uuid.uuid4()}") as maria:
         conversation = maria.post("/conversations", json={}).json()["id"]
-        before = scrape(metrics_port)
+        before = scrape_idle(metrics_port)
         with psycopg2.connect(database_url) as other, other.cursor() as cursor:
             cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
             late = maria.patch(f"/conversations/{conversation}", json={"title": "x"})
-    after = scrape(metrics_port)
+    after = scrape_idle(metrics_port)
 
     assert late.status_code == 504
     kinds = ("unavailable", "timeout", "too_large", "unexpected")
@@ -170,7 +172,7 @@ def test_a_killed_worker_takes_no_count_with_it(database_url: str, tmp_path: Pat
         finally:
             stop.set()
         scrapes = watching.result()
-        last = scrape(port)
+        last = scrape_idle(port)
         assert folder.is_dir()
 
     assert not folder.exists()
