@@ -17,7 +17,6 @@ from agent_api.pace import Pace, unread
 from agent_api.problems import (
     MEDIA_TYPE,
     BadRequest,
-    HeadersTooLarge,
     Problem,
     RequestTimeout,
     Unavailable,
@@ -29,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PIPELINED = 16
 """Requests that wait for the answer of one before them; hardly any client sends two."""
+
+_TOKEN_LINE = request_head.TOKEN + b":"
 
 LINGER_SECONDS = 0.5
 """For which a server that stops waits for a request that may be on its way to it."""
@@ -61,6 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
+    _head_line = b""
     _cycle_before: RequestResponseCycle
     _fault: Problem | None = None
     _is_deaf = False
@@ -91,9 +93,16 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        endless = self._in_head and self._head_bytes > request_head.MAX_BYTES
+        if self._in_head and self._head_bytes:
+            self._watch_unfinished(data)
+
+    def _watch_unfinished(self, data: bytes) -> None:
+        """Refuse a head that does not end, by the line at which it goes too far."""
+        self._head_line = (self._head_line + data).rpartition(b"\n")[2][: len(_TOKEN_LINE)]
+        endless = self._head_bytes > request_head.MAX_BYTES
         if endless and not self._is_leaving and not self.transport.is_closing():
-            self._refuse(HeadersTooLarge(request_head.MAX_BYTES))
+            is_token = self._head_line.lower() == _TOKEN_LINE
+            self._refuse(request_head.too_large(is_token=is_token))
 
     def on_message_begin(self) -> None:
         """Count at least one byte: it may have come with the end of the request before."""
@@ -156,6 +165,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._leftover = None
         self._in_head = True
         self._head_bytes = 0
+        self._head_line = b""
         self._body_bytes = 0
         self._messages += 1
         if self._is_draining and self._is_idle():  # it was the rest of what has its answer

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+from agent_api import auth
 from agent_api.problems import BadRequest, HeadersTooLarge, Problem
 from agent_api.security_headers import Header
 
 MAX_BYTES = 64 * 1024
 """Of request line and headers; httptools has no limit of its own and slows down with their size."""
+
+TOKEN = b"authorization"
 
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """One of these says that a body follows (RFC 9112 section 6)."""
@@ -18,7 +21,8 @@ def fault(
     """Return why the request is refused; names in `headers` are in lower case."""
     size = len(url) + sum(len(name) + len(value) for name, value in headers)
     if size > MAX_BYTES:
-        return HeadersTooLarge(MAX_BYTES)
+        tokens = sum(len(value) for name, value in headers if name == TOKEN)
+        return too_large(is_token=size - tokens <= MAX_BYTES)
     names = {name for name, _ in headers}
     if not names & FRAMING:
         return None
@@ -35,3 +39,8 @@ def fault(
         if len({value for name, value in headers if name == singular}) > 1:
             return BadRequest(f"The header {singular.decode()} is there twice: send one.")
     return None
+
+
+def too_large(*, is_token: bool) -> Problem:
+    """Return why a head over the limit is refused: where its token alone is, the token is wrong."""
+    return auth.too_long() if is_token else HeadersTooLarge(MAX_BYTES)

@@ -1,6 +1,7 @@
 """What arrives on a connection that is not one plain request of HTTP."""
 
 import json
+import time
 
 import pytest
 
@@ -35,6 +36,29 @@ def test_headers_that_never_end_are_refused_on_the_way(server: Server) -> None:
 
         assert wire.receive().problem(431)["type"] == "/problems/headers-too-large"
         assert wire.receive_raw(1) == b""
+
+
+def test_of_an_endless_head_the_token_alone_is_a_401(server: Server) -> None:
+    for lines, status in (
+        ([b"Authori", b"zation: Bearer "], 401),
+        ([b"X-Authorization: Bearer "], 431),
+        ([b"AUTHORIZATION: Bearer x\r\n", b"X-More: "], 431),
+        ([b"X-Long: " + b"a" * 60_000 + b"\r\nauthorization:"], 401),
+    ):
+        with Wire(server) as wire:
+            for part in (b"GET /conversations HTTP/1.1\r\nHost: api\r\n", *lines):
+                wire.send(part)
+                time.sleep(0.05)
+            wire.send(b"a" * 100_000)
+
+            wire.receive().problem(status)
+
+
+def test_of_a_whole_head_the_token_alone_is_a_401(server: Server) -> None:
+    token, other = b"Authorization: Bearer " + b"a" * 70_000, b"X-Long: " + b"a" * 70_000
+
+    for lines, status in (([token], 401), ([other], 431), ([token, other], 431)):
+        ask(server, head("GET /conversations", *lines, token=False)).problem(status)
 
 
 def test_many_requests_on_one_connection_have_a_limit_each(server: Server) -> None:
