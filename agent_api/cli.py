@@ -78,6 +78,7 @@ def _say(text: str) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="agent-api %(version)s", help="Print the version.")
 def commands() -> None:
     """Keep the conversations of an agent chat product behind an HTTP API.
 
@@ -153,7 +154,7 @@ def serve_mock(host: str | None, port: int | None) -> None:
 @click.option(
     "--check",
     is_flag=True,
-    help="Change nothing; exit with 1 where the database is behind or ahead.",
+    help="Change nothing; exit with 1, and say why, where it is behind, ahead or out of reach.",
 )
 def migrate(check: bool) -> None:
     """Bring the database's schema to the newest version.
@@ -202,7 +203,7 @@ def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience:
         claims["aud"] = settings.jwt_audience
-    key = settings.jwt_secret or secret.load_or_create(settings.data_dir)
+    key = settings.jwt_secret or secret.load_or_create(settings.data_dir, on_new=_say)
     click.echo(jwt.encode(claims, key, algorithm="HS256"))
 
 

@@ -71,7 +71,8 @@ def configure(settings: Settings) -> None:
     handler.setFormatter(TextFormatter() if settings.log_format == "text" else json_formatter())
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     # One line says that the server started, ours; theirs say it five times, without fields.
-    for name in ("uvicorn.error", "alembic", "connexion", "asyncio", "watchfiles"):
+    quiet = ("uvicorn.error", "alembic", "connexion", "asyncio", "watchfiles", "agent_api.metrics")
+    for name in quiet:  # the last one is the pool of SQLAlchemy, which is named after its class
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     logging.getLogger("uvicorn.error").addFilter(_is_news)
 

@@ -70,12 +70,13 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """There is no such row."""
+    """There is no such row, or path."""
 
     code, http_status, http_title = "not-found", 404, "Not found"
 
     def __init__(self, resource: str) -> None:
-        super().__init__(f"There is no such {resource}.")
+        hint = " The page /docs shows those there are." if resource == "path" else ""
+        super().__init__(f"There is no such {resource}.{hint}")
 
 
 class MethodNotAllowed(Problem):
@@ -164,10 +165,11 @@ class TooManyRequests(Problem):
 
     code, http_status, http_title = "too-many-requests", 429, "Too many requests"
 
-    def __init__(self, per_minute: int, seconds: int) -> None:
+    def __init__(self, per_minute: int, burst: int, seconds: int) -> None:
+        at_once = f", {burst} at once" if burst != per_minute else ""
         super().__init__(
-            f"This is over your limit of {per_minute} requests a minute. Wait for as many seconds "
-            "as Retry-After says, then send it again.",
+            f"This is over your limit of {per_minute} requests a minute{at_once}. Wait for as many "
+            "seconds as Retry-After says, then send it again.",
             headers={"Retry-After": str(seconds)},
         )
 

@@ -43,7 +43,7 @@ class RateLimiter:
         seconds = math.ceil((left + 1 - bucket.tokens) / self._limit.per_second)
         scope[RATE_LIMIT] = (self._policy, (b"ratelimit", b'"user";r=%d;t=%d' % (left, seconds)))
         if not bucket.taken:
-            raise TooManyRequests(self._per_minute, seconds)
+            raise TooManyRequests(self._per_minute, self._limit.burst, seconds)
 
 
 class RateLimitMiddleware:

@@ -24,11 +24,11 @@ _NAMED = frozenset({"properties", "schemas"})
 
 _WORDS = {
     "required": "is required",
-    "minLength": "must have at least {limit} characters",
+    "minLength": "must have {limit} or more characters",
     "maxLength": "must have at most {limit} characters",
-    "minItems": "must have at least {limit} items",
+    "minItems": "must have {limit} or more items",
     "maxItems": "must have at most {limit} items",
-    "minProperties": "must have at least {limit} properties",
+    "minProperties": "must have {limit} or more properties",
     "maxProperties": "must have at most {limit} properties",
     "minimum": "must be at least {limit}",
     "maximum": "must be at most {limit}",

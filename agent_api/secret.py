@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from agent_api.config import ConfigError
@@ -11,16 +12,18 @@ from db.embedded import make_folder
 FILE_NAME = "jwt-secret"
 
 
-def load_or_create(data_dir: Path) -> str:
+def load_or_create(data_dir: Path, *, on_new: Callable[[str], None] = lambda _: None) -> str:
     """Return the secret of `data_dir`, made on first use, also by several processes at once.
 
-    Raises ConfigError where it cannot be kept or others can read it.
+    `on_new` is told of one that was made. Raises ConfigError where it cannot be kept or others can
+    read it.
     """
     path = data_dir / FILE_NAME
     try:
         make_folder(data_dir)
         if not path.exists():
             _create(path)
+            on_new(f"A new secret is in {path}: only a server with this data folder will know it.")
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise ConfigError(f"{path} can be read by others: run chmod 600 {path}")

@@ -68,6 +68,7 @@ class Server(uvicorn.Server):
             await self._give_up()
         else:
             await self.lifespan.shutdown()
+            logger.info("stopped")
 
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
         """Take in who has connected before the door closes: the system would cut them off."""

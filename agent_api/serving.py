@@ -1,5 +1,6 @@
 """Starts the server: checks the address, readies the database, says where it is, runs uvicorn."""
 
+import shlex
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ from connexion.spec import Specification
 from uvicorn.supervisors import ChangeReload
 
 from agent_api import __version__, address, app, descriptors, log, mock, observing, secret
-from agent_api.config import Settings
+from agent_api.config import Settings, default_data_dir
 from agent_api.contract import compile_operations
 from agent_api.database import database
 from agent_api.http_protocol import HttpProtocol
@@ -48,6 +49,8 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         else:
             application = app.create_app(settings)
         _say_where(settings, say)
+        if settings.metrics_port is not None:
+            say(f"  Metrics  {_base(settings.metrics_host, settings.metrics_port)}/metrics")
         _say_data(settings, say)
         _run(
             application,
@@ -71,8 +74,8 @@ def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
     mock.collect_examples(Specification.load(load_contract()))
     application = mock.create_app(settings)
     _say_where(settings, say)
-    say("  Data   the examples of the contract; nothing is kept")
-    say("  Token  any: Authorization: Bearer mock")
+    say("  Data     the examples of the contract; nothing is kept")
+    say("  Token    any: Authorization: Bearer mock")
     _run(application, settings)
 
 
@@ -133,23 +136,33 @@ def _probe(family: int, at: Any) -> None:
         probe.bind(at)
 
 
+def _base(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _say_where(settings: Settings, say: Callable[[str], None]) -> None:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    base = f"http://{host}:{settings.port}"
+    base = _base(settings.host, settings.port)
     say(f"Agent API {__version__}")
-    say(f"  API    {base}")
-    say(f"  Docs   {base}/docs")
+    say(f"  API      {base}")
+    say(f"  Docs     {base}/docs")
 
 
 def _say_data(settings: Settings, say: Callable[[str], None]) -> None:
     if settings.database_url is None:
-        say(f"  Data   {settings.data_dir}")
+        say(f"  Data     {settings.data_dir}")
     else:
-        say("  Data   the database of AGENT_API_DATABASE_URL")
+        say("  Data     the database of AGENT_API_DATABASE_URL")
     if settings.can_sign:
-        say(f"  Token  {called_as()} token --user alice")
+        say(f"  Token    {_with_folder(settings)}{called_as()} token --user alice")
     else:
-        say("  Token  from your identity provider")
+        say("  Token    from your identity provider")
+
+
+def _with_folder(settings: Settings) -> str:
+    """What `token` needs in another shell, to find a development secret that is not the usual."""
+    if settings.jwt_secret is not None or settings.data_dir == default_data_dir():
+        return ""
+    return f"AGENT_API_DATA_DIR={shlex.quote(str(settings.data_dir))} "
 
 
 def called_as() -> str:

@@ -114,19 +114,17 @@ def starting(log_dir: Path, options: list[str], **settings: str) -> Iterator[Ser
 def test_serve_says_where_everything_is_and_how_to_get_a_token(
     data_dir: Path, tmp_path: Path
 ) -> None:
-    with starting(tmp_path, [], data_dir=str(data_dir)) as server:
+    settings = {"data_dir": str(data_dir), "metrics_port": str(free_port())}
+    with starting(tmp_path, [], **settings) as server:
         wait_until_ready(server)
-        said = dict(
-            re.findall(r"^  (API|Docs|Data|Token) +(.+)$", server.log.read_text(), re.MULTILINE)
-        )
+        said = dict(re.findall(r"^  ([A-Z]\w+) +(.+)$", server.log.read_text(), re.MULTILINE))
         assert said["API"] == server.url
-        assert status(said["Docs"]) == 200
+        assert status(said["Docs"]) == status(said["Metrics"]) == 200
         assert said["Data"] == str(data_dir)
 
-        program, *arguments = shlex.split(said["Token"])
         token = subprocess.run(
-            [sys.executable if program == "python" else program, *arguments],
-            env=clean_environment(data_dir=str(data_dir)),
+            ["sh", "-c", said["Token"].replace(" python ", f" {shlex.quote(sys.executable)} ")],
+            env=clean_environment(),  # as in another shell
             capture_output=True,
             text=True,
             check=True,
@@ -378,7 +376,20 @@ def test_demo_makes_the_embedded_database_where_there_is_none(data_dir: Path) ->
 
 
 def test_version_is_one_line() -> None:
-    assert re.fullmatch(r"agent-api \d\S*\n", agent_api("version").stdout)
+    said = agent_api("version").stdout
+
+    assert re.fullmatch(r"agent-api \d\S*\n", said)
+    assert agent_api("--version").stdout == said
+
+
+def test_token_says_where_it_made_a_new_secret(tmp_path: Path) -> None:
+    first, second = (agent_api("token", "--user", "a", data_dir=str(tmp_path)) for _ in range(2))
+
+    path = tmp_path / "jwt-secret"
+    assert first.stderr == (
+        f"A new secret is in {path}: only a server with this data folder will know it.\n"
+    )
+    assert second.stderr == ""
 
 
 def test_help_lists_the_commands() -> None:

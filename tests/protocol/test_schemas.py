@@ -21,13 +21,13 @@ from tests.contract import (
 from tests.protocol.matrices import EVERY_OPERATION_WITH_A_BODY, JSON, PROPERTY
 
 BROKEN: list[tuple[str, dict[str, Any], dict[str, str]]] = [
-    ("create_conversation", {"title": ""}, {"/title": "must have at least 1 characters"}),
+    ("create_conversation", {"title": ""}, {"/title": "must have 1 or more characters"}),
     ("create_conversation", {"title": "a" * 256}, {"/title": "must have at most 255 characters"}),
     ("create_conversation", {"source": 5}, {"/source": "must be of type "}),
     ("create_conversation", {"is_private": "true"}, {"/is_private": "must be of type "}),
     ("create_conversation", {"metadata": []}, {"/metadata": "must be of type "}),
     ("create_conversation", {"title": 1, "model": 2}, {"/title": "must", "/model": "must"}),
-    ("update_conversation", {"agent_id": ""}, {"/agent_id": "must have at least 1 characters"}),
+    ("update_conversation", {"agent_id": ""}, {"/agent_id": "must have 1 or more characters"}),
     ("create_message", {}, {"/role": "is required", "/content": "is required"}),
     ("create_message", {"role": "tool"}, {"/role": "must be one of: user, assistant, system"}),
     ("create_message", {"role": None}, {"/role": "must "}),
