@@ -30,8 +30,8 @@ INTEGERS = range(-(2**63), 2**64)
 """The integers that survive a round trip exactly; orjson reads wider ones as floats."""
 
 _JSON = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.IGNORECASE)
-# Only a body with one of these can break a rule that orjson does not know; hardly any has one.
-_SUSPECT = re.compile(rb"\\u0000|-[0-9]{19}|[0-9]{20}")
+_DIGIT_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG, _LONG_NEGATIVE = b"0" * 20, b"-" + b"0" * 19
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -95,10 +95,19 @@ def parse(raw: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         _refuse_if_readable(raw)
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
-    if _SUSPECT.search(raw) or (raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value)):
+    if _is_suspect(raw) or (raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value)):
         _refuse_if_readable(raw)
     exponents.check(raw)
     return value
+
+
+def _is_suspect(raw: bytes) -> bool:
+    """Tell whether a NUL or a wide integer may be in it, of which orjson says nothing.
+
+    A regular expression took twenty times as long.
+    """
+    digits = raw.translate(_DIGIT_AS_ZERO)
+    return b"\\u0000" in raw or _LONG in digits or _LONG_NEGATIVE in digits
 
 
 def _is_deep(root: Any) -> bool:

@@ -18,6 +18,7 @@ FACTOR = 4
 _MOST_PER_BYTE = 62
 """How many bytes one of a number becomes at most: 309 from the five of 1e308."""
 
+_AS_0E = bytes.maketrans(b"123456789E", b"000000000e")
 # An exponent, up to three digits of it: a longer one is that of a zero, or of no double. What is
 # within a text may look like one.
 _EXPONENT = re.compile(rb"[0-9][eE][+-]?0*([1-9][0-9]{0,2})")
@@ -29,7 +30,7 @@ class _TooLong(Exception):
 
 def check(raw: bytes) -> None:
     """Raise ValidationFailed where the numbers of a JSON text take too much, written out."""
-    if len(raw) * _MOST_PER_BYTE <= FREE:
+    if len(raw) * _MOST_PER_BYTE <= FREE or b"0e" not in raw.translate(_AS_0E):
         return
     limit = max(FREE, FACTOR * len(raw))
     # Written out, a number takes as many bytes more as its exponent says, or fewer.

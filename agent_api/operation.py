@@ -145,14 +145,14 @@ class Operation:
         response = result if isinstance(result, Response) else Response(200, result)
         if response.status not in self._responses:
             raise ResponseBreaksContract(f"{self.operation_id}: status {response.status}")
-        if isinstance(response.body, Iterator | AsyncIterator):
+        body = response.body
+        if not isinstance(body, bytes) and isinstance(body, Iterator | AsyncIterator):
             return response
         answer = self._responses[response.status]
         if missing := answer.headers - response.headers.keys():
             raise ResponseBreaksContract(f"{self.operation_id}: no header {sorted(missing)}")
         if answer.schema is None:
             return Response(response.status, b"", response.headers, "")
-        body = response.body
         text = body if isinstance(body, bytes) else orjson.dumps(body)
         sent = response.with_more(text)
         if not answer.schema.is_valid_json(sent):
