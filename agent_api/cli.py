@@ -207,12 +207,12 @@ def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
     click.echo(jwt.encode(claims, key, algorithm="HS256"))
 
 
-@commands.command("demo", short_help="Fill a user's account with a dozen conversations.")
+@commands.command("demo", short_help="Add a dozen conversations to a user's account.")
 @click.option(
     "--user", "user_id", type=UserId(), default="demo", show_default=True, help="Whose account."
 )
 def fill(user_id: str) -> None:
-    """Fill a user's account with a dozen realistic conversations, to try the API with."""
+    """Add a dozen realistic conversations to a user's account, to try the API with."""
     settings = Settings.load()
 
     from agent_api import demo, log, serving
@@ -221,7 +221,10 @@ def fill(user_id: str) -> None:
 
     log.configure(settings)
     with database(settings, _say) as url:
-        schema.upgrade(url, on_step=_say)
+        if settings.database_url is None:
+            schema.upgrade(url, on_step=_say)
+        elif (reason := schema.readiness(url, explain=True)) is not None:
+            _fail(reason, 1)
         engine.configure(url, pool_size=1, statement_timeout_ms=settings.statement_timeout_ms)
         try:
             made = demo.fill(user_id)

@@ -17,6 +17,7 @@ from agent_api.pace import Pace, unread
 from agent_api.problems import (
     MEDIA_TYPE,
     BadRequest,
+    HeadersTooLarge,
     Problem,
     RequestTimeout,
     Unavailable,
@@ -28,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 MAX_PIPELINED = 16
 """Requests that wait for the answer of one before them; hardly any client sends two."""
-
-_TOKEN_LINE = request_head.TOKEN + b":"
 
 LINGER_SECONDS = 0.5
 """For which a server that stops waits for a request that may be on its way to it."""
@@ -62,7 +61,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
-    _head_line = b""
+    _head_line: request_head.LastLine | None = None
+    _aside_bytes = 0
     _cycle_before: RequestResponseCycle
     _fault: Problem | None = None
     _is_deaf = False
@@ -91,18 +91,42 @@ class HttpProtocol(HttpToolsProtocol):
                 self._leftover.amount += len(data)
             return
         if self._in_head:
+            if not self._head_bytes:  # empty lines in front of a request (RFC 9112 section 2.2)
+                data = data.lstrip(b"\r\n")
+                if not data:
+                    return
             self._head_bytes += len(data)
+        was_in_head, body_bytes = self._in_head, self._body_bytes
         super().data_received(data)
         if self._in_head and self._head_bytes:
-            self._watch_unfinished(data)
+            self._watch_head(data)
+        if self._in_head or was_in_head or self._body_bytes != body_bytes:
+            self._aside_bytes = 0
+        else:
+            self._watch_trailers(len(data))
 
-    def _watch_unfinished(self, data: bytes) -> None:
+    def _watch_head(self, data: bytes) -> None:
         """Refuse a head that does not end, by the line at which it goes too far."""
-        self._head_line = (self._head_line + data).rpartition(b"\n")[2][: len(_TOKEN_LINE)]
-        endless = self._head_bytes > request_head.MAX_BYTES
-        if endless and not self._is_leaving and not self.transport.is_closing():
-            is_token = self._head_line.lower() == _TOKEN_LINE
-            self._refuse(request_head.too_large(is_token=is_token))
+        if self._head_line is None:
+            self._head_line = request_head.LastLine()
+        self._head_line.add(data)
+        size = self._head_bytes
+        if size > request_head.MAX_BYTES and not self._is_closing():
+            self._refuse(request_head.too_large(self.headers or [], size, self._head_line))
+
+    def _watch_trailers(self, size: int) -> None:
+        """Refuse trailers, and extensions of a chunk, that do not end; none of them is kept."""
+        self._aside_bytes += size
+        if self._aside_bytes > request_head.MAX_BYTES and not self._is_closing():
+            self._refuse(HeadersTooLarge(request_head.MAX_BYTES))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header in; a trailer is no header, and dropped (RFC 9110 section 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+        elif (fault := request_head.trailer_fault(name)) is not None:
+            self._fault = fault
+            raise Refused
 
     def on_message_begin(self) -> None:
         """Count at least one byte: it may have come with the end of the request before."""
@@ -165,7 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._leftover = None
         self._in_head = True
         self._head_bytes = 0
-        self._head_line = b""
+        self._head_line = None
         self._body_bytes = 0
         self._messages += 1
         if self._is_draining and self._is_idle():  # it was the rest of what has its answer
@@ -238,7 +262,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        if self._is_leaving or (self._is_idle() and not self._head_bytes):
+        has_begun = self._in_head and self._head_bytes
+        if self._is_leaving or (self._is_idle() and not has_begun):
             self.transport.close()
 
     def give_up(self) -> None:

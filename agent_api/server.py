@@ -109,7 +109,8 @@ class Server(uvicorn.Server):
         It does not end by itself while a handler waits for the database.
         """
         tasks = self.server_state.tasks
-        logger.warning("stopping with requests unanswered", extra={"requests": len(tasks)})
+        counts = {"requests": len(tasks), "connections": len(self._connections())}
+        logger.warning("stopping before all were done", extra=counts)
         for task in list(tasks):
             task.cancel()  # ProblemMiddleware answers
         for connection in self._connections():

@@ -126,7 +126,7 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
 
 def _check_address(settings: Settings) -> None:
     """Find out before the database starts whether the address can be listened on."""
-    options = "--host and --port"
+    options = "--host and --port, or AGENT_API_HOST and AGENT_API_PORT"
     address.listen(_probe, settings.host, settings.port, purpose="listen", options=options)
 
 

@@ -8,7 +8,7 @@ api() {
 value() { grep -o "\"$1\" *: *\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 
 conversation=$(api "$API/conversations" --data '{"source": "example"}' | value id)
-messages=$API/conversations/$conversation/messages
+messages=$API/conversations/${conversation:?was not made: is the token a good one?}/messages
 key=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n') # new for each thing to be done
 for attempt in 1 2; do # the second as if the first one's answer was lost: it makes nothing
   api "$messages" --header "Idempotency-Key: $key" --data '{

@@ -239,6 +239,9 @@ def test_migrate_makes_a_new_database_ready(
         wait_until(lambda: status(f"{server.url}/healthz") == 200)
         before = httpx.get(f"{server.url}/readyz")
         behind = agent_api("migrate", "--check", **settings)
+        assert (
+            agent_api("demo", **settings).stderr == behind.stderr
+        )  # an external one is left alone
         still = httpx.get(f"{server.url}/readyz")
         migrated = agent_api("migrate", **settings)
         after = httpx.get(f"{server.url}/readyz")

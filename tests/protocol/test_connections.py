@@ -1,11 +1,13 @@
 """What arrives on a connection that is not one plain request of HTTP."""
 
 import json
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.servers import Server
+from tests.servers import Server, start_server
 from tests.wire import Wire, ask, head
 
 
@@ -57,8 +59,51 @@ def test_of_an_endless_head_the_token_alone_is_a_401(server: Server) -> None:
 def test_of_a_whole_head_the_token_alone_is_a_401(server: Server) -> None:
     token, other = b"Authorization: Bearer " + b"a" * 70_000, b"X-Long: " + b"a" * 70_000
 
-    for lines, status in (([token], 401), ([other], 431), ([token, other], 431)):
+    for lines, status in (([token], 401), ([other], 431), ([other, token], 431)):
         ask(server, head("GET /conversations", *lines, token=False)).problem(status)
+
+
+def test_an_empty_line_between_requests_is_none_of_them(database_url: str, tmp_path: Path) -> None:
+    """RFC 9112 section 2.2: old clients send one behind a body."""
+    settings = {"client_timeout_seconds": "1", "grace_seconds": "600"}
+    with start_server(database_url, tmp_path, **settings) as server, Wire(server) as wire:
+        for _ in range(2):
+            wire.send(head("GET /healthz", token=False))
+            assert wire.receive().status == 200
+            wire.send(b"\r\n")
+            time.sleep(3)
+        server.process.send_signal(signal.SIGTERM)
+
+        assert wire.receive_raw(1) == b""
+        assert server.process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "lines", "status"),
+    [
+        ("HTTP/1.1", [], 400),
+        ("HTTP/1.1", [b"Host: a", b"Host: b"], 400),
+        ("HTTP/1.1", [b"Host: a", b"Host: a"], 400),
+        ("HTTP/1.1", [b"Host: a b"], 400),
+        ("HTTP/1.1", [b"Host: a/b"], 400),
+        ("HTTP/1.1", [b"Host: user@a"], 400),
+        ("HTTP/1.1", [b"Host:"], 200),
+        ("HTTP/1.1", [b"Host: [::1]:8000"], 200),
+        ("HTTP/1.0", [], 200),
+        ("HTTP/1.0", [b"Host: a", b"Host: b"], 400),
+        ("HTTP/2.0", [b"Host: a"], 400),
+    ],
+)
+def test_a_request_names_its_host_once(
+    start: str, lines: list[bytes], status: int, server: Server
+) -> None:
+    raw = b"\r\n".join([f"GET /healthz {start}".encode(), *lines, b"", b""])
+
+    assert ask(server, raw).status == status
+
+
+def test_a_request_without_a_version_is_refused(server: Server) -> None:
+    ask(server, b"GET /healthz\r\n\r\n").problem(400)
 
 
 def test_many_requests_on_one_connection_have_a_limit_each(server: Server) -> None:
