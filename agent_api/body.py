@@ -104,7 +104,7 @@ def parse(raw: bytes) -> Any:
 def _is_suspect(raw: bytes) -> bool:
     """Tell whether a NUL or a wide integer may be in it, of which orjson says nothing.
 
-    A regular expression took twenty times as long.
+    A regular expression took six to thirteen times as long.
     """
     digits = raw.translate(_DIGIT_AS_ZERO)
     return b"\\u0000" in raw or _LONG in digits or _LONG_NEGATIVE in digits
