@@ -55,10 +55,11 @@ fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EX
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .PHONY: lint
-lint: .venv/.dev ## check style, formatting and types
+lint: .venv/.dev ## check style, formatting, types and the layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 .PHONY: audit
 audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities

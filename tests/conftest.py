@@ -19,6 +19,7 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
+import migrations
 from db import embedded, schema
 from tests import log_watch
 from tests.servers import Server, start_server
@@ -94,7 +95,7 @@ def _run_sql(url: str, statement: str) -> None:
 def database_url(new_database: Callable[[], str]) -> str:
     """The URL of this worker's database, made by the migrations."""
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     return url
 
 
