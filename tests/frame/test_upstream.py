@@ -49,7 +49,7 @@ def echo_with(path: list[str], value: Any) -> dict[str, Any]:
 
 
 def test_upstream_two_media_types_make_plain_data_a_500() -> None:
-    """https://github.com/spec-first/connexion/issues/1956: see agent_api/contract/operation.py, checked."""
+    """https://github.com/spec-first/connexion/issues/1956: see Operation.checked."""
     both = {name: {"schema": {"type": "object"}} for name in ("json", "problem+json")}
     content = {f"application/{name}": value for name, value in both.items()}
     definition = echo_with(["responses", "200", "content"], content)
