@@ -105,7 +105,7 @@ clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
 	rm -rf .ci/contract/node_modules clients/python/agent_api_client
-	rm -rf $(addprefix clients/typescript/,dist node_modules src)
+	rm -rf $(addprefix clients/typescript/,dist node_modules package src)
 
 .venv/.runtime: $(SETUP) requirements/runtime.txt requirements/build.txt $(stale)
 	@.ci/setup runtime
