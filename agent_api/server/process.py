@@ -51,7 +51,7 @@ class Server(uvicorn.Server):
     def _hurry_clients(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in self._connections():
-            connection.hurry(now, self._client_seconds)
+            connection.enforce_timeouts(now, self._client_seconds)
 
     def _connections(self) -> list[HttpProtocol]:
         return [each for each in self.server_state.connections if isinstance(each, HttpProtocol)]
@@ -114,7 +114,7 @@ class Server(uvicorn.Server):
         for task in list(tasks):
             task.cancel()  # ProblemMiddleware answers
         for connection in self._connections():
-            connection.give_up()
+            connection.shutdown_now()
         self._stop.at_once = False
         await self._wait_until_answered(LAST_WORD_SECONDS)
         if (on_forced_exit := self.lifespan.state.get(ON_FORCED_EXIT)) is not None:

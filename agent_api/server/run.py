@@ -118,7 +118,7 @@ def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         # Until the server listens to them, and after: to stop is not to crash.
         signal.signal(number, _exit)
-    connection_limit.raise_limit()
+    connection_limit.raise_descriptor_limit()
     config = uvicorn.Config(
         application,
         host=settings.host,
