@@ -12,6 +12,7 @@ from sqlalchemy import QueuePool
 from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent_api import __version__
 from agent_api.http.request_context import METHODS, OPERATION_ID
 from agent_api.observability.hooks import Observers
 from agent_api.settings import Settings
@@ -84,6 +85,14 @@ failures = Counter(
     registry=None,
 )
 
+build_info = Gauge(
+    "agent_api_build_info",
+    "The version of the agent API.",
+    ["version"],
+    multiprocess_mode="max",
+    registry=None,
+)
+
 # Looking a series up by its labels takes longer than all the counting.
 _requests = cache(requests.labels)
 _duration = cache(duration.labels)
@@ -91,6 +100,7 @@ _duration = cache(duration.labels)
 
 def observers(settings: Settings) -> Observers:
     """Return what counts in this process."""
+    build_info.labels(__version__).set(1)
     workers.set(1)
     pool_size.set(settings.pool_size)
     for kind in (*FAILURES.values(), UNEXPECTED):

@@ -6,9 +6,10 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
@@ -19,14 +20,16 @@ from agent_api.auth import development_secret
 from agent_api.mock.app import create_app as create_mock
 from agent_api.mock.examples import check_examples
 from agent_api.observability import log, setup
-from agent_api.server import address, connection_limit
+from agent_api.server import connection_limit
 from agent_api.server.process import Server
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.workers import Workers
-from agent_api.settings import Settings, default_data_dir, hand_down_metrics_folder
+from agent_api.settings import ConfigError, Settings, default_data_dir, hand_down_metrics_folder
 from agent_api.settings.storage import database
 from db import schema
 from db.schema import readiness
+
+Listener = TypeVar("Listener")
 
 
 def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
@@ -83,10 +86,17 @@ def _metrics_served(settings: Settings) -> Iterator[Callable[[], None]]:
     folder = TemporaryDirectory(prefix="agent-api-metrics-", ignore_cleanup_errors=True)
     with folder as name:
         hand_down_metrics_folder(name)
-        # Only now: prometheus_client looks for the folder when it is imported.
-        from agent_api.server import metrics_server  # noqa: PLC0415  # what is off costs nothing
+        # prometheus_client looks for the folder when it is imported; without metrics it is not.
+        from agent_api.server.metrics_server import MetricsServer  # noqa: PLC0415
 
-        with metrics_server.running(settings.metrics_host, settings.metrics_port, name):
+        server = _listen(
+            partial(MetricsServer, folder=name),
+            settings.metrics_host,
+            settings.metrics_port,
+            purpose="serve metrics",
+            options="AGENT_API_METRICS_HOST and AGENT_API_METRICS_PORT",
+        )
+        with server.running():
             yield folder.cleanup
 
 
@@ -154,13 +164,32 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
 def _check_address(settings: Settings) -> None:
     """Find out before the database starts whether the address can be listened on."""
     options = "--host and --port, or AGENT_API_HOST and AGENT_API_PORT"
-    address.listen(_probe, settings.host, settings.port, purpose="listen", options=options)
+    _listen(_probe, settings.host, settings.port, purpose="listen", options=options)
 
 
 def _probe(family: int, at: Any) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(at)
+
+
+def _listen(
+    listener: Callable[[int, Any], Listener], host: str, port: int, *, purpose: str, options: str
+) -> Listener:
+    """Call `listener` with the address family and socket address of `host`.
+
+    Raises ConfigError if it cannot listen; `options` name the settings that choose another address.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return listener(family, address)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no host name
+        reason = getattr(error, "strerror", None) or "it is no host name"
+        raise ConfigError(
+            f"Cannot {purpose} on {host} port {port}: {reason}. Choose another with {options}."
+        ) from error
 
 
 def _base(host: str, port: int) -> str:
