@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ from agent_api.auth import development_secret
 from agent_api.mock.app import create_app as create_mock
 from agent_api.mock.examples import check_examples
 from agent_api.observability import log, setup
-from agent_api.server import connection_limit
+from agent_api.server import connection_limit, metrics_folder
 from agent_api.server.process import Server
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.workers import Workers
@@ -82,8 +81,7 @@ def _metrics_served(settings: Settings) -> Iterator[Callable[[], None]]:
     if settings.metrics_port is None:
         yield lambda: None
         return
-    # A count that is just written may stand in the way of its removal, and is no reason to fail.
-    folder = TemporaryDirectory(prefix="agent-api-metrics-", ignore_cleanup_errors=True)
+    folder = metrics_folder.create()
     with folder as name:
         hand_down_metrics_folder(name)
         # prometheus_client looks for the folder when it is imported; without metrics it is not.
