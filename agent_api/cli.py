@@ -221,7 +221,7 @@ def demo(user_id: str) -> None:
     import migrations
     from agent_api.demo.fill import fill
     from agent_api.observability import log
-    from agent_api.server import run
+    from agent_api.server import startup_message
     from agent_api.settings.storage import database
     from db import engine, schema
     from db.schema import readiness
@@ -242,7 +242,7 @@ def demo(user_id: str) -> None:
         f"{user_id} has {conversations} new conversations, {messages} messages, {runs} runs."
     )
     if settings.can_sign:
-        _say(f"A token: {run.called_as()} token --user {user_id}")
+        _say(f"A token: {startup_message.command_name()} token --user {user_id}")
 
 
 @commands.command(short_help="Print every operation and its handler.")
