@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -169,11 +170,24 @@ def stored(database_url: str, conversation: str) -> int:
         return int(count)
 
 
+@pytest.fixture
+def sighup() -> Iterator[Callable[[signal.Handlers], object]]:
+    """Set how servers started by the test treat SIGHUP; the tests may run under nohup."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield partial(signal.signal, signal.SIGHUP)
+    signal.signal(signal.SIGHUP, before)
+
+
 @ONE_AND_MORE
 @pytest.mark.parametrize("number", STOPPING, ids=["SIGTERM", "SIGINT", "SIGHUP"])
 def test_idle_connections_hold_no_stopping_server_up(
-    number: signal.Signals, workers: str, database_url: str, tmp_path: Path
+    number: signal.Signals,
+    workers: str,
+    database_url: str,
+    tmp_path: Path,
+    sighup: Callable[[signal.Handlers], object],
 ) -> None:
+    sighup(signal.SIG_DFL)
     with start_server(database_url, tmp_path, "--workers", workers, grace_seconds="600") as server:
         with Wire(server) as used, Wire(server) as silent:
             used.send(head("GET /healthz", token=False))
@@ -187,6 +201,26 @@ def test_idle_connections_hold_no_stopping_server_up(
             assert used.is_closed()
             assert silent.is_closed()
         assert psutil.wait_procs(family, timeout=STOP_SECONDS)[1] == []
+
+
+@ONE_AND_MORE
+@pytest.mark.process
+def test_sighup_that_was_ignored_at_the_start_stays_ignored(
+    workers: str,
+    database_url: str,
+    tmp_path: Path,
+    sighup: Callable[[signal.Handlers], object],
+) -> None:
+    sighup(signal.SIG_IGN)
+    with start_server(database_url, tmp_path, "--workers", workers) as server:
+        parent = psutil.Process(server.process.pid)
+        family = [parent, *parent.children(recursive=True)]
+        for process in family:  # as the kernel does when the terminal closes
+            process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+
+        assert httpx.get(f"{server.url}/healthz", verify=False).status_code == 200
+        assert [parent, *parent.children(recursive=True)] == family
 
 
 def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered(
