@@ -64,7 +64,7 @@ class Connection(HttpToolsProtocol):
     """
 
     _state = State.CONNECTED
-    _is_stopping = False  # the server is
+    _is_stopping = False  # whether the server is
     _previous_cycle: RequestResponseCycle  # of the request before self.cycle
     _body_bytes = 0  # of the body, and from `_dropping_since` on of all that is dropped
     _dropping_since = 0.0
@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
         If the response to an earlier request is due, that one is the last, and this only logged.
         """
         has_cycle = self._state in (State.BODY, State.UNWANTED_BODY)
-        if has_cycle and self.pipeline:
+        if has_cycle and self.pipeline:  # it is queued, and its turn will not come
             self.pipeline.popleft()
             self.cycle = self._previous_cycle
             has_cycle = False
@@ -133,7 +133,7 @@ class Connection(HttpToolsProtocol):
             self._linger()
 
     def _linger(self) -> None:
-        """Send EOF, and drop input until the client closes.
+        """Send EOF, and drop input until the client closes or is out of time.
 
         Closing while the client is sending would reset the connection, and the client could lose
         the response (RFC 9112 section 9.6).
@@ -187,7 +187,7 @@ class Connection(HttpToolsProtocol):
         return None, 0
 
     def shutdown(self) -> None:
-        """Finish what has come and is on its way, then close; uvicorn would cut off the latter."""
+        """Close when idle; unlike uvicorn, wait for requests that are on their way."""
         self._is_stopping = True
         if self._is_idle():
             self._close_soon()
