@@ -82,8 +82,8 @@ def _say(text: str) -> None:
 def commands() -> None:
     """Keep the conversations of an agent chat product behind an HTTP API.
 
-    Settings are environment variables that start with AGENT_API_; the README lists them. Without
-    any, the server keeps its data in an embedded PostgreSQL in your data folder.
+    Settings are environment variables that start with AGENT_API_; docs/reference/configuration.md
+    lists them. Without any, data is kept in an embedded PostgreSQL in your data folder.
     """
 
 
