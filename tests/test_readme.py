@@ -1,4 +1,4 @@
-"""The README's tour prints what it shows, and the commands, targets and files that docs name exist."""
+"""The tour prints what README.md shows, and everything that the documents name exists."""
 
 import base64
 import difflib
