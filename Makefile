@@ -35,15 +35,15 @@ serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of it
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start
-	$(PYTEST) --dist loadfile -m 'not slow' $(ARGS)
+	$(PYTEST) --dist loadfile -m 'not slow and not process' $(ARGS)
+
+.PHONY: test-all
+test-all: .venv/.dev ## run all tests, also those that are slow or start processes
+	$(PYTEST) --dist loadfile --timeout 1200 $(ARGS)
 
 .PHONY: coverage
-coverage: .venv/.dev ## run the tests, and show which branches they leave out
+coverage: .venv/.dev ## run all tests but the slow ones, and show which branches they miss
 	$(PYTEST) --dist loadfile -m 'not slow' --cov $(ARGS)
-
-.PHONY: test-slow
-test-slow: .venv/.dev ## run the slower tests
-	$(PYTEST) -m slow --timeout 1200 $(ARGS)
 
 FUZZ_EXAMPLES ?= 1000# requests that Schemathesis draws for an operation
 FUZZ_SECONDS ?= 300# of atheris, over all of its targets
@@ -55,10 +55,11 @@ fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EX
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .PHONY: lint
-lint: .venv/.dev ## check style, formatting and types
+lint: .venv/.dev ## check style, formatting, types and the layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 .PHONY: audit
 audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities

@@ -7,24 +7,28 @@ from typing import Any
 
 import connexion
 from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.spec import Specification
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from agent_api import log, observing, pages
-from agent_api.auth import Authenticator
-from agent_api.config import Settings
-from agent_api.database import database
-from agent_api.handling import QUEUE_SECONDS, HandlerMiddleware
-from agent_api.log import RequestLogMiddleware
-from agent_api.observing import Observers
-from agent_api.orphan import end_with_parent
-from agent_api.problem_middleware import ProblemMiddleware
-from agent_api.rate_limit import RateLimiter, RateLimitMiddleware
-from agent_api.resolver import HandlerResolver, collect_handlers
-from agent_api.scope import LAST_WORDS
-from agent_api.security_headers import SecurityHeadersMiddleware
-from agent_api.spec import load_contract
-from agent_api.threads import Threads
+import handlers
+from agent_api.auth.authenticator import Authenticator
+from agent_api.contract.middleware import compile_operations
+from agent_api.contract.operation import Operation
+from agent_api.contract.resolver import HandlerResolver, collect_handlers
+from agent_api.contract.spec import load_contract
+from agent_api.http.request_context import ON_FORCED_EXIT
+from agent_api.middleware.error_handling import ProblemMiddleware
+from agent_api.middleware.execution import QUEUE_SECONDS, HandlerMiddleware
+from agent_api.middleware.rate_limiting import RateLimiter, RateLimitMiddleware
+from agent_api.middleware.request_log import RequestLogMiddleware, access_writer
+from agent_api.middleware.security_headers import SecurityHeadersMiddleware
+from agent_api.middleware.threads import Threads
+from agent_api.observability import setup
+from agent_api.observability.hooks import Observers
+from agent_api.pages import docs
+from agent_api.settings import Settings
+from agent_api.settings.storage import database
 from db import engine
 
 _CORS_HEADERS = (
@@ -35,7 +39,7 @@ _CORS_HEADERS = (
 
 def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application; it connects to the database when its lifespan starts."""
-    observers = observing.observers(settings)
+    observers = setup.observers(settings)
     threads = Threads(
         settings.pool_size,
         name="handler",
@@ -52,7 +56,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     )
     return assemble(
         operations,
-        resolver=HandlerResolver(collect_handlers()),
+        resolver=_resolver(),
         log_format=settings.log_format,
         cors_origins=settings.cors_origins,
         observers=observers.middlewares,
@@ -88,9 +92,18 @@ def assemble(
     )
     # Flask would route the contract's operations too, past our security: it only gets the pages.
     app._middleware_app.add_api = _ignore
-    pages.register(app.app, contract)
+    docs.register(app.app, contract)
     app.add_api(contract, resolver=resolver)
     return app
+
+
+def compile_contract() -> list[Operation]:
+    """Return the contract's operations; raises ContractError if the handlers do not match."""
+    return compile_operations(Specification.load(load_contract()), _resolver())
+
+
+def _resolver() -> HandlerResolver:
+    return HandlerResolver(collect_handlers(handlers))
 
 
 def _limiter(settings: Settings) -> RateLimiter | None:
@@ -124,21 +137,13 @@ def _middlewares(
     )
     return [
         SecurityHeadersMiddleware,
-        partial(RequestLogMiddleware, write=log.access_writer(log_format)),
+        partial(RequestLogMiddleware, write=access_writer(log_format)),
         *([cors] if cors_origins else []),
         *([RateLimitMiddleware] if is_limited else []),
         ProblemMiddleware,
         operations,
         LifespanMiddleware,
     ]
-
-
-def create_app_from_environment() -> connexion.FlaskApp:
-    """Return the application of one worker process, which uvicorn starts by this name."""
-    end_with_parent()
-    settings = Settings.load()
-    log.configure(settings)
-    return create_app(settings)
 
 
 @asynccontextmanager
@@ -154,7 +159,7 @@ async def _lifespan(
             hooks=observers.hooks,
         )
         try:
-            yield {LAST_WORDS: observers.close}
+            yield {ON_FORCED_EXIT: observers.close}
         finally:
             threads.shutdown()  # a handler that still runs needs its connection
             engine.dispose()

@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from agent_api import __version__
-from agent_api.config import ConfigError, Settings
-from agent_api.spec import ContractError
+from agent_api.contract.spec import ContractError
+from agent_api.settings import ConfigError, Settings
 from db import errors
-from db.embedded_errors import EmbeddedError
+from db.errors import EmbeddedError
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -128,9 +128,9 @@ def serve(host: str | None, port: int | None, workers: int | None, reload: bool)
     if reload and settings.workers > 1:
         raise click.UsageError("--reload serves with one process: leave --workers out")
 
-    from agent_api import serving
+    from agent_api.server import run
 
-    serving.serve(settings, reload=reload, say=click.echo)  # standard error is the log
+    run.serve(settings, reload=reload, say=click.echo)  # standard error is the log
 
 
 @commands.command("mock", short_help="Serve the contract's examples, without a database.")
@@ -145,9 +145,9 @@ def serve_mock(host: str | None, port: int | None) -> None:
     """
     settings = Settings.load(needs_key=False, host=host, port=port)
 
-    from agent_api import serving
+    from agent_api.server import run
 
-    serving.serve_mock(settings, say=click.echo)
+    run.serve_mock(settings, say=click.echo)
 
 
 @commands.command(short_help="Bring the database's schema to the newest version.")
@@ -163,20 +163,23 @@ def migrate(check: bool) -> None:
     """
     settings = Settings.load()
 
-    from agent_api import log
-    from agent_api.database import database, is_missing
+    import migrations
+    from agent_api.observability import log
+    from agent_api.settings.storage import database, database_is_missing
     from db import schema
+    from db.schema import readiness
 
     log.configure(settings)
-    if check and is_missing(settings):
+    if check and database_is_missing(settings):
         _fail(f"There is no database in {settings.data_dir} yet: run agent-api migrate or serve", 1)
     with database(settings, _say) as url:
         if not check:
-            schema.upgrade(url, on_step=_say)
+            schema.upgrade(url, migrations.FOLDER, on_step=_say)
         # Also after an upgrade: a restored database may be at head, and its user lack the roles.
-        if (reason := schema.readiness(url, explain=True, exact=True)) is not None:
+        reason = readiness.check(url, migrations.FOLDER, explain=True, exact=True)
+        if reason is not None:
             _fail(reason, 1)
-    click.echo(f"The database is at {schema.head()}.")
+    click.echo(f"The database is at {schema.head(migrations.FOLDER)}.")
 
 
 @commands.command(short_help="Print a bearer token.")
@@ -193,7 +196,7 @@ def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
 
     import jwt
 
-    from agent_api import secret
+    from agent_api.auth import development_secret
 
     now = int(time.time())
     claims: dict[str, Any] = {"sub": user_id, "iat": now, "exp": now + expires_in}
@@ -203,7 +206,7 @@ def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
         claims["iss"] = settings.jwt_issuer
     if settings.jwt_audience:
         claims["aud"] = settings.jwt_audience
-    key = settings.jwt_secret or secret.load_or_create(settings.data_dir, on_new=_say)
+    key = settings.jwt_secret or development_secret.load_or_create(settings.data_dir, on_new=_say)
     click.echo(jwt.encode(claims, key, algorithm="HS256"))
 
 
@@ -211,23 +214,27 @@ def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
 @click.option(
     "--user", "user_id", type=UserId(), default="demo", show_default=True, help="Whose account."
 )
-def fill(user_id: str) -> None:
+def demo(user_id: str) -> None:
     """Add a dozen realistic conversations to a user's account, to try the API with."""
     settings = Settings.load()
 
-    from agent_api import demo, log, serving
-    from agent_api.database import database
+    import migrations
+    from agent_api.demo.fill import fill
+    from agent_api.observability import log
+    from agent_api.server import run
+    from agent_api.settings.storage import database
     from db import engine, schema
+    from db.schema import readiness
 
     log.configure(settings)
     with database(settings, _say) as url:
         if settings.database_url is None:
-            schema.upgrade(url, on_step=_say)
-        elif (reason := schema.readiness(url, explain=True)) is not None:
+            schema.upgrade(url, migrations.FOLDER, on_step=_say)
+        elif (reason := readiness.check(url, migrations.FOLDER, explain=True)) is not None:
             _fail(reason, 1)
         engine.configure(url, pool_size=1, statement_timeout_ms=settings.statement_timeout_ms)
         try:
-            made = demo.fill(user_id)
+            made = fill(user_id)
         finally:
             engine.dispose()
     conversations, messages, runs = made
@@ -235,20 +242,15 @@ def fill(user_id: str) -> None:
         f"{user_id} has {conversations} new conversations, {messages} messages, {runs} runs."
     )
     if settings.can_sign:
-        _say(f"A token: {serving.called_as()} token --user {user_id}")
+        _say(f"A token: {run.called_as()} token --user {user_id}")
 
 
 @commands.command(short_help="Print every operation and its handler.")
 def routes() -> None:
     """Print method, path, operationId and handler of every operation."""
-    from connexion.spec import Specification
+    from agent_api import app
 
-    from agent_api.contract import compile_operations
-    from agent_api.resolver import HandlerResolver, collect_handlers
-    from agent_api.spec import load_contract
-
-    specification = Specification.load(load_contract())
-    operations = compile_operations(specification, HandlerResolver(collect_handlers()))
+    operations = app.compile_contract()
     rows = [
         (o.method, o.path, o.operation_id, f"{o.handler.__module__}.{o.handler.__name__}")
         for o in sorted(operations, key=lambda o: (o.path, o.method))

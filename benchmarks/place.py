@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import migrations
 from db import embedded, schema
 
 
@@ -28,7 +29,7 @@ def database(place: Path) -> Iterator[str]:
     """A PostgreSQL of the benchmark's own, as careful with its data as in production."""
     server = embedded.attach(place, durable=True)
     try:
-        schema.upgrade(server.url)
+        schema.upgrade(server.url, migrations.FOLDER)
         yield server.url
     finally:
         server.close()

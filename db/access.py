@@ -5,10 +5,10 @@ Today the rule is "the owner". Statements take it as a condition, with `acting_u
 
 from sqlalchemy import Connection, String, bindparam, select
 
-from db import roles
+from db.engine import roles
+from db.engine.statement import Statement
 from db.errors import Denied, Missing
 from db.models import Id, conversations, messages, runs
-from db.statement import Statement
 
 _user = bindparam("acting_user", type_=String)
 _row = bindparam("row_id", type_=Id)

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from db import documents
+from db.engine.statement import Statement
 from db.models import chat_settings, new_id
-from db.statement import Statement
 
 # What a user has who never saved any, and what a setting goes back to.
 DEFAULTS: Mapping[str, Any] = {

@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from db import access, documents, page
-from db.lines import Lines
+from db import access, documents
+from db.engine.statement import Statement
 from db.models import Id, conversations, messages, new_id
-from db.page import Page
-from db.statement import Statement
+from db.paging import page
+from db.paging.page import Page
+from db.paging.row_page import Lines
 
 T = TypeVar("T")
 

@@ -59,6 +59,10 @@ class SchemaAhead(Failure):
     """The schema is at a revision that this code does not know: a newer version migrated it."""
 
 
+class EmbeddedError(Exception):
+    """The embedded server cannot be used; the message is one line that says what to do."""
+
+
 class Refused(Exception):
     """A statement that the database refused: a defect of ours, so no Failure.
 

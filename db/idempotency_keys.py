@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as sa_insert
 
 from db import access
+from db.engine.statement import Statement
 from db.models import Id, conversations, idempotency_keys
-from db.statement import Statement
 
 KEPT = timedelta(hours=24)
 

@@ -7,11 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import access, documents
+from db.engine.statement import Statement
 from db.errors import Missing, Reference
-from db.lines import Lines
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id, runs
-from db.page import Page
-from db.statement import Statement
+from db.paging.page import Page
+from db.paging.row_page import Lines
 
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)

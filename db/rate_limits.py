@@ -5,8 +5,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from db.engine.statement import Statement
 from db.models import rate_limits
-from db.statement import Statement
 
 SWEPT_ROWS = 2000
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, documents, page
+from db import access, documents
+from db.engine.statement import Statement
 from db.errors import Conflict, Reference
-from db.lines import Lines
 from db.models import Id, conversations, new_id, runs
-from db.page import Page
-from db.statement import Statement
+from db.paging import page
+from db.paging.page import Page
+from db.paging.row_page import Lines
 
 ENDED = ("succeeded", "failed", "timeout", "cancelled")
 MOVES: dict[str, tuple[str, ...]] = {

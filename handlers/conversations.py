@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from agent_api.auth import Principal
-from agent_api.pagination import array, envelope, is_time_key, read_cursor
-from agent_api.preconditions import changing
-from agent_api.responses import Response, created, no_content, ok
+from agent_api.auth.principal import Principal
+from agent_api.http.pagination import array, envelope, is_time_key, read_cursor
+from agent_api.http.preconditions import changing
+from agent_api.http.responses import Response, created, no_content, ok
 from db import conversations
 from db.engine import autocommit
 

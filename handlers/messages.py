@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from agent_api.auth import Principal
-from agent_api.pagination import envelope, is_position_key, read_cursor
-from agent_api.responses import Response, created, ok
+from agent_api.auth.principal import Principal
+from agent_api.http.pagination import envelope, is_position_key, read_cursor
+from agent_api.http.responses import Response, created, ok
 from db import messages
 from db.engine import autocommit
 

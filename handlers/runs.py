@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from agent_api.auth import Principal
-from agent_api.pagination import envelope, is_time_key, read_cursor
-from agent_api.preconditions import changing
-from agent_api.responses import Response, created, ok
+from agent_api.auth.principal import Principal
+from agent_api.http.pagination import envelope, is_time_key, read_cursor
+from agent_api.http.preconditions import changing
+from agent_api.http.responses import Response, created, ok
 from db import runs
 from db.engine import autocommit
 

@@ -15,13 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import psycopg2
 import pytest
 from sqlalchemy import make_url
 
+import migrations
 from db import embedded, schema
 from tests import log_watch
 from tests.servers import Server, start_server
+
+# A deadline would fail an example because the machine is busy.
+hypothesis.settings.register_profile("dev", max_examples=20, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=200, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -94,7 +101,7 @@ def _run_sql(url: str, statement: str) -> None:
 def database_url(new_database: Callable[[], str]) -> str:
     """The URL of this worker's database, made by the migrations."""
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     return url
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from agent_api.log import json_formatter
+from agent_api.observability.log import json_formatter
 
 LENGTH = 24
 FREE_TEXT = frozenset(

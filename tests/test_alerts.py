@@ -22,6 +22,7 @@ import pytest
 import yaml
 from sqlalchemy import make_url
 
+import migrations
 from db import schema
 from tests.contract import CONTRACT
 from tests.guide import blocks, section
@@ -86,7 +87,7 @@ def watched(
 ) -> Iterator[Watched]:
     """A server with one connection, and a database of its own that can be broken."""
     url, port = new_database(), free_port()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     settings = {"pool_size": "1", "statement_timeout_ms": "60000", "metrics_port": str(port)}
     with start_server(url, tmp_path_factory.mktemp("data"), **settings) as server:
         yield Watched(server, port, url)

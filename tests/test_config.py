@@ -16,7 +16,7 @@ import httpx
 import jwt
 import pytest
 
-from agent_api.config import ConfigError, Settings
+from agent_api.settings import ConfigError, Settings
 from tests.servers import (
     SECRET,
     Server,
@@ -284,7 +284,7 @@ def test_server_does_not_start_and_says_why_in_one_line(
 
 def test_default_folder_is_the_users_own_and_roots_is_the_systems(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from agent_api.config import Settings; "
+        "import os, sys; from agent_api.settings import Settings; "
         "os.seteuid(int(sys.argv[1])); print(Settings.load({}).data_dir)"
     )
 

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
+import migrations
 from db import schema
 from tests.servers import Server, sign, start_server
 from tests.story import MARIA, OPERATIONS, STORY, Operation, Play, resolved
@@ -281,7 +282,7 @@ def test_faults_of_the_database_are_the_examples(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     answers = {}
     with (
         start_server(url, tmp_path, statement_timeout_ms="300") as server,

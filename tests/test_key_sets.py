@@ -12,7 +12,7 @@ import jwt
 import psutil
 import pytest
 
-from agent_api.jwks import KeySet, KeysUnavailable
+from agent_api.auth.key_set import KeySet, KeysUnavailable
 from tests.contract import assert_problem
 from tests.forging import encoded
 from tests.identity import KeyPair, KeyServer

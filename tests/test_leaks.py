@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
+import migrations
 from db import schema
 from tests.contract import OPERATIONS, Rows, assert_problem, make_rows
 from tests.servers import SECRET, Server, sign, start_server
@@ -30,7 +31,7 @@ def change(url: str, *statements: str) -> None:
 def own_url(new_database: Callable[[], str]) -> str:
     """A database that the tests of this module may break."""
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     return url
 
 
@@ -170,7 +171,7 @@ def test_no_fault_of_the_database_tells_of_it(
 ) -> None:
     """A lock that is held, a schema that is broken, one that is behind, and nobody there."""
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     inside = [part for part in (make_url(url).database, make_url(url).host) if part]
     answers: list[httpx.Response] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent_api.log import TextFormatter, json_formatter
+from agent_api.observability.log import TextFormatter, json_formatter
 from tests import log_watch
 from tests.contract import make_rows
 from tests.identity import KeyPair

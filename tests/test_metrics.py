@@ -300,10 +300,11 @@ def test_the_port_of_the_api_is_refused() -> None:
 
 def test_what_is_off_is_not_even_imported(database_url: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from agent_api.app import create_app; from agent_api.config import Settings;"
-        "import agent_api.serving; create_app(Settings.load());"
-        "print([name for name in ('prometheus_client', 'opentelemetry.sdk', 'agent_api.metrics',"
-        " 'agent_api.tracing') if name in sys.modules])"
+        "import sys; from agent_api.app import create_app; from agent_api.settings import Settings;"
+        "import agent_api.server.run; create_app(Settings.load());"
+        "print([name for name in ('prometheus_client', 'opentelemetry.sdk',"
+        " 'agent_api.observability.metrics', 'agent_api.observability.tracing')"
+        " if name in sys.modules])"
     )
     said = subprocess.check_output(
         [command()[0], "-c", code],

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from agent_api.app import create_app
-from agent_api.config import Settings
+from agent_api.settings import Settings
 from tests.contract import CONTRACT, METHODS, NOWHERE, OPERATIONS, TEXT
 from tests.servers import SECRET, Server
 from tests.wire import ask, head

@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
+import migrations
 from db import schema
 from tests.calls import NOBODYS_ID, at_once, read
 from tests.contract import SECURED, Operation, assert_problem, make_rows, name_of
@@ -205,7 +206,7 @@ def test_who_waits_as_long_as_told_is_served_and_a_database_that_is_away_is_a_50
     new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     with (
         start_server(
             url,

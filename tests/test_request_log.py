@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_api.trace_context import Trace, read_trace
+from agent_api.http.request_context import Trace, read_trace
 from tests.servers import Server
 from tests.wire import ask as ask_raw
 

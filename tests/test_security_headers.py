@@ -6,7 +6,8 @@ from importlib.metadata import distributions
 import httpx
 import pytest
 
-from agent_api import __version__, security_headers
+from agent_api import __version__
+from agent_api.middleware import security_headers
 from tests.contract import OPERATIONS, Operation, make_rows, name_of
 from tests.servers import Server
 from tests.wire import ask

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from agent_api.config import Settings
+from agent_api.settings import Settings
 from tests.contract import CONTRACT
 from tests.servers import clean_environment, command
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_api import etag
+from agent_api.http import etag
 from tests.calls import (
     new_conversation,
     post_message,

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import psutil
 
-from agent_api.pagination import envelope
+from agent_api.http.pagination import envelope
 from benchmarks.growth import client, serving
 from benchmarks.growth.rows import (
     LISTED,
@@ -24,7 +24,7 @@ from benchmarks.growth.rows import (
 from benchmarks.load import LoadFailed
 from benchmarks.servers import Server
 from benchmarks.workload import Call, raw_requests
-from db.page import Page
+from db.paging.page import Page
 
 # Of ten, one cursor leads to a full page: the one that starts before all of them.
 FIRST, ALL = "first", "all, by cursor"

@@ -19,7 +19,8 @@ from benchmarks.growth.rows import SPREAD, Sizes, row_id
 from benchmarks.load import LoadFailed
 from benchmarks.servers import Server, cpu
 from benchmarks.workload import raw_requests
-from db import address, embedded_install
+from db.embedded import install
+from db.engine import address
 
 SETTINGS = {"statement_timeout": 5000, "timezone": "UTC", "jit": "off"}  # as the server's pool has
 CLIENTS = (1, 4)
@@ -45,7 +46,7 @@ class Database:
         self._url = url
         self._script = folder / "statement.sql"
         self.postmaster = postmaster
-        self._pgbench = embedded_install.find_binaries(folder / "none") / "bin" / "pgbench"
+        self._pgbench = install.find_binaries(folder / "none") / "bin" / "pgbench"
 
     def capture(self, query: operations.Query) -> str:
         """The text that the query sends, its values in it, as psycopg2 puts them there.

@@ -14,12 +14,13 @@ from connexion.exceptions import OAuthProblem
 from connexion.resolver import Resolver
 from connexion.security import BearerSecurityHandler
 
-from agent_api.auth import Principal
-from agent_api.problem_middleware import from_exception
-from agent_api.problems import MEDIA_TYPE, Problem
-from agent_api.resolver import collect_handlers
-from agent_api.responses import Response
-from agent_api.spec import load_contract
+import handlers
+from agent_api.auth.principal import Principal
+from agent_api.contract.resolver import collect_handlers
+from agent_api.contract.spec import load_contract
+from agent_api.http.problems import MEDIA_TYPE, Problem
+from agent_api.http.responses import Response
+from agent_api.middleware.error_handling import from_exception
 from benchmarks.peers.common import Config, Refusal, Tokens
 from db import engine
 from db.errors import Failure
@@ -48,11 +49,11 @@ def create_app(config: Config) -> connexion.FlaskApp:
         yield
         engine.dispose()
 
-    handlers = {name: _adapted(handler) for name, handler in collect_handlers().items()}
+    adapted = {name: _adapted(h) for name, h in collect_handlers(handlers).items()}
     app = connexion.FlaskApp("stock", lifespan=lifespan)
     app.add_api(
         load_contract(),
-        resolver=Resolver(handlers.__getitem__),
+        resolver=Resolver(adapted.__getitem__),
         security_map={"bearer": Bearer},
         validate_responses=True,
     )

@@ -6,7 +6,10 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-from db import address, engine, schema
+import migrations
+from db import engine, schema
+from db.engine import address
+from db.schema import readiness
 
 
 def told_to_libpq(url: str) -> dict[str, Any]:
@@ -115,8 +118,8 @@ def test_the_host_that_answers_is_found_by_all_that_connect(database_url: str, f
         else f"postgresql://{login}@/{url.database}?host=127.0.0.1:1&host={host}:{port}"
     )
 
-    reason = schema.readiness(several)
-    pending = schema.pending(several)
+    reason = readiness.check(several, migrations.FOLDER)
+    pending = schema.pending(several, migrations.FOLDER)
     engine.configure(several, pool_size=1, statement_timeout_ms=5000)
     try:
         with engine.autocommit() as connection:

@@ -15,7 +15,9 @@ from alembic.config import Config
 from sqlalchemy import create_engine, inspect, make_url, text
 
 import migrations
-from db import address, engine, errors, models, schema
+from db import engine, errors, models, schema
+from db.engine import address
+from db.schema import readiness
 
 SEED = {
     "conversations": {"id", "title", "user_id", "created_at", "updated_at"},
@@ -77,24 +79,24 @@ def ask(url: str, query: str) -> set[str]:
 def test_up_down_and_up_again(url: str) -> None:
     told: list[str] = []
 
-    schema.upgrade(url, on_step=told.append)
+    schema.upgrade(url, migrations.FOLDER, on_step=told.append)
     made = snapshot(url)
     command.downgrade(alembic(url), "base")
     left = snapshot(url)
-    pending = schema.pending(url)
-    schema.upgrade(url)
+    pending = schema.pending(url, migrations.FOLDER)
+    schema.upgrade(url, migrations.FOLDER)
 
     assert told[0] == "0001 Create conversations, messages, chat settings and runs."
     assert [line.split()[0] for line in told] == REVISIONS
     assert left == {"table alembic_version", "index alembic_version_pkc"}
     assert pending == REVISIONS
-    assert schema.head() == REVISIONS[-1]
+    assert schema.head(migrations.FOLDER) == REVISIONS[-1]
     assert snapshot(url) == made
-    assert schema.pending(url) == []
+    assert schema.pending(url, migrations.FOLDER) == []
 
 
 def test_the_models_and_the_migrations_agree(url: str) -> None:
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
 
     command.check(alembic(url))
 
@@ -109,14 +111,14 @@ def test_the_migrations_make_what_the_models_say_to_the_letter(
     models.Base.metadata.create_all(private)
     private.dispose()
 
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
 
     assert snapshot(url) - snapshot(drawn) == {"table alembic_version", "index alembic_version_pkc"}
     assert snapshot(drawn) - snapshot(url) == set()
 
 
 def test_the_seed_has_its_tables_columns_and_indexes(url: str) -> None:
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     private = create_engine(address.normalise(url))
     found = inspect(private)
 
@@ -129,7 +131,7 @@ def test_the_seed_has_its_tables_columns_and_indexes(url: str) -> None:
 
 
 def test_every_constraint_and_index_is_named_by_us(url: str) -> None:
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
 
     # PostgreSQL 18 names NOT NULL as a constraint, by itself.
     names = ask(
@@ -152,7 +154,10 @@ def test_every_constraint_and_index_is_named_by_us(url: str) -> None:
 
 def test_two_upgrades_at_once_both_succeed(url: str) -> None:
     # Processes, as Alembic's context is one for all threads.
-    program = "import sys; from db import schema; schema.upgrade(sys.argv[1], on_step=print)"
+    program = (
+        "import sys, migrations; from db import schema;"
+        " schema.upgrade(sys.argv[1], migrations.FOLDER, on_step=print)"
+    )
 
     racers = [
         subprocess.Popen(
@@ -166,19 +171,19 @@ def test_two_upgrades_at_once_both_succeed(url: str) -> None:
         (racer.returncode, error) for racer, (_, error) in zip(racers, outcomes, strict=True)
     ] == [(0, b"")] * 2
     assert sum(output.count(b"0001") for output, _ in outcomes) == 1
-    assert schema.pending(url) == []
+    assert schema.pending(url, migrations.FOLDER) == []
 
 
 @pytest.mark.slow  # it waits for the five seconds of lock_timeout
 def test_a_migration_does_not_wait_long_for_a_table_in_use(url: str) -> None:
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     # Somebody reads: the drop gives up, and everybody who queued up behind it goes on.
     with closing(psycopg2.connect(url)) as reader:
         reader.cursor().execute("SELECT FROM messages")
         with pytest.raises(errors.Timeout), engine.translated():
             command.downgrade(alembic(url), "base")
 
-    assert schema.pending(url) == []
+    assert schema.pending(url, migrations.FOLDER) == []
 
 
 def test_a_migration_runs_within_limits(url: str) -> None:
@@ -212,7 +217,7 @@ def test_alembic_without_a_url_says_what_is_missing() -> None:
 
 
 def test_a_new_migration_is_numbered(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     config = alembic(url)
     folder = tmp_path_factory.mktemp("versions")
     config.set_main_option(
@@ -234,29 +239,32 @@ def test_a_new_migration_is_numbered(url: str, tmp_path_factory: pytest.TempPath
 
 def test_readiness_follows_the_schema(url: str, database_url: str) -> None:
     missing = ", ".join(REVISIONS)
-    assert schema.readiness(url) == f"The schema is behind this version: {missing} not applied yet."
-    assert schema.readiness(database_url) is None
+    assert (
+        readiness.check(url, migrations.FOLDER)
+        == f"The schema is behind this version: {missing} not applied yet."
+    )
+    assert readiness.check(database_url, migrations.FOLDER) is None
 
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     set_revision(url, "9999")
 
     ahead = "The schema is ahead of this version, which does not know 9999."
-    assert schema.readiness(url) is None  # an old server serves on
-    assert schema.readiness(url, exact=True) == ahead
-    assert schema.pending(url) == []
+    assert readiness.check(url, migrations.FOLDER) is None  # an old server serves on
+    assert readiness.check(url, migrations.FOLDER, exact=True) == ahead
+    assert schema.pending(url, migrations.FOLDER) == []
     with pytest.raises(errors.SchemaAhead, match=ahead):
-        schema.upgrade(url)
+        schema.upgrade(url, migrations.FOLDER)
 
 
 def test_readiness_says_when_nothing_answers(url: str) -> None:
     gone = make_url(url).set(database="gone").render_as_string(hide_password=False)
 
-    assert schema.readiness(UNREACHABLE) == "The database cannot be reached."
-    assert schema.readiness(gone) == "The database cannot be reached."
+    assert readiness.check(UNREACHABLE, migrations.FOLDER) == "The database cannot be reached."
+    assert readiness.check(gone, migrations.FOLDER) == "The database cannot be reached."
     with pytest.raises(errors.Unavailable):
-        schema.pending(gone)
+        schema.pending(gone, migrations.FOLDER)
     with pytest.raises(errors.Unavailable):
-        schema.upgrade(gone)
+        schema.upgrade(gone, migrations.FOLDER)
 
 
 def test_an_upgrade_from_the_first_version_takes_turns_with_readers(url: str) -> None:
@@ -286,7 +294,7 @@ def test_an_upgrade_from_the_first_version_takes_turns_with_readers(url: str) ->
     with ThreadPoolExecutor(4) as threads:
         readers = [threads.submit(read) for _ in range(4)]
         try:
-            schema.upgrade(url)
+            schema.upgrade(url, migrations.FOLDER)
         finally:
             is_over.set()
         assert all(reader.result(30) for reader in readers)
@@ -296,11 +304,11 @@ def test_an_upgrade_from_the_first_version_takes_turns_with_readers(url: str) ->
 
 
 def test_readiness_does_not_wait_for_a_locked_table(url: str) -> None:
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     with closing(psycopg2.connect(url)) as holder:
         holder.cursor().execute("LOCK TABLE alembic_version")
 
-        assert schema.readiness(url) == "The database did not answer in time."
+        assert readiness.check(url, migrations.FOLDER) == "The database did not answer in time."
 
 
 def snapshot(url: str) -> set[str]:

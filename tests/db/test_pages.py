@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from agent_api.pagination import array
+from agent_api.http.pagination import array
 from db import conversations, engine, messages
-from db.page import Page
+from db.paging.page import Page
 from tests.db.rows import insert_conversation, insert_message
 
 PAGE = {"limit": 2, "offset": 0}

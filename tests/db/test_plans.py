@@ -14,8 +14,9 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection
 
+import migrations
 from db import chat_settings, conversations, engine, idempotency_keys, messages, runs, schema
-from db.lines import BETWEEN
+from db.paging.row_page import BETWEEN
 from tests.db.rows import answer, insert_conversation, insert_run, message, traced
 
 # One user has 20,000 conversations and as many runs, of which few are of the rare kinds, 800 users
@@ -76,7 +77,7 @@ Node = dict[str, Any]
 @pytest.fixture(scope="module")
 def full_url(new_database: Callable[[], str]) -> str:
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     connection = psycopg2.connect(url)
     connection.autocommit = True
     with connection.cursor() as cursor:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from agent_api.pagination import array
+from agent_api.http.pagination import array
 from db import chat_settings, conversations, engine, errors, messages, runs
-from db.page import Page
+from db.paging.page import Page
 from tests.db.rows import insert_run, message
 
 WRITERS = 32

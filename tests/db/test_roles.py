@@ -12,7 +12,10 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-from db import conversations, embedded, engine, errors, roles, schema
+import migrations
+from db import conversations, embedded, engine, errors, schema
+from db.engine import roles
+from db.schema import readiness
 from tests.db.rows import insert_conversation
 
 BOTH = ", ".join(roles.ALL)
@@ -68,18 +71,18 @@ def test_a_user_who_may_not_act_as_the_roles_is_told_what_to_have_granted(
     url = new_database()  # on a server that has the roles: another database is migrated there
     with new_user(url, owns=True) as (name, own):
         with pytest.raises(errors.Unavailable) as raised:
-            schema.upgrade(own)
-        left = schema.pending(own)
+            schema.upgrade(own, migrations.FOLDER)
+        left = schema.pending(own, migrations.FOLDER)
         run_sql(url, help_of(raised))
-        schema.upgrade(own)
+        schema.upgrade(own, migrations.FOLDER)
 
         assert left[0] == "0001"  # all or nothing
         assert help_of(raised) == f'GRANT {BOTH} TO "{name}";'
-        assert schema.readiness(own) is None
+        assert readiness.check(own, migrations.FOLDER) is None
         assert serve(own) == "Hers"
 
         run_sql(url, f'REVOKE {roles.EXISTENCE} FROM "{name}"')
-        assert schema.readiness(own) == (
+        assert readiness.check(own, migrations.FOLDER) == (
             f"The server's database user lacks a right: GRANT {roles.EXISTENCE} TO it."
         )
 
@@ -88,11 +91,11 @@ def test_a_user_who_did_not_migrate_serves_with_three_grants(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     with new_user(url, owns=False) as (name, own):
         told = []
         for _ in range(2):
-            reason = schema.readiness(own) or ""
+            reason = readiness.check(own, migrations.FOLDER) or ""
             told.append(reason)
             right = re.fullmatch(r".* lacks a right: (GRANT .*) TO it\.", reason)
             assert right is not None, reason
@@ -100,7 +103,7 @@ def test_a_user_who_did_not_migrate_serves_with_three_grants(
 
         assert "GRANT SELECT ON alembic_version TO it." in told[0]
         assert f"GRANT {BOTH} TO it." in told[1]
-        assert schema.readiness(own) is None
+        assert readiness.check(own, migrations.FOLDER) is None
         assert serve(own) == "Hers"
 
 
@@ -112,14 +115,14 @@ def test_on_a_new_server_who_may_make_roles_needs_nobody_and_others_are_told() -
         try:
             with new_user(server.url, owns=True) as (name, own):
                 with pytest.raises(errors.Unavailable) as raised:
-                    schema.upgrade(own)
+                    schema.upgrade(own, migrations.FOLDER)
                 assert help_of(raised) == (
                     "CREATE ROLE agent_api_request NOLOGIN; CREATE ROLE agent_api_existence"
                     f' NOLOGIN; GRANT {BOTH} TO "{name}";'
                 )
             with new_user(server.url, "CREATEROLE", owns=True) as (_, own):
-                schema.upgrade(own)
-                assert schema.readiness(own) is None
+                schema.upgrade(own, migrations.FOLDER)
+                assert readiness.check(own, migrations.FOLDER) is None
                 assert serve(own) == "Hers"
         finally:
             server.close()

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Table, exc
 from sqlalchemy.dialects.postgresql import insert
 
-from db import access, engine, errors, idempotency_keys, messages, models, roles
+from db import access, engine, errors, idempotency_keys, messages, models
+from db.engine import roles
+from db.engine.statement import Statement
 from db.models import Base, chat_settings, conversations, runs
-from db.statement import Statement
 from tests.db.rows import insert_conversation, insert_message, insert_run, message
 
 # All but the buckets of tokens, which say nothing of anybody and are swept for nobody.

@@ -12,8 +12,8 @@ from sqlalchemy import exc
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db import engine, errors
+from db.engine.statement import Statement
 from db.models import Id, Json, RunStatus, conversations, runs
-from db.statement import Statement
 
 ID = "01a20507-d4ce-70cd-842d-47ae14f29b65"
 SECRET = "a secret"

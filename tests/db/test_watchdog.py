@@ -7,7 +7,10 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from db import engine, errors, schema, watchdog
+import migrations
+from db import engine, errors
+from db.engine import watchdog
+from db.schema import readiness
 from tests.silence import Relay
 
 
@@ -69,7 +72,7 @@ def test_readiness_ends_though_the_database_is_silent_after_the_login(relay: Rel
     relay.fall_silent_after_login()
 
     begin = time.monotonic()
-    reason = schema.readiness(relay.url)
+    reason = readiness.check(relay.url, migrations.FOLDER)
 
     assert reason == "The database did not answer in time."
     assert time.monotonic() - begin < 8

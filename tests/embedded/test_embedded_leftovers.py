@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from db.embedded import is_stopped
-from db.embedded_supervisor import read_lines, server_state
+from db.embedded.supervisor import read_lines, server_state
 from tests.embedded.accounts import IS_ROOT, ONE_ACCOUNT, ORDINARY_ACCOUNT, PACKAGES
 from tests.embedded.place import Place, query, wait_until
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-from db.embedded_folders import Account, choose_account
-from db.embedded_install import find_binaries, make_data, reachable_binaries
-from db.embedded_supervisor import ENVIRONMENT
+from db.embedded.folders import Account, choose_account
+from db.embedded.install import find_binaries, make_data, reachable_binaries
+from db.embedded.supervisor import ENVIRONMENT
 from tests.servers import free_port
 
 SECONDS_TO_START = 60

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import migrations
 from db import schema
 from tests.failover.load import Load
 from tests.failover.postgres import Postgres, new_servers
@@ -49,7 +50,7 @@ def api(pair: tuple[Postgres, Postgres], tmp_path: Path) -> Iterator[Server]:
     """It is told both hosts, and to use the one that can be written to."""
     hosts = ",".join(f"127.0.0.1:{server.port}" for server in pair)
     url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
-    schema.upgrade(url)
+    schema.upgrade(url, migrations.FOLDER)
     with start_server(
         url, tmp_path, "--workers", WORKERS, statement_timeout_ms="2000", log_level="warning"
     ) as running:

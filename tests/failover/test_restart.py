@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import migrations
 from db import schema
 from tests.failover.load import Load
 from tests.failover.postgres import Postgres, new_servers
@@ -21,7 +22,7 @@ def postgres() -> Iterator[Postgres]:
     with new_servers([]) as (server,):
         server.start()
         server.wait()
-        schema.upgrade(server.url)
+        schema.upgrade(server.url, migrations.FOLDER)
         yield server
 
 

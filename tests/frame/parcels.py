@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from agent_api.auth import Principal
-from agent_api.problems import Conflict
-from agent_api.responses import Response, created, ok, stream
+from agent_api.auth.principal import Principal
+from agent_api.http.problems import Conflict
+from agent_api.http.responses import Response, created, ok, stream
 from tests.frame.serving import contract
 
 CONTRACT = contract(Path(__file__).with_name("parcels.yaml").read_text(encoding="utf-8"))

@@ -15,12 +15,12 @@ import yaml
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import Resolver
 
-from agent_api.auth import Authenticator
-from agent_api.config import Settings
-from agent_api.handling import HandlerMiddleware
-from agent_api.problem_middleware import ProblemMiddleware
-from agent_api.resolver import HandlerResolver
-from agent_api.threads import Threads
+from agent_api.auth.authenticator import Authenticator
+from agent_api.contract.resolver import HandlerResolver
+from agent_api.middleware.error_handling import ProblemMiddleware
+from agent_api.middleware.execution import HandlerMiddleware
+from agent_api.middleware.threads import Threads
+from agent_api.settings import Settings
 from tests.servers import SECRET
 
 Handlers = Mapping[str, Callable[..., Any]]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_api.spec import ContractError
+from agent_api.contract.spec import ContractError
 from tests.contract import assert_problem as assert_problem_with_id
 from tests.contract import places
 from tests.frame.parcels import CONTRACT, HANDLERS, LINES, SECRET_DETAIL, Line

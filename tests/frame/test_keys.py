@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agent_api.responses import Response, ok, stream
+from agent_api.http.responses import Response, ok, stream
 from db import engine
 from tests.frame.serving import contract, frame_app, serving
 from tests.servers import sign

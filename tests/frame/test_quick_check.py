@@ -12,11 +12,11 @@ from connexion.spec import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_api.contract import compile_operations
-from agent_api.mock import ExampleResolver
-from agent_api.quick_check import MOMENT_PATTERN
-from agent_api.schemas import Schema
-from agent_api.spec import load_contract
+from agent_api.contract.middleware import compile_operations
+from agent_api.contract.quick_check import MOMENT_PATTERN
+from agent_api.contract.schema import Schema
+from agent_api.contract.spec import load_contract
+from agent_api.mock.examples import ExampleResolver
 
 MOMENT = {"type": "string", "format": "date-time", "pattern": MOMENT_PATTERN}
 UUID = {"type": "string", "format": "uuid"}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 
-from agent_api.threads import Overdue, Threads
+from agent_api.middleware.threads import Overdue, Threads
 
 NAME = contextvars.ContextVar("NAME", default="nobody")
 

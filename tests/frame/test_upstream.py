@@ -49,7 +49,7 @@ def echo_with(path: list[str], value: Any) -> dict[str, Any]:
 
 
 def test_upstream_two_media_types_make_plain_data_a_500() -> None:
-    """https://github.com/spec-first/connexion/issues/1956: see agent_api/operation.py, checked."""
+    """https://github.com/spec-first/connexion/issues/1956: see Operation.checked."""
     both = {name: {"schema": {"type": "object"}} for name in ("json", "problem+json")}
     content = {f"application/{name}": value for name, value in both.items()}
     definition = echo_with(["responses", "200", "content"], content)
@@ -59,7 +59,7 @@ def test_upstream_two_media_types_make_plain_data_a_500() -> None:
 
 
 def test_upstream_a_chunked_body_counts_as_missing() -> None:
-    """https://github.com/spec-first/connexion/issues/2020: see agent_api/body.py, read."""
+    """https://github.com/spec-first/connexion/issues/2020: see agent_api/contract/body.py, read."""
     with serving(stock_app(contract(ECHO), HANDLERS)) as client:
         headers = {"Content-Type": "application/json"}
         response = client.post("/echo", content=iter([b"{}"]), headers=headers)
@@ -69,7 +69,7 @@ def test_upstream_a_chunked_body_counts_as_missing() -> None:
 
 
 def test_upstream_a_recursive_contract_is_not_served() -> None:
-    """https://github.com/spec-first/connexion/issues/2095: see agent_api/pages.py."""
+    """https://github.com/spec-first/connexion/issues/2095: see agent_api/pages/docs.py."""
     definition = contract(ECHO)
     things = {"type": "array", "items": {"$ref": "#/components/schemas/Thing"}}
     definition["components"]["schemas"]["Thing"]["properties"]["things"] = things
@@ -79,7 +79,7 @@ def test_upstream_a_recursive_contract_is_not_served() -> None:
 
 
 def test_upstream_the_format_uuid_is_not_checked() -> None:
-    """See agent_api/schemas.py, Schema."""
+    """See agent_api/contract/schema.py, Schema."""
     schema = {"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}}
     definition = echo_with(["requestBody", "content", "application/json", "schema"], schema)
 
@@ -88,7 +88,7 @@ def test_upstream_the_format_uuid_is_not_checked() -> None:
 
 
 def test_upstream_nullable_beside_all_of_is_not_seen() -> None:
-    """See agent_api/schemas.py, to_json_schema."""
+    """See agent_api/contract/schema.py, to_json_schema."""
     with serving(stock_app(contract(ECHO), HANDLERS)) as client:
         response = client.post("/echo", json={"name": None})
 
@@ -97,7 +97,7 @@ def test_upstream_nullable_beside_all_of_is_not_seen() -> None:
 
 
 def test_upstream_a_contract_in_a_file_is_taken_for_a_template(tmp_path: Path) -> None:
-    """See agent_api/spec.py, load_contract."""
+    """See agent_api/contract/spec.py, load_contract."""
     definition = echo_with(["description"], "Dear {{name}}!")
     path = tmp_path / "contract.yaml"
     path.write_text(yaml.safe_dump(definition), encoding="utf-8")

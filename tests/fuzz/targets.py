@@ -14,16 +14,15 @@ from typing import Any
 
 import jwt
 import orjson
-from connexion.spec import Specification
 
-from agent_api import body, jwks, pagination
-from agent_api.auth import Authenticator, bearer_token
-from agent_api.config import Settings
-from agent_api.contract import compile_operations
-from agent_api.operation import Operation
-from agent_api.problems import BadRequest, Unauthorized, ValidationFailed
-from agent_api.resolver import HandlerResolver, collect_handlers
-from agent_api.spec import load_contract
+from agent_api import app
+from agent_api.auth import key_set
+from agent_api.auth.authenticator import Authenticator, bearer_token
+from agent_api.contract import body
+from agent_api.contract.operation import Operation
+from agent_api.http import pagination
+from agent_api.http.problems import BadRequest, Unauthorized, ValidationFailed
+from agent_api.settings import Settings
 from tests.contract import breaks_a_rule_in_words
 from tests.identity import KeyPair, KeyServer
 from tests.servers import SECRET
@@ -48,7 +47,7 @@ def _provider() -> Authenticator:
 _shared = Authenticator(Settings(data_dir=Path("/nowhere"), jwt_secret=SECRET))
 _trusting = _provider()
 _operations: list[Operation] = sorted(
-    compile_operations(Specification.load(load_contract()), HandlerResolver(collect_handlers())),
+    app.compile_contract(),
     key=lambda operation: operation.operation_id,
 )
 
@@ -89,7 +88,7 @@ def _authenticate(authenticator: Authenticator, header: bytes) -> None:
 def keys(data: bytes) -> None:
     """A provider's key set: keys by their ids, or ValueError or RecursionError."""
     try:
-        found = jwks.read_keys(data)
+        found = key_set.read_keys(data)
     except (ValueError, RecursionError):
         return
     assert found

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from agent_api.http_protocol import HttpProtocol
-from agent_api.workers import Workers
+from agent_api.server.protocol import HttpProtocol
+from agent_api.server.workers import Workers
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

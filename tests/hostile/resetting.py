@@ -6,7 +6,7 @@ import time
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from agent_api.http_protocol import HttpProtocol
+from agent_api.server.protocol import HttpProtocol
 
 LENGTH = [(b"content-length", b"2")]
 

@@ -22,7 +22,7 @@ from tests.wire import Wire, head
 pytestmark = pytest.mark.slow
 
 HANG_SECONDS = 10
-"""As in agent_api/workers.py."""
+"""As in agent_api/server/workers.py."""
 
 
 def children(server: Server) -> set[int]:

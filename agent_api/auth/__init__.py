@@ -1,0 +1,1 @@
+"""Bearer tokens: from an Authorization header to a Principal, without the database."""

@@ -1,0 +1,1 @@
+"""The compiled contract: routing, parameters, request bodies and responses."""

@@ -1,0 +1,92 @@
+"""Turns the text of query, path and header parameters into typed arguments, strictly."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from agent_api.contract.schema import Schema, to_pointer
+from agent_api.http import etag
+from agent_api.http.problems import ValidationFailed, field_error
+
+MAX_QUERY_FIELDS = 100
+_INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_BOOLEAN = {"true": True, "false": False}
+_TYPES = frozenset({"string", "integer", "boolean"})
+_PLACES = frozenset({"query", "path", "header"})
+
+
+class Parameter:
+    """One parameter of an operation, compiled."""
+
+    def __init__(self, definition: Mapping[str, Any]) -> None:
+        schema = definition["schema"]
+        self.name: str = definition["name"]
+        self.place: str = definition["in"]
+        self.argument = self.name.lower().replace("-", "_")
+        self.type: str = schema.get("type", "")
+        self.required: bool = definition.get("required", False)
+        self.default = schema.get("default")
+        if self.place not in _PLACES or self.type not in _TYPES:
+            raise ValueError(
+                f"parameter {self.name}: the frame reads {', '.join(sorted(_TYPES))} "
+                f"in {', '.join(sorted(_PLACES))}"
+            )
+        self._schema = Schema(schema)
+        self._is_tag_list = self.place == "header" and self.name in etag.TAG_LISTS
+
+    def read(self, values: Sequence[str], errors: list[dict[str, str]]) -> Any:
+        """Return the argument that the request gave, or add to `errors` what is wrong with it."""
+        if not values:
+            if self.required:
+                errors.append(self._error("is required"))
+            return self.default
+        if self._is_tag_list:
+            values = [", ".join(values).strip(" \t")]
+        if len(values) > 1:
+            errors.append(self._error("is given more than once"))
+            return None
+        value = self._typed(values[0])
+        if value is None:
+            errors.append(self._error(f"must be of type {self.type}"))
+        elif isinstance(value, str) and "\x00" in value:
+            errors.append(self._error("must not contain the NUL character"))
+        elif not self._schema.is_valid(value):
+            details = [error["detail"] for error in self._schema.errors(value, self.place)]
+            if self._is_tag_list:  # what it must match would tell nobody what to send
+                details = ["must be * or ETags, each in its double quotes, and not too many"]
+            errors.extend(self._error(detail) for detail in details)
+        return value
+
+    def _typed(self, text: str) -> Any:
+        if self.type == "integer":
+            return int(text) if _INTEGER.fullmatch(text) else None
+        return _BOOLEAN.get(text) if self.type == "boolean" else text
+
+    def _error(self, detail: str) -> dict[str, str]:
+        return field_error(self.place, to_pointer([self.name]), detail)
+
+
+def parse_query(query: bytes) -> dict[str, list[str]]:
+    """Return the fields of a query string; raises ValidationFailed if it is not one."""
+    if not query:
+        return {}
+    fields: dict[str, list[str]] = {}
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_QUERY_FIELDS,
+        )
+    except UnicodeDecodeError as error:
+        raise _refusal("must be percent-encoded UTF-8") from error
+    except ValueError as error:
+        raise _refusal(f"must have at most {MAX_QUERY_FIELDS} fields") from error
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return fields
+
+
+def _refusal(detail: str) -> ValidationFailed:
+    return ValidationFailed([field_error("query", "", detail)])

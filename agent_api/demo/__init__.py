@@ -1,0 +1,1 @@
+"""Example conversations for a new user's account."""

@@ -1,0 +1,77 @@
+"""Fills a user's account with the conversations of conversations.yaml."""
+
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from sqlalchemy import Connection
+
+from db import conversations, messages, runs
+from db.engine import transaction
+
+
+def fill(user_id: str) -> tuple[int, int, int]:
+    """Add the demo to what the user has, all or nothing; return how many of each were made.
+
+    The three are conversations, messages and runs.
+    """
+    demo: list[dict[str, Any]] = yaml.safe_load(
+        files("agent_api.demo").joinpath("conversations.yaml").read_text("utf-8")
+    )
+    message_count = run_count = 0
+    with transaction() as connection:
+        for entry in demo:
+            conversation_id, _ = conversations.insert(
+                connection,
+                user_id=user_id,
+                title=entry["title"],
+                source=entry.get("source", "web"),
+                model=entry.get("model"),
+                agent_id=entry.get("agent_id"),
+                is_private=entry.get("is_private", False),
+                metadata=entry.get("metadata"),
+            )
+            for message in entry["messages"]:
+                run_count += "run" in message
+                message_count += 1
+                _add_message(connection, user_id, conversation_id, message)
+    return len(demo), message_count, run_count
+
+
+def _add_message(
+    connection: Connection, user_id: str, conversation_id: str, message: dict[str, Any]
+) -> None:
+    run_id = None
+    if "run" in message:
+        run_id = _add_run(connection, user_id, conversation_id, message["run"])
+    messages.insert(
+        connection,
+        conversation_id=conversation_id,
+        user_id=user_id,
+        role=message["role"],
+        content=message["content"],
+        attachments=message.get("attachments"),
+        metadata=message.get("metadata"),
+        run_id=run_id,
+        routing_decision=message.get("routing_decision"),
+        tool_calls=message.get("tool_calls"),
+        title=None,
+    )
+
+
+def _add_run(
+    connection: Connection, user_id: str, conversation_id: str, run: dict[str, Any]
+) -> str:
+    run_id, _ = runs.insert(
+        connection,
+        user_id=user_id,
+        agent_id=run["agent_id"],
+        conversation_id=conversation_id,
+        status="running",
+        input=run.get("input"),
+    )
+    outcome: dict[str, Any] = {
+        name: run[name] for name in ("status", "output", "error") if name in run
+    }
+    runs.update(connection, run_id=run_id, user_id=user_id, changes=outcome)
+    return run_id

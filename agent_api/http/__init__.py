@@ -1,0 +1,1 @@
+"""What handlers may import: problems, responses, preconditions, pagination."""

@@ -1,0 +1,96 @@
+"""The page: an envelope of items, and the opaque cursor that leads to the next one."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from agent_api.http.problems import ValidationFailed, field_error
+from db.paging.page import Page
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+MAX_TOTAL = 2**53 - 1
+"""The contract's; every JSON reader has such an integer exactly."""
+
+
+def is_time_key(key: Any) -> bool:
+    """Tell whether `key` is [time, id, total], the key of lists that are ordered by a time.
+
+    1.0 gave [time, id], and may still do so beside this version.
+    """
+    match key:
+        case [str(time), str(row_id), *rest] if len(rest) < 2:
+            is_row = _is_time(time) and bool(_UUID.fullmatch(row_id))
+            return is_row and all(type(n) is int and 0 <= n <= MAX_TOTAL for n in rest)
+        case _:
+            return False
+
+
+def is_position_key(key: Any) -> bool:
+    """Tell whether `key` is [position], the key of a conversation's messages."""
+    match key:
+        case [int(position)]:
+            return not isinstance(position, bool) and 0 <= position < 2**63
+        case _:
+            return False
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:  # the shape of a time, but the 99th of a month
+        return False
+    return bool(_TIME.fullmatch(text))
+
+
+def read_cursor(
+    cursor: str | None, *, listing: str, offset: int, is_key: Callable[[Any], bool]
+) -> list[Any] | None:
+    """Return the key after which the page starts, or None without a cursor.
+
+    `listing` names the list and its order, for which the cursor must have been made. Raises
+    ValidationFailed for another, for an offset beside a cursor, and for what is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    if offset:
+        raise _refusal("cannot be combined with offset: use one of them")
+    try:
+        made_for, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise _refusal("is no cursor: send next_cursor of an earlier page as it is") from error
+    if made_for != listing:
+        raise _refusal("was made for another list or order: send it where its page came from")
+    if not is_key(key):
+        raise _refusal("is no cursor: send next_cursor of an earlier page as it is")
+    return list(key)
+
+
+def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) -> bytes:
+    """Return the JSON of a page, its items under `name`, one a line."""
+    numbers = {
+        "total": page.total,
+        "limit": limit,
+        "offset": offset,
+        "next_cursor": page.next_key and _write_cursor(listing, page.next_key),
+    }
+    return b'{"%s": %s, %s' % (name.encode(), array(page.lines), orjson.dumps(numbers)[1:])
+
+
+def array(lines: bytes) -> bytes:
+    """Return the JSON array of documents that stand one a line."""
+    return b"[%s]" % lines
+
+
+def _write_cursor(listing: str, key: list[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([listing, key])).rstrip(b"=").decode()
+
+
+def _refusal(detail: str) -> ValidationFailed:
+    return ValidationFailed([field_error("query", "/cursor", detail)])

@@ -1,0 +1,225 @@
+"""The tree of errors that clients see, as application/problem+json (RFC 9457)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import orjson
+from connexion.exceptions import ProblemException
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = "1"
+MAX_TOKEN_LENGTH = 8192
+
+
+class Problem(ProblemException):  # type: ignore[misc]  # connexion ships no types
+    """An error with its HTTP status; `detail` says to the client what to do."""
+
+    code: ClassVar[str]
+    http_status: ClassVar[int]
+    http_title: ClassVar[str]
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            status=self.http_status,
+            title=self.http_title,
+            detail=detail,
+            type=f"/problems/{self.code}",
+            headers=dict(headers or {}),
+            ext={"errors": list(errors)} if errors else None,
+        )
+
+    def body(self) -> bytes:
+        """Return the problem as JSON."""
+        members: dict[str, Any] = {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        return orjson.dumps(members | (self.ext or {}))
+
+
+class BadRequest(Problem):
+    """The request cannot be parsed."""
+
+    code, http_status, http_title = "bad-request", 400, "Bad request"
+
+
+class Unauthorized(Problem):
+    """No token, or one that is not accepted; the challenge follows RFC 6750 section 3."""
+
+    code, http_status, http_title = "unauthorized", 401, "Unauthorized"
+
+    def __init__(self, detail: str, *, token_given: bool = True) -> None:
+        challenge = 'Bearer error="invalid_token"' if token_given else "Bearer"
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class TokenTooLong(Unauthorized):
+    """The token has more than MAX_TOKEN_LENGTH characters; it is not decoded."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
+
+
+class Forbidden(Problem):
+    """The row is another user's."""
+
+    code, http_status, http_title = "forbidden", 403, "Forbidden"
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"This {resource} belongs to another user.")
+
+
+class NotFound(Problem):
+    """There is no such row, or path."""
+
+    code, http_status, http_title = "not-found", 404, "Not found"
+
+    def __init__(self, resource: str) -> None:
+        hint = " The page /docs shows those there are." if resource == "path" else ""
+        super().__init__(f"There is no such {resource}.{hint}")
+
+
+class MethodNotAllowed(Problem):
+    """The path has other methods; `Allow` lists them (RFC 9110 section 10.2.1)."""
+
+    code, http_status, http_title = "method-not-allowed", 405, "Method not allowed"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        methods = ", ".join(allowed)
+        super().__init__(f"This path answers {methods}.", headers={"Allow": methods})
+
+
+class RequestTimeout(Problem):
+    """The request comes too slowly; the rest of it is not read, so the connection closes."""
+
+    code, http_status, http_title = "request-timeout", 408, "Request timeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request did not arrive in time. Send it again, or a smaller one.",
+            headers={"Connection": "close"},
+        )
+
+
+class Conflict(Problem):
+    """The request does not fit the state that the row is in."""
+
+    code, http_status, http_title = "conflict", 409, "Conflict"
+
+
+class RequestInProgress(Problem):
+    """Another request with the same Idempotency-Key is not answered yet."""
+
+    code, http_status, http_title = "request-in-progress", 409, "Request in progress"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is being answered. Try again.",
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+        )
+
+
+class PreconditionFailed(Problem):
+    """The row has another ETag than If-Match says (RFC 9110 section 13.1.1)."""
+
+    code, http_status, http_title = "precondition-failed", 412, "Precondition failed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It has changed since it had the ETag in If-Match. Get it again, and repeat the change."
+        )
+
+
+class PayloadTooLarge(Problem):
+    """The body is over the limit; the rest of it is not read, so the connection closes."""
+
+    code, http_status, http_title = "payload-too-large", 413, "Payload too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The body is over the limit of {limit} bytes. Send a smaller one.",
+            headers={"Connection": "close"},
+        )
+
+
+class UnsupportedMediaType(Problem):
+    """The body is not of a media type that the operation reads."""
+
+    code, http_status, http_title = "unsupported-media-type", 415, "Unsupported media type"
+
+
+class ValidationFailed(Problem):
+    """The request is readable, but breaks a rule of the contract; `errors` says where."""
+
+    code, http_status, http_title = "validation-failed", 422, "Validation failed"
+
+    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+        count = "1 rule" if len(errors) == 1 else f"{len(errors)} rules"
+        super().__init__(
+            f"The request breaks {count} of the contract; `errors` says where.", errors=errors
+        )
+
+
+class TooManyRequests(Problem):
+    """The user sent more than the limit allows (RFC 6585 section 4); nothing was done."""
+
+    code, http_status, http_title = "too-many-requests", 429, "Too many requests"
+
+    def __init__(self, per_minute: int, burst: int, seconds: int) -> None:
+        at_once = f", {burst} at once" if burst != per_minute else ""
+        super().__init__(
+            f"This is over your limit of {per_minute} requests a minute{at_once}. Wait for as many "
+            "seconds as Retry-After says, then send it again.",
+            headers={"Retry-After": str(seconds)},
+        )
+
+
+class HeadersTooLarge(Problem):
+    """Request line and headers are over the limit (RFC 6585 section 5)."""
+
+    code, http_status, http_title = "headers-too-large", 431, "Request header fields too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request line and headers are over {limit} bytes. Send fewer.")
+
+
+class InternalError(Problem):
+    """A defect of ours: the details are in the log, under the request's id."""
+
+    code, http_status, http_title = "internal-error", 500, "Internal server error"
+
+    def __init__(self) -> None:
+        super().__init__("The server failed. Report the X-Request-Id of this answer.")
+
+
+class Unavailable(Problem):
+    """Something that the server needs cannot be reached now; a retry may succeed."""
+
+    code, http_status, http_title = "unavailable", 503, "Service unavailable"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+class Timeout(Problem):
+    """The database took longer than the statement timeout."""
+
+    code, http_status, http_title = "timeout", 504, "Gateway timeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database took too long. Try again.", headers={"Retry-After": RETRY_AFTER_SECONDS}
+        )
+
+
+def field_error(place: str, pointer: str, detail: str) -> dict[str, str]:
+    """Return an entry of `errors`; `place` is body, query, path or header."""
+    return {"in": place, "pointer": pointer, "detail": detail}

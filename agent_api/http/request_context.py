@@ -1,0 +1,51 @@
+"""The request context: keys that middleware leave in the ASGI scope, and the caller's trace."""
+
+import re
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import NamedTuple
+
+OPERATION_ID = "agent_api.operation_id"
+ROUTE = "agent_api.route"
+"""The path of the routed operation, with the contract's placeholders."""
+STATUSES = "agent_api.statuses"
+"""The statuses that the contract lists for the routed operation."""
+USER_ID = "agent_api.user_id"
+RATE_LIMIT = "agent_api.rate_limit"
+"""The response headers that say how many requests the user has left."""
+BODY_OVERDUE = "agent_api.body_overdue"
+"""Set when the request body arrives too slowly: stop reading it."""
+TRACE = "agent_api.trace"
+"""The `Trace` of the span written for this request, if tracing is on."""
+ON_FORCED_EXIT = "agent_api.on_forced_exit"
+"""In the lifespan state: called before a process exits without running the lifespan's shutdown."""
+
+request_ids: ContextVar[dict[str, str] | None] = ContextVar("request_ids", default=None)
+"""The ids of the current request and its trace, which every log record carries."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Methods that metrics and traces name. Clients can send any word, so others are grouped."""
+
+# https://www.w3.org/TR/trace-context/#traceparent-header: lower case only, neither id all zeros, no
+# version ff. After the flags only versions later than 00 may have more.
+_TRACEPARENT = re.compile(
+    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
+)
+
+
+class Trace(NamedTuple):
+    """The ids of a trace and of one of its spans, in lower-case hexadecimal."""
+
+    trace_id: str
+    span_id: str
+
+
+def read_trace(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
+    """Return the caller's trace and span; None without the header, with two, or an invalid one."""
+    given = [value for name, value in headers if name == b"traceparent"]
+    if len(given) != 1:
+        return None
+    match = _TRACEPARENT.fullmatch(given[0])
+    if match is None or (match[1] == b"00" and match[4] is not None):
+        return None
+    return Trace(match[2].decode(), match[3].decode())

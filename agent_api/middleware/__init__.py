@@ -1,0 +1,1 @@
+"""The middleware around every request, outermost first in `agent_api.app`."""

@@ -1,0 +1,101 @@
+"""Turns every exception into a problem: the one place that sees what nobody else foresaw."""
+
+import asyncio
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent_api.http import problems
+from agent_api.http.problems import Problem
+from agent_api.http.request_context import STATUSES
+from db import errors as db_errors
+
+logger = logging.getLogger(__name__)
+
+
+def from_exception(error: Exception) -> Problem:
+    """Return the problem that the client sees; what is not foreseen is an InternalError."""
+    match error:
+        case Problem():
+            return error
+        case db_errors.Missing():
+            return problems.NotFound(error.resource)
+        case db_errors.Denied():
+            return problems.Forbidden(error.resource)
+        case db_errors.Reference():
+            return problems.ValidationFailed(
+                [problems.field_error("body", f"/{error.field}", "names nothing that is yours")]
+            )
+        case db_errors.TooLarge():
+            return problems.ValidationFailed(
+                [problems.field_error("query", "", "asks for too much: ask for fewer")]
+            )
+        case db_errors.Conflict():
+            return problems.Conflict(error.detail)
+        case db_errors.Unavailable():
+            return problems.Unavailable("The database cannot be reached. Try again.")
+        case db_errors.Timeout():
+            return problems.Timeout()
+        case HTTPException(status_code=404):  # Flask's, for a path outside the contract
+            return problems.NotFound("path")
+        case _:
+            return problems.InternalError()
+
+
+async def send_problem(problem: Problem, send: Send) -> None:
+    """Send `problem` as the whole answer."""
+    body = problem.body()
+    headers = {
+        "Content-Type": problems.MEDIA_TYPE,
+        "Content-Length": str(len(body)),
+    } | problem.headers
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+class ProblemMiddleware:
+    """Turns every exception of the application inside into a problem: the one broad `except`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; once an answer has started, an error can only cut it off."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def observed_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed_send)
+        except asyncio.CancelledError:  # the server stops, and its grace time is over
+            if started:
+                raise
+            await send_problem(problems.Unavailable("The server is stopping. Try again."), send)
+        except Exception as error:  # the only broad one: nothing may reach the client unformed
+            if started:
+                raise
+            problem = from_exception(error)
+            known = scope.get(STATUSES)
+            if known is not None and problem.status not in known:
+                logger.error("status is not in the contract", extra={"status": problem.status})
+                problem = problems.InternalError()
+            if problem.status >= 500:
+                if problem.status == 500:
+                    logger.error("request failed", exc_info=error)
+                else:  # foreseen, and said again at every probe: a line without its stack
+                    logger.warning("request failed", extra={"reason": _reason(error)})
+            await send_problem(problem, send)
+
+
+def _reason(error: Exception) -> str:
+    """Say in a line what happened, and what the driver said of it; neither holds a row's data."""
+    cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
+    return f"{error}: {cause}" if cause else str(error)

@@ -1,0 +1,1 @@
+"""The mock server: the contract's examples as responses."""

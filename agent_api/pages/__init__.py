@@ -1,0 +1,1 @@
+"""Pages that Flask serves beside the contract."""

@@ -1,0 +1,106 @@
+"""What Flask serves beside the contract: its text, and a page to browse it offline."""
+
+from pathlib import Path
+from typing import Any
+
+import flask
+import orjson
+import swagger_ui_bundle
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from agent_api.contract.spec import contract_path
+from agent_api.http import problems
+
+ASSETS = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Agent API</title>
+<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<main id="swagger-ui"></main>
+<noscript>This page needs JavaScript. Read <a href="openapi.yaml">openapi.yaml</a>.</noscript>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/init.js"></script>
+</body>
+</html>
+"""
+INIT = """SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  docExpansion: "list",
+  displayRequestDuration: true,
+  persistAuthorization: false,
+  validatorUrl: null,
+});
+"""
+# Everything comes from this server; Swagger UI sets styles inline and draws icons as data URLs.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def register(app: flask.Flask, contract: dict[str, Any]) -> None:
+    """Add the pages to `app`, and let its errors be problems."""
+    contract_json = orjson.dumps(contract, option=orjson.OPT_INDENT_2)
+    contract_yaml = contract_path().read_bytes()
+    assets = Path(swagger_ui_bundle.swagger_ui_path)
+
+    def openapi_json() -> flask.Response:
+        return flask.Response(contract_json, mimetype="application/json")
+
+    def openapi_yaml() -> flask.Response:
+        return flask.Response(contract_yaml, mimetype="application/yaml")
+
+    def docs() -> flask.Response:
+        return flask.Response(
+            PAGE,
+            headers={
+                "Content-Security-Policy": POLICY,
+                # The page may hold a token: no window that opened it, or that it opens, reaches it.
+                "Cross-Origin-Opener-Policy": "same-origin",
+            },
+        )
+
+    def docs_init() -> flask.Response:
+        return flask.Response(INIT, mimetype="text/javascript")
+
+    def docs_asset(name: str) -> flask.Response:
+        if name not in ASSETS:
+            raise problems.NotFound("path")
+        file = flask.send_from_directory(assets, name, max_age=86400, conditional=False)
+        return _unless_known(file)
+
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # they answer GET and HEAD
+    app.add_url_rule("/openapi.json", view_func=openapi_json)
+    app.add_url_rule("/openapi.yaml", view_func=openapi_yaml)
+    app.add_url_rule("/docs", view_func=docs)
+    app.add_url_rule("/docs/init.js", view_func=docs_init)
+    app.add_url_rule("/docs/<name>", view_func=docs_asset)
+    app.register_error_handler(HTTPException, _to_problem)
+
+
+def _unless_known(file: flask.Response) -> flask.Response:
+    """Return a 304 where If-None-Match names the file's ETag.
+
+    Flask's own conditional answers know If-Match and ranges too, and their errors are no problems.
+    """
+    tag, _ = file.get_etag()
+    if tag is None or not flask.request.if_none_match.contains_weak(tag):
+        return file
+    file.close()
+    kept = {name: file.headers[name] for name in ("ETag", "Cache-Control")}
+    return flask.Response(status=304, headers=kept)
+
+
+def _to_problem(error: HTTPException) -> flask.Response:
+    if isinstance(error, MethodNotAllowed):
+        raise problems.MethodNotAllowed(sorted(error.valid_methods or ())) from error
+    raise problems.NotFound("path") from error

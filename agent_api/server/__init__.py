@@ -1,0 +1,1 @@
+"""The serving process: HTTP protocol, workers, signals, limits."""

@@ -1,0 +1,32 @@
+"""Where data is kept: the data folder and the database that the settings name."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from agent_api.settings import Settings
+from db import embedded
+
+make_data_dir = embedded.make_folder
+
+
+@contextmanager
+def database(settings: Settings, on_progress: Callable[[str], None] | None = None) -> Iterator[str]:
+    """Yield the URL of the database; the embedded one is started, or kept from stopping.
+
+    Raises EmbeddedError where it cannot start. `on_progress` is told what takes time.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    server = embedded.attach(settings.data_dir, on_progress=on_progress)
+    try:
+        yield server.url
+    finally:
+        server.close()
+
+
+def database_is_missing(settings: Settings) -> bool:
+    """Tell whether the database would be the embedded one, and was never made."""
+    if settings.database_url is not None:
+        return False
+    return not (settings.data_dir / "postgres" / "data").exists()

@@ -1,0 +1,124 @@
+"""Reads the text of each kind of setting; a ValueError completes the sentence "AGENT_API_X ..."."""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+MIN_SECRET_BYTES = 32
+"""HS256 needs a key of at least its hash's size (RFC 7518 section 3.2)."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Those that an origin does not name."""
+
+
+def text(value: str) -> str:
+    return value
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        is_number = value.isascii() and value.isdigit() and len(value) <= 12
+        if not (is_number and low <= int(value) <= high):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def choice(*options: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in options:
+            raise ValueError(f"must be one of: {', '.join(options)}")
+        return value.lower()
+
+    return parse
+
+
+def secret(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("must be UTF-8") from error
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(
+            f"must have at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -hex 32"
+        )
+    return value
+
+
+def _expanded(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError("begins with the home of a user who does not exist") from error
+
+
+def file(value: str) -> Path:
+    path = _expanded(value)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    return path
+
+
+def folder(value: str) -> Path:
+    path = _expanded(value)
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        parts = _split(value)
+        if parts is None or parts.scheme not in schemes or parts.fragment:
+            raise ValueError(f"must be a URL such as {schemes[0]}://id.example.org/keys")
+        return value
+
+    return parse
+
+
+def _split(value: str) -> SplitResult | None:
+    """Return the parts of a URL that can be asked for, or None."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port  # raises for what is no number up to 65535
+    except ValueError:
+        return None
+    is_clean = value.isprintable() and not any(map(str.isspace, value))
+    return parts if parts.hostname and port != 0 and is_clean else None
+
+
+def database_url(value: str) -> str:
+    # Loads SQLAlchemy, which a command without a URL does not need.
+    from db.engine import address
+
+    address.normalise(value)
+    return value
+
+
+def origins(value: str) -> tuple[str, ...]:
+    given = [text for origin in value.split(",") if (text := origin.strip())]
+    if not given:
+        raise ValueError("names no origin")
+    if not value.isascii():
+        raise ValueError("must be ASCII: write the host as browsers send it, with xn-- in front")
+    found = (
+        ("*",) if given == ["*"] else tuple(origin for text in given if (origin := _origin(text)))
+    )
+    if len(found) < len(given):
+        raise ValueError("must be * or a comma-separated list such as https://chat.example.org")
+    return found
+
+
+def _origin(text: str) -> str | None:
+    """Return the origin as browsers write it, with which it is compared letter by letter."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in _DEFAULT_PORTS or set(parts.netloc) & set("@*"):
+        return None
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        return None
+    port = None if parts.port == _DEFAULT_PORTS[parts.scheme] else parts.port
+    host = f"[{parts.hostname}]" if "[" in parts.netloc else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")

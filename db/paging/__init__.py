@@ -1,0 +1,1 @@
+"""Pages of lists: cut by limit, offset, cursor and size in bytes."""
