@@ -120,6 +120,13 @@ def headings(document: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def test_paths_that_documents_name_exist() -> None:
+    folders = "agent_api|benchmarks|clients|db|docs|examples|handlers|migrations|openapi|tests"
+    named = set(re.findall(rf"`((?:{folders}|\.ci)/[\w./-]*)", CODE))
+
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
 def test_make_has_the_targets_that_documents_name() -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     several = " ".join(re.findall(r"`make ([a-z -]+)", CODE))
