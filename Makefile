@@ -55,11 +55,19 @@ fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EX
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .PHONY: lint
-lint: .venv/.dev ## check style, formatting, types and the layers
+lint: .venv/.dev ## check style, formatting, types, layers and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python .ci/forgotten.py
+
+.PHONY: lint-contract
+lint-contract: .venv/.dev ## check what needs no Node: the contract's version, its style, and what is easily forgotten
+	@$(BIN)/python .ci/contract openapi/released.yaml openapi/agent-api.yaml
+	@$(BIN)/python .ci/forgotten.py
+	@$(BIN)/python -m pytest -q tests/test_contract_style.py
 
 .PHONY: audit
 audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities
@@ -89,6 +97,11 @@ bench: .venv/.dev ## compare the server's CPU with others'
 .PHONY: bench-growth
 bench-growth: .venv/.dev ## measure what grows: pages, writers, memory, start-up
 	$(BIN)/python -m benchmarks.growth $(ARGS)
+
+NAME ?=
+.PHONY: migration
+migration: .venv/.dev ## write a migration for what changed in db/models.py: NAME="Add archived"
+	@$(BIN)/python .ci/new_migration.py "$(NAME)"
 
 .PHONY: wheel
 wheel: .venv/.dev ## build the wheel and try it in a clean environment
