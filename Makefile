@@ -23,7 +23,7 @@ SETUP := .ci/setup .ci/setup.py pyproject.toml
 help:
 	@echo 'make <target>, where the target is one of'
 	@while IFS= read -r line; do case $$line in \
-	    [a-z]*': '*'## '*) printf '  %-12s %s\n' "$${line%%:*}" "$${line##*'## '}" ;; \
+	    [a-z]*': '*'## '*) printf '  %-14s %s\n' "$${line%%:*}" "$${line##*'## '}" ;; \
 	esac; done <Makefile
 
 .PHONY: setup
@@ -64,7 +64,7 @@ lint: .venv/.dev ## check style, formatting, types, layers and spelling
 	$(BIN)/python .ci/forgotten.py
 
 .PHONY: lint-contract
-lint-contract: .venv/.dev ## check what needs no Node: the contract's version, its style, and what is easily forgotten
+lint-contract: .venv/.dev ## check the version and style of the contract, without Node
 	@$(BIN)/python .ci/contract openapi/released.yaml openapi/agent-api.yaml
 	@$(BIN)/python .ci/forgotten.py
 	@$(BIN)/python -m pytest -q tests/test_contract_style.py

@@ -20,7 +20,7 @@ def main() -> int:
     if len(sys.argv) != 2 or not sys.argv[1].strip():
         print('Say what it does: make migration NAME="Add archived to conversations"')
         return 2
-    alembic = Path(sys.executable).with_name("alembic")
+    alembic = str(Path(sys.executable).with_name("alembic"))
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # as root, PostgreSQL runs as another user
         server = embedded.attach(Path(folder), durable=False)
