@@ -1,6 +1,7 @@
 """Holds the servers against each other: equal answers, before anything is timed."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from benchmarks.workload import Call, Workload, token
 NOBODY = "00000000-0000-4000-8000-000000000000"
 WRITER = "writer"
 STRANGER = "somebody else"
+ABSENT = "nothing"
 PER_OPERATION = 24
 # What differs from one message to the next, whoever makes it.
 OF_ITS_OWN = ("id", "conversation_id", "created_at")
@@ -63,7 +65,29 @@ class _Caller:
 
 def _compare(name: str, what: str, got: Any, expected: Any) -> None:
     if got != expected:
-        raise NotEqual(f"{what}: {name} answers {got!s:.2000}, ours {expected!s:.2000}")
+        place, theirs, ours = _difference(got, expected)
+        raise NotEqual(
+            f"{what}: at {place or 'the top'} {name} has {theirs!r:.60}, ours has {ours!r:.60}."
+            " Fix the peer; its properties are in benchmarks/peers/models.py."
+        )
+
+
+def _difference(got: Any, expected: Any, place: str = "") -> tuple[str, Any, Any]:
+    """Return the first place where two JSON values differ, and what is there in each."""
+    if type(got) is type(expected) and isinstance(got, dict):
+        keys = dict.fromkeys([*expected, *got])
+        pairs = [(f".{key}", got.get(key, ABSENT), expected.get(key, ABSENT)) for key in keys]
+    elif type(got) is type(expected) and isinstance(got, list | tuple):
+        pairs = [
+            (f"[{index}]", *pair)
+            for index, pair in enumerate(zip_longest(got, expected, fillvalue=ABSENT))
+        ]
+    else:
+        return place, got, expected
+    for step, theirs, ours in pairs:
+        if theirs != ours:
+            return _difference(theirs, ours, place + step)
+    return place, got, expected
 
 
 def _reads(workload: Workload) -> list[Call]:

@@ -98,7 +98,9 @@ class _Source:
 
     def __init__(self) -> None:
         self._random = random.Random(20260105)
-        demo = yaml.safe_load(files("agent_api").joinpath("demo.yaml").read_text("utf-8"))
+        demo = yaml.safe_load(
+            files("agent_api.demo").joinpath("conversations.yaml").read_text("utf-8")
+        )
         self._titles = [entry["title"] for entry in demo]
         self._messages: list[Row] = [
             (

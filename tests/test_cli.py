@@ -38,6 +38,7 @@ COMMANDS = {
     "migrate": ["--check"],
     "token": ["--user", "--expires-in", "--scope"],
     "demo": ["--user"],
+    "psql": ["--url"],
     "routes": [],
     "version": [],
 }

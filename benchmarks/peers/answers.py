@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from benchmarks.peers.common import Refusal, foreign, missing, write_cursor
-from benchmarks.peers.models import MessageCreate
+from benchmarks.peers.models import CONVERSATION, MESSAGE, MessageCreate
 from db.chat_settings import DEFAULTS
 from db.models import PREVIEW_CHARACTERS, new_id
 from handlers.messages import _name_from as name_from  # public ones are operations
@@ -18,38 +18,20 @@ _SETTINGS = (
 ).split()
 
 
+_PREVIEW_AT = len(CONVERSATION)
+
+
 def conversation(row: Row) -> Answer:
-    return {
-        "id": row[0],
-        "title": row[1],
-        "user_id": row[2],
-        "source": row[3],
-        "model": row[4],
-        "agent_id": row[5],
-        "is_private": row[6],
-        "metadata": row[7],
-        "message_count": row[8],
-        "last_message": None
-        if row[9] is None
-        else {"role": row[9], "content": row[10], "created_at": row[11]},
-        "created_at": row[12],
-        "updated_at": row[13],
-    }
+    answer = dict(zip(CONVERSATION, row, strict=False))
+    role, content, created_at = row[_PREVIEW_AT : _PREVIEW_AT + 3]
+    answer["last_message"] = (
+        None if role is None else {"role": role, "content": content, "created_at": created_at}
+    )
+    return answer
 
 
 def message(row: Row) -> Answer:
-    return {
-        "id": row[0],
-        "conversation_id": row[1],
-        "role": row[2],
-        "content": row[3],
-        "attachments": row[4],
-        "metadata": row[5],
-        "run_id": row[6],
-        "routing_decision": row[7],
-        "tool_calls": row[8],
-        "created_at": row[9],
-    }
+    return dict(zip(MESSAGE, row, strict=False))
 
 
 def settings(row: Row | None, user: str) -> Answer:
@@ -86,7 +68,9 @@ def message_page(
         "total": total,
         "limit": limit,
         "offset": offset,
-        "next_cursor": write_cursor(listing, [rows[limit - 1][10]]) if len(rows) > limit else None,
+        "next_cursor": write_cursor(listing, [rows[limit - 1][len(MESSAGE)]])
+        if len(rows) > limit
+        else None,
     }
 
 

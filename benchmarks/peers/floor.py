@@ -6,7 +6,7 @@ PostgreSQL makes the JSON of each row, as it does for our server; here its text 
 import asyncio
 import functools
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +28,7 @@ from benchmarks.peers.common import (
     read_cursor,
     write_cursor,
 )
+from benchmarks.peers.models import CONVERSATION, MESSAGE
 from db.chat_settings import DEFAULTS
 from db.models import PREVIEW_CHARACTERS, new_id
 from handlers.messages import _name_from as name_from  # public ones are operations
@@ -37,19 +38,23 @@ def _time(column: str) -> str:
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 
-_CONVERSATION = f"""json_build_object(
-    'id', c.id, 'title', c.title, 'user_id', c.user_id, 'source', c.source, 'model', c.model,
-    'agent_id', c.agent_id, 'is_private', c.is_private, 'metadata', c.metadata,
-    'message_count', c.message_count,
-    'last_message', CASE WHEN c.last_message_at IS NOT NULL THEN json_build_object(
+def _object(table: str, columns: Sequence[str], *more: str) -> str:
+    values = {
+        name: _time(f"{table}.{name}") if name.endswith("_at") else f"{table}.{name}"
+        for name in columns
+    }
+    pairs = [f"'{name}', {value}" for name, value in values.items()]
+    return f"json_build_object({', '.join([*pairs, *more])})::text"
+
+
+_CONVERSATION = _object(
+    "c",
+    CONVERSATION,
+    f"""'last_message', CASE WHEN c.last_message_at IS NOT NULL THEN json_build_object(
         'role', c.last_message_role, 'content', c.last_message_content,
-        'created_at', {_time("c.last_message_at")}) END,
-    'created_at', {_time("c.created_at")}, 'updated_at', {_time("c.updated_at")})::text"""
-_MESSAGE = f"""json_build_object(
-    'id', m.id, 'conversation_id', m.conversation_id, 'role', m.role, 'content', m.content,
-    'attachments', m.attachments, 'metadata', m.metadata, 'run_id', m.run_id,
-    'routing_decision', m.routing_decision, 'tool_calls', m.tool_calls,
-    'created_at', {_time("m.created_at")})::text"""
+        'created_at', {_time("c.last_message_at")}) END""",
+)
+_MESSAGE = _object("m", MESSAGE)
 _SETTINGS = f"""SELECT json_build_object(
     'id', s.id, 'user_id', s.user_id, 'enabled_tools', s.enabled_tools,
     'enabled_agents', s.enabled_agents, 'model', s.model, 'temperature', s.temperature,

@@ -90,6 +90,11 @@ class Conversation(TypedDict):
     updated_at: datetime
 
 
+CONVERSATION = [name for name in Conversation.__annotations__ if name != "last_message"]
+"""The columns that every peer selects; the preview takes three more."""
+MESSAGE = list(Message.__annotations__)
+
+
 class ConversationWithMessages(Conversation):
     messages: NotRequired[Annotated[list[Message], Field(max_length=500)]]
 

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from benchmarks.peers import models
 from db.models import Id, Json, MessageRole, chat_settings, conversations, messages, runs
 
 Columns = Any
@@ -26,18 +27,19 @@ def _plain(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
 
 
 def _conversation(c: Columns) -> list[sa.ColumnElement[Any]]:
-    return [
-        *(_text(c.id), c.title, c.user_id, c.source, c.model, c.agent_id, c.is_private),
-        *(c.metadata, c.message_count, _plain(c.last_message_role), c.last_message_content),
-        *(c.last_message_at, c.created_at, c.updated_at),
-    ]
+    """The columns of CONVERSATION, then the three of the preview."""
+    preview = (_plain(c.last_message_role), c.last_message_content, c.last_message_at)
+    return [*(_column(c[name]) for name in models.CONVERSATION), *preview]
 
 
 def _message(c: Columns) -> list[sa.ColumnElement[Any]]:
-    return [
-        *(_text(c.id), _text(c.conversation_id), _plain(c.role), c.content, c.attachments),
-        *(c.metadata, _text(c.run_id), c.routing_decision, c.tool_calls, c.created_at),
-    ]
+    return [_column(c[name]) for name in models.MESSAGE]
+
+
+def _column(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    if isinstance(column.type, sa.Enum):
+        return _plain(column)
+    return _text(column) if isinstance(column.type, sa.Uuid) else column
 
 
 @functools.cache
