@@ -23,7 +23,7 @@ SETUP := .ci/setup .ci/setup.py pyproject.toml
 help:
 	@echo 'make <target>, where the target is one of'
 	@while IFS= read -r line; do case $$line in \
-	    [a-z]*': '*'## '*) printf '  %-12s %s\n' "$${line%%:*}" "$${line##*'## '}" ;; \
+	    [a-z]*': '*'## '*) printf '  %-14s %s\n' "$${line%%:*}" "$${line##*'## '}" ;; \
 	esac; done <Makefile
 
 .PHONY: setup
@@ -35,7 +35,7 @@ serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of it
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start
-	$(PYTEST) --dist loadfile -m 'not slow and not process' $(ARGS)
+	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' $(ARGS)
 
 .PHONY: test-all
 test-all: .venv/.dev ## run all tests, also those that are slow or start processes
@@ -55,11 +55,19 @@ fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EX
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .PHONY: lint
-lint: .venv/.dev ## check style, formatting, types and the layers
+lint: .venv/.dev ## check style, formatting, types, layers and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python .ci/forgotten.py
+
+.PHONY: lint-contract
+lint-contract: .venv/.dev ## check the version and style of the contract, without Node
+	@$(BIN)/python .ci/contract openapi/released.yaml openapi/agent-api.yaml
+	@$(BIN)/python .ci/forgotten.py
+	@$(BIN)/python -m pytest -q tests/test_contract_style.py
 
 .PHONY: audit
 audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities
@@ -89,6 +97,11 @@ bench: .venv/.dev ## compare the server's CPU with others'
 .PHONY: bench-growth
 bench-growth: .venv/.dev ## measure what grows: pages, writers, memory, start-up
 	$(BIN)/python -m benchmarks.growth $(ARGS)
+
+NAME ?=
+.PHONY: migration
+migration: .venv/.dev ## write a migration for what changed in db/models.py: NAME="Add archived"
+	@$(BIN)/python .ci/new_migration.py "$(NAME)"
 
 .PHONY: wheel
 wheel: .venv/.dev ## build the wheel and try it in a clean environment

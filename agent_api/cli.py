@@ -1,4 +1,4 @@
-"""The command line: agent-api serve, mock, migrate, token, demo, routes, version.
+"""The command line: agent-api serve, mock, migrate, token, demo, psql, routes, version.
 
 What a command needs is imported when it runs: Connexion and SQLAlchemy take a second to load, and
 neither a token nor a mistyped option should have to wait for them.
@@ -82,8 +82,8 @@ def _say(text: str) -> None:
 def commands() -> None:
     """Keep the conversations of an agent chat product behind an HTTP API.
 
-    Settings are environment variables that start with AGENT_API_; the README lists them. Without
-    any, the server keeps its data in an embedded PostgreSQL in your data folder.
+    Settings are environment variables that start with AGENT_API_; docs/reference/configuration.md
+    lists them. Without any, data is kept in an embedded PostgreSQL in your data folder.
     """
 
 
@@ -243,6 +243,39 @@ def demo(user_id: str) -> None:
     )
     if settings.can_sign:
         _say(f"A token: {startup_message.command_name()} token --user {user_id}")
+
+
+@commands.command(
+    context_settings={"ignore_unknown_options": True},
+    short_help="Open the embedded database with psql.",
+)
+@click.option("--url", "print_url", is_flag=True, help="Print its URL, for alembic and others.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(print_url: bool, arguments: tuple[str, ...]) -> None:
+    """Open the embedded database with psql, which gets ARGUMENTS.
+
+    The database runs until psql ends. A URL printed by --url works as long as a server runs.
+    """
+    settings = Settings.load(needs_key=False)
+    if settings.database_url is not None:
+        raise ConfigError(
+            "AGENT_API_DATABASE_URL names your own database: open it with your own psql"
+        )
+
+    import signal
+    import subprocess
+
+    from agent_api.settings.storage import database
+    from db import embedded
+
+    with database(settings, _say) as url:
+        if print_url:
+            click.echo(url)
+            return
+        # Ctrl-C cancels the statement in psql, and does not end this process.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        program = embedded.program("psql", settings.data_dir)
+        sys.exit(subprocess.run([program, url, *arguments], check=False).returncode)
 
 
 @commands.command(short_help="Print every operation and its handler.")

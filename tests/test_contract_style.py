@@ -1,8 +1,6 @@
 """Holds the style of openapi/agent-api.yaml: what the OpenAPI standard allows but we do not."""
 
-import json
 import re
-import tomllib
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +12,6 @@ from tests.contract_walk import (
     BODY_VERBS,
     COMPONENTS,
     CONTRACT,
-    PATH,
     errors,
     examples,
     input_schemas,
@@ -53,17 +50,6 @@ def none(faults: Iterable[str], rule: str) -> None:
 def test_the_contract_is_valid_openapi() -> None:
     faults = [error.message for error in OpenAPIV30SpecValidator(CONTRACT).iter_errors()]
     none(faults, "The contract breaks OpenAPI 3.0:")
-
-
-def test_clients_have_the_version_of_the_contract() -> None:
-    clients = PATH.parents[1] / "clients"
-    python = tomllib.loads((clients / "python" / "pyproject.toml").read_text("utf-8"))
-    typescript = json.loads((clients / "typescript" / "package.json").read_text("utf-8"))
-
-    version = CONTRACT["info"]["version"]
-    assert {python["project"]["version"], typescript["version"]} == {version}, (
-        f"Raise the versions of the clients to {version}, that of the contract"
-    )
 
 
 def test_every_operation_id_is_a_verb_and_a_noun_and_stands_once() -> None:

@@ -11,9 +11,10 @@ from db.errors import EmbeddedError
 if sys.platform != "win32":  # whoever has a PostgreSQL of their own imports this there as well
     from db.embedded.attachment import Attachment
     from db.embedded.folders import make_folder
+    from db.embedded.install import find_binaries
     from db.embedded.supervisor import SERVER, SUPERVISOR, try_lock
 
-__all__ = ["EmbeddedError", "Server", "attach", "is_stopped", "make_folder"]
+__all__ = ["EmbeddedError", "Server", "attach", "is_stopped", "make_folder", "program"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ def attach(
             " Set AGENT_API_DATA_DIR to a folder that this user can write, with free space"
         ) from error
     return Server(url, data_dir, [share])
+
+
+def program(name: str, data_dir: Path) -> Path:
+    """The path of a PostgreSQL program, such as psql, that fits the data in data_dir."""
+    return find_binaries(data_dir / "postgres" / "data") / "bin" / name
 
 
 def is_stopped(data_dir: Path) -> bool:
