@@ -187,7 +187,7 @@ def test_an_empty_host_is_refused_by_the_name_of_its_option(
 def test_host_that_others_reach_is_refused_by_the_name_of_its_option(tmp_path: Path) -> None:
     line = refusal(agent_api("serve", "--host", "0.0.0.0", data_dir=str(tmp_path)))
 
-    assert "--host 0.0.0.0 can be reached by others" in line
+    assert "--host 0.0.0.0 is open to other machines" in line
 
 
 @pytest.mark.parametrize(

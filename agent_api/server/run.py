@@ -23,7 +23,7 @@ from agent_api.server import address, connection_limit
 from agent_api.server.process import Server
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.workers import Workers
-from agent_api.settings import Settings, default_data_dir, hand_down_metrics_folder
+from agent_api.settings import Settings, default_data_dir, export_metrics_folder
 from agent_api.settings.storage import database
 from db import schema
 from db.schema import readiness
@@ -49,7 +49,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         # Without children one process does all, and has the settings already.
         in_children = reload or settings.workers > 1
         if in_children:
-            settings.hand_down()
+            settings.export_options()
             application = "agent_api.server.child:create_app"
         else:
             application = app.create_app(settings)
@@ -82,7 +82,7 @@ def _metrics_served(settings: Settings) -> Iterator[Callable[[], None]]:
     # A count that is just written may stand in the way of its removal, and is no reason to fail.
     folder = TemporaryDirectory(prefix="agent-api-metrics-", ignore_cleanup_errors=True)
     with folder as name:
-        hand_down_metrics_folder(name)
+        export_metrics_folder(name)
         # Only now: prometheus_client looks for the folder when it is imported.
         from agent_api.server import metrics_server  # noqa: PLC0415  # what is off costs nothing
 
