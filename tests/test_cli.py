@@ -391,7 +391,7 @@ def test_token_says_where_it_made_a_new_secret(tmp_path: Path) -> None:
 
     path = tmp_path / "jwt-secret"
     assert first.stderr == (
-        f"A new secret is in {path}: only a server with this data folder will know it.\n"
+        f"Created a secret in {path}. Only servers with this data folder know it.\n"
     )
     assert second.stderr == ""
 

@@ -258,7 +258,10 @@ def test_refused_secret_and_url_are_not_repeated() -> None:
                 ("AGENT_API_HOST 0.0.0.0 is open to other machines", {"host": "0.0.0.0"}),
             )
         ),
-        (f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} is no", {"jwt_public_key_file": __file__}),
+        (
+            f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} must be a PEM public key",
+            {"jwt_public_key_file": __file__},
+        ),
         (
             "Cannot listen on no-such-host.invalid",
             {"host": "no-such-host.invalid", "jwt_secret": SECRET},
@@ -356,7 +359,7 @@ def test_development_secret_that_others_reach_is_refused(data_dir: Path, mode: i
     result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
 
     assert result.returncode == 2
-    assert result.stderr == f"agent-api: {path} can be read by others: run chmod 600 {path}\n"
+    assert result.stderr == f"agent-api: Other users can read {path}: run chmod 600 {path}\n"
 
 
 def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
@@ -367,7 +370,8 @@ def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
     result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
 
     assert result.returncode == 2
-    assert result.stderr == f"agent-api: {path} holds no secret: remove it, and a new one is made\n"
+    said = f"agent-api: {path} does not contain a secret: remove it to create a new one\n"
+    assert result.stderr == said
 
 
 def test_host_that_others_reach_is_served_with_a_key(database_url: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The authenticated caller, as handlers see it."""
+"""Defines Principal, the caller as handlers see it."""
 
 from dataclasses import dataclass
 

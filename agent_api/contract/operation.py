@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 import orjson
 from connexion.operations import AbstractOperation
-from connexion.security import SecurityHandlerFactory
 from starlette.types import Scope
 
-from agent_api.auth.authenticator import BearerHandler
 from agent_api.auth.principal import Principal
 from agent_api.contract import body
 from agent_api.contract.parameters import Parameter, parse_query
@@ -28,7 +26,6 @@ IF_NONE_MATCH = "if_none_match"
 """The same for If-None-Match, which the frame compares with the answer's ETag."""
 
 Headers = dict[bytes, list[bytes]]
-_SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
 
 
 class Call(NamedTuple):
@@ -83,20 +80,20 @@ class Operation:
             int(status): Answer(response) for status, response in source.responses.items()
         }
         self.statuses = frozenset(self._responses)
-        self.find_token = _token_finder(source)
+        self.requires_token = _requires_token(source)
         self._takes_principal = "principal" in inspect.signature(self.handler).parameters
 
     def check_signature(self) -> None:
         """Raise ContractError where the handler does not take just what the contract gives."""
         given = {parameter.argument for parameter in self.parameters}
-        if IDEMPOTENCY_KEY in given and (self.find_token is None or self.is_async):
+        if IDEMPOTENCY_KEY in given and (not self.requires_token or self.is_async):
             raise ContractError(
                 f"{self.operation_id}: a key needs a user, and a handler in a thread"
             )
         given -= {IDEMPOTENCY_KEY, IF_NONE_MATCH}
         given |= {"body"} if self.has_body else set()
         taken = inspect.signature(self.handler).parameters
-        wanted = given | ({"principal"} if self.find_token else set())
+        wanted = given | ({"principal"} if self.requires_token else set())
         if set(taken) - {"principal"} != given or not set(taken) <= wanted:
             raise ContractError(
                 f"{self.operation_id}: the contract gives {sorted(wanted)}, "
@@ -178,16 +175,11 @@ class Operation:
         return Response(response.status, sent, headers, response.media_type)
 
 
-def _token_finder(source: AbstractOperation) -> Callable[[Any], str] | None:
-    """Return Connexion's reader of the credentials, or None for an operation open to all."""
+def _requires_token(source: AbstractOperation) -> bool:
+    """Tell whether callers need a bearer token. Raises ContractError for other schemes."""
     if not source.security:
-        return None
-    if len(source.security) != 1 or len(source.security[0]) != 1:
-        raise ContractError(f"{source.operation_id}: exactly one security scheme can be required")
-    ((name, scopes),) = source.security[0].items()
-    finder: Callable[[Any], str] | None = _SECURITY.parse_security_scheme(
-        source.security_schemes[name], scopes
-    )
-    if finder is None:
-        raise ContractError(f"{source.operation_id}: security scheme {name} is not supported")
-    return finder
+        return False
+    schemes = [source.security_schemes[name] for option in source.security for name in option]
+    if len(source.security) != 1 or [s.get("scheme") for s in schemes] != ["bearer"]:
+        raise ContractError(f"{source.operation_id}: security must be one bearer scheme, or empty")
+    return True

@@ -5,7 +5,7 @@ from typing import ParamSpec, TypeVar
 
 from starlette.types import ASGIApp
 
-from agent_api.auth.authenticator import Authenticator
+from agent_api.auth.authenticator import Authenticator, bearer_token
 from agent_api.auth.principal import Principal
 from agent_api.contract.middleware import ContractMiddleware
 from agent_api.contract.operation import Call, Headers, Operation
@@ -41,20 +41,19 @@ class HandlerMiddleware(ContractMiddleware):
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
         """Return whom the bearer token names; see Authenticator for what it raises."""
-        if operation.find_token is None:
+        if not operation.requires_token:
             return None
-        token = operation.find_token(headers)
-        principal = self._authenticator.remembered(token)
+        token = bearer_token(headers)
+        principal = self._authenticator.cached(token)
         if principal is not None:
             return principal
-        # In threads of their own: a key server that hangs keeps only those waiting whom it must.
-        if (fetch := self._authenticator.key_fetcher(token)) is not None:
-            await _in_thread(self._fetchers, fetch)
+        if self._authenticator.keys.must_fetch(token):
+            await _in_thread(self._fetchers, self._authenticator.keys.fetch)
         return self._authenticator.verify(token)
 
     async def answer(self, call: Call) -> Response:
         """Call the handler: a coroutine function on the event loop, any other in a thread."""
-        limiter = self._limiter if call.operation.find_token else None
+        limiter = self._limiter if call.operation.requires_token else None
         if call.operation.is_async:
             if limiter is not None:
                 await _in_thread(self._threads, limiter.take, call.scope)

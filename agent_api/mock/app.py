@@ -13,6 +13,7 @@ from connexion.spec import Specification
 from starlette.types import ASGIApp
 
 from agent_api.app import assemble
+from agent_api.auth.authenticator import bearer_token
 from agent_api.auth.principal import Principal
 from agent_api.contract.middleware import ContractMiddleware
 from agent_api.contract.operation import Call, Headers, Operation
@@ -50,9 +51,9 @@ class MockMiddleware(ContractMiddleware):
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
         """Accept any bearer token; raises Unauthorized where there is none."""
-        if operation.find_token is None:
+        if not operation.requires_token:
             return None
-        operation.find_token(headers)
+        bearer_token(headers)
         return Principal("anyone", frozenset())
 
     async def answer(self, call: Call) -> Response:

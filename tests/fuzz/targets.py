@@ -37,9 +37,8 @@ def _provider() -> Authenticator:
     authenticator = Authenticator(
         Settings(data_dir=Path("/nowhere"), jwt_jwks_url=server.url, jwt_audience="agent-api")
     )
-    fetch = authenticator.key_fetcher(_KEYS[0].sign("anybody"))
-    assert fetch is not None
-    fetch()
+    assert authenticator.keys.must_fetch(_KEYS[0].sign("anybody"))
+    authenticator.keys.fetch()
     server.close()
     return authenticator
 
@@ -74,7 +73,7 @@ def claims(data: bytes) -> None:
 def _authenticate(authenticator: Authenticator, header: bytes) -> None:
     try:
         found = bearer_token({b"authorization": [header]})
-        authenticator.key_fetcher(found)
+        authenticator.keys.must_fetch(found)
         principal = authenticator.verify(found)
     except Unauthorized as problem:
         problem.body()
