@@ -136,7 +136,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         call = Call(operation, arguments, raw_body, headers, principal, key, scope)
         response = await self.answer(call)
         if if_none_match is not None:
-            response = preconditions.unless_known(response, if_none_match)
+            response = preconditions.apply_if_none_match(response, if_none_match)
         await _send(response, scope, receive, send)
 
     async def _read_body(

@@ -165,7 +165,7 @@ class Operation:
         if answer.schema is None:
             return Response(response.status, b"", response.headers, "")
         text = body if isinstance(body, bytes) else orjson.dumps(body)
-        sent = response.with_more(text)
+        sent = response.with_extra_members(text)
         if not answer.schema.is_valid_json(sent):
             errors = answer.schema.first_error(orjson.loads(sent), "response")
             raise ResponseBreaksContract(f"{self.operation_id}: {errors}")

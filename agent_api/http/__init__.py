@@ -1,1 +1,1 @@
-"""What handlers may import: problems, responses, preconditions, pagination."""
+"""The modules that handlers import: problems, responses, preconditions, pagination."""

@@ -114,20 +114,20 @@ def _answers(
             if media_type == MEDIA_TYPE:  # the frame's own answers, which no handler gives
                 response = Response(status, orjson.dumps(value), headers, media_type)
             else:
-                body, more = _apart(value, content["schema"])
-                response = operation.checked(Response(status, body, headers, media_type, more))
+                body, extra = _split_extra_members(value, content["schema"])
+                response = operation.checked(Response(status, body, headers, media_type, extra))
             yield Example(name, value, response)
 
 
-def _apart(value: Any, schema: Mapping[str, Any]) -> tuple[Any, dict[str, bytes]]:
-    """Return the value, and as a handler gives it what an object holds only on request."""
+def _split_extra_members(value: Any, schema: Mapping[str, Any]) -> tuple[Any, dict[str, bytes]]:
+    """Return `value` without its optional members, and their JSON texts, as handlers do."""
     members = [schema, *schema.get("allOf", ())]
     optional = {name for member in members for name in member.get("properties", ())}
     optional.difference_update(*(member.get("required", ()) for member in members))
     if not isinstance(value, dict) or optional.isdisjoint(value):
         return value, {}
-    more = {name: orjson.dumps(value[name]) for name in optional & value.keys()}
-    return {name: item for name, item in value.items() if name not in more}, more
+    extra = {name: orjson.dumps(value[name]) for name in optional & value.keys()}
+    return {name: item for name, item in value.items() if name not in extra}, extra
 
 
 def _headers(definition: Mapping[str, Any], value: Any, paths: Mapping[str, str]) -> dict[str, str]:
