@@ -13,9 +13,9 @@ from starlette.types import ASGIApp
 
 import handlers
 from agent_api.auth.authenticator import Authenticator
-from agent_api.contract.middleware import compile_operations
 from agent_api.contract.operation import Operation
 from agent_api.contract.resolver import HandlerResolver, collect_handlers
+from agent_api.contract.routing import compile_operations
 from agent_api.contract.spec import load_contract
 from agent_api.http.request_context import ON_FORCED_EXIT
 from agent_api.middleware.error_handling import ProblemMiddleware
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     threads = Threads(
         settings.pool_size,
         name="handler",
-        patience=QUEUE_SECONDS,
+        timeout=QUEUE_SECONDS,
         on_wait=observers.on_thread_wait,
     )
     limiter = _limiter(settings)

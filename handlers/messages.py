@@ -1,4 +1,4 @@
-"""Messages: list, create, get. The first user message becomes the conversation's title."""
+"""Messages: list, create, get. The first user message names the conversation."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Verifies bearer tokens (RFC 6750) and returns their Principal, without the database."""
+"""Verifies bearer tokens (RFC 6750), without the database."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class VerificationKeys:
-    """The keys that the settings name: a secret, a public key or a provider's key set."""
+    """The configured keys: a secret, a public key or a provider's key set."""
 
     def __init__(self, settings: Settings) -> None:
         self._key_set: KeySet | None = None

@@ -1,4 +1,4 @@
-"""Keeps the development secret: a file in the data folder that only its owner can read."""
+"""Keeps the development secret in a file that only its owner can read."""
 
 import os
 import secrets
@@ -13,9 +13,9 @@ FILE_NAME = "jwt-secret"
 
 
 def load_or_create(data_dir: Path, *, on_new: Callable[[str], None] = lambda _: None) -> str:
-    """Return the secret of `data_dir`. Several processes can create it at the same time.
+    """Return the secret of `data_dir`, and create it if necessary.
 
-    Calls `on_new` with a message if this call created it. Raises ConfigError if the file cannot be
+    Several processes can do this at the same time. Calls `on_new` with a message if this call created it. Raises ConfigError if the file cannot be
     written or read, or if other users can read it.
     """
     path = data_dir / FILE_NAME
@@ -39,7 +39,7 @@ def load_or_create(data_dir: Path, *, on_new: Callable[[str], None] = lambda _: 
 
 
 def _create(path: Path) -> None:
-    """Write a temporary file and link it to `path`, so that nobody reads half a secret."""
+    """Write a temporary file, then link it to `path`: nobody reads half a secret."""
     draft = path.with_name(f"{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -18,7 +18,7 @@ FETCH_SECONDS = 5
 MAX_BYTES = 1024 * 1024
 """Size limit of the key set. Large providers have a few dozen keys in 50 KB."""
 RENEW_SECONDS = 300
-"""Age at which known keys are fetched again, so that withdrawn keys stop being accepted."""
+"""Age at which keys are fetched again, so that withdrawn keys become invalid."""
 RENEW_AFTER_FAILURE_SECONDS = 10
 PAUSE_SECONDS = 2
 """Minimum time between two fetches, however many tokens have unknown keys."""
@@ -68,7 +68,7 @@ class KeySet:
             thread.join(max(0.0, self._fetch_deadline - time.monotonic()))
 
     def _start_fetch(self) -> threading.Thread | None:
-        """Return the thread that is fetching, or None if it is too early for another fetch.
+        """Return the thread that is fetching, or None if it is too early to fetch again.
 
         urllib has no timeout for a whole response, so callers wait for a thread instead.
         """

@@ -1,1 +1,1 @@
-"""The modules that handlers import: problems, responses, preconditions, pagination."""
+"""What handlers import: problems, responses, preconditions and pagination."""

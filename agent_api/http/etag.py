@@ -4,7 +4,7 @@ import re
 from hashlib import blake2b
 
 TAG_LISTS = frozenset({"If-Match", "If-None-Match"})
-"""Headers with a list of tags, which may be split over several lines (RFC 9110 section 5.3)."""
+"""Headers with a list of tags, possibly on several lines (RFC 9110 section 5.3)."""
 
 _TAG = re.compile(r'(?:W/)?"[!#-~]*"')
 _BYTES = 16
@@ -26,5 +26,5 @@ def matches_strongly(field: str, tag: str) -> bool:
 
 
 def matches_weakly(field: str, tag: str) -> bool:
-    """Tell whether If-None-Match lists the strong `tag`, or the weak tag that a proxy made of it."""
+    """Tell whether If-None-Match lists the strong `tag` or its weak form."""
     return matches_strongly(field, tag) or f"W/{tag}" in tags(field)

@@ -1,4 +1,4 @@
-"""Writes pages of a list, and reads the opaque cursors that lead to the next page."""
+"""Writes pages of a list, and reads the opaque cursors of following pages."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 MAX_TOTAL = 2**53 - 1
-"""The contract's maximum of `total`: the largest integer that is exact in a double."""
+"""The contract's maximum of `total`, the largest integer exact in a double."""
 
 
 def is_time_key(key: Any) -> bool:
@@ -73,7 +73,7 @@ def read_cursor(
 
 
 def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) -> bytes:
-    """Return the JSON of a page: its items under `name`, then the numbers and the next cursor."""
+    """Return the JSON of a page, with its items under `name`."""
     numbers = {
         "total": page.total,
         "limit": limit,

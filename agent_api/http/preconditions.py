@@ -1,4 +1,4 @@
-"""Applies If-Match to changes and If-None-Match to responses (RFC 9110 section 13).
+"""Applies If-Match to changes and If-None-Match to responses (RFC 9110, 13).
 
 Preconditions come last: only requests that are otherwise valid reach them.
 """
@@ -20,7 +20,7 @@ from db.engine import autocommit, transaction
 def conditional_write(
     if_match: str | None, lock: Callable[..., bytes], **row: str
 ) -> Iterator[Connection]:
-    """Yield a connection for one statement that changes `row`, if `if_match` allows it.
+    """Yield a connection for the statement that changes `row`, if If-Match allows it.
 
     `lock` locks the row until the end of the transaction and returns its document. Raises
     PreconditionFailed if no tag matches, and whatever `lock` raises.

@@ -98,7 +98,7 @@ class MethodNotAllowed(Problem):
 
 
 class RequestTimeout(Problem):
-    """The request arrives too slowly. The connection closes, because the rest is not read."""
+    """The request arrives too slowly. The connection closes before the rest is read."""
 
     code, http_status, http_title = "request-timeout", 408, "Request timeout"
 
@@ -139,7 +139,7 @@ class PreconditionFailed(Problem):
 
 
 class PayloadTooLarge(Problem):
-    """The body exceeds the limit. The connection closes, because the rest is not read."""
+    """The body exceeds the limit. The connection closes before the rest is read."""
 
     code, http_status, http_title = "payload-too-large", 413, "Payload too large"
 
@@ -169,7 +169,7 @@ class ValidationFailed(Problem):
 
 
 class TooManyRequests(Problem):
-    """The user exceeds the rate limit (RFC 6585 section 4). The request was not processed."""
+    """The user exceeds the rate limit (RFC 6585 section 4). The handler did not run."""
 
     code, http_status, http_title = "too-many-requests", 429, "Too many requests"
 

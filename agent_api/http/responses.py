@@ -36,7 +36,7 @@ def ok(body: Any, **extra_members: bytes) -> Response:
 
 
 def created(body: Any, location: str) -> Response:
-    """Return a 201. `location` is the path of the new resource (RFC 9110 section 10.2.2)."""
+    """Return a 201. `location` is the path of the new resource (RFC 9110, 10.2.2)."""
     return Response(201, body, {"Location": location})
 
 
@@ -46,5 +46,5 @@ def no_content() -> Response:
 
 
 def stream(body: Stream, media_type: str) -> Response:
-    """Return a 200 that sends each piece as soon as `body` yields it, without validation."""
+    """Return a 200 that sends each piece as soon as `body` yields it, unvalidated."""
     return Response(200, body, media_type=media_type)

@@ -16,7 +16,7 @@ from agent_api.app import assemble
 from agent_api.auth.authenticator import bearer_token
 from agent_api.auth.principal import Principal
 from agent_api.contract.middleware import ContractMiddleware
-from agent_api.contract.operation import Call, Headers, Operation
+from agent_api.contract.operation import Headers, Operation, Request
 from agent_api.contract.resolver import HandlerResolver
 from agent_api.http.responses import Response
 from agent_api.mock.examples import ExampleResolver, Examples, collect_examples
@@ -56,14 +56,15 @@ class MockMiddleware(ContractMiddleware):
         bearer_token(headers)
         return Principal("anyone", frozenset())
 
-    async def answer(self, call: Call) -> Response:
+    async def respond(self, request: Request) -> Response:
         """Return the example that the request prefers, or that fits it best."""
-        body = None if call.raw_body is None else call.operation.parse_body(call.raw_body)
-        preferences = _preferences(call.headers)
-        examples = self._examples[call.operation.operation_id]
+        raw_body = request.raw_body
+        body = None if raw_body is None else request.operation.parse_body(raw_body)
+        preferences = _preferences(request.headers)
+        examples = self._examples[request.operation.operation_id]
         if preferences:
             return examples.preferred(preferences.get("code"), preferences.get("example"))
-        return examples.fitting(call.arguments, body)
+        return examples.fitting(request.arguments, body)
 
 
 def _preferences(headers: Headers) -> dict[str, str]:

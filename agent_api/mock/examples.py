@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import orjson
 from connexion.spec import Specification
 
-from agent_api.contract.middleware import compile_operations
 from agent_api.contract.operation import Operation, ResponseBreaksContract
 from agent_api.contract.resolver import HandlerResolver
+from agent_api.contract.routing import compile_operations
 from agent_api.contract.spec import ContractError, load_contract
 from agent_api.http.problems import MEDIA_TYPE, BadRequest
 from agent_api.http.responses import Response
@@ -106,7 +106,7 @@ def _answers(
 ) -> Iterator[Example]:
     if "content" not in definition:
         headers = _headers(definition, None, paths)
-        yield Example("none", None, operation.checked(Response(status, headers=headers)))
+        yield Example("none", None, operation.to_response(Response(status, headers=headers)))
     for media_type, content in definition.get("content", {}).items():
         for name, example in content["examples"].items():
             value = example["value"]
@@ -115,7 +115,7 @@ def _answers(
                 response = Response(status, orjson.dumps(value), headers, media_type)
             else:
                 body, extra = _split_extra_members(value, content["schema"])
-                response = operation.checked(Response(status, body, headers, media_type, extra))
+                response = operation.to_response(Response(status, body, headers, media_type, extra))
             yield Example(name, value, response)
 
 

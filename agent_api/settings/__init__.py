@@ -19,7 +19,7 @@ _REQUIRES = {"rate_limit_burst": "rate_limit_per_minute", "metrics_host": "metri
 
 
 class ConfigError(Exception):
-    """An unusable setting. The message is one line that names the setting and says what to do."""
+    """A setting is unusable. The message is one line that says what to do."""
 
 
 def default_data_dir() -> Path:
@@ -36,7 +36,7 @@ def _setting(read: Callable[[str], Any], default: Any = None) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator can set. The variable of `port` is AGENT_API_PORT, and so on."""
+    """Everything an operator can set. For example, AGENT_API_PORT sets `port`."""
 
     database_url: str | None = _setting(values.database_url)
     data_dir: Path = field(default_factory=default_data_dir, metadata={"read": values.folder})
@@ -124,7 +124,7 @@ class Settings:
 
 
 def export_metrics_folder(folder: str) -> None:
-    """Set the folder in which prometheus_client shares its metrics with child processes."""
+    """Set the folder in which prometheus_client shares metrics between processes."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 

@@ -11,7 +11,7 @@ make_data_dir = embedded.make_folder
 
 @contextmanager
 def database(settings: Settings, on_progress: Callable[[str], None] | None = None) -> Iterator[str]:
-    """Yield the URL of the database. An embedded server runs at least until the block ends.
+    """Yield the URL of the database, and keep an embedded server running meanwhile.
 
     Calls `on_progress` with a message before each slow step. Raises EmbeddedError if the embedded
     server cannot start.

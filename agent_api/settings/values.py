@@ -1,4 +1,4 @@
-"""Converts the text of settings. Each ValueError completes the sentence "AGENT_API_X ..."."""
+"""Converts the text of settings. Error messages continue "AGENT_API_X ..."."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -113,7 +113,7 @@ def origins(value: str) -> tuple[str, ...]:
 
 
 def _origin(text: str) -> str | None:
-    """Return the origin exactly as browsers send it, or None if `text` is not an origin."""
+    """Return the origin exactly as browsers send it, or None if invalid."""
     parts = _split(text)
     if parts is None or parts.scheme not in _DEFAULT_PORTS or set(parts.netloc) & set("@*"):
         return None

@@ -18,7 +18,7 @@ import orjson
 from agent_api import app
 from agent_api.auth import key_set
 from agent_api.auth.authenticator import Authenticator, bearer_token
-from agent_api.contract import body
+from agent_api.contract import strict_json
 from agent_api.contract.operation import Operation
 from agent_api.http import pagination
 from agent_api.http.problems import BadRequest, Unauthorized, ValidationFailed
@@ -108,7 +108,7 @@ def parameters(data: bytes) -> None:
                     for p in operation.parameters
                     if p.place == "header"
                 }
-                _refusable(operation.arguments, path, query, headers, None)
+                _refusable(operation.read_arguments, path, query, headers, None)
 
 
 def cursor(data: bytes) -> None:
@@ -125,7 +125,7 @@ def cursor(data: bytes) -> None:
 
 def json_body(data: bytes) -> None:
     """A body: a value that comes back as it went in, or BadRequest or ValidationFailed."""
-    value = _refusable(body.parse, data)
+    value = _refusable(strict_json.parse, data)
     if value is not None:
         assert orjson.loads(orjson.dumps(value)) == value
         assert not breaks_a_rule_in_words(value), "PostgreSQL could not keep it"
