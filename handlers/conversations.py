@@ -75,7 +75,7 @@ def get_conversation(
 def update_conversation(
     principal: Principal, conversation_id: str, body: dict[str, Any], if_match: str | None
 ) -> Response:
-    """Change the properties in `body`. Null clears optional ones, and skips others."""
+    """Change the properties in `body`. Null clears optional ones, not others."""
     changes = {
         name: value
         for name, value in body.items()

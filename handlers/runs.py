@@ -61,7 +61,7 @@ def list_runs(
 def update_run(
     principal: Principal, run_id: str, body: dict[str, Any], if_match: str | None
 ) -> Response:
-    """Change the properties in `body`. Null clears output and error, and skips status."""
+    """Change the properties in `body`. Null clears output and error, not status."""
     changes = {name: body[name] for name in _CLEARABLE & body.keys()}
     if body.get("status") is not None:
         changes["status"] = body["status"]

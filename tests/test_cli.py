@@ -337,7 +337,7 @@ def test_token_lasts_as_long_as_asked(text: str, seconds: int) -> None:
 def test_token_for_no_duration_is_refused(text: str) -> None:
     result = agent_api("token", "--user", "maria", "--expires-in", text, jwt_secret=SECRET)
 
-    assert "no duration: write 90s, 30m, 8h or 7d" in refusal(result)
+    assert "not a duration: write 90s, 30m, 8h or 7d" in refusal(result)
 
 
 def test_token_comes_from_the_identity_provider_where_there_is_one() -> None:

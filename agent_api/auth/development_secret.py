@@ -15,8 +15,8 @@ FILE_NAME = "jwt-secret"
 def load_or_create(data_dir: Path, *, on_new: Callable[[str], None] = lambda _: None) -> str:
     """Return the secret of `data_dir`, and create it if necessary.
 
-    Several processes can do this at the same time. Calls `on_new` with a message if this call created it. Raises ConfigError if the file cannot be
-    written or read, or if other users can read it.
+    Several processes can do this at the same time. Calls `on_new` with a message if this call
+    created it. Raises ConfigError if the file is unusable or other users can read it.
     """
     path = data_dir / FILE_NAME
     try:

@@ -47,7 +47,7 @@ class Router:
         ]
 
     def find(self, path: str, method: str) -> tuple[Operation, dict[str, str]] | None:
-        """Return the operation and its path parameters, or None if the contract has no such path.
+        """Return the operation and its path parameters, or None for an unknown path.
 
         HEAD finds the operation of GET (RFC 9110 section 9.3.2). Raises MethodNotAllowed.
         """

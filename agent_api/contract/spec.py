@@ -8,7 +8,7 @@ import yaml
 
 
 class ContractError(Exception):
-    """The contract is wrong or does not match the handlers, so the server cannot start."""
+    """The contract is wrong or does not match the handlers. The server cannot start."""
 
 
 def contract_path() -> Path:

@@ -18,13 +18,13 @@ BODY_OVERDUE = "agent_api.body_overdue"
 TRACE = "agent_api.trace"
 """The `Trace` of the span written for this request, if tracing is on."""
 ON_FORCED_EXIT = "agent_api.on_forced_exit"
-"""In the lifespan state: called if a process exits without the lifespan's shutdown."""
+"""In the lifespan state: called if the process exits without a lifespan shutdown."""
 
 request_ids: ContextVar[dict[str, str] | None] = ContextVar("request_ids", default=None)
 """The ids of the current request and its trace, which every log record carries."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""Methods that metrics and traces show. Others, which can be any word, are grouped."""
+"""Methods that metrics and traces show. Others are grouped."""
 
 # https://www.w3.org/TR/trace-context/#traceparent-header: lower case only, neither id all zeros, no
 # version ff. After the flags only versions later than 00 may have more.
