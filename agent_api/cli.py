@@ -53,8 +53,9 @@ def _print_progress(text: str) -> None:
 def commands() -> None:
     """Serve the conversations of an agent chat product over HTTP.
 
-    Environment variables that start with AGENT_API_ are the settings; the documentation lists them.
-    By default, the server stores its data in an embedded PostgreSQL in your data folder.
+    Environment variables that start with AGENT_API_ are the settings; see
+    docs/reference/configuration.md. By default, the server stores its data in an embedded
+    PostgreSQL in your data folder.
     """
 
 

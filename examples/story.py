@@ -1,4 +1,4 @@
-# One conversation with the generated client: API=http://127.0.0.1:8000 TOKEN=... python story.py
+# Use the generated client: API=http://127.0.0.1:8000 TOKEN=... python story.py
 import os
 import uuid
 
@@ -13,8 +13,8 @@ run = create_run.sync(client=api, body=models.RunCreate("document-agent", status
 assert isinstance(made, models.Conversation) and isinstance(run, models.Run), (made, run)
 file = models.Attachment("a.pdf", "application/pdf", "s3://leases/a.pdf", 482133)
 body = models.MessageCreate("user", "Which lease costs less?", attachments=[file])
-key = str(uuid.uuid4())  # new for each thing to be done
-for _ in range(2):  # the second time as if the first one's answer was lost: it makes nothing
+key = str(uuid.uuid4())  # a new key for each new message
+for _ in range(2):  # the retry returns the first answer and creates nothing
     create_message.sync(made.id, client=api, body=body, idempotency_key=key)
 choice = models.FlatRoutingDecision(selected_tools=["search"], confidence=0.92)
 body = models.MessageCreate("assistant", "Harbour Street.", run_id=run.id, routing_decision=choice)

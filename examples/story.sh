@@ -1,5 +1,5 @@
 #!/bin/sh
-# One conversation with curl: API=http://127.0.0.1:8000 TOKEN=... sh story.sh
+# Use curl: API=http://127.0.0.1:8000 TOKEN=... sh story.sh
 set -eu
 api() {
   curl --silent --show-error --header "Authorization: Bearer $TOKEN" \
@@ -8,9 +8,9 @@ api() {
 value() { grep -o "\"$1\" *: *\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4; }
 
 conversation=$(api "$API/conversations" --data '{"source": "example"}' | value id)
-messages=$API/conversations/${conversation:?was not made: is the token a good one?}/messages
-key=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n') # new for each thing to be done
-for attempt in 1 2; do # the second as if the first one's answer was lost: it makes nothing
+messages=$API/conversations/${conversation:?was not created: check API and TOKEN}/messages
+key=$(od -A n -N 16 -t x1 /dev/urandom | tr -d ' \n') # a new key for each new message
+for attempt in 1 2; do # the retry returns the first answer and creates nothing
   api "$messages" --header "Idempotency-Key: $key" --data '{
     "role": "user", "content": "Which lease costs less?", "attachments": [
     {"name": "a.pdf", "type": "application/pdf", "url": "s3://leases/a.pdf", "size": 482133}]}' >/dev/null

@@ -1,4 +1,4 @@
-// One conversation with the generated client: API=http://127.0.0.1:8000 TOKEN=... node story.ts
+// Use the generated client: API=http://127.0.0.1:8000 TOKEN=... node story.ts
 import * as api from 'agent-api-client';
 
 api.client.setConfig({ baseUrl: process.env.API!, auth: process.env.TOKEN! });
@@ -7,9 +7,9 @@ const path = { conversation_id: made.data.id };
 const file = { name: 'a.pdf', type: 'application/pdf', url: 's3://leases/a.pdf', size: 482133 };
 const content = 'Which lease costs less?';
 const question = { role: 'user' as const, content, attachments: [file] };
-const headers = { 'Idempotency-Key': crypto.randomUUID() }; // new for each thing to be done
+const headers = { 'Idempotency-Key': crypto.randomUUID() }; // a new key for each message
 await api.createMessage({ path, headers, body: question });
-await api.createMessage({ path, headers, body: question }); // as if that answer was lost: nothing
+await api.createMessage({ path, headers, body: question }); // a retry creates nothing
 const body = { agent_id: 'document-agent', status: 'running' } as const;
 const run_id = (await api.createRun({ body, throwOnError: true })).data.id;
 const routing_decision = { selected_tools: ['search'], confidence: 0.92 };

@@ -1,13 +1,14 @@
-"""docs/operations.md, whose commands and alerts the tests run."""
+"""Read docs/operations/, whose commands and alerts the tests run."""
 
 import re
 from pathlib import Path
 
-GUIDE = (Path(__file__).parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "operations").glob("*.md"))
+GUIDE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def section(title: str) -> str:
-    """Return what stands under a heading, up to the next of its rank or a higher one."""
+    """Return the text below the only heading with this title, up to the next of its level."""
     head, body = re.split(rf"^(#+) {title}\n", GUIDE, flags=re.MULTILINE)[1:3]
     return re.split(rf"^#{{1,{len(head)}}} ", body, flags=re.MULTILINE)[0]
 

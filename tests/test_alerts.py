@@ -1,4 +1,4 @@
-"""The alerts of docs/operations.md fire when the real thing happens, and only then.
+"""The alerts of docs/operations/monitoring.md fire when the real thing happens, and only then.
 
 Their conditions are evaluated on what /metrics says. Scrapes that follow each other at once count
 as those of every half minute, so that minutes pass within a test.

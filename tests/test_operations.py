@@ -1,4 +1,4 @@
-"""docs/operations.md: its backups are restored on real data, its log line is one."""
+"""The backups of docs/operations/ are restored on real data; its log line is a real one."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""The contract, the handlers, the command line and the README name the same things."""
+"""The contract, the handlers, the command line and the docs name the same things."""
 
 import ast
 import dataclasses
@@ -53,10 +53,10 @@ def test_routes_prints_the_operations_of_the_contract() -> None:
     )
 
 
-def test_readme_lists_every_setting() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_configuration_page_lists_every_setting() -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
 
-    rows = re.findall(r"^\| `(AGENT_API_\w+)`", readme, re.MULTILINE)
+    rows = re.findall(r"^\| `(AGENT_API_\w+)`", page, re.MULTILINE)
 
     settings = [f"AGENT_API_{field.name.upper()}" for field in dataclasses.fields(Settings)]
     assert sorted(rows) == sorted(settings)

@@ -19,7 +19,7 @@ def blocks(guide: str) -> list[tuple[str, str]]:
 
 
 def test_clients_guide_has_python_that_runs(environment: dict[str, str], tmp_path: Path) -> None:
-    (program,) = [text for kind, text in blocks("clients.md") if kind == "python"]
+    (program,) = [text for kind, text in blocks("guide/clients.md") if kind == "python"]
 
     run(sys.executable, "-c", program, cwd=tmp_path, environment=environment)
 
@@ -27,7 +27,7 @@ def test_clients_guide_has_python_that_runs(environment: dict[str, str], tmp_pat
 def test_clients_guide_has_typescript_that_runs(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    (program,) = [text for kind, text in blocks("clients.md") if kind == "ts"]
+    (program,) = [text for kind, text in blocks("guide/clients.md") if kind == "ts"]
     script = tmp_path / "guide.ts"
     script.write_text(program)
 
@@ -35,7 +35,7 @@ def test_clients_guide_has_typescript_that_runs(
 
 
 def test_clients_guide_names_the_packages_that_are_built() -> None:
-    text = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "guide" / "clients.md").read_text(encoding="utf-8")
 
     built = {path.name for path in (ROOT / "build").glob("agent[-_]api[-_]client*")}
     assert set(re.findall(r"install build/(\S+)", text)) == built
