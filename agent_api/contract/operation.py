@@ -83,19 +83,22 @@ class Operation:
         self._takes_principal = "principal" in inspect.signature(self.handler).parameters
 
     def check_signature(self) -> None:
-        """Raise ContractError unless the handler takes exactly the contract's arguments."""
-        given = {parameter.argument for parameter in self.parameters}
-        if IDEMPOTENCY_KEY in given and (not self.requires_token or self.is_async):
+        """Raise ContractError unless the handler takes the contract's arguments.
+
+        Handlers of operations with a token may omit `principal`.
+        """
+        required = {parameter.argument for parameter in self.parameters}
+        if IDEMPOTENCY_KEY in required and (not self.requires_token or self.is_async):
             raise ContractError(
                 f"{self.operation_id}: Idempotency-Key requires a token and a handler without async"
             )
-        given -= {IDEMPOTENCY_KEY, IF_NONE_MATCH}
-        given |= {"body"} if self.has_body else set()
-        taken = inspect.signature(self.handler).parameters
-        wanted = given | ({"principal"} if self.requires_token else set())
-        if set(taken) - {"principal"} != given or not set(taken) <= wanted:
+        required -= {IDEMPOTENCY_KEY, IF_NONE_MATCH}
+        required |= {"body"} if self.has_body else set()
+        allowed = required | ({"principal"} if self.requires_token else set())
+        taken = inspect.signature(self.handler).parameters.keys()
+        if not required <= taken <= allowed:
             raise ContractError(
-                f"{self.operation_id}: the contract has the arguments {sorted(wanted)}, "
+                f"{self.operation_id}: the contract has the arguments {sorted(allowed)}, "
                 f"but the handler takes {sorted(taken)}"
             )
 
