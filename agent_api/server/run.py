@@ -21,7 +21,7 @@ from agent_api.server import connection_limit, metrics_folder, startup_message
 from agent_api.server.process import Server
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.workers import Workers
-from agent_api.settings import ConfigError, Settings, hand_down_metrics_folder
+from agent_api.settings import ConfigError, Settings, export_metrics_folder
 from agent_api.settings.storage import database
 from db import schema
 from db.schema import readiness
@@ -48,7 +48,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
             say(f"Not ready yet: {reason}")
         has_children = reload or settings.workers > 1
         if has_children:
-            settings.hand_down()
+            settings.export_options()
             application = "agent_api.server.child:create_app"
         else:
             application = app.create_app(settings)
@@ -90,7 +90,7 @@ def _serving_metrics(settings: Settings) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     with (folder := metrics_folder.create()) as name:
-        hand_down_metrics_folder(name)
+        export_metrics_folder(name)
         # prometheus_client looks for the folder when it is imported; without metrics it is not.
         from agent_api.server.metrics_server import MetricsServer  # noqa: PLC0415
 

@@ -107,6 +107,6 @@ def test_a_stream_has_no_answer_that_could_be_repeated(
         response = client.post("/streams")
 
     assert response.status_code == 500
-    assert "create_stream: a stream cannot be repeated" in caplog.text
+    assert "create_stream: cannot repeat a stream" in caplog.text
     del client.headers["Idempotency-Key"]
     assert client.post("/streams").text == "line\n"
