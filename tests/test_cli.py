@@ -31,6 +31,8 @@ from tests.servers import (
     wait_until_ready,
 )
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "serve": ["--host", "--port", "--workers", "--reload"],
@@ -112,6 +114,7 @@ def starting(log_dir: Path, options: list[str], **settings: str) -> Iterator[Ser
     log_watch.check(log.read_text())
 
 
+@pytest.mark.smoke
 def test_serve_says_where_everything_is_and_how_to_get_a_token(
     data_dir: Path, tmp_path: Path
 ) -> None:
@@ -266,6 +269,7 @@ def test_migrate_check_makes_no_database_where_there_is_none(data_dir: Path) -> 
     assert not folder.exists()
 
 
+@pytest.mark.smoke
 def test_migrate_twice_at_once_waits_for_each_other(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:

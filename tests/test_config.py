@@ -270,6 +270,7 @@ def test_refused_secret_and_url_are_not_repeated() -> None:
         ("AGENT_API_DATA_DIR", {"data_dir": "/dev/null/data"}),
     ],
 )
+@pytest.mark.process
 def test_server_does_not_start_and_says_why_in_one_line(
     line: str, settings: dict[str, str], database_url: str
 ) -> None:
@@ -282,6 +283,7 @@ def test_server_does_not_start_and_says_why_in_one_line(
     assert result.stdout == ""
 
 
+@pytest.mark.process
 def test_default_folder_is_the_users_own_and_roots_is_the_systems(tmp_path: Path) -> None:
     code = (
         "import os, sys; from agent_api.settings import Settings; "
@@ -320,6 +322,7 @@ def user_of(result: subprocess.CompletedProcess[str], secret: str) -> Any:
     return jwt.decode(result.stdout.strip(), secret, algorithms=["HS256"])["sub"]
 
 
+@pytest.mark.process
 def test_development_secret_is_made_once_and_private(data_dir: Path) -> None:
     first = agent_api("token", "--user", "maria", data_dir=str(data_dir))
     secret = read_secret(data_dir)
@@ -330,6 +333,7 @@ def test_development_secret_is_made_once_and_private(data_dir: Path) -> None:
     assert user_of(first, secret) == user_of(second, secret) == "maria"
 
 
+@pytest.mark.process
 def test_development_secret_is_the_same_for_all_who_start_at_once(data_dir: Path) -> None:
     processes = [
         subprocess.Popen(
@@ -347,6 +351,7 @@ def test_development_secret_is_the_same_for_all_who_start_at_once(data_dir: Path
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])
+@pytest.mark.process
 def test_development_secret_that_others_reach_is_refused(data_dir: Path, mode: int) -> None:
     data_dir.mkdir(parents=True)
     path = data_dir / "jwt-secret"
@@ -359,6 +364,7 @@ def test_development_secret_that_others_reach_is_refused(data_dir: Path, mode: i
     assert result.stderr == f"agent-api: {path} can be read by others: run chmod 600 {path}\n"
 
 
+@pytest.mark.process
 def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
     data_dir.mkdir(parents=True)
     path = data_dir / "jwt-secret"
@@ -370,6 +376,7 @@ def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
     assert result.stderr == f"agent-api: {path} holds no secret: remove it, and a new one is made\n"
 
 
+@pytest.mark.process
 def test_host_that_others_reach_is_served_with_a_key(database_url: str, tmp_path: Path) -> None:
     with (
         start_server(database_url, tmp_path, host="0.0.0.0", log_level="warning") as server,
@@ -380,6 +387,7 @@ def test_host_that_others_reach_is_served_with_a_key(database_url: str, tmp_path
     assert "conversations" not in server.log.read_text().split("Token")[1]  # only warnings
 
 
+@pytest.mark.process
 def test_log_of_a_person_has_one_line_a_request(database_url: str, tmp_path: Path) -> None:
     with start_server(database_url, tmp_path, log_format="text") as server:
         httpx.get(f"{server.url}/healthz", headers={"X-Request-Id": "my-request"})
@@ -389,6 +397,7 @@ def test_log_of_a_person_has_one_line_a_request(database_url: str, tmp_path: Pat
         assert word in line
 
 
+@pytest.mark.process
 def test_log_is_json_with_one_line_a_request_and_tells_nobodys_secrets(
     server: Server, new_client: Callable[..., httpx.Client]
 ) -> None:

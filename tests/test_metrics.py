@@ -24,6 +24,8 @@ from tests.scraping import Samples, scrape, scrape_idle, value
 from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
 from tests.test_config import agent_api, refusal
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def metrics_port() -> int:
@@ -44,6 +46,7 @@ def watched(
         yield server
 
 
+@pytest.mark.smoke
 def test_requests_are_counted_by_operation_method_and_status(
     watched: Server, metrics_port: int
 ) -> None:
