@@ -1,4 +1,4 @@
-"""Let atheris search for input that breaks a target: python -m tests.fuzz [--seconds N] [target ...].
+"""Let atheris search for input that breaks a target: python -m tests.fuzz [target ...].
 
 Each target runs in its own process for its share of the time. Input that breaks a target is written
 to .fuzz/broken; try it again with --input.
