@@ -28,19 +28,16 @@ def with_thread_name(number: int) -> tuple[int, str]:
 
 
 def run(
-    scenario: Callable[[Threads], Coroutine[None, None, None]],
-    *,
-    count: int = 1,
-    patience: float = 60,
+    story: Callable[[Threads], Coroutine[None, None, None]], *, count: int = 1, patience: float = 60
 ) -> None:
     threads = Threads(count, name="test", patience=patience)
-    asyncio.run(asyncio.wait_for(scenario(threads), 60))
+    asyncio.run(asyncio.wait_for(story(threads), 60))
     threads.shutdown()
     assert not [t for t in threading.enumerate() if t.name.startswith("test_")]
 
 
 def test_call_returns_result_or_raises_in_the_caller() -> None:
-    async def scenario(threads: Threads) -> None:
+    async def story(threads: Threads) -> None:
         NAME.set("alice")
 
         assert await threads.run(divmod, 7, 2) == (3, 1)
@@ -50,11 +47,11 @@ def test_call_returns_result_or_raises_in_the_caller() -> None:
         with pytest.raises(RuntimeError, match="StopIteration"):
             await threads.run(next, iter(()))
 
-    run(scenario)
+    run(story)
 
 
 def test_concurrent_calls_get_their_own_results_from_a_limited_number_of_threads() -> None:
-    async def scenario(threads: Threads) -> None:
+    async def story(threads: Threads) -> None:
         found = await asyncio.gather(
             *(threads.run(with_thread_name, number) for number in range(2000))
         )
@@ -62,13 +59,13 @@ def test_concurrent_calls_get_their_own_results_from_a_limited_number_of_threads
         assert [number for number, _ in found] == list(range(2000))
         assert {name for _, name in found} <= {"test_0", "test_1", "test_2"}
 
-    run(scenario, count=3)
+    run(story, count=3)
 
 
 def test_cancelled_call_is_not_started(gate: threading.Event) -> None:
     made: list[str] = []
 
-    async def scenario(threads: Threads) -> None:
+    async def story(threads: Threads) -> None:
         first = asyncio.create_task(threads.run(gate.wait))
         second = asyncio.create_task(threads.run(made.append, "second"))
         await asyncio.sleep(0.1)
@@ -79,7 +76,7 @@ def test_cancelled_call_is_not_started(gate: threading.Event) -> None:
         await first
         await threads.run(made.append, "third")
 
-    run(scenario)
+    run(story)
 
     assert made == ["third"]
 
@@ -87,7 +84,7 @@ def test_cancelled_call_is_not_started(gate: threading.Event) -> None:
 def test_call_that_waits_too_long_is_overdue_and_never_started(gate: threading.Event) -> None:
     made: list[str] = []
 
-    async def scenario(threads: Threads) -> None:
+    async def story(threads: Threads) -> None:
         first = asyncio.create_task(threads.run(gate.wait))
         await asyncio.sleep(0.1)
         with pytest.raises(Overdue):
@@ -96,7 +93,7 @@ def test_call_that_waits_too_long_is_overdue_and_never_started(gate: threading.E
         assert await first is True  # it had started, so it may take longer
         await threads.run(made.append, "third")
 
-    run(scenario, patience=0.2)
+    run(story, patience=0.2)
 
     assert made == ["third"]
 
@@ -107,7 +104,7 @@ def test_existing_threads_keep_working_if_no_new_one_can_start(
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    async def scenario(threads: Threads) -> None:
+    async def story(threads: Threads) -> None:
         with monkeypatch.context() as system:
             system.setattr(threading.Thread, "start", refuse)
             with pytest.raises(RuntimeError, match="can't start"):
@@ -119,4 +116,4 @@ def test_existing_threads_keep_working_if_no_new_one_can_start(
         assert found == [2] * 20
         assert await threads.run(len, "abc") == 3
 
-    run(scenario, count=2)
+    run(story, count=2)

@@ -125,7 +125,7 @@ def cursor(data: bytes) -> None:
 
 
 def json_body(data: bytes) -> None:
-    """Read a body: a value that can be written again, BadRequest or ValidationFailed."""
+    """A body: a value that comes back as it went in, or BadRequest or ValidationFailed."""
     value = _refusable(body.parse, data)
     if value is not None:
         assert orjson.loads(orjson.dumps(value)) == value
