@@ -1,4 +1,4 @@
-"""Compares two documents, and returns one list of changes."""
+"""Compares two documents and returns their changes."""
 
 from collections.abc import Iterator
 
@@ -28,19 +28,19 @@ def operations(old: Document, new: Document) -> Iterator[Change]:
     before, now = old.operations(), new.operations()
     for name in dict.fromkeys([*before, *now]):
         if name not in now:
-            yield Place(name).breaking("is gone")
+            yield Place(name).breaking("was removed")
         elif name not in before:
             summary = now[name][1].get("summary", "")
-            yield Place(name).addition(f"is new: {summary}" if summary else "is new")
+            yield Place(name).addition(f"was added: {summary}" if summary else "was added")
         else:
             yield from Operation(name, old, new).changes()
 
 
 def components(old: Document, new: Document) -> Iterator[Change]:
-    """Compare what has a name of its own; the rest is compared where it is used."""
+    """Compare schema names and security schemes; other components are compared where used."""
     for name in (name for name in old.schemas if name not in new.schemas):
-        # Its type in generated clients goes with it, also where nothing changes on the wire.
-        yield Place(part=f"the schema {code(name)}").breaking("is gone")
+        # Generated clients lose a type, even if nothing changes on the wire.
+        yield Place(part=f"the schema {code(name)}").breaking("was removed")
     before, now = (
         document.raw.get("components", {}).get("securitySchemes", {}) for document in (old, new)
     )
@@ -48,13 +48,13 @@ def components(old: Document, new: Document) -> Iterator[Change]:
     for name in before:
         place = Place(part=f"the security scheme {code(name)}")
         if name not in now:
-            yield place.breaking("is gone")
+            yield place.breaking("was removed")
             continue
         schemes = old.resolved(before[name]), new.resolved(now[name])
         yield from parts.words(comparison, *schemes, tuple(sorted(SCHEME_WORDS)), place)
         bare = [{k: v for k, v in s.items() if k not in SCHEME_WORDS} for s in schemes]
         if bare[0] != bare[1]:
-            yield place.breaking("is another")
+            yield place.breaking("was changed")
 
 
 def servers(old: Document, new: Document) -> Iterator[Change]:
@@ -62,10 +62,10 @@ def servers(old: Document, new: Document) -> Iterator[Change]:
     default: list[Node] = [{"url": "/"}]
     before, now = (document.raw.get("servers") or default for document in (old, new))
     was, urls = [s["url"] for s in before], [s["url"] for s in now]
-    if not set(was) <= set(urls) or was[0] != urls[0]:  # clients take the first
-        yield place.breaking(f"is {listed(urls)}, before {listed(was)}")
+    if not set(was) <= set(urls) or was[0] != urls[0]:  # clients use the first
+        yield place.breaking(f"is {listed(urls)} (before: {listed(was)})")
     elif set(was) != set(urls):
-        yield place.addition(f"can be {listed(urls)}, before {listed(was)}")
+        yield place.addition(f"can be {listed(urls)} (before: {listed(was)})")
     comparison = Comparison(old, new)
     for one in before:
         for other in (server for server in now if server["url"] == one["url"]):

@@ -1,4 +1,4 @@
-"""Compares what parameters, headers, bodies and answers have in common."""
+"""Compares what parameters, headers, bodies and responses have in common."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ def content(comparison: Comparison, old: Node, new: Node, place: Place) -> Itera
     before, now = old.get("content", {}), new.get("content", {})
     for media in dict.fromkeys([*before, *now]):
         if media not in now:
-            yield place.breaking(f"cannot be {code(media)} any more")
+            yield place.breaking(f"is no longer available as {code(media)}")
         elif media not in before:
-            # A client that takes any answer can get this one.
-            yield place.change(place.direction.wider, f"can be {code(media)}")
+            # A client that accepts any response can receive this one.
+            yield place.change(place.direction.wider, f"can also be {code(media)}")
         else:
             many = len(before) > 1 or len(now) > 1
             part = f"{place.part} as {code(media)}" if many else place.part
@@ -27,7 +27,7 @@ def content(comparison: Comparison, old: Node, new: Node, place: Place) -> Itera
 
 
 def schema(comparison: Comparison, old: Node, new: Node, place: Place) -> Iterator[Change]:
-    """Compare the schemas of a parameter, header or media type; without one, anything goes."""
+    """Compare the schemas of a parameter, header or media type; without one any value is valid."""
     schemas = (old.get("schema", ANYTHING),), (new.get("schema", ANYTHING),)
     yield from comparison.changes(*schemas, place)
 
@@ -35,7 +35,7 @@ def schema(comparison: Comparison, old: Node, new: Node, place: Place) -> Iterat
 def requirement(old: Node, new: Node, place: Place) -> Iterator[Change]:
     before, now = old.get("required", False), new.get("required", False)
     if now and not before:
-        yield place.change(place.direction.narrower, "is required")
+        yield place.change(place.direction.narrower, "is now required")
     if before and not now:
         yield place.change(place.direction.wider, "is no longer required")
 
@@ -43,11 +43,11 @@ def requirement(old: Node, new: Node, place: Place) -> Iterator[Change]:
 def deprecation(old: Node, new: Node, place: Place) -> Iterator[Change]:
     before, now = old.get("deprecated", False), new.get("deprecated", False)
     if before != now:
-        yield place.addition("is deprecated" if now else "is no longer deprecated")
+        yield place.addition("is now deprecated" if now else "is no longer deprecated")
 
 
 def serialization(part: Node) -> tuple[str, bool]:
-    """Return style and explode of a parameter or header, as OpenAPI defaults them."""
+    """Return style and explode of a parameter or header, with the defaults of OpenAPI."""
     style = part.get("style", "form" if part.get("in") in {"query", "cookie"} else "simple")
     return style, part.get("explode", style == "form")
 
@@ -63,10 +63,10 @@ def words(
 def unknown(
     comparison: Comparison, old: Node, new: Node, known: set[str], place: Place
 ) -> Iterator[Change]:
-    """What this check knows nothing of may break anything."""
+    """Report changes of unknown keywords as breaking, because they can mean anything."""
     for key in dict.fromkeys(key for key in (*old, *new) if key not in known):
         if not same(comparison, old, new, key):
-            yield place.breaking(f"has another {code(key)}, which is not understood here")
+            yield place.breaking(f"has another {code(key)}, which this check does not know")
 
 
 def same(comparison: Comparison, old: Node, new: Node, key: str) -> bool:
