@@ -13,7 +13,7 @@ Header = tuple[bytes, bytes]
 NO_STORE: Header = (b"cache-control", b"no-store")
 REVALIDATE: Header = (b"cache-control", b"private, no-cache")
 """For responses with an ETag. Clients may store them, but must revalidate."""
-NO_CONTENT: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+NO_ACTIVE_CONTENT: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """A browser that displays a response as a page must not load or run anything."""
 ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -21,7 +21,7 @@ ALWAYS: tuple[Header, ...] = (
     # Other sites need CORS to load a response; <img> and <script> elements cannot.
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-OF_PROBLEMS: tuple[Header, ...] = (*ALWAYS, NO_STORE, NO_CONTENT)
+PROBLEM_HEADERS: tuple[Header, ...] = (*ALWAYS, NO_STORE, NO_ACTIVE_CONTENT)
 
 
 class SecurityHeadersMiddleware:
@@ -48,5 +48,5 @@ def missing(headers: Iterable[Header]) -> Iterable[Header]:
     """Return the headers to add to `headers`, whose names are in lower case."""
     names = {name for name, _ in headers}
     caching = REVALIDATE if b"etag" in names else NO_STORE
-    own = [header for header in (caching, NO_CONTENT) if header[0] not in names]
+    own = [header for header in (caching, NO_ACTIVE_CONTENT) if header[0] not in names]
     return (*ALWAYS, *own)
