@@ -4,7 +4,7 @@ import logging
 import uuid
 
 from agent_api.http.problems import MEDIA_TYPE, Problem, Unavailable
-from agent_api.middleware.security_headers import PROBLEM_HEADERS
+from agent_api.middleware.response_headers import PROBLEM_HEADERS
 
 logger = logging.getLogger(__name__)
 
