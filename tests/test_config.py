@@ -196,11 +196,11 @@ def test_empty_value_is_refused_by_name(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["colour", "ports", "jwt_secret_file", ""])
 def test_unknown_setting_is_refused_by_name(name: str) -> None:
-    assert refusal(**{name: "1"}).startswith(f"AGENT_API_{name.upper()} is no setting")
+    assert refusal(**{name: "1"}).startswith(f"Unknown setting AGENT_API_{name.upper()}.")
 
 
 def test_setting_in_small_letters_is_unknown() -> None:
-    with pytest.raises(ConfigError, match="AGENT_API_port is no setting"):
+    with pytest.raises(ConfigError, match="Unknown setting AGENT_API_port"):
         Settings.load({"AGENT_API_port": "8001"})
 
 
@@ -229,7 +229,7 @@ def test_burst_without_a_limit_is_refused() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "api.example.org"])
 def test_host_that_others_reach_needs_a_key(host: str) -> None:
-    assert refusal(host=host).startswith(f"AGENT_API_HOST {host} can be reached by others")
+    assert refusal(host=host).startswith(f"AGENT_API_HOST {host} is open to other machines")
     assert load(host=host, jwt_secret=SECRET).host == host
 
 
@@ -252,13 +252,16 @@ def test_refused_secret_and_url_are_not_repeated() -> None:
         *(
             pytest.param(*case, marks=pytest.mark.slow)  # the same way, by another refusal
             for case in (
-                ("AGENT_API_COLOUR is no setting", {"colour": "blue"}),
+                ("Unknown setting AGENT_API_COLOUR", {"colour": "blue"}),
                 ("AGENT_API_LOG_LEVEL is empty", {"log_level": ""}),
                 ("exclude each other", {"jwt_secret": SECRET, "jwt_public_key_file": __file__}),
-                ("AGENT_API_HOST 0.0.0.0 can be reached by others", {"host": "0.0.0.0"}),
+                ("AGENT_API_HOST 0.0.0.0 is open to other machines", {"host": "0.0.0.0"}),
             )
         ),
-        (f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} is no", {"jwt_public_key_file": __file__}),
+        (
+            f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} must be a PEM public key",
+            {"jwt_public_key_file": __file__},
+        ),
         (
             "Cannot listen on no-such-host.invalid",
             {"host": "no-such-host.invalid", "jwt_secret": SECRET},
@@ -361,7 +364,7 @@ def test_development_secret_that_others_reach_is_refused(data_dir: Path, mode: i
     result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
 
     assert result.returncode == 2
-    assert result.stderr == f"agent-api: {path} can be read by others: run chmod 600 {path}\n"
+    assert result.stderr == f"agent-api: Other users can read {path}: run chmod 600 {path}\n"
 
 
 @pytest.mark.process
@@ -373,7 +376,8 @@ def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
     result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
 
     assert result.returncode == 2
-    assert result.stderr == f"agent-api: {path} holds no secret: remove it, and a new one is made\n"
+    said = f"agent-api: {path} does not contain a secret: remove it to create a new one\n"
+    assert result.stderr == said
 
 
 @pytest.mark.process

@@ -307,7 +307,7 @@ def test_example_that_breaks_its_schema_is_said_in_one_line(elsewhere: Path) -> 
     )
 
     assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.startswith("agent-api: an example breaks the contract: get_readiness: ")
+    assert run.stderr.startswith("agent-api: An example violates its schema: get_readiness: ")
     assert run.stderr.count("\n") == 1
 
 

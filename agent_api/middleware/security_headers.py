@@ -1,7 +1,7 @@
-"""The headers that tell browsers and caches to keep out of the answers.
+"""Adds headers that tell browsers and caches not to store or run responses.
 
-They follow OWASP's cheat sheet for REST and its secure headers project. Strict-Transport-Security
-is for whoever ends TLS to send: RFC 6797 section 7.2 forbids it over plain HTTP.
+They follow OWASP's REST cheat sheet and secure headers project. The proxy that terminates TLS sends
+Strict-Transport-Security, because RFC 6797 section 7.2 forbids it over plain HTTP.
 """
 
 from collections.abc import Iterable
@@ -12,20 +12,20 @@ Header = tuple[bytes, bytes]
 
 NO_STORE: Header = (b"cache-control", b"no-store")
 REVALIDATE: Header = (b"cache-control", b"private, no-cache")
-"""For an answer with an ETag: its own reader may keep it, and asks each time whether it holds."""
+"""For responses with an ETag. Clients may store them, but must revalidate."""
 NO_CONTENT: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""An answer is data: a browser that shows it as a page loads nothing and runs nothing."""
+"""A browser that displays a response as a page must not load or run anything."""
 ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    # Of other sites only those that CORS lets in can load an answer, not every <img> and <script>.
+    # Other sites need CORS to load a response; <img> and <script> elements cannot.
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 OF_PROBLEMS: tuple[Header, ...] = (*ALWAYS, NO_STORE, NO_CONTENT)
 
 
 class SecurityHeadersMiddleware:
-    """Adds them to every answer; what an answer says itself of caching and content stays."""
+    """Adds the headers that a response does not have yet."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -45,7 +45,7 @@ class SecurityHeadersMiddleware:
 
 
 def missing(headers: Iterable[Header]) -> Iterable[Header]:
-    """Return what an answer with `headers`, whose names are in lower case, is to have as well."""
+    """Return the headers to add to `headers`, whose names are in lower case."""
     names = {name for name, _ in headers}
     caching = REVALIDATE if b"etag" in names else NO_STORE
     own = [header for header in (caching, NO_CONTENT) if header[0] not in names]

@@ -38,7 +38,7 @@ def framework_app(definition: dict[str, Any], handlers: Handlers) -> connexion.F
     options: Any = {
         "authenticator": Authenticator(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)),
         "max_body_bytes": 100_000,
-        "threads": Threads(4, name="handler", patience=5),
+        "threads": Threads(4, name="handler", timeout=5),
     }
 
     def contract_middleware(app: Any) -> HandlerMiddleware:

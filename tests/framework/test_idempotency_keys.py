@@ -107,6 +107,6 @@ def test_idempotency_key_for_stream_is_a_500(
         response = client.post("/streams")
 
     assert response.status_code == 500
-    assert "create_stream: a stream cannot be repeated" in caplog.text
+    assert "create_stream: cannot repeat a stream" in caplog.text
     del client.headers["Idempotency-Key"]
     assert client.post("/streams").text == "line\n"

@@ -11,13 +11,13 @@ from connexion.spec import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_api.contract.middleware import compile_operations
-from agent_api.contract.quick_check import MOMENT_PATTERN
+from agent_api.contract.quick_check import TIMESTAMP_PATTERN
+from agent_api.contract.routing import compile_operations
 from agent_api.contract.schema import Schema
 from agent_api.contract.spec import load_contract
 from agent_api.mock.examples import ExampleResolver
 
-MOMENT = {"type": "string", "format": "date-time", "pattern": MOMENT_PATTERN}
+MOMENT = {"type": "string", "format": "date-time", "pattern": TIMESTAMP_PATTERN}
 UUID = {"type": "string", "format": "uuid"}
 ITEM = {"type": "object", "required": ["id"], "properties": {"id": UUID, "at": MOMENT}}
 SCHEMAS: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 
-from agent_api.middleware.threads import Overdue, Threads
+from agent_api.middleware.threads import QueueTimeout, Threads
 
 NAME = contextvars.ContextVar("NAME", default="nobody")
 
@@ -28,9 +28,9 @@ def with_thread_name(number: int) -> tuple[int, str]:
 
 
 def run(
-    story: Callable[[Threads], Coroutine[None, None, None]], *, count: int = 1, patience: float = 60
+    story: Callable[[Threads], Coroutine[None, None, None]], *, count: int = 1, timeout: float = 60
 ) -> None:
-    threads = Threads(count, name="test", patience=patience)
+    threads = Threads(count, name="test", timeout=timeout)
     asyncio.run(asyncio.wait_for(story(threads), 60))
     threads.shutdown()
     assert not [t for t in threading.enumerate() if t.name.startswith("test_")]
@@ -87,13 +87,13 @@ def test_call_that_waits_too_long_is_overdue_and_never_started(gate: threading.E
     async def story(threads: Threads) -> None:
         first = asyncio.create_task(threads.run(gate.wait))
         await asyncio.sleep(0.1)
-        with pytest.raises(Overdue):
+        with pytest.raises(QueueTimeout):
             await threads.run(made.append, "second")
         gate.set()
         assert await first is True  # it had started, so it may take longer
         await threads.run(made.append, "third")
 
-    run(story, patience=0.2)
+    run(story, timeout=0.2)
 
     assert made == ["third"]
 

@@ -18,7 +18,7 @@ import orjson
 from agent_api import app
 from agent_api.auth import key_set
 from agent_api.auth.authenticator import Authenticator, bearer_token
-from agent_api.contract import body
+from agent_api.contract import strict_json
 from agent_api.contract.operation import Operation
 from agent_api.http import pagination
 from agent_api.http.problems import BadRequest, Unauthorized, ValidationFailed
@@ -37,9 +37,8 @@ def _provider() -> Authenticator:
     authenticator = Authenticator(
         Settings(data_dir=Path("/nowhere"), jwt_jwks_url=server.url, jwt_audience="agent-api")
     )
-    fetch = authenticator.key_fetcher(_KEYS[0].sign("anybody"))
-    assert fetch is not None
-    fetch()
+    assert authenticator.keys.must_fetch(_KEYS[0].sign("anybody"))
+    authenticator.keys.fetch()
     server.close()
     return authenticator
 
@@ -74,7 +73,7 @@ def claims(data: bytes) -> None:
 def _authenticate(authenticator: Authenticator, header: bytes) -> None:
     try:
         found = bearer_token({b"authorization": [header]})
-        authenticator.key_fetcher(found)
+        authenticator.keys.must_fetch(found)
         principal = authenticator.verify(found)
     except Unauthorized as problem:
         problem.body()
@@ -109,7 +108,7 @@ def parameters(data: bytes) -> None:
                     for p in operation.parameters
                     if p.place == "header"
                 }
-                _refusable(operation.arguments, path, query, headers, None)
+                _refusable(operation.read_arguments, path, query, headers, None)
 
 
 def cursor(data: bytes) -> None:
@@ -126,7 +125,7 @@ def cursor(data: bytes) -> None:
 
 def json_body(data: bytes) -> None:
     """A body: a value that comes back as it went in, or BadRequest or ValidationFailed."""
-    value = _refusable(body.parse, data)
+    value = _refusable(strict_json.parse, data)
     if value is not None:
         assert orjson.loads(orjson.dumps(value)) == value
         assert not breaks_a_rule_in_words(value), "PostgreSQL cannot store it"

@@ -6,7 +6,9 @@ The basic case is in test_smoke.py.
 import signal
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -74,11 +76,24 @@ def test_sigterm_under_load_aborts_no_request(
     assert "Traceback" not in server.log.read_text()
 
 
+@pytest.fixture
+def sighup() -> Iterator[Callable[[signal.Handlers], object]]:
+    """Set how servers started by the test treat SIGHUP; the tests may run under nohup."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield partial(signal.signal, signal.SIGHUP)
+    signal.signal(signal.SIGHUP, before)
+
+
 @ONE_AND_MORE
 @pytest.mark.parametrize("number", STOPPING, ids=["SIGTERM", "SIGINT", "SIGHUP"])
 def test_idle_connections_do_not_delay_shutdown(
-    number: signal.Signals, workers: str, database_url: str, tmp_path: Path
+    number: signal.Signals,
+    workers: str,
+    database_url: str,
+    tmp_path: Path,
+    sighup: Callable[[signal.Handlers], object],
 ) -> None:
+    sighup(signal.SIG_DFL)
     with start_server(database_url, tmp_path, "--workers", workers, grace_seconds="600") as server:
         with Wire(server) as used, Wire(server) as silent:
             used.send(head("GET /healthz", token=False))
@@ -92,6 +107,26 @@ def test_idle_connections_do_not_delay_shutdown(
             assert used.is_closed()
             assert silent.is_closed()
         assert psutil.wait_procs(family, timeout=STOP_SECONDS)[1] == []
+
+
+@ONE_AND_MORE
+@pytest.mark.process
+def test_sighup_that_was_ignored_at_the_start_stays_ignored(
+    workers: str,
+    database_url: str,
+    tmp_path: Path,
+    sighup: Callable[[signal.Handlers], object],
+) -> None:
+    sighup(signal.SIG_IGN)
+    with start_server(database_url, tmp_path, "--workers", workers) as server:
+        parent = psutil.Process(server.process.pid)
+        family = [parent, *parent.children(recursive=True)]
+        for process in family:  # as the kernel does when the terminal closes
+            process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+
+        assert httpx.get(f"{server.url}/healthz", verify=False).status_code == 200
+        assert [parent, *parent.children(recursive=True)] == family
 
 
 def test_partly_received_pipelined_request_is_answered(database_url: str, tmp_path: Path) -> None:
