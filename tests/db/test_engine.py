@@ -195,7 +195,7 @@ def test_no_server_is_unavailable(dispose: None) -> None:
 def test_a_pool_with_none_free_is_unavailable(
     database_url: str, dispose: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "POOL_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(engine.pool, "POOL_WAIT_SECONDS", 0.05)
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
     with engine.autocommit(), pytest.raises(errors.Unavailable, match="free"), engine.autocommit():

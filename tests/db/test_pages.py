@@ -48,7 +48,7 @@ def walk(select_page: Callable[..., Page], arguments: dict[str, Any]) -> list[st
     after = None
     while True:
         page = select_page(**{**arguments, "after": after})
-        items = json.loads(array(page.lines))
+        items = json.loads(array(page.documents))
         assert len(items) <= arguments["limit"]
         seen += [item["id"] for item in items]
         after = page.next_key

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 import migrations
 from db import chat_settings, conversations, engine, idempotency_keys, messages, runs, schema
-from db.paging.row_page import BETWEEN
+from db.paging.row_page import SEPARATOR
 from tests.db.rows import answer, insert_conversation, insert_run, message, traced
 
 # One user has 20,000 conversations and as many runs, of which few are of the rare kinds, 800 users
@@ -281,7 +281,7 @@ def test_a_message_is_found_by_an_index(full: None) -> None:
             after=None,
         )
 
-    message_id = json.loads(page.lines)["id"]
+    message_id = json.loads(page.documents)["id"]
 
     plan = plan_of(partial(messages.select_one, message_id=message_id, user_id=USER))
 
@@ -315,7 +315,7 @@ def test_a_page_of_large_rows_stops_where_it_is_full(full: None) -> None:
         plan = explain(connection, statement, parameters, "ANALYZE, TIMING OFF")
         connection.rollback()
 
-    assert page.lines.count(BETWEEN) == 1
+    assert page.documents.count(SEPARATOR) == 1
     (count,) = [node for node in plan if node["Node Type"] == "WindowAgg"]
     assert "<= 4096" in count["Run Condition"]
     (built,) = [node for node in plan if node["Node Type"] == "ProjectSet"]

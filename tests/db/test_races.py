@@ -43,7 +43,7 @@ def test_many_writers_lose_nothing_and_follow_one_order(
     found = json.loads(
         conversations.select_one(connection, conversation_id=conversation_id, user_id=user)
     )
-    items = json.loads(array(page.lines))
+    items = json.loads(array(page.documents))
     contents = [item["content"] for item in items]
     times = [item["created_at"] for item in items]
     assert sorted(contents) == sorted(written)

@@ -107,9 +107,9 @@ def test_delete_full_takes_a_bounded_number(
         "SELECT :name || '-' || n, 1, true, 'epoch' FROM generate_series(1, :rows) AS n"
     )
     name = f"many-{uuid.uuid4()}"
-    connection.execute(add, {"name": name, "rows": rate_limits.SWEPT_ROWS + 100})
+    connection.execute(add, {"name": name, "rows": rate_limits.SWEEP_ROWS + 100})
 
     deleted = rate_limits.delete_full(connection, limit=rate_limits.Limit(2, 1.0))
 
-    assert deleted == rate_limits.SWEPT_ROWS
+    assert deleted == rate_limits.SWEEP_ROWS
     assert connection.scalar(COUNT, {"pattern": f"{name}-%"}) >= 100

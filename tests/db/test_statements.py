@@ -226,8 +226,8 @@ def test_the_end_of_a_run_is_told_with_what_is_allowed(
 def test_every_move_is_allowed_or_refused_as_the_table_says(
     connection: Connection, user: str
 ) -> None:
-    for origin, moves in runs.MOVES.items():
-        for target in runs.MOVES:
+    for origin, moves in runs.TRANSITIONS.items():
+        for target in runs.TRANSITIONS:
             run = insert_run(connection, user)
             path = [] if origin == "pending" else ["running", origin]
             for status in path:

@@ -97,7 +97,9 @@ def test_what_counts_is_each_statement_not_the_transaction(relay: Relay) -> None
 
 
 def test_to_cut_a_closed_connection_does_nothing(database_url: str) -> None:
-    with closing(psycopg2.connect(database_url, connection_factory=watchdog.Line)) as line:
+    with closing(
+        psycopg2.connect(database_url, connection_factory=watchdog.InterruptibleConnection)
+    ) as line:
         pass
 
-    line.cut()
+    line.interrupt()

@@ -104,7 +104,7 @@ def test_a_folder_of_other_things_is_refused_and_left_alone(fresh: Place) -> Non
 @ONE_ACCOUNT
 @pytest.mark.parametrize(
     ("where", "reason"),
-    [("data/postgres/run", "started by hand"), (".", "shared memory block")],
+    [("data/postgres/run", "manually started"), (".", "shared memory block")],
     ids=["here", "elsewhere"],
 )
 def test_a_server_that_somebody_started_by_hand_on_the_data_is_left_alone(

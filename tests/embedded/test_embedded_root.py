@@ -72,7 +72,7 @@ def test_a_user_without_a_name_is_told_so(place: Place, accounts: dict[str, Acco
     with new_place(account) as fresh:
         line = fresh.start().answer()
 
-    assert f"no user with the number {nameless}" in line
+    assert f"User {nameless} has no name" in line
 
 
 @ONE_ACCOUNT
@@ -81,4 +81,4 @@ def test_a_folder_of_roots_is_refused_to_others_in_one_line(
 ) -> None:
     line = place.seen_by(accounts["nobody"]).start().answer()
 
-    assert f"{place.data} cannot be used: Permission denied" in line
+    assert f"Cannot use the data folder {place.data}: Permission denied" in line

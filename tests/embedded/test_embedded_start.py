@@ -20,8 +20,8 @@ def test_first_start_makes_a_database_that_the_second_finds(fresh: Place) -> Non
 
     again = fresh.attach(durable=True)
 
-    assert any("Making a new database" in line for line in client.progress)
-    assert not any("Making a new database" in line for line in again.progress)
+    assert any("Creating a new database" in line for line in client.progress)
+    assert not any("Creating a new database" in line for line in again.progress)
     assert again.answer() == url
     assert query(url, "select id from kept") == [(1,)]
 
@@ -34,7 +34,7 @@ def test_processes_that_race_at_the_first_start_share_one_server(fresh: Place) -
     assert len(urls) == 1
     assert len({postmaster(client.answer()) for client in clients}) == 1
     assert len(fresh.processes("postgres")) == 1
-    made = [line for client in clients for line in client.progress if "Making" in line]
+    made = [line for client in clients for line in client.progress if "Creating" in line]
     assert len(made) == 1
 
 
