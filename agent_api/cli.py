@@ -35,9 +35,7 @@ def main() -> None:
     except (EmbeddedError, ContractError) as error:
         _fail(str(error), 1)
     except errors.Failure as error:
-        # The first line of the driver's message names host and user, but not the password.
-        cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
-        _fail(f"{error}: {cause}" if cause else str(error), 1)
+        _fail(errors.describe(error), 1)
 
 
 def _fail(message: str, code: int) -> None:
