@@ -35,7 +35,7 @@ serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of it
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start
-	$(PYTEST) --dist loadfile -m 'not slow and not process' $(ARGS)
+	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' $(ARGS)
 
 .PHONY: test-all
 test-all: .venv/.dev ## run all tests, also those that are slow or start processes

@@ -1,10 +1,9 @@
-"""The frame of the agent API: it knows Connexion, so that the handlers need not."""
+"""The framework layer: everything between the web server and the handlers."""
 
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 
-# Importing Connexion imports Starlette's test client, which we never use and which advises whoever
-# imports it to install another HTTP library.
+# Connexion imports Starlette's unused test client, which recommends another HTTP library.
 warnings.filterwarnings("ignore", message=r"Using `httpx` with `starlette\.testclient`")
 
 try:

@@ -1,4 +1,4 @@
-"""python -m agent_api is agent-api."""
+"""Runs the command line: python -m agent_api."""
 
 from agent_api.cli import main
 

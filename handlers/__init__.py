@@ -1,5 +1,5 @@
-"""The operations of the contract: one module a resource, one plain function an operation.
+"""The handlers: one module per resource, one plain function per operation.
 
-A function is named as its operationId and takes what the contract gives, by name; the frame has
-validated all of it. Its last line names the status.
+A handler is named after its operationId. Its arguments are the principal and the parameters and
+body of the contract, already validated. Its last line names the status.
 """

@@ -1,9 +1,9 @@
-"""The chat settings of the calling user."""
+"""Chat settings: get, update."""
 
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.preconditions import changing
+from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, ok
 from db import chat_settings
 from db.engine import autocommit
@@ -19,5 +19,5 @@ def update_chat_settings(
 ) -> Response:
     changes = {name: body[name] for name in chat_settings.DEFAULTS.keys() & body.keys()}
     user_id = principal.user_id
-    with changing(if_match, chat_settings.lock, user_id=user_id) as connection:
+    with conditional_write(if_match, chat_settings.lock, user_id=user_id) as connection:
         return ok(chat_settings.upsert(connection, user_id=user_id, changes=changes))

@@ -4,7 +4,7 @@ from typing import Any
 
 from agent_api.auth.principal import Principal
 from agent_api.http.pagination import array, envelope, is_time_key, read_cursor
-from agent_api.http.preconditions import changing
+from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
 from db import conversations
 from db.engine import autocommit
@@ -75,14 +75,14 @@ def get_conversation(
 def update_conversation(
     principal: Principal, conversation_id: str, body: dict[str, Any], if_match: str | None
 ) -> Response:
-    """Null clears what can be empty; for the rest it is as good as absent."""
+    """Change the properties in `body`. Null clears optional ones, not others."""
     changes = {
         name: value
         for name, value in body.items()
         if name in _UPDATABLE and (value is not None or name in _CLEARABLE)
     }
     row = {"conversation_id": conversation_id, "user_id": principal.user_id}
-    with changing(if_match, conversations.lock, **row) as connection:
+    with conditional_write(if_match, conversations.lock, **row) as connection:
         conversation = conversations.update(connection, **row, changes=changes)
     return ok(conversation)
 
@@ -91,6 +91,6 @@ def delete_conversation(
     principal: Principal, conversation_id: str, if_match: str | None
 ) -> Response:
     row = {"conversation_id": conversation_id, "user_id": principal.user_id}
-    with changing(if_match, conversations.lock, **row) as connection:
+    with conditional_write(if_match, conversations.lock, **row) as connection:
         conversations.delete(connection, **row)
     return no_content()

@@ -1,23 +1,23 @@
-"""Whether the process answers, and whether it can do its work."""
+"""Health checks: whether the process responds, and whether it can do its work."""
 
 import migrations
 from agent_api.http.problems import Unavailable
 from agent_api.http.responses import Response, ok
-from agent_api.http.shared_call import SharedCall
+from agent_api.http.single_flight import SingleFlight
 from db import engine
 from db.schema import readiness
 
-# Nobody needs a token to ask, and it takes a connection beside the pool: one at a time.
-_readiness = SharedCall(readiness.check)
+# Readiness needs no token and opens its own database connection, so limit it to one at a time.
+_readiness = SingleFlight(readiness.check)
 
 
 async def get_health() -> Response:
-    """On the event loop: it answers while every thread waits for the database."""
+    """Run on the event loop, so that busy threads cannot delay the response."""
     return ok({"status": "ok"})
 
 
 async def get_readiness() -> Response:
-    """On a thread and a connection of its own, so that a full pool cannot hide the state."""
+    """Use a separate thread and connection, so that a full pool cannot delay it."""
     reason = await _readiness(engine.url(), migrations.FOLDER)
     if reason is not None:
         raise Unavailable(reason)

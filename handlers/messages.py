@@ -1,4 +1,4 @@
-"""Messages: list, create, get; and the name that a first message gives its conversation."""
+"""Messages: list, create, get. The first user message names the conversation."""
 
 import re
 from typing import Any
@@ -9,8 +9,8 @@ from agent_api.http.responses import Response, created, ok
 from db import messages
 from db.engine import autocommit
 
-MAX_NAME_LENGTH = 60
-_WHOLE_WORDS = re.compile(rf".{{1,{MAX_NAME_LENGTH}}}(?=\s)")
+MAX_TITLE_LENGTH = 60
+_WHOLE_WORDS = re.compile(rf".{{1,{MAX_TITLE_LENGTH}}}(?=\s)")
 
 
 def list_messages(
@@ -49,7 +49,7 @@ def create_message(principal: Principal, conversation_id: str, body: dict[str, A
             run_id=body.get("run_id"),
             routing_decision=body.get("routing_decision"),
             tool_calls=body.get("tool_calls"),
-            title=_name_from(body["content"]) if body["role"] == "user" else None,
+            title=_title_from(body["content"]) if body["role"] == "user" else None,
         )
     return created(message, f"/messages/{message_id}")
 
@@ -60,18 +60,18 @@ def get_message(principal: Principal, message_id: str) -> Response:
     return ok(message)
 
 
-def _name_from(content: str) -> str | None:
-    """Return the first line that says something, at most 60 characters, cut at a word if it can be.
+def _title_from(content: str) -> str | None:
+    """Return the first line with visible text, or None if there is none.
 
-    None for content that is blank: it names nothing.
+    Longer lines are cut to MAX_TITLE_LENGTH characters, at a word boundary if possible.
     """
-    line = next((line.strip() for line in content.splitlines() if _is_visible(line)), None)
-    if line is None or len(line) <= MAX_NAME_LENGTH:
+    line = next((line.strip() for line in content.splitlines() if _has_visible_text(line)), None)
+    if line is None or len(line) <= MAX_TITLE_LENGTH:
         return line
     whole_words = _WHOLE_WORDS.match(line)
-    return whole_words[0].rstrip() if whole_words else line[:MAX_NAME_LENGTH]
+    return whole_words[0].rstrip() if whole_words else line[:MAX_TITLE_LENGTH]
 
 
-def _is_visible(line: str) -> bool:
-    """Tell whether a reader sees anything: zero-width and control characters show nothing."""
+def _has_visible_text(line: str) -> bool:
+    """Tell whether a line has more than spaces, zero-width and control characters."""
     return any(character.isprintable() and not character.isspace() for character in line)

@@ -4,7 +4,7 @@ from typing import Any
 
 from agent_api.auth.principal import Principal
 from agent_api.http.pagination import envelope, is_time_key, read_cursor
-from agent_api.http.preconditions import changing
+from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, ok
 from db import runs
 from db.engine import autocommit
@@ -61,11 +61,11 @@ def list_runs(
 def update_run(
     principal: Principal, run_id: str, body: dict[str, Any], if_match: str | None
 ) -> Response:
-    """Null clears output and error; a null status is as good as an absent one."""
+    """Change the properties in `body`. Null clears output and error, not status."""
     changes = {name: body[name] for name in _CLEARABLE & body.keys()}
     if body.get("status") is not None:
         changes["status"] = body["status"]
     row = {"run_id": run_id, "user_id": principal.user_id}
-    with changing(if_match, runs.lock, **row) as connection:
+    with conditional_write(if_match, runs.lock, **row) as connection:
         run = runs.update(connection, **row, changes=changes)
     return ok(run)

@@ -1,7 +1,7 @@
-"""The alerts of docs/operations/monitoring.md fire when the real thing happens, and only then.
+"""The alerts of docs/operations/monitoring.md fire for real faults, and only then.
 
-Their conditions are evaluated on what /metrics says. Scrapes that follow each other at once count
-as those of every half minute, so that minutes pass within a test.
+promtool evaluates the rules on samples scraped from /metrics. Consecutive scrapes count as 30
+seconds apart, so that minutes pass within a test.
 """
 
 import os
@@ -26,16 +26,14 @@ import migrations
 from db import schema
 from tests.contract import CONTRACT
 from tests.guide import blocks, section
-from tests.promql import History, fires
+from tests.promtool import assert_firing
 from tests.scraping import Samples, scrape, value
 from tests.servers import Server, free_port, start_server, wait_until_ready
 from tests.test_metrics import metrics_folder, workers
 
-RULES: dict[str, dict[str, str]] = {
-    rule["alert"]: rule
-    for rule in yaml.safe_load(blocks("yaml", section("Metrics"))[1])["groups"][0]["rules"]
-}
-SECONDS_BETWEEN_SCRAPES = 30
+pytestmark = [pytest.mark.slow, pytest.mark.process]
+
+RULES = yaml.safe_load(blocks("yaml", section("Metrics"))[1])["groups"][0]["rules"]
 SCRAPES_OF_TEN_MINUTES = 22
 """Ten minutes since the second one: a rate needs two."""
 
@@ -47,7 +45,7 @@ class Watched:
     server: Server
     port: int
     database_url: str
-    scrapes: list[tuple[float, Samples]] = field(default_factory=list)
+    scrapes: list[Samples] = field(default_factory=list)
 
     def scrape(self) -> None:
         """Take the next one, with the labels that Prometheus adds."""
@@ -59,7 +57,7 @@ class Watched:
         else:
             samples = {("up", frozenset(mine)): 1}
             samples |= {(name, labels | mine): v for (name, labels), v in found.items()}
-        self.scrapes.append((len(self.scrapes) * SECONDS_BETWEEN_SCRAPES, samples))
+        self.scrapes.append(samples)
 
     def scrape_while(self, act: Callable[[], object]) -> None:
         """Take those of ten minutes, and do something before each."""
@@ -71,14 +69,9 @@ class Watched:
         """Take those of ten minutes in which nothing happens."""
         self.scrape_while(lambda: None)
 
-    def alerts(self) -> set[str]:
-        """Return the names of those that fire now."""
-        history = History(self.scrapes)
-        return {
-            name
-            for name, rule in RULES.items()
-            if fires(rule["expr"], history, lasting=rule.get("for", "0s"))
-        }
+    def assert_firing(self, *alerts: str) -> None:
+        """Fail unless exactly these alerts fire at the last scrape."""
+        assert_firing(RULES, self.scrapes, set(alerts))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +108,7 @@ def test_alerts_name_metrics_labels_and_operations_that_there_are(watched: Watch
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in there_are}
     assert named <= there_are | families
     assert families <= named
-    for rule in RULES.values():
+    for rule in RULES:
         for label, name in re.findall(r'(\w+)!?="(\w+)"', rule["expr"]):
             if label == "operation":
                 assert name in operations | {"other"}
@@ -130,7 +123,7 @@ def test_a_server_that_serves_alerts_nobody(watched: Watched, maria: httpx.Clien
 
     watched.scrape_while(use)
 
-    assert watched.alerts() == set()
+    watched.assert_firing()
 
 
 def test_one_request_that_holds_the_whole_pool_alerts_though_the_others_give_up(
@@ -159,13 +152,14 @@ def test_one_request_that_holds_the_whole_pool_alerts_though_the_others_give_up(
             time.sleep(0.15)
         ending = iter(others)
         watched.scrape_while(lambda: next(ending).join(60))
-        alerts = watched.alerts()
+        watched.assert_firing(
+            "AgentApiFails", "AgentApiPoolExhausted", "AgentApiPoolNearlyExhausted", "AgentApiSlow"
+        )
     first.join(60)
 
-    assert {"AgentApiPoolExhausted", "AgentApiPoolNearlyExhausted", "AgentApiSlow"} <= alerts
     assert sorted(answer.status_code for answer in answers) == [200, *[503] * len(others)]
     watched.rest()
-    assert watched.alerts() == set()
+    watched.assert_firing()
 
 
 def test_a_single_defect_alerts(watched: Watched, maria: httpx.Client) -> None:
@@ -180,10 +174,10 @@ def test_a_single_defect_alerts(watched: Watched, maria: httpx.Client) -> None:
     watched.scrape()
     watched.scrape()
 
-    assert "AgentApiDefect" in watched.alerts()
+    watched.assert_firing("AgentApiDefect")
     watched.rest()
     watched.rest()
-    assert watched.alerts() == set()
+    watched.assert_firing()
 
 
 def test_a_database_that_is_away_alerts_that_nobody_is_ready_and_that_requests_fail(
@@ -202,13 +196,12 @@ def test_a_database_that_is_away_alerts_that_nobody_is_ready_and_that_requests_f
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
     ) as undo:
         watched.scrape_while(ask)
-        alerts = watched.alerts()
         undo(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
 
-    assert alerts == {"AgentApiNotReady", "AgentApiFails", "AgentApiDatabaseFails"}
+    watched.assert_firing("AgentApiNotReady", "AgentApiFails", "AgentApiDatabaseFails")
     wait_until_ready(watched.server)
     watched.rest()
-    assert watched.alerts() == set()
+    watched.assert_firing()
 
 
 def test_workers_that_die_and_a_server_that_is_gone_alert(watched: Watched, tmp_path: Path) -> None:
@@ -218,23 +211,22 @@ def test_workers_that_die_and_a_server_that_is_gone_alert(watched: Watched, tmp_
         both = Watched(server, port, watched.database_url)
         wait_for_workers(port, 2)
         both.rest()
-        assert both.alerts() == set()
+        both.assert_firing()
 
         os.kill(workers(server, metrics_folder(server))[0], signal.SIGKILL)
         wait_for_workers(port, 1)
         for _ in range(6):
             both.scrape()
-        alerts = both.alerts()
+        both.assert_firing("AgentApiWorkersDie")
         wait_for_workers(port, 2)
         both.scrape()
-
-        assert (alerts, both.alerts()) == ({"AgentApiWorkersDie"}, set())
+        both.assert_firing()
 
         server.process.kill()
         server.process.wait()
         for _ in range(3):
             both.scrape()
-        assert both.alerts() == {"AgentApiDown"}
+        both.assert_firing("AgentApiDown")
 
 
 def wait_for_workers(port: int, count: int) -> None:

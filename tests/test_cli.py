@@ -31,6 +31,8 @@ from tests.servers import (
     wait_until_ready,
 )
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 COMMANDS = {
     "serve": ["--host", "--port", "--workers", "--reload"],
@@ -112,6 +114,7 @@ def starting(log_dir: Path, options: list[str], **settings: str) -> Iterator[Ser
     log_watch.check(log.read_text())
 
 
+@pytest.mark.smoke
 def test_serve_says_where_everything_is_and_how_to_get_a_token(
     data_dir: Path, tmp_path: Path
 ) -> None:
@@ -187,7 +190,7 @@ def test_an_empty_host_is_refused_by_the_name_of_its_option(
 def test_host_that_others_reach_is_refused_by_the_name_of_its_option(tmp_path: Path) -> None:
     line = refusal(agent_api("serve", "--host", "0.0.0.0", data_dir=str(tmp_path)))
 
-    assert "--host 0.0.0.0 can be reached by others" in line
+    assert "--host 0.0.0.0 is open to other machines" in line
 
 
 @pytest.mark.parametrize(
@@ -266,6 +269,7 @@ def test_migrate_check_makes_no_database_where_there_is_none(data_dir: Path) -> 
     assert not folder.exists()
 
 
+@pytest.mark.smoke
 def test_migrate_twice_at_once_waits_for_each_other(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:
@@ -337,7 +341,7 @@ def test_token_lasts_as_long_as_asked(text: str, seconds: int) -> None:
 def test_token_for_no_duration_is_refused(text: str) -> None:
     result = agent_api("token", "--user", "maria", "--expires-in", text, jwt_secret=SECRET)
 
-    assert "no duration: write 90s, 30m, 8h or 7d" in refusal(result)
+    assert "not a duration: write 90s, 30m, 8h or 7d" in refusal(result)
 
 
 def test_token_comes_from_the_identity_provider_where_there_is_one() -> None:
@@ -391,7 +395,7 @@ def test_token_says_where_it_made_a_new_secret(tmp_path: Path) -> None:
 
     path = tmp_path / "jwt-secret"
     assert first.stderr == (
-        f"A new secret is in {path}: only a server with this data folder will know it.\n"
+        f"Created a secret in {path}. Only servers with this data folder know it.\n"
     )
     assert second.stderr == ""
 

@@ -196,11 +196,11 @@ def test_empty_value_is_refused_by_name(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["colour", "ports", "jwt_secret_file", ""])
 def test_unknown_setting_is_refused_by_name(name: str) -> None:
-    assert refusal(**{name: "1"}).startswith(f"AGENT_API_{name.upper()} is no setting")
+    assert refusal(**{name: "1"}).startswith(f"Unknown setting AGENT_API_{name.upper()}.")
 
 
 def test_setting_in_small_letters_is_unknown() -> None:
-    with pytest.raises(ConfigError, match="AGENT_API_port is no setting"):
+    with pytest.raises(ConfigError, match="Unknown setting AGENT_API_port"):
         Settings.load({"AGENT_API_port": "8001"})
 
 
@@ -229,7 +229,7 @@ def test_burst_without_a_limit_is_refused() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "api.example.org"])
 def test_host_that_others_reach_needs_a_key(host: str) -> None:
-    assert refusal(host=host).startswith(f"AGENT_API_HOST {host} can be reached by others")
+    assert refusal(host=host).startswith(f"AGENT_API_HOST {host} is open to other machines")
     assert load(host=host, jwt_secret=SECRET).host == host
 
 
@@ -252,13 +252,16 @@ def test_refused_secret_and_url_are_not_repeated() -> None:
         *(
             pytest.param(*case, marks=pytest.mark.slow)  # the same way, by another refusal
             for case in (
-                ("AGENT_API_COLOUR is no setting", {"colour": "blue"}),
+                ("Unknown setting AGENT_API_COLOUR", {"colour": "blue"}),
                 ("AGENT_API_LOG_LEVEL is empty", {"log_level": ""}),
                 ("exclude each other", {"jwt_secret": SECRET, "jwt_public_key_file": __file__}),
-                ("AGENT_API_HOST 0.0.0.0 can be reached by others", {"host": "0.0.0.0"}),
+                ("AGENT_API_HOST 0.0.0.0 is open to other machines", {"host": "0.0.0.0"}),
             )
         ),
-        (f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} is no", {"jwt_public_key_file": __file__}),
+        (
+            f"AGENT_API_JWT_PUBLIC_KEY_FILE {__file__} must be a PEM public key",
+            {"jwt_public_key_file": __file__},
+        ),
         (
             "Cannot listen on no-such-host.invalid",
             {"host": "no-such-host.invalid", "jwt_secret": SECRET},
@@ -270,6 +273,7 @@ def test_refused_secret_and_url_are_not_repeated() -> None:
         ("AGENT_API_DATA_DIR", {"data_dir": "/dev/null/data"}),
     ],
 )
+@pytest.mark.process
 def test_server_does_not_start_and_says_why_in_one_line(
     line: str, settings: dict[str, str], database_url: str
 ) -> None:
@@ -282,6 +286,7 @@ def test_server_does_not_start_and_says_why_in_one_line(
     assert result.stdout == ""
 
 
+@pytest.mark.process
 def test_default_folder_is_the_users_own_and_roots_is_the_systems(tmp_path: Path) -> None:
     code = (
         "import os, sys; from agent_api.settings import Settings; "
@@ -320,6 +325,7 @@ def user_of(result: subprocess.CompletedProcess[str], secret: str) -> Any:
     return jwt.decode(result.stdout.strip(), secret, algorithms=["HS256"])["sub"]
 
 
+@pytest.mark.process
 def test_development_secret_is_made_once_and_private(data_dir: Path) -> None:
     first = agent_api("token", "--user", "maria", data_dir=str(data_dir))
     secret = read_secret(data_dir)
@@ -330,6 +336,7 @@ def test_development_secret_is_made_once_and_private(data_dir: Path) -> None:
     assert user_of(first, secret) == user_of(second, secret) == "maria"
 
 
+@pytest.mark.process
 def test_development_secret_is_the_same_for_all_who_start_at_once(data_dir: Path) -> None:
     processes = [
         subprocess.Popen(
@@ -347,6 +354,7 @@ def test_development_secret_is_the_same_for_all_who_start_at_once(data_dir: Path
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])
+@pytest.mark.process
 def test_development_secret_that_others_reach_is_refused(data_dir: Path, mode: int) -> None:
     data_dir.mkdir(parents=True)
     path = data_dir / "jwt-secret"
@@ -356,9 +364,10 @@ def test_development_secret_that_others_reach_is_refused(data_dir: Path, mode: i
     result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
 
     assert result.returncode == 2
-    assert result.stderr == f"agent-api: {path} can be read by others: run chmod 600 {path}\n"
+    assert result.stderr == f"agent-api: Other users can read {path}: run chmod 600 {path}\n"
 
 
+@pytest.mark.process
 def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
     data_dir.mkdir(parents=True)
     path = data_dir / "jwt-secret"
@@ -367,9 +376,11 @@ def test_development_secret_that_is_none_is_refused(data_dir: Path) -> None:
     result = agent_api("token", "--user", "maria", data_dir=str(data_dir))
 
     assert result.returncode == 2
-    assert result.stderr == f"agent-api: {path} holds no secret: remove it, and a new one is made\n"
+    said = f"agent-api: {path} does not contain a secret: remove it to create a new one\n"
+    assert result.stderr == said
 
 
+@pytest.mark.process
 def test_host_that_others_reach_is_served_with_a_key(database_url: str, tmp_path: Path) -> None:
     with (
         start_server(database_url, tmp_path, host="0.0.0.0", log_level="warning") as server,
@@ -380,6 +391,7 @@ def test_host_that_others_reach_is_served_with_a_key(database_url: str, tmp_path
     assert "conversations" not in server.log.read_text().split("Token")[1]  # only warnings
 
 
+@pytest.mark.process
 def test_log_of_a_person_has_one_line_a_request(database_url: str, tmp_path: Path) -> None:
     with start_server(database_url, tmp_path, log_format="text") as server:
         httpx.get(f"{server.url}/healthz", headers={"X-Request-Id": "my-request"})
@@ -389,6 +401,7 @@ def test_log_of_a_person_has_one_line_a_request(database_url: str, tmp_path: Pat
         assert word in line
 
 
+@pytest.mark.process
 def test_log_is_json_with_one_line_a_request_and_tells_nobodys_secrets(
     server: Server, new_client: Callable[..., httpx.Client]
 ) -> None:

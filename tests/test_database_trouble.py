@@ -17,6 +17,8 @@ from tests.calls import Json, at_once, new_conversation, post_message
 from tests.servers import Server, start_server
 from tests.silence import Relay
 
+pytestmark = pytest.mark.process
+
 POOL_SIZE = 2
 QUEUE_SECONDS, CONNECT_SECONDS, STATEMENT_SECONDS = 5, 5, 1.75
 MARGIN = 3

@@ -86,6 +86,7 @@ def trickle_the_headers(request: BaseHTTPRequestHandler) -> None:
     request.close_connection = True
 
 
+@pytest.mark.process
 def test_a_flood_of_unknown_key_ids_is_no_flood_of_fetches(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -203,6 +204,7 @@ def test_good_keys_beside_bad_ones_are_found() -> None:
         assert keys.get("good") is not None
 
 
+@pytest.mark.process
 def test_a_secret_in_the_key_set_verifies_nothing(database_url: str, tmp_path: Path) -> None:
     """Whoever can read the set could sign with it."""
     key = KeyPair("EdDSA")

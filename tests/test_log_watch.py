@@ -17,6 +17,7 @@ from tests.servers import sign, start_server
 FOUND = "a log holds a token or what a request said"
 
 
+@pytest.mark.process
 def test_a_server_that_logs_content_fails_its_test(database_url: str, tmp_path: Path) -> None:
     """A request id is logged as it was sent: here it is what the message says as well."""
     content = f"nobody-may-read-this-{uuid.uuid4()}"

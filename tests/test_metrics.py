@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from tests.contract import NOWHERE, OPERATIONS
 from tests.scraping import Samples, scrape, scrape_idle, value
 from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
 from tests.test_config import agent_api, refusal
+
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,7 @@ def watched(
         yield server
 
 
+@pytest.mark.smoke
 def test_requests_are_counted_by_operation_method_and_status(
     watched: Server, metrics_port: int
 ) -> None:
@@ -290,6 +294,34 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
     )
     assert done.stdout == ""
     assert not (tmp_path / "data" / "postgres").exists()
+
+
+@pytest.mark.process
+def test_metrics_folder_of_a_killed_server_is_removed_by_the_next_start(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    unlocked = temporary / "agent-api-metrics-unlocked"
+    unlocked.mkdir()
+
+    def start() -> AbstractContextManager[Server]:
+        return start_server(database_url, tmp_path, metrics_port=str(free_port()))
+
+    with start():
+        of_first = set(temporary.iterdir())
+        with start() as second:
+            second.process.kill()
+            second.process.wait()
+        of_second = set(temporary.iterdir()) - of_first
+        with start():
+            after = set(temporary.iterdir())
+
+    assert len(of_second) == 1
+    assert of_first < after
+    assert not of_second & after
+    assert list(temporary.iterdir()) == [unlocked]
 
 
 def test_the_port_of_the_api_is_refused() -> None:

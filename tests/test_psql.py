@@ -60,5 +60,5 @@ def test_psql_leaves_an_external_database_to_the_operators_own_psql() -> None:
 
     assert refused.returncode == 2
     assert refused.stderr == (
-        "agent-api: AGENT_API_DATABASE_URL names your own database: open it with your own psql\n"
+        "agent-api: AGENT_API_DATABASE_URL replaces the embedded database: run psql with that URL\n"
     )

@@ -20,6 +20,8 @@ from tests.calls import NOBODYS_ID, at_once, read
 from tests.contract import SECURED, Operation, assert_problem, make_rows, name_of
 from tests.servers import Server, start_server
 
+pytestmark = pytest.mark.process
+
 BURST = 20
 ORIGIN = "https://chat.example.org"
 FIELDS = ("ratelimit", "ratelimit-policy")

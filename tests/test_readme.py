@@ -15,6 +15,8 @@ import pytest
 
 from tests.servers import SECRET, Server, clean_environment, command
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = (ROOT / "docs" / "guide" / "examples.md").read_text(encoding="utf-8")

@@ -16,6 +16,8 @@ from tests.identity import ALGORITHMS, KeyPair, KeyServer
 from tests.servers import Server, free_port, sign, start_server
 from tests.tokens import ask, assert_refused
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     "algorithm",
@@ -47,6 +49,7 @@ def signed_with_the_public_key(key: KeyPair) -> str:
     return f"{header}.{payload}.{jwt.utils.base64url_encode(signature).decode()}"
 
 
+@pytest.mark.smoke
 def test_a_key_set_verifies_tokens_and_follows_a_rotation(
     database_url: str, tmp_path: Path
 ) -> None:

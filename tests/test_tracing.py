@@ -22,6 +22,8 @@ from tests.contract import NOWHERE
 from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
 from tests.test_request_log import SPAN_ID, TRACE_ID, line_of
 
+pytestmark = pytest.mark.process
+
 
 class Collector:
     """Takes spans as any collector does: POST /v1/traces, protobuf."""

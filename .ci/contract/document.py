@@ -6,22 +6,22 @@ from typing import Any
 
 import yaml
 
-# The loader in C is ten times as fast; a PyYAML built without libyaml lacks it.
+# The C loader is ten times faster; PyYAML lacks it if it was built without libyaml.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SCHEMAS = "#/components/schemas/"
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 LITERAL = {"default", "enum", "example", "value"}
-"""Keys of values that are the author's own, where $ref refers to nothing."""
+"""Keys of plain values, in which $ref is not a reference."""
 
 Node = dict[str, Any]
 
 
 class Unusable(Exception):
-    """The input is not an OpenAPI 3.0 document that can be read; the message is one line."""
+    """The input is not a readable OpenAPI 3.0 document; the message is one line."""
 
 
 class Document:
-    """An OpenAPI document; `raw` is its content, never changed."""
+    """An OpenAPI document; `raw` is its content and is never changed."""
 
     def __init__(self, raw: Any, name: str) -> None:
         if not isinstance(raw, dict) or not str(raw.get("openapi", "")).startswith("3.0."):
@@ -31,7 +31,7 @@ class Document:
                 raise Unusable(f"{name} has no {key}")
         self.raw: Node = raw
         self.name = name
-        # What meaning.py has read, by the ids of the schemas: many operations share them.
+        # The cache of meaning.read, by the ids of the schemas, because operations share schemas.
         self.meanings: dict[tuple[int, ...], Any] = {}
         for reference in set(references(raw, set())):
             self.follow(reference)
@@ -42,28 +42,28 @@ class Document:
         return found
 
     def follow(self, reference: str) -> Any:
-        """Return what a `$ref` names. Only this file's own parts can be named."""
+        """Return the target of a `$ref`, which must be inside the document."""
         node: Any = self.raw
         if not reference.startswith("#/"):
-            raise Unusable(f"{self.name}: the $ref {reference} leads out of the document")
+            raise Unusable(f"{self.name}: the $ref {reference} leaves the document")
         for step in reference.removeprefix("#/").split("/"):
             key = step.replace("~1", "/").replace("~0", "~")
             try:
                 node = node[int(key)] if isinstance(node, list) else node[key]
             except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise Unusable(f"{self.name}: the $ref {reference} leads nowhere") from error
+                raise Unusable(f"{self.name}: the $ref {reference} has no target") from error
         return node
 
     def resolved(self, node: Any) -> Node:
-        """Return a parameter, body, answer or header where `node` refers to it.
+        """Return the parameter, body, response or header that `node` is or refers to.
 
-        OpenAPI ignores what stands beside a $ref; here it counts, so that nothing hides there.
+        OpenAPI ignores the siblings of a $ref; they count here, so that they cannot hide changes.
         """
         seen = []
         while "$ref" in node:
             reference = node["$ref"]
             if reference in seen:
-                raise Unusable(f"{self.name}: the $ref {reference} leads to itself")
+                raise Unusable(f"{self.name}: the $ref {reference} refers to itself")
             seen.append(reference)
             beside = {key: value for key, value in node.items() if key != "$ref"}
             node = self.follow(reference) | beside
@@ -71,9 +71,9 @@ class Document:
         return found
 
     def expanded(self, value: Any, above: tuple[str, ...] = ()) -> Any:
-        """Return `value` with what it refers to in the references' place, for comparing it whole.
+        """Return `value` with each reference replaced by its target, for comparison as a whole.
 
-        A reference within what it leads to stays.
+        A reference inside its own target is kept.
         """
         if isinstance(value, list):
             return [self.expanded(item, above) for item in value]
@@ -88,11 +88,11 @@ class Document:
         }
 
     def operations(self) -> dict[str, tuple[Node, Node]]:
-        """Return path item and operation, by method and path: `POST /conversations`."""
+        """Return path items and operations by method and path: `POST /conversations`."""
         items = {
             path: self.resolved(item)
             for path, item in self.raw["paths"].items()
-            if path.startswith("/")  # or it is an extension
+            if path.startswith("/")  # others are extensions
         }
         return {
             f"{method.upper()} {path}": (item, item[method])
@@ -104,7 +104,7 @@ class Document:
 
 def load(path: Path) -> Document:
     try:
-        raw = yaml.load(path.read_bytes(), LOADER)  # both are safe loaders
+        raw = yaml.load(path.read_bytes(), LOADER)  # either is a safe loader
     except OSError as error:
         raise Unusable(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError) as error:
@@ -113,7 +113,7 @@ def load(path: Path) -> Document:
 
 
 def references(value: Any, seen: set[int]) -> Iterator[str]:
-    """Yield every `$ref` below `value`; by YAML's aliases a value can be in many places."""
+    """Yield every `$ref` in `value`. YAML aliases can repeat a value; each is visited once."""
     if not isinstance(value, list | dict) or id(value) in seen:
         return
     seen.add(id(value))

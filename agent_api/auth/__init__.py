@@ -1,1 +1,1 @@
-"""Bearer tokens: from an Authorization header to a Principal, without the database."""
+"""Turns the Authorization header into a Principal, without the database."""

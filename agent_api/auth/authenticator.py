@@ -1,13 +1,12 @@
-"""Who is calling: a bearer token (RFC 6750) becomes a Principal, without the database."""
+"""Verifies bearer tokens (RFC 6750), without the database."""
 
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jwt
-from connexion.security import AbstractSecurityHandler
 from jwt.types import Options
 
 from agent_api.auth import development_secret
@@ -25,8 +24,8 @@ CACHE_ENTRIES = 4096
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-class Keys:
-    """Finds the key and the algorithms that a token may be signed with."""
+class VerificationKeys:
+    """The configured keys: a secret, a public key or a provider's key set."""
 
     def __init__(self, settings: Settings) -> None:
         self._key_set: KeySet | None = None
@@ -40,28 +39,34 @@ class Keys:
             self._key = settings.jwt_secret or development_secret.load_or_create(settings.data_dir)
             self.algorithms = ("HS256",)
 
-    def find(self, token: str) -> Any:
-        """Return the key for `token`.
+    def get(self, token: str) -> Any:
+        """Return the key that verifies `token`.
 
-        Raises InvalidTokenError where there is none, and KeysUnavailable where it cannot be known.
+        Raises InvalidTokenError if the provider does not have the key, and KeysUnavailable if the
+        provider cannot be reached.
         """
         if self._key_set is None:
             return self._key
         key_id = _key_id(token)
         key = None if key_id is None else self._key_set.get(key_id)
         if key is None:
-            raise jwt.InvalidTokenError("no key of this id")
+            raise jwt.InvalidTokenError("unknown key id")
         return key
 
-    def fetcher(self, token: str) -> Callable[[], None] | None:
-        """Return what fetches the key of `token` where it is not known; it blocks for seconds."""
+    def must_fetch(self, token: str) -> bool:
+        """Tell whether to call `fetch`, because the key of `token` is not known yet."""
         if self._key_set is None:
-            return None
+            return False
         try:
             key_id = _key_id(token)
-        except (jwt.PyJWTError, ValueError, RecursionError):  # verifying it will say so
-            return None
-        return None if key_id is None or self._key_set.knows(key_id) else self._key_set.fetch
+        except (jwt.PyJWTError, ValueError, RecursionError):  # verify() reports the error
+            return False
+        return key_id is not None and not self._key_set.knows(key_id)
+
+    def fetch(self) -> None:
+        """Get the provider's current keys. Blocks for up to FETCH_SECONDS."""
+        assert self._key_set is not None
+        self._key_set.fetch()
 
 
 def _key_id(token: str) -> str | None:
@@ -70,7 +75,7 @@ def _key_id(token: str) -> str | None:
 
 
 def read_public_key(settings: Settings) -> tuple[Any, tuple[str, ...]]:
-    """Return the PEM key of the settings and its algorithm, or raise ConfigError."""
+    """Return the configured PEM key and its algorithm, or raise ConfigError."""
     path = settings.jwt_public_key_file
     assert path is not None
     pem = path.read_bytes()
@@ -80,18 +85,18 @@ def read_public_key(settings: Settings) -> tuple[Any, tuple[str, ...]]:
             key = algorithm.prepare_key(pem)
         except (jwt.InvalidKeyError, ValueError, TypeError):
             continue
-        if not hasattr(key, "sign"):  # a private key has no place on a server that only verifies
+        if not hasattr(key, "sign"):  # a server that only verifies must not have the private key
             return key, (name,)
     raise ConfigError(
-        f"AGENT_API_JWT_PUBLIC_KEY_FILE {path} is no PEM public key for {', '.join(ASYMMETRIC)}"
+        f"AGENT_API_JWT_PUBLIC_KEY_FILE {path} must be a PEM public key for {', '.join(ASYMMETRIC)}"
     )
 
 
 class Authenticator:
-    """Verifies bearer tokens and remembers those it has seen for a minute."""
+    """Verifies tokens and caches their principals for CACHE_SECONDS."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keys = Keys(settings)
+        self.keys = VerificationKeys(settings)
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
         required = ["exp", "sub"]
@@ -103,22 +108,21 @@ class Authenticator:
         }
         self._cache: dict[str, tuple[Principal, float]] = {}
 
-    def key_fetcher(self, token: str) -> Callable[[], None] | None:
-        """Return what has to run, in a thread, before `token` can be verified; None for most."""
-        return self._keys.fetcher(token)
-
-    def remembered(self, token: str) -> Principal | None:
-        """Return the principal of a token that was verified within the last minute, or None."""
+    def cached(self, token: str) -> Principal | None:
+        """Return the principal of a token that was verified less than CACHE_SECONDS ago."""
         principal, until = self._cache.get(token, (None, 0.0))
         return principal if time.time() < until else None
 
     def verify(self, token: str) -> Principal:
-        """Check signature and claims (RFC 7519); raises Unauthorized, without keys Unavailable."""
+        """Check signature and claims (RFC 7519) and return the principal.
+
+        Raises Unauthorized, or Unavailable if the key server cannot be reached.
+        """
         try:
             claims = jwt.decode(
                 token,
-                self._keys.find(token),
-                algorithms=list(self._keys.algorithms),
+                self.keys.get(token),
+                algorithms=list(self.keys.algorithms),
                 options=self._options,
                 issuer=self._issuer,
                 audience=self._audience,
@@ -130,7 +134,7 @@ class Authenticator:
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("The token has expired. Get a new one.") from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            # For the operator who sets up an identity provider; the client need not know.
+            # The reason helps operators set up an identity provider. Clients do not get it.
             logger.info("token refused", extra={"reason": type(error).__name__})
             raise Unauthorized("The token is not valid.") from error
         principal = Principal(_user_id(claims), _scopes(claims))
@@ -155,7 +159,7 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 def bearer_token(headers: Mapping[bytes, Sequence[bytes]]) -> str:
-    """Return the bearer token of the request's headers, or raise Unauthorized."""
+    """Return the bearer token of the Authorization header, or raise Unauthorized."""
     values = headers.get(b"authorization")
     if not values:
         raise Unauthorized(
@@ -168,11 +172,3 @@ def bearer_token(headers: Mapping[bytes, Sequence[bytes]]) -> str:
     if len(token) > MAX_TOKEN_LENGTH:
         raise TokenTooLong
     return token
-
-
-class BearerHandler(AbstractSecurityHandler):  # type: ignore[misc]  # connexion ships no types
-    """Connexion's hook for `type: http, scheme: bearer`: finds the token, verifies nothing."""
-
-    def get_fn(self, _security_scheme: Mapping[str, Any], _required_scopes: Sequence[str]) -> Any:
-        """Return the function that takes the request's headers and returns the token."""
-        return bearer_token

@@ -1,4 +1,4 @@
-"""The development secret: made once, kept in the data folder, readable by its owner alone."""
+"""Keeps the development secret in a file that only its owner can read."""
 
 import os
 import secrets
@@ -13,33 +13,33 @@ FILE_NAME = "jwt-secret"
 
 
 def load_or_create(data_dir: Path, *, on_new: Callable[[str], None] = lambda _: None) -> str:
-    """Return the secret of `data_dir`, made on first use, also by several processes at once.
+    """Return the secret of `data_dir`, and create it if necessary.
 
-    `on_new` is told of one that was made. Raises ConfigError where it cannot be kept or others can
-    read it.
+    Several processes can do this at the same time. Calls `on_new` with a message if this call
+    created it. Raises ConfigError if the file is unusable or other users can read it.
     """
     path = data_dir / FILE_NAME
     try:
         make_data_dir(data_dir)
         if not path.exists():
             _create(path)
-            on_new(f"A new secret is in {path}: only a server with this data folder will know it.")
+            on_new(f"Created a secret in {path}. Only servers with this data folder know it.")
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            raise ConfigError(f"{path} can be read by others: run chmod 600 {path}")
+            raise ConfigError(f"Other users can read {path}: run chmod 600 {path}")
         secret = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"The development secret cannot be kept in {path}: {error}. "
-            "Set AGENT_API_DATA_DIR to a folder of yours, or configure a key."
+            f"Cannot use the development secret in {path}: {error}. "
+            "Set AGENT_API_DATA_DIR to a folder that you own, or configure a key."
         ) from error
     if len(secret) < 64:
-        raise ConfigError(f"{path} holds no secret: remove it, and a new one is made")
+        raise ConfigError(f"{path} does not contain a secret: remove it to create a new one")
     return secret
 
 
 def _create(path: Path) -> None:
-    """Write the whole file before it gets its name, so that nobody ever reads half of it."""
+    """Write a temporary file, then link it to `path`: nobody reads half a secret."""
     draft = path.with_name(f"{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -47,6 +47,6 @@ def _create(path: Path) -> None:
             file.write(secrets.token_hex(32) + "\n")
         os.link(draft, path)
     except FileExistsError:
-        pass  # another process was first: its secret is the one
+        pass  # another process was faster: its secret counts
     finally:
         draft.unlink()

@@ -1,11 +1,11 @@
-"""The authenticated caller, as handlers see it."""
+"""Defines Principal, the caller as handlers see it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller: `user_id` is the token's `sub`, `scopes` its `scope` claim."""
+    """The caller: `user_id` is the `sub` of the token, `scopes` its `scope`."""
 
     user_id: str
     scopes: frozenset[str]

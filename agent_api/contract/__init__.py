@@ -1,1 +1,1 @@
-"""The compiled contract: routing, parameters, request bodies and responses."""
+"""Compiles the contract: routing, parameters, request bodies and responses."""

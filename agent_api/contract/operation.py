@@ -1,4 +1,4 @@
-"""One operation of the contract, compiled once from Connexion's operation object."""
+"""Compiles an operation of the contract: security, arguments, handler, response."""
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -6,33 +6,28 @@ from typing import Any, NamedTuple
 
 import orjson
 from connexion.operations import AbstractOperation
-from connexion.security import SecurityHandlerFactory
 from starlette.types import Scope
 
-from agent_api.auth.authenticator import BearerHandler
 from agent_api.auth.principal import Principal
-from agent_api.contract import body
+from agent_api.contract import strict_json
 from agent_api.contract.parameters import Parameter, parse_query
 from agent_api.contract.schema import Schema
 from agent_api.contract.spec import ContractError
 from agent_api.http import etag, problems
 from agent_api.http.responses import Response
 
-BYTES_TO_EXPLAIN = 16 * 1024
-"""Of a body whose broken rules are all listed; of a larger one only the first is."""
+MAX_BYTES_FOR_ALL_ERRORS = 16 * 1024
+"""Bodies up to this size get all validation errors; larger ones only the first."""
 
 IDEMPOTENCY_KEY = "idempotency_key"
-"""The argument that the header Idempotency-Key becomes; it is the frame's, and no handler's."""
-
 IF_NONE_MATCH = "if_none_match"
-"""The same for If-None-Match, which the frame compares with the answer's ETag."""
+"""Arguments of headers that the middleware handles. Handlers do not get them."""
 
 Headers = dict[bytes, list[bytes]]
-_SECURITY = SecurityHandlerFactory({"bearer": BearerHandler})
 
 
-class Call(NamedTuple):
-    """One request: what it asks for, checked but for the body's bytes, and who asks."""
+class Request(NamedTuple):
+    """A request to an operation. Everything but the body is validated."""
 
     operation: "Operation"
     arguments: dict[str, Any]
@@ -43,25 +38,25 @@ class Call(NamedTuple):
     scope: Scope
 
 
-class Answer:
-    """The response object of one status, compiled."""
+class ResponseDefinition:
+    """The compiled response object of one status."""
 
     def __init__(self, response: Mapping[str, Any]) -> None:
         content = response.get("content", {}).get("application/json")
         headers = response.get("headers", {})
         required = {name for name, header in headers.items() if header.get("required")}
         self.schema = Schema(content["schema"]) if content else None
-        self.headers = frozenset(required - {"X-Request-Id", "ETag"})
-        """Those that a handler must give."""
+        self.required_headers = frozenset(required - {"X-Request-Id", "ETag"})
+        """The headers that a handler must set."""
         self.has_etag = "ETag" in headers
 
 
 class ResponseBreaksContract(Exception):
-    """A handler's answer is not what the contract says: a defect of ours."""
+    """The response of a handler does not match the contract. This is a bug."""
 
 
 class Operation:
-    """What the server does for one method and path: security, arguments, handler, answer."""
+    """An operation and its handler."""
 
     def __init__(self, source: AbstractOperation) -> None:
         self.source = source
@@ -80,33 +75,37 @@ class Operation:
             else None
         )
         self._responses = {
-            int(status): Answer(response) for status, response in source.responses.items()
+            int(status): ResponseDefinition(response)
+            for status, response in source.responses.items()
         }
         self.statuses = frozenset(self._responses)
-        self.find_token = _token_finder(source)
+        self.requires_token = _requires_token(source)
         self._takes_principal = "principal" in inspect.signature(self.handler).parameters
 
     def check_signature(self) -> None:
-        """Raise ContractError where the handler does not take just what the contract gives."""
-        given = {parameter.argument for parameter in self.parameters}
-        if IDEMPOTENCY_KEY in given and (self.find_token is None or self.is_async):
+        """Raise ContractError unless the handler takes the contract's arguments.
+
+        Handlers of operations with a token may omit `principal`.
+        """
+        required = {parameter.argument for parameter in self.parameters}
+        if IDEMPOTENCY_KEY in required and (not self.requires_token or self.is_async):
             raise ContractError(
-                f"{self.operation_id}: a key needs a user, and a handler in a thread"
+                f"{self.operation_id}: Idempotency-Key requires a token and a handler without async"
             )
-        given -= {IDEMPOTENCY_KEY, IF_NONE_MATCH}
-        given |= {"body"} if self.has_body else set()
-        taken = inspect.signature(self.handler).parameters
-        wanted = given | ({"principal"} if self.find_token else set())
-        if set(taken) - {"principal"} != given or not set(taken) <= wanted:
+        required -= {IDEMPOTENCY_KEY, IF_NONE_MATCH}
+        required |= {"body"} if self.has_body else set()
+        allowed = required | ({"principal"} if self.requires_token else set())
+        taken = inspect.signature(self.handler).parameters.keys()
+        if not required <= taken <= allowed:
             raise ContractError(
-                f"{self.operation_id}: the contract gives {sorted(wanted)}, "
+                f"{self.operation_id}: the contract has the arguments {sorted(allowed)}, "
                 f"but the handler takes {sorted(taken)}"
             )
 
-    def arguments(
+    def read_arguments(
         self, path: Mapping[str, str], query: bytes, headers: Headers, principal: Principal | None
     ) -> dict[str, Any]:
-        """Return the arguments but the body; raises ValidationFailed for wrong ones."""
+        """Return all arguments except the body, or raise ValidationFailed."""
         arguments: dict[str, Any] = {}
         errors: list[dict[str, str]] = []
         fields = parse_query(query) if self._reads_query else {}
@@ -126,68 +125,67 @@ class Operation:
         return arguments
 
     def parse_body(self, raw: bytes) -> Any:
-        """Return the body's value; an absent optional one is an empty object."""
+        """Return the validated body, or an empty object for a missing optional one.
+
+        Raises BadRequest and ValidationFailed.
+        """
         assert self._body_schema is not None
         if not raw:
             if self.body_required:
                 raise problems.BadRequest("The body is missing: send a JSON object.")
             return {}
-        value = body.parse(raw)
+        value = strict_json.parse(raw)
         if not self._body_schema.is_valid(value):
-            is_large = len(raw) > BYTES_TO_EXPLAIN
-            explain = self._body_schema.first_error if is_large else self._body_schema.errors
-            raise problems.ValidationFailed(explain(value, "body"))
+            is_large = len(raw) > MAX_BYTES_FOR_ALL_ERRORS
+            errors_of = self._body_schema.first_error if is_large else self._body_schema.errors
+            raise problems.ValidationFailed(errors_of(value, "body"))
         return value
 
     def with_body(self, arguments: dict[str, Any], raw_body: bytes | None) -> dict[str, Any]:
-        """Return all of the handler's arguments, the body validated."""
+        """Return all arguments of the handler, including the validated body."""
         return arguments if raw_body is None else arguments | {"body": self.parse_body(raw_body)}
 
     def run(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
-        """Validate the body, call the handler and check its answer: all of it in one thread."""
-        return self.checked(self.handler(**self.with_body(arguments, raw_body)))
+        """Validate the body, call the handler and validate its response."""
+        return self.to_response(self.handler(**self.with_body(arguments, raw_body)))
 
     async def run_async(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
-        """Do as `run` does, for a coroutine function, on the event loop."""
-        return self.checked(await self.handler(**self.with_body(arguments, raw_body)))
+        """Do the same as `run` for a coroutine function."""
+        return self.to_response(await self.handler(**self.with_body(arguments, raw_body)))
 
-    def checked(self, result: Any) -> Response:
-        """Return the answer with its body as bytes, or as the iterator that streams them.
+    def to_response(self, result: Any) -> Response:
+        """Return the validated response of a handler, with its body as JSON bytes.
 
-        Raises ResponseBreaksContract where the contract does not know the status or the shape.
+        Streams are not validated. Raises ResponseBreaksContract if status, headers or body do not
+        match the contract.
         """
         response = result if isinstance(result, Response) else Response(200, result)
         if response.status not in self._responses:
-            raise ResponseBreaksContract(f"{self.operation_id}: status {response.status}")
+            raise ResponseBreaksContract(f"{self.operation_id}: unknown status {response.status}")
         body = response.body
         if not isinstance(body, bytes) and isinstance(body, Iterator | AsyncIterator):
             return response
-        answer = self._responses[response.status]
-        if missing := answer.headers - response.headers.keys():
-            raise ResponseBreaksContract(f"{self.operation_id}: no header {sorted(missing)}")
-        if answer.schema is None:
+        definition = self._responses[response.status]
+        if missing := definition.required_headers - response.headers.keys():
+            raise ResponseBreaksContract(f"{self.operation_id}: missing headers {sorted(missing)}")
+        if definition.schema is None:
             return Response(response.status, b"", response.headers, "")
         text = body if isinstance(body, bytes) else orjson.dumps(body)
-        sent = response.with_more(text)
-        if not answer.schema.is_valid_json(sent):
-            errors = answer.schema.first_error(orjson.loads(sent), "response")
+        sent = response.with_extra_members(text)
+        if not definition.schema.is_valid_json(sent):
+            errors = definition.schema.first_error(orjson.loads(sent), "response")
             raise ResponseBreaksContract(f"{self.operation_id}: {errors}")
         headers = (
-            {**response.headers, "ETag": etag.of(text)} if answer.has_etag else response.headers
+            {**response.headers, "ETag": etag.of(text)} if definition.has_etag else response.headers
         )
         return Response(response.status, sent, headers, response.media_type)
 
 
-def _token_finder(source: AbstractOperation) -> Callable[[Any], str] | None:
-    """Return Connexion's reader of the credentials, or None for an operation open to all."""
+def _requires_token(source: AbstractOperation) -> bool:
+    """Tell whether callers need a bearer token, or raise ContractError."""
     if not source.security:
-        return None
-    if len(source.security) != 1 or len(source.security[0]) != 1:
-        raise ContractError(f"{source.operation_id}: exactly one security scheme can be required")
-    ((name, scopes),) = source.security[0].items()
-    finder: Callable[[Any], str] | None = _SECURITY.parse_security_scheme(
-        source.security_schemes[name], scopes
-    )
-    if finder is None:
-        raise ContractError(f"{source.operation_id}: security scheme {name} is not supported")
-    return finder
+        return False
+    schemes = [source.security_schemes[name] for option in source.security for name in option]
+    if len(source.security) != 1 or [s.get("scheme") for s in schemes] != ["bearer"]:
+        raise ContractError(f"{source.operation_id}: security must be one bearer scheme, or empty")
+    return True

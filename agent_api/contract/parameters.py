@@ -1,4 +1,4 @@
-"""Turns the text of query, path and header parameters into typed arguments, strictly."""
+"""Converts query, path and header parameters to arguments of the right type."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _PLACES = frozenset({"query", "path", "header"})
 
 
 class Parameter:
-    """One parameter of an operation, compiled."""
+    """A compiled parameter of an operation."""
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
         schema = definition["schema"]
@@ -29,14 +29,14 @@ class Parameter:
         self.default = schema.get("default")
         if self.place not in _PLACES or self.type not in _TYPES:
             raise ValueError(
-                f"parameter {self.name}: the frame reads {', '.join(sorted(_TYPES))} "
-                f"in {', '.join(sorted(_PLACES))}"
+                f"parameter {self.name} must be {' or '.join(sorted(_TYPES))} "
+                f"in {' or '.join(sorted(_PLACES))}"
             )
         self._schema = Schema(schema)
         self._is_tag_list = self.place == "header" and self.name in etag.TAG_LISTS
 
     def read(self, values: Sequence[str], errors: list[dict[str, str]]) -> Any:
-        """Return the argument that the request gave, or add to `errors` what is wrong with it."""
+        """Return the argument, or its default without `values`. Append to `errors`."""
         if not values:
             if self.required:
                 errors.append(self._error("is required"))
@@ -53,7 +53,7 @@ class Parameter:
             errors.append(self._error("must not contain the NUL character"))
         elif not self._schema.is_valid(value):
             details = [error["detail"] for error in self._schema.errors(value, self.place)]
-            if self._is_tag_list:  # what it must match would tell nobody what to send
+            if self._is_tag_list:  # the pattern is too long to help
                 details = ["must be * or ETags, each in its double quotes, and not too many"]
             errors.extend(self._error(detail) for detail in details)
         return value
@@ -68,7 +68,7 @@ class Parameter:
 
 
 def parse_query(query: bytes) -> dict[str, list[str]]:
-    """Return the fields of a query string; raises ValidationFailed if it is not one."""
+    """Return the values of each field of a query string, or raise ValidationFailed."""
     if not query:
         return {}
     fields: dict[str, list[str]] = {}
@@ -80,13 +80,13 @@ def parse_query(query: bytes) -> dict[str, list[str]]:
             max_num_fields=MAX_QUERY_FIELDS,
         )
     except UnicodeDecodeError as error:
-        raise _refusal("must be percent-encoded UTF-8") from error
+        raise _query_error("must be percent-encoded UTF-8") from error
     except ValueError as error:
-        raise _refusal(f"must have at most {MAX_QUERY_FIELDS} fields") from error
+        raise _query_error(f"must have at most {MAX_QUERY_FIELDS} fields") from error
     for name, value in pairs:
         fields.setdefault(name, []).append(value)
     return fields
 
 
-def _refusal(detail: str) -> ValidationFailed:
+def _query_error(detail: str) -> ValidationFailed:
     return ValidationFailed([field_error("query", "", detail)])

@@ -1,4 +1,4 @@
-"""Finds the handler of each operationId among the functions of a package."""
+"""Finds the handler of each operationId in a package of handlers."""
 
 import importlib
 import inspect
@@ -16,7 +16,10 @@ Handler = Callable[..., Any]
 
 
 def collect_handlers(package: ModuleType) -> dict[str, Handler]:
-    """Return every public function of every module of `package` by its name."""
+    """Return every public function of every module of `package` by its name.
+
+    Raises ContractError if two functions have the same name.
+    """
     found: dict[str, Handler] = {}
     for module_info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(module_info.name)
@@ -24,13 +27,13 @@ def collect_handlers(package: ModuleType) -> dict[str, Handler]:
             if name.startswith("_") or function.__module__ != module.__name__:
                 continue
             if name in found:
-                raise ContractError(f"two handlers are named {name}")
+                raise ContractError(f"Two handlers are named {name}: rename one")
             found[name] = function
     return found
 
 
 class HandlerResolver(Resolver):  # type: ignore[misc]  # connexion ships no types
-    """Connexion's resolver, by name: no module path stands in the contract."""
+    """Resolves operationIds to handlers of the same name, without module paths."""
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
@@ -40,11 +43,12 @@ class HandlerResolver(Resolver):  # type: ignore[misc]  # connexion ships no typ
         try:
             return self._handlers[operation_id]
         except KeyError as error:
-            raise ContractError(f"no handler is named {operation_id}") from error
+            raise ContractError(f"Missing handler for operationId {operation_id}") from error
 
     def check(self, operations: Sequence[Operation]) -> None:
-        """Raise ContractError where handlers and operations do not fit each other."""
+        """Raise ContractError unless every handler matches one operation."""
         for operation in operations:
             operation.check_signature()
         if unused := self._handlers.keys() - {operation.operation_id for operation in operations}:
-            raise ContractError(f"no operation reaches {', '.join(sorted(unused))}")
+            names = ", ".join(sorted(unused))
+            raise ContractError(f"Missing operation for handlers: {names}")

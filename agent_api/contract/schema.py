@@ -1,7 +1,8 @@
-"""Compiles OpenAPI 3.0 schemas into JSON Schema validators, and words their errors."""
+"""Compiles OpenAPI 3.0 schemas into JSON Schema validators, and phrases errors."""
 
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -11,18 +12,18 @@ from agent_api.contract.quick_check import QuickCheck
 from agent_api.http.problems import field_error
 
 MAX_ERRORS = 50
-QUICK_BYTES = 2048
-"""Of a text that is worth the quick check; the ordinary one has less to set up."""
+MIN_BYTES_FOR_QUICK_CHECK = 2048
+"""Smaller texts skip the quick check, which has a higher fixed cost."""
 _ANNOTATIONS = frozenset(
     {"nullable", "example", "default", "description", "title", "deprecated", "readOnly"}
     | {"writeOnly", "discriminator", "xml", "externalDocs"}
 )
-# The keywords whose value is a schema, a list of schemas, and a mapping of names to schemas.
+# Keywords whose value is a schema, a list of schemas, or a mapping of names to schemas.
 _ONE = frozenset({"items", "not", "additionalProperties"})
 _MANY = frozenset({"allOf", "anyOf", "oneOf"})
 _NAMED = frozenset({"properties", "schemas"})
 
-_WORDS = {
+_DETAILS = {
     "required": "is required",
     "minLength": "must have {limit} or more characters",
     "maxLength": "must have at most {limit} characters",
@@ -42,9 +43,9 @@ _WORDS = {
 
 
 class _Translation:
-    """OpenAPI 3.0.3 schema objects (section 4.7.24) as JSON Schema 2020-12.
+    """Translates OpenAPI 3.0.3 schemas (section 4.7.24) to JSON Schema 2020-12.
 
-    `nullable` admits null wherever it stands: beside `type`, `enum`, `allOf` or a reference.
+    `nullable` allows null next to `type`, `enum`, `allOf` and references.
     """
 
     def __init__(self) -> None:
@@ -52,11 +53,11 @@ class _Translation:
         self._open: set[str] = set()
         self._recursive: set[str] = set()
 
-    def of(self, schema: Any) -> Any:
-        """Return the equivalent of `schema`.
+    def translate(self, schema: Any) -> Any:
+        """Return the JSON Schema of `schema`.
 
-        Connexion resolves a recursive schema into one that contains itself: such a one becomes a
-        definition, and a reference to it.
+        Connexion resolves a recursive schema to an object that contains itself. Such a schema
+        becomes a definition and references to it.
         """
         if not isinstance(schema, Mapping):
             return schema
@@ -66,33 +67,33 @@ class _Translation:
             self._recursive.add(name)
             return reference
         self._open.add(name)
-        result = self._translated(schema)
+        result = self._convert(schema)
         self._open.remove(name)
         if name not in self._recursive:
             return result
         self.definitions[name] = result
         return reference
 
-    def _translated(self, schema: Mapping[str, Any]) -> Any:
-        # Both ways to make a $ref nullable become `nullable` beside what it leads to: that is
-        # quicker to check, and an error can say what is wrong within it.
-        if schema.get("nullable") and _is_wrapper(schema):
-            return self._translated({**schema["allOf"][0], "nullable": True})
-        if (member := _only_member_beside_null(schema)) is not None:
-            return self._translated({**member, "nullable": True})
+    def _convert(self, schema: Mapping[str, Any]) -> Any:
+        # There are two ways to write a nullable $ref. Both become `nullable` next to the referenced
+        # schema, which is faster to check and gives errors that point into the value.
+        if schema.get("nullable") and _only_wraps_all_of(schema):
+            return self._convert({**schema["allOf"][0], "nullable": True})
+        if (member := _member_besides_null(schema)) is not None:
+            return self._convert({**member, "nullable": True})
         result: dict[str, Any] = {}
         for key, value in schema.items():
             if key in _ONE:
-                result[key] = self.of(value)
+                result[key] = self.translate(value)
             elif key in _MANY:
-                result[key] = [self.of(item) for item in value]
+                result[key] = [self.translate(item) for item in value]
             elif key in _NAMED:
-                result[key] = {name: self.of(item) for name, item in value.items()}
+                result[key] = {name: self.translate(item) for name, item in value.items()}
             elif key not in _ANNOTATIONS:
                 result[key] = value
         for bound in ("minimum", "maximum"):
             exclusive = f"exclusive{bound.capitalize()}"
-            if result.pop(exclusive, False):  # draft 4's form: a flag beside the bound
+            if result.pop(exclusive, False):  # a flag next to the bound, as in draft 4
                 result[exclusive] = result.pop(bound)
         if not schema.get("nullable"):
             return result
@@ -104,16 +105,16 @@ class _Translation:
         return {"anyOf": [result, {"type": "null"}]}
 
 
-def _is_wrapper(schema: Mapping[str, Any]) -> bool:
-    """Tell whether `schema` says no more than the one schema in its allOf."""
+def _only_wraps_all_of(schema: Mapping[str, Any]) -> bool:
+    """Tell whether `schema` adds nothing to the only schema in its allOf."""
     if schema.keys() - _ANNOTATIONS - {"type"} != {"allOf"} or len(schema["allOf"]) != 1:
         return False
     (member,) = schema["allOf"]
     return "$ref" not in member and schema.get("type") in (None, member.get("type"))
 
 
-def _only_member_beside_null(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the other member of an anyOf of two, one of which is just null."""
+def _member_besides_null(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the other schema of an anyOf of two if one of them only allows null."""
     if schema.keys() - _ANNOTATIONS != {"anyOf"} or len(schema["anyOf"]) != 2:
         return None
     others = [m for m in schema["anyOf"] if not (m.get("nullable") and m.get("enum") == [None])]
@@ -121,11 +122,11 @@ def _only_member_beside_null(schema: Mapping[str, Any]) -> Mapping[str, Any] | N
 
 
 class Schema:
-    """One compiled schema; safe to use from many threads."""
+    """A compiled schema. Safe to use from many threads."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         translation = _Translation()
-        self._translated = translation.of(schema)
+        self._translated = translation.translate(schema)
         self._definitions = translation.definitions
         self._validator = self._compile(self._translated)
 
@@ -139,17 +140,17 @@ class Schema:
         return QuickCheck(self._translated, lambda part: self._compile(part).is_valid)
 
     def is_valid_json(self, text: bytes) -> bool:
-        """Tell whether the value of a JSON text keeps the schema; raises ValueError for no JSON."""
-        if len(text) > QUICK_BYTES and self._quick.accepts(text):
+        """Tell whether a JSON text is valid. Raises ValueError if it is not JSON."""
+        if len(text) > MIN_BYTES_FOR_QUICK_CHECK and self._quick.accepts(text):
             return True
         return self.is_valid(orjson.loads(text))
 
     def is_valid(self, instance: Any) -> bool:
-        """Tell whether `instance` (JSON-ready Python values) keeps the schema."""
+        """Tell whether a value, as parsed from JSON, is valid."""
         return self._validator.is_valid(instance)
 
     def first_error(self, instance: Any, place: str) -> list[dict[str, str]]:
-        """Return one broken rule, quickly, however large `instance` is."""
+        """Return the first error only, which is fast for any size of `instance`."""
         try:
             self._validator.validate(instance)
         except jsonschema_rs.ValidationError as error:
@@ -157,16 +158,12 @@ class Schema:
         return []
 
     def errors(self, instance: Any, place: str) -> list[dict[str, str]]:
-        """Return what `instance` breaks, at most MAX_ERRORS rules, worded without its values.
+        """Return up to MAX_ERRORS errors, which do not quote values of `instance`.
 
-        Every item of a wrong array is looked at first: not for a large `instance`.
+        Slow for large arrays, because the validator checks every item first.
         """
-        found = []
-        for error in self._validator.iter_errors(instance):
-            found.append(field_error(place, _pointer(error), _detail(error)))
-            if len(found) == MAX_ERRORS:
-                break
-        return found
+        errors = islice(self._validator.iter_errors(instance), MAX_ERRORS)
+        return [field_error(place, _pointer(error), _detail(error)) for error in errors]
 
 
 def to_pointer(path: list[str | int]) -> str:
@@ -175,7 +172,7 @@ def to_pointer(path: list[str | int]) -> str:
 
 
 def _pointer(error: jsonschema_rs.ValidationError) -> str:
-    """Point at what is wrong; at a missing property as if it were there."""
+    """Return the pointer to the wrong value, or to the missing property."""
     path = list(error.instance_path)
     if error.kind.name == "required":
         path.append(error.kind.as_dict()["property"])
@@ -183,7 +180,7 @@ def _pointer(error: jsonschema_rs.ValidationError) -> str:
 
 
 def _detail(error: jsonschema_rs.ValidationError) -> str:
-    """Say what to send instead; the library's words name keywords that a client never sees."""
+    """Say what to send, in terms of the API rather than JSON Schema keywords."""
     rule = error.kind.as_dict()
     match error.kind.name:
         case "type":
@@ -191,7 +188,7 @@ def _detail(error: jsonschema_rs.ValidationError) -> str:
             return f"must be of type {types if isinstance(types, str) else ' or '.join(types)}"
         case "enum":
             return f"must be one of: {', '.join(str(o) for o in rule['options'] if o is not None)}"
-        case name if name in _WORDS:
-            return _WORDS[name].format_map(rule)
+        case name if name in _DETAILS:
+            return _DETAILS[name].format_map(rule)
         case _:
             return error.message

@@ -1,4 +1,4 @@
-"""Where the contract lies, and its text and content."""
+"""Finds and loads the contract."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -8,11 +8,11 @@ import yaml
 
 
 class ContractError(Exception):
-    """The contract and the handlers do not fit each other: the server must not start."""
+    """The contract is wrong or does not match the handlers. The server cannot start."""
 
 
 def contract_path() -> Path:
-    """Return the path of agent-api.yaml: in the package in a wheel, else in openapi/."""
+    """Return the path of agent-api.yaml: inside an installed wheel, or in openapi/."""
     packaged = Path(str(files("agent_api"))) / "openapi" / "agent-api.yaml"
     if packaged.exists():
         return packaged
@@ -20,12 +20,12 @@ def contract_path() -> Path:
 
 
 def load_contract() -> dict[str, Any]:
-    """Return the contract as it stands in the file.
+    """Return the content of the contract.
 
-    Connexion is given this, not the path: it would render the file by Jinja2 first, and every
-    {{name}} in an example would vanish.
+    Pass this to Connexion instead of the path: Connexion renders files with Jinja2, which removes
+    every {{name}} from examples.
     """
-    # The C loader is ten times as fast; wheels for every platform have it, other builds may not.
+    # The C loader is ten times as fast. Builds without libyaml do not have it.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     contract: dict[str, Any] = yaml.load(contract_path().read_bytes(), Loader=loader)  # noqa: S506
     return contract

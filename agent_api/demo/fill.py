@@ -1,4 +1,4 @@
-"""Fills a user's account with the conversations of conversations.yaml."""
+"""Adds the conversations of conversations.yaml to a user's account."""
 
 from importlib.resources import files
 from typing import Any
@@ -11,9 +11,9 @@ from db.engine import transaction
 
 
 def fill(user_id: str) -> tuple[int, int, int]:
-    """Add the demo to what the user has, all or nothing; return how many of each were made.
+    """Add the demo data in one transaction.
 
-    The three are conversations, messages and runs.
+    Returns the number of new conversations, messages and runs.
     """
     demo: list[dict[str, Any]] = yaml.safe_load(
         files("agent_api.demo").joinpath("conversations.yaml").read_text("utf-8")

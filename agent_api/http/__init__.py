@@ -1,1 +1,1 @@
-"""What handlers may import: problems, responses, preconditions, pagination."""
+"""What handlers import: problems, responses, preconditions and pagination."""

@@ -1,4 +1,4 @@
-"""The page: an envelope of items, and the opaque cursor that leads to the next one."""
+"""Writes pages of a list, and reads the opaque cursors of following pages."""
 
 import base64
 import binascii
@@ -16,13 +16,13 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 MAX_TOTAL = 2**53 - 1
-"""The contract's; every JSON reader has such an integer exactly."""
+"""The contract's maximum of `total`, the largest integer exact in a double."""
 
 
 def is_time_key(key: Any) -> bool:
-    """Tell whether `key` is [time, id, total], the key of lists that are ordered by a time.
+    """Tell whether `key` is [time, id, total], the key of lists ordered by time.
 
-    1.0 gave [time, id], and may still do so beside this version.
+    Also accepts [time, id], which servers of version 1.0 write during an upgrade.
     """
     match key:
         case [str(time), str(row_id), *rest] if len(rest) < 2:
@@ -44,7 +44,7 @@ def is_position_key(key: Any) -> bool:
 def _is_time(text: str) -> bool:
     try:
         datetime.fromisoformat(text)
-    except ValueError:  # the shape of a time, but the 99th of a month
+    except ValueError:  # such as month 13
         return False
     return bool(_TIME.fullmatch(text))
 
@@ -54,26 +54,26 @@ def read_cursor(
 ) -> list[Any] | None:
     """Return the key after which the page starts, or None without a cursor.
 
-    `listing` names the list and its order, for which the cursor must have been made. Raises
-    ValidationFailed for another, for an offset beside a cursor, and for what is no cursor of ours.
+    `listing` names the list and its order. Raises ValidationFailed if the cursor belongs to another
+    listing, is combined with an offset, or was not made by this server.
     """
     if cursor is None:
         return None
     if offset:
-        raise _refusal("cannot be combined with offset: use one of them")
+        raise _cursor_error("cannot be combined with offset: use one of them")
     try:
         made_for, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, TypeError) as error:
-        raise _refusal("is no cursor: send next_cursor of an earlier page as it is") from error
+        raise _cursor_error("is no cursor: send next_cursor of an earlier page as it is") from error
     if made_for != listing:
-        raise _refusal("was made for another list or order: send it where its page came from")
+        raise _cursor_error("was made for another list or order: send it where its page came from")
     if not is_key(key):
-        raise _refusal("is no cursor: send next_cursor of an earlier page as it is")
+        raise _cursor_error("is no cursor: send next_cursor of an earlier page as it is")
     return list(key)
 
 
 def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) -> bytes:
-    """Return the JSON of a page, its items under `name`, one a line."""
+    """Return the JSON of a page, with its items under `name`."""
     numbers = {
         "total": page.total,
         "limit": limit,
@@ -84,7 +84,7 @@ def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) ->
 
 
 def array(lines: bytes) -> bytes:
-    """Return the JSON array of documents that stand one a line."""
+    """Return the JSON array of documents that are already separated by commas."""
     return b"[%s]" % lines
 
 
@@ -92,5 +92,5 @@ def _write_cursor(listing: str, key: list[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([listing, key])).rstrip(b"=").decode()
 
 
-def _refusal(detail: str) -> ValidationFailed:
+def _cursor_error(detail: str) -> ValidationFailed:
     return ValidationFailed([field_error("query", "/cursor", detail)])

@@ -1,6 +1,6 @@
-"""If-Match and If-None-Match: whether a change is made, and whether an answer is sent.
+"""Applies If-Match to changes and If-None-Match to responses (RFC 9110, 13).
 
-RFC 9110 section 13: a request is checked in all other ways before, and by these last.
+Preconditions come last: only requests that are otherwise valid reach them.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,13 +17,15 @@ from db.engine import autocommit, transaction
 
 
 @contextmanager
-def changing(if_match: str | None, lock: Callable[..., bytes], **row: str) -> Iterator[Connection]:
-    """A connection on which to change the `row`, by one statement.
+def conditional_write(
+    if_match: str | None, lock: Callable[..., bytes], **row: str
+) -> Iterator[Connection]:
+    """Yield a connection for the statement that changes `row`, if If-Match allows it.
 
-    With `if_match` it is in a transaction, in which `lock` has returned the row's document and
-    keeps others from changing it. Raises PreconditionFailed, and what `lock` raises.
+    `lock` locks the row until the end of the transaction and returns its document. Raises
+    PreconditionFailed if no tag matches, and whatever `lock` raises.
     """
-    if if_match in (None, "*"):  # any state will do, and what there is not, is not changed
+    if if_match in (None, "*"):  # "*" requires that the row exists, as the statement itself does
         with autocommit() as connection:
             yield connection
         return
@@ -33,8 +35,8 @@ def changing(if_match: str | None, lock: Callable[..., bytes], **row: str) -> It
         yield connection
 
 
-def unless_known(response: Response, if_none_match: str) -> Response:
-    """Return the answer, or a 304 in its place where the client has it already."""
+def apply_if_none_match(response: Response, if_none_match: str) -> Response:
+    """Return the response, or a 304 if the client already has it."""
     tag = response.headers.get("ETag")
     if (
         response.status != HTTPStatus.OK

@@ -1,4 +1,4 @@
-"""The tree of errors that clients see, as application/problem+json (RFC 9457)."""
+"""Defines the errors that clients get, as application/problem+json (RFC 9457)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ MAX_TOKEN_LENGTH = 8192
 
 
 class Problem(ProblemException):  # type: ignore[misc]  # connexion ships no types
-    """An error with its HTTP status; `detail` says to the client what to do."""
+    """An error with its HTTP status. `detail` tells the client what to do."""
 
     code: ClassVar[str]
     http_status: ClassVar[int]
@@ -52,7 +52,7 @@ class BadRequest(Problem):
 
 
 class Unauthorized(Problem):
-    """No token, or one that is not accepted; the challenge follows RFC 6750 section 3."""
+    """The token is missing or not accepted. The challenge follows RFC 6750 section 3."""
 
     code, http_status, http_title = "unauthorized", 401, "Unauthorized"
 
@@ -62,14 +62,14 @@ class Unauthorized(Problem):
 
 
 class TokenTooLong(Unauthorized):
-    """The token has more than MAX_TOKEN_LENGTH characters; it is not decoded."""
+    """The token has more than MAX_TOKEN_LENGTH characters and is not decoded."""
 
     def __init__(self) -> None:
         super().__init__(f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
 
 
 class Forbidden(Problem):
-    """The row is another user's."""
+    """The resource belongs to another user."""
 
     code, http_status, http_title = "forbidden", 403, "Forbidden"
 
@@ -78,7 +78,7 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    """There is no such row, or path."""
+    """The resource or path does not exist."""
 
     code, http_status, http_title = "not-found", 404, "Not found"
 
@@ -88,7 +88,7 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """The path has other methods; `Allow` lists them (RFC 9110 section 10.2.1)."""
+    """The path has other methods, which `Allow` lists (RFC 9110 section 10.2.1)."""
 
     code, http_status, http_title = "method-not-allowed", 405, "Method not allowed"
 
@@ -98,7 +98,7 @@ class MethodNotAllowed(Problem):
 
 
 class RequestTimeout(Problem):
-    """The request comes too slowly; the rest of it is not read, so the connection closes."""
+    """The request arrives too slowly. The connection closes before the rest is read."""
 
     code, http_status, http_title = "request-timeout", 408, "Request timeout"
 
@@ -110,13 +110,13 @@ class RequestTimeout(Problem):
 
 
 class Conflict(Problem):
-    """The request does not fit the state that the row is in."""
+    """The state of the resource does not allow the change."""
 
     code, http_status, http_title = "conflict", 409, "Conflict"
 
 
 class RequestInProgress(Problem):
-    """Another request with the same Idempotency-Key is not answered yet."""
+    """Another request with the same Idempotency-Key is still in progress."""
 
     code, http_status, http_title = "request-in-progress", 409, "Request in progress"
 
@@ -128,7 +128,7 @@ class RequestInProgress(Problem):
 
 
 class PreconditionFailed(Problem):
-    """The row has another ETag than If-Match says (RFC 9110 section 13.1.1)."""
+    """The ETag of the resource is not in If-Match (RFC 9110 section 13.1.1)."""
 
     code, http_status, http_title = "precondition-failed", 412, "Precondition failed"
 
@@ -139,7 +139,7 @@ class PreconditionFailed(Problem):
 
 
 class PayloadTooLarge(Problem):
-    """The body is over the limit; the rest of it is not read, so the connection closes."""
+    """The body exceeds the limit. The connection closes before the rest is read."""
 
     code, http_status, http_title = "payload-too-large", 413, "Payload too large"
 
@@ -151,13 +151,13 @@ class PayloadTooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The body is not of a media type that the operation reads."""
+    """The operation does not accept the media type or encoding of the body."""
 
     code, http_status, http_title = "unsupported-media-type", 415, "Unsupported media type"
 
 
 class ValidationFailed(Problem):
-    """The request is readable, but breaks a rule of the contract; `errors` says where."""
+    """The request violates rules of the contract. `errors` lists them."""
 
     code, http_status, http_title = "validation-failed", 422, "Validation failed"
 
@@ -169,7 +169,7 @@ class ValidationFailed(Problem):
 
 
 class TooManyRequests(Problem):
-    """The user sent more than the limit allows (RFC 6585 section 4); nothing was done."""
+    """The user exceeds the rate limit (RFC 6585 section 4). The handler did not run."""
 
     code, http_status, http_title = "too-many-requests", 429, "Too many requests"
 
@@ -183,7 +183,7 @@ class TooManyRequests(Problem):
 
 
 class HeadersTooLarge(Problem):
-    """Request line and headers are over the limit (RFC 6585 section 5)."""
+    """Request line and headers exceed the limit (RFC 6585 section 5)."""
 
     code, http_status, http_title = "headers-too-large", 431, "Request header fields too large"
 
@@ -192,7 +192,7 @@ class HeadersTooLarge(Problem):
 
 
 class InternalError(Problem):
-    """A defect of ours: the details are in the log, under the request's id."""
+    """The server has a bug. The log has the details, under the id of the request."""
 
     code, http_status, http_title = "internal-error", 500, "Internal server error"
 
@@ -201,7 +201,7 @@ class InternalError(Problem):
 
 
 class Unavailable(Problem):
-    """Something that the server needs cannot be reached now; a retry may succeed."""
+    """A dependency of the server cannot be reached. A retry may succeed."""
 
     code, http_status, http_title = "unavailable", 503, "Service unavailable"
 
@@ -210,7 +210,7 @@ class Unavailable(Problem):
 
 
 class Timeout(Problem):
-    """The database took longer than the statement timeout."""
+    """A statement took longer than the statement timeout."""
 
     code, http_status, http_title = "timeout", 504, "Gateway timeout"
 
@@ -221,5 +221,5 @@ class Timeout(Problem):
 
 
 def field_error(place: str, pointer: str, detail: str) -> dict[str, str]:
-    """Return an entry of `errors`; `place` is body, query, path or header."""
+    """Return an entry of `errors`. `place` is body, query, path, header or response."""
     return {"in": place, "pointer": pointer, "detail": detail}

@@ -1,4 +1,4 @@
-"""The request context: keys that middleware leave in the ASGI scope, and the caller's trace."""
+"""The request context: keys of the ASGI scope, and the trace of the caller."""
 
 import re
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ BODY_OVERDUE = "agent_api.body_overdue"
 TRACE = "agent_api.trace"
 """The `Trace` of the span written for this request, if tracing is on."""
 ON_FORCED_EXIT = "agent_api.on_forced_exit"
-"""In the lifespan state: called before a process exits without running the lifespan's shutdown."""
+"""In the lifespan state: called if the process exits without a lifespan shutdown."""
 
 request_ids: ContextVar[dict[str, str] | None] = ContextVar("request_ids", default=None)
 """The ids of the current request and its trace, which every log record carries."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""Methods that metrics and traces name. Clients can send any word, so others are grouped."""
+"""Methods that metrics and traces show. Others are grouped."""
 
 # https://www.w3.org/TR/trace-context/#traceparent-header: lower case only, neither id all zeros, no
 # version ff. After the flags only versions later than 00 may have more.
@@ -41,7 +41,7 @@ class Trace(NamedTuple):
 
 
 def read_trace(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
-    """Return the caller's trace and span; None without the header, with two, or an invalid one."""
+    """Return the caller's trace and span, or None without one valid header."""
     given = [value for name, value in headers if name == b"traceparent"]
     if len(given) != 1:
         return None

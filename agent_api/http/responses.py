@@ -1,4 +1,4 @@
-"""What a handler returns: a status, a body and headers, named by the function on its last line."""
+"""Defines Response, and one function per status for the last line of a handler."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,40 +9,42 @@ Stream = Iterator[bytes] | AsyncIterator[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer before it is sent.
+    """A response before it is sent.
 
-    `body` is JSON text (bytes), another value that becomes JSON, or an iterator of bytes to stream.
-    `more` are JSON texts by name, members that an object's text gets only on request: they are no
-    part of its ETag, which is one for a resource wherever that is sent.
+    `body` is JSON text (bytes), a value to convert to JSON, or an iterator of bytes to stream.
+    `extra_members` are JSON texts by name. They are added to the JSON object of `body`, but not
+    covered by the ETag, so that a resource has the same ETag with and without them.
     """
 
     status: int
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
-    more: Mapping[str, bytes] = field(default_factory=dict)
+    extra_members: Mapping[str, bytes] = field(default_factory=dict)
 
-    def with_more(self, text: bytes) -> bytes:
-        """Return the JSON text of the body's object, with `more` in it."""
-        members = [b', "%s": %s' % (name.encode(), value) for name, value in self.more.items()]
-        return b"".join([text[:-1], *members, b"}"]) if members else text
+    def with_extra_members(self, text: bytes) -> bytes:
+        """Return `text`, the JSON text of the body, with the extra members added."""
+        if not self.extra_members:
+            return text
+        added = [b', "%s": %s' % (name.encode(), v) for name, v in self.extra_members.items()]
+        return b"".join([text[:-1], *added, b"}"])
 
 
-def ok(body: Any, **more: bytes) -> Response:
-    """200 with `body`, and what it holds on request."""
-    return Response(200, body, more=more)
+def ok(body: Any, **extra_members: bytes) -> Response:
+    """Return a 200 with `body` and the JSON texts of its extra members."""
+    return Response(200, body, extra_members=extra_members)
 
 
 def created(body: Any, location: str) -> Response:
-    """201 with `body`; `location` is the path of the new resource (RFC 9110 section 10.2.2)."""
+    """Return a 201. `location` is the path of the new resource (RFC 9110, 10.2.2)."""
     return Response(201, body, {"Location": location})
 
 
 def no_content() -> Response:
-    """204."""
+    """Return a 204."""
     return Response(204)
 
 
 def stream(body: Stream, media_type: str) -> Response:
-    """200 with what `body` yields, sent as it comes and not validated."""
+    """Return a 200 that sends each piece as soon as `body` yields it, unvalidated."""
     return Response(200, body, media_type=media_type)

@@ -1,1 +1,1 @@
-"""The middleware around every request, outermost first in `agent_api.app`."""
+"""The middleware around every request. `agent_api.app` puts it in order."""

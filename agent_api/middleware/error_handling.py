@@ -1,4 +1,4 @@
-"""Turns every exception into a problem: the one place that sees what nobody else foresaw."""
+"""Turns every exception into a problem response."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def from_exception(error: Exception) -> Problem:
-    """Return the problem that the client sees; what is not foreseen is an InternalError."""
+    """Return the problem of an exception; InternalError if it is unexpected."""
     match error:
         case Problem():
             return error
@@ -37,14 +37,14 @@ def from_exception(error: Exception) -> Problem:
             return problems.Unavailable("The database cannot be reached. Try again.")
         case db_errors.Timeout():
             return problems.Timeout()
-        case HTTPException(status_code=404):  # Flask's, for a path outside the contract
+        case HTTPException(status_code=404):  # from Flask, for an unknown path
             return problems.NotFound("path")
         case _:
             return problems.InternalError()
 
 
 async def send_problem(problem: Problem, send: Send) -> None:
-    """Send `problem` as the whole answer."""
+    """Send `problem` as the response."""
     body = problem.body()
     headers = {
         "Content-Type": problems.MEDIA_TYPE,
@@ -56,13 +56,13 @@ async def send_problem(problem: Problem, send: Send) -> None:
 
 
 class ProblemMiddleware:
-    """Turns every exception of the application inside into a problem: the one broad `except`."""
+    """Sends a problem for every exception of the application inside."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; once an answer has started, an error can only cut it off."""
+        """Pass the request on. After the response has started, errors abort it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -75,11 +75,11 @@ class ProblemMiddleware:
 
         try:
             await self.app(scope, receive, observed_send)
-        except asyncio.CancelledError:  # the server stops, and its grace time is over
+        except asyncio.CancelledError:  # the grace period of a shutdown is over
             if started:
                 raise
             await send_problem(problems.Unavailable("The server is stopping. Try again."), send)
-        except Exception as error:  # the only broad one: nothing may reach the client unformed
+        except Exception as error:  # the only broad except: clients always get a problem
             if started:
                 raise
             problem = from_exception(error)
@@ -90,12 +90,12 @@ class ProblemMiddleware:
             if problem.status >= 500:
                 if problem.status == 500:
                     logger.error("request failed", exc_info=error)
-                else:  # foreseen, and said again at every probe: a line without its stack
+                else:  # expected, and frequent during an outage: no traceback
                     logger.warning("request failed", extra={"reason": _reason(error)})
             await send_problem(problem, send)
 
 
 def _reason(error: Exception) -> str:
-    """Say in a line what happened, and what the driver said of it; neither holds a row's data."""
+    """Return the error and the first line of the driver's message, without row data."""
     cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
     return f"{error}: {cause}" if cause else str(error)

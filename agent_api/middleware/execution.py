@@ -1,28 +1,29 @@
-"""Answers the contract's operations by the handlers: tokens say who calls, threads do the work."""
+"""Authenticates requests and runs handlers, in threads or on the event loop."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from starlette.types import ASGIApp
 
-from agent_api.auth.authenticator import Authenticator
+from agent_api.auth.authenticator import Authenticator, bearer_token
 from agent_api.auth.principal import Principal
 from agent_api.contract.middleware import ContractMiddleware
-from agent_api.contract.operation import Call, Headers, Operation
+from agent_api.contract.operation import Headers, Operation, Request
 from agent_api.http.problems import Unavailable
 from agent_api.http.responses import Response
 from agent_api.middleware import idempotency
 from agent_api.middleware.rate_limiting import RateLimiter
-from agent_api.middleware.threads import Overdue, Threads
+from agent_api.middleware.threads import QueueTimeout, Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 QUEUE_SECONDS = 5
+"""How long a request may wait for a thread."""
 
 
 class HandlerMiddleware(ContractMiddleware):
-    """The contract as the server serves it."""
+    """Serves the contract with tokens and handlers."""
 
     def __init__(
         self,
@@ -37,49 +38,44 @@ class HandlerMiddleware(ContractMiddleware):
         self._authenticator = authenticator
         self._threads = threads
         self._limiter = limiter
-        self._fetchers = Threads(4, name="key-fetcher", patience=QUEUE_SECONDS)
+        self._fetch_threads = Threads(4, name="key-fetcher", timeout=QUEUE_SECONDS)
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
-        """Return whom the bearer token names; see Authenticator for what it raises."""
-        if operation.find_token is None:
+        """Return the principal of the bearer token. Raises what Authenticator raises."""
+        if not operation.requires_token:
             return None
-        token = operation.find_token(headers)
-        principal = self._authenticator.remembered(token)
+        token = bearer_token(headers)
+        principal = self._authenticator.cached(token)
         if principal is not None:
             return principal
-        # In threads of their own: a key server that hangs keeps only those waiting whom it must.
-        if (fetch := self._authenticator.key_fetcher(token)) is not None:
-            await _in_thread(self._fetchers, fetch)
+        if self._authenticator.keys.must_fetch(token):
+            # Separate threads, so that a slow key server only delays requests that need its keys.
+            await _run_in_thread(self._fetch_threads, self._authenticator.keys.fetch)
         return self._authenticator.verify(token)
 
-    async def answer(self, call: Call) -> Response:
-        """Call the handler: a coroutine function on the event loop, any other in a thread."""
-        limiter = self._limiter if call.operation.find_token else None
-        if call.operation.is_async:
-            if limiter is not None:
-                await _in_thread(self._threads, limiter.take, call.scope)
-            return await call.operation.run_async(call.arguments, call.raw_body)
+    async def respond(self, request: Request) -> Response:
+        """Run the handler: a coroutine function on the event loop, others in a thread."""
+        limiter = self._limiter if request.operation.requires_token else None
+        if not request.operation.is_async:
+            return await _run_in_thread(self._threads, _run_handler, request, limiter)
         if limiter is not None:
-            return await _in_thread(self._threads, _run_limited, limiter, call)
-        return await _in_thread(self._threads, _run, call)
+            await _run_in_thread(self._threads, limiter.take, request.scope)
+        return await request.operation.run_async(request.arguments, request.raw_body)
 
 
-def _run_limited(limiter: RateLimiter, call: Call) -> Response:
-    limiter.take(call.scope)
-    return _run(call)
+def _run_handler(request: Request, limiter: RateLimiter | None) -> Response:
+    if limiter is not None:
+        limiter.take(request.scope)
+    if request.idempotency_key is not None:
+        return idempotency.run_once(request)
+    return request.operation.run(request.arguments, request.raw_body)
 
 
-def _run(call: Call) -> Response:
-    if call.idempotency_key is not None:
-        return idempotency.run_once(call)
-    return call.operation.run(call.arguments, call.raw_body)
-
-
-async def _in_thread(
-    threads: Threads, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+async def _run_in_thread(
+    threads: Threads, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Run `call` in one of `threads`. Raises Unavailable where none comes free in time."""
+    """Run `function` in one of `threads`. Raises Unavailable if all stay busy."""
     try:
-        return await threads.run(call, *args, **kwargs)
-    except Overdue as error:
+        return await threads.run(function, *args, **kwargs)
+    except QueueTimeout as error:
         raise Unavailable("The server is busy. Try again.") from error

@@ -1,7 +1,7 @@
-"""Answers a POST that carries an Idempotency-Key once: who repeats it gets the first answer again.
+"""Runs a POST with an Idempotency-Key once, and repeats its response for retries.
 
-The header is the one of the IETF draft draft-ietf-httpapi-idempotency-key-header. Handlers know
-nothing of it: theirs is the work, and in the same transaction the frame keeps their answer.
+Implements draft-ietf-httpapi-idempotency-key-header. The response is stored in the transaction of
+the handler, which does not know about the key.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from agent_api.contract.operation import Call, ResponseBreaksContract
+from agent_api.contract.operation import Request, ResponseBreaksContract
 from agent_api.http.problems import RequestInProgress, ValidationFailed, field_error
 from agent_api.http.responses import Response
 from db import idempotency_keys
@@ -19,30 +19,32 @@ from db.engine import transaction
 _MEDIA_TYPE = "Content-Type"
 
 
-def run_once(call: Call) -> Response:
-    """Call the handler, unless the key has an answer already, and return its checked answer.
+def run_once(request: Request) -> Response:
+    """Run the handler, or return the stored response if the key has one.
 
-    An error is no answer: it undoes everything, so that a repeated request is carried out anew.
-    Raises RequestInProgress, and ValidationFailed for a key that was used for something else.
+    An error rolls everything back, so that a retry runs the handler again.
+
+    Raises RequestInProgress, and ValidationFailed if the key was used for a different request.
     """
-    assert call.principal is not None
-    assert call.idempotency_key is not None
-    operation, arguments = call.operation, call.operation.with_body(call.arguments, call.raw_body)
+    assert request.principal is not None
+    assert request.idempotency_key is not None
+    operation = request.operation
+    arguments = operation.with_body(request.arguments, request.raw_body)
     fingerprint = _fingerprint(operation.operation_id, arguments)
-    user_id, key = call.principal.user_id, call.idempotency_key
+    user_id, key = request.principal.user_id, request.idempotency_key
     with transaction() as connection:
         if not idempotency_keys.try_lock(connection, user_id=user_id, key=key):
             raise RequestInProgress
-        answer = idempotency_keys.select_one(connection, user_id=user_id, key=key)
-        if answer is not None:
-            if answer.fingerprint != fingerprint:
+        stored = idempotency_keys.select_one(connection, user_id=user_id, key=key)
+        if stored is not None:
+            if stored.fingerprint != fingerprint:
                 detail = "was used for another request: take a new one"
                 raise ValidationFailed([field_error("header", "/Idempotency-Key", detail)])
-            headers = dict(answer.headers)
-            return Response(answer.status, answer.body, headers, headers.pop(_MEDIA_TYPE))
-        response = operation.checked(operation.handler(**arguments))
+            headers = dict(stored.headers)
+            return Response(stored.status, stored.body, headers, headers.pop(_MEDIA_TYPE))
+        response = operation.to_response(operation.handler(**arguments))
         if not isinstance(response.body, bytes):
-            raise ResponseBreaksContract(f"{operation.operation_id}: a stream cannot be repeated")
+            raise ResponseBreaksContract(f"{operation.operation_id}: cannot repeat a stream")
         idempotency_keys.insert(
             connection,
             user_id=user_id,
@@ -56,6 +58,6 @@ def run_once(call: Call) -> Response:
 
 
 def _fingerprint(operation_id: str, arguments: Mapping[str, Any]) -> bytes:
-    """Return what two requests share that ask for the same, however their JSON is written."""
-    asked = {name: value for name, value in arguments.items() if name != "principal"}
-    return sha256(orjson.dumps([operation_id, asked], option=orjson.OPT_SORT_KEYS)).digest()
+    """Return a hash that is equal for equal requests in any JSON formatting."""
+    relevant = {name: value for name, value in arguments.items() if name != "principal"}
+    return sha256(orjson.dumps([operation_id, relevant], option=orjson.OPT_SORT_KEYS)).digest()

@@ -1,66 +1,45 @@
-"""Limits the requests of each user by a token bucket that all workers share."""
+"""Limits the requests of each user with a token bucket that all workers share."""
 
 import math
 from itertools import count
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from agent_api.http.problems import TooManyRequests
 from agent_api.http.request_context import RATE_LIMIT, USER_ID
 from db import rate_limits
 from db.engine import autocommit
 
-TAKES_PER_SWEEP = 1000
-"""Each adds a row at most, and a sweep takes more away: the table cannot outgrow its users."""
+REQUESTS_PER_CLEANUP = 1000
+"""Deleting full buckets this often limits the table to the users who are active."""
 
 
 class RateLimiter:
-    """Takes a token for each request; the answer's headers say what is left.
+    """Takes a token from the user's bucket for each request.
 
-    They are those of draft-ietf-httpapi-ratelimit-headers-10: structured fields (RFC 9651) with
-    the quota `q` of a window of `w` seconds, what remains `r`, and in how many seconds `t` there
-    will be more.
+    The response headers are those of draft-ietf-httpapi-ratelimit-headers-10, structured fields
+    (RFC 9651): the quota `q` of a window of `w` seconds, the remaining tokens `r`, and the seconds
+    `t` until the next token.
     """
 
     def __init__(self, *, per_minute: int, burst: int) -> None:
         self._per_minute = per_minute
         self._limit = rate_limits.Limit(burst, per_minute / 60)
-        window = math.ceil(burst * 60 / per_minute)  # in which an empty bucket fills
+        window = math.ceil(burst * 60 / per_minute)  # seconds until an empty bucket is full
         self._policy = (b"ratelimit-policy", b'"user";q=%d;w=%d' % (burst, window))
-        self._takes = count(1)
+        self._requests = count(1)
 
     def take(self, scope: Scope) -> None:
-        """Take a token of the user's, and leave the headers for the answer in `scope`.
+        """Take a token of the user and put the response headers into `scope`.
 
-        It waits for the database, so it belongs in a thread. Raises TooManyRequests, Unavailable
-        and Timeout.
+        Blocks on the database. Raises TooManyRequests, and what the database raises.
         """
         with autocommit() as connection:
             bucket = rate_limits.take(connection, user_id=scope[USER_ID], limit=self._limit)
-            if next(self._takes) % TAKES_PER_SWEEP == 0:
+            if next(self._requests) % REQUESTS_PER_CLEANUP == 0:
                 rate_limits.delete_full(connection, limit=self._limit)
         left = math.floor(bucket.tokens)
         seconds = math.ceil((left + 1 - bucket.tokens) / self._limit.per_second)
         scope[RATE_LIMIT] = (self._policy, (b"ratelimit", b'"user";r=%d;t=%d' % (left, seconds)))
         if not bucket.taken:
             raise TooManyRequests(self._per_minute, self._limit.burst, seconds)
-
-
-class RateLimitMiddleware:
-    """Adds the headers to the answer, whatever became of the request after its token was taken."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_with_limit(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *scope.get(RATE_LIMIT, ())]
-            await send(message)
-
-        await self.app(scope, receive, send_with_limit)

@@ -1,4 +1,4 @@
-"""Gives each request an id, and writes one line to the log when its response is complete."""
+"""Gives each request an id, and logs one line when its response is complete."""
 
 import hashlib
 import logging
@@ -30,34 +30,34 @@ _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 @lru_cache(maxsize=4096)
 def user_hash(user_id: str) -> str:
-    """Return what stands for a user in the log: the same for the same user, and not the id."""
+    """Return the hash that identifies a user in the log without showing the id."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:12]
 
 
 WriteAccess = Callable[[dict[str, Any], dict[str, str]], None]
-"""Writes the line of one request: its fields, and its ids."""
+"""Writes the log line of a request, given its fields and its ids."""
 
 
 def access_writer(log_format: str) -> WriteAccess:
-    """Return what writes the line of each request to standard error as it is now."""
+    """Return a function that writes log lines to the current standard error."""
     return _write_text if log_format == "text" else _json_writer()
 
 
 def _write_text(fields: dict[str, Any], _ids: dict[str, str]) -> None:
-    access.info("request", extra=fields)  # the filter adds the ids
+    access.info("request", extra=fields)  # RequestIdFilter adds the ids
 
 
 def _json_writer() -> WriteAccess:
-    """Return a writer that goes round logging, whose way to the same line takes ten times as long.
+    """Return a writer that bypasses `logging`, which takes ten times as long.
 
-    Through the buffer that logging's handler uses as well, so that lines stay whole.
+    It shares the buffer of the logging handler, so that lines do not mix.
     """
     output = sys.stderr.buffer
     head = {"level": "INFO", "logger": access.name, "message": "request"}
 
     def write(fields: dict[str, Any], ids: dict[str, str]) -> None:
         line = orjson.dumps({**head, **fields, **ids, "timestamp": datetime.now(UTC)})
-        with suppress(OSError):  # as in logging, a log that cannot be written fails no request
+        with suppress(OSError):  # a full disk must not fail requests, as in logging
             output.write(line + b"\n")
             output.flush()
 
@@ -65,24 +65,24 @@ def _json_writer() -> WriteAccess:
 
 
 class RequestLogMiddleware:
-    """Gives each request its id, in `X-Request-Id` too, and writes one line when it is answered."""
+    """Sends `X-Request-Id`, and logs one line per request."""
 
     def __init__(self, app: ASGIApp, *, write: WriteAccess) -> None:
         self.app = app
         self._write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; the client's own id is kept if it is 1 to 128 plain characters."""
+        """Pass the request on. A client's id of 1 to 128 plain characters is kept."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _given_id(scope) or str(uuid_utils.uuid4()).encode()
+        request_id = _client_id(scope) or str(uuid_utils.uuid4()).encode()
         ids = {"request_id": request_id.decode()}
         if (trace := scope.get(TRACE) or read_trace(scope["headers"])) is not None:
             ids |= trace._asdict()
         token = request_ids.set(ids)
-        status = 499  # nginx's number for a client that went away; nothing was sent to it
+        status = 499  # as in nginx: the client disconnected before the response
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -99,13 +99,13 @@ class RequestLogMiddleware:
             request_ids.reset(token)
 
 
-def _given_id(scope: Scope) -> bytes | None:
+def _client_id(scope: Scope) -> bytes | None:
     given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
     return given[0] if len(given) == 1 and _ACCEPTED_ID.fullmatch(given[0]) else None
 
 
 def _fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
-    """Name the route rather than the path, which may hold anything that a client sends."""
+    """Return the fields of the line. Omit the path, which may contain private data."""
     fields = {
         "method": scope["method"],
         "route": scope.get(ROUTE),

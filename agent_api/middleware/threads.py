@@ -1,7 +1,7 @@
-"""Threads for calls that block: an event loop gives them work, and waits without being blocked.
+"""Runs blocking calls in threads, for an event loop that awaits their results.
 
-A request's way to a thread and back took more CPU than its statement by `concurrent.futures`, which
-makes a lock, a condition and two futures for it, and wakes the event loop for each answer.
+`concurrent.futures` took more CPU per call than the database statement: it creates a lock, a
+condition and two futures, and wakes the event loop for each result.
 """
 
 import asyncio
@@ -19,25 +19,25 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Overdue(Exception):
-    """No thread came free in time: the call was not made, and will not be."""
+class QueueTimeout(Exception):
+    """No thread became free in time. The call was not made and will not be."""
 
 
 class Threads:
-    """At most so many threads as calls at the same time; for one event loop."""
+    """A pool of up to `count` threads, for one event loop."""
 
     def __init__(
         self,
         count: int,
         *,
         name: str,
-        patience: float,
+        timeout: float,
         on_wait: Callable[[float], None] | None = None,
     ) -> None:
-        """`on_wait` is told for how many seconds a call waited for its thread, or in vain."""
+        """Call `on_wait` with the seconds that each call waited, in vain or not."""
         self._count = count
         self._name = name
-        self._patience = patience
+        self._timeout = timeout
         self._on_wait = on_wait
         self._threads: list[threading.Thread] = []
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -46,11 +46,11 @@ class Threads:
         self._is_woken = False
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `call` returns in a thread, in the context of who asks.
+        """Run `call` in a thread, in the caller's context, and return its result.
 
-        Raises what it raises, and Overdue where it had to wait for longer than `patience` seconds
-        for a thread: behind a database that hangs, the last one in the queue would otherwise wait
-        for as long as all before it together.
+        Raises what `call` raises, or QueueTimeout if no thread is free within `timeout` seconds.
+        Without a timeout, a slow database would make calls at the end of the queue wait for all
+        calls before them.
         """
         loop = asyncio.get_running_loop()
         if len(self._threads) < min(self._busy + 1, self._count):
@@ -59,11 +59,11 @@ class Threads:
         self._busy += 1
         expiry = None
         if self._busy > len(self._threads):
-            expiry = loop.call_later(self._patience, job.expire)
+            expiry = loop.call_later(self._timeout, job.expire)
         self._jobs.put(job)
         try:
             result: T = await job.future
-        except Overdue:
+        except QueueTimeout:
             if self._on_wait is not None:
                 self._on_wait(time.perf_counter() - job.queued)
             raise
@@ -76,9 +76,9 @@ class Threads:
         return result
 
     def shutdown(self) -> None:
-        """Wait until what was begun is done, and end the threads.
+        """Wait for the calls in progress and end the threads.
 
-        Without it they end with the process, whatever they are doing.
+        Otherwise the threads end with the process, even in the middle of a call.
         """
         for _ in self._threads:
             self._jobs.put(None)
@@ -90,7 +90,7 @@ class Threads:
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the system allows no more of them
+        except RuntimeError:  # the system allows no more threads
             if not self._threads:
                 raise
         else:
@@ -101,13 +101,13 @@ class Threads:
             if job.claim():
                 job.do()
             self._done.append(job)
-            # The event loop may be told of many at once. It looks after it has lowered the flag, so
-            # that none is forgotten.
+            # One wake-up delivers all finished jobs. `_deliver` clears the flag before it looks, so
+            # no job is missed.
             if not self._is_woken:
                 self._is_woken = True
-                with suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+                with suppress(RuntimeError):  # the event loop is closed, so nobody waits
                     job.loop.call_soon_threadsafe(self._deliver)
-            del job  # it would hold on to its answer until the next one comes
+            del job  # otherwise its result stays in memory until the next job
 
     def _deliver(self) -> None:
         self._is_woken = False
@@ -117,7 +117,7 @@ class Threads:
 
 
 class _Job:
-    """A call on its way to a thread and back."""
+    """A call that waits for a thread, runs, or waits for the event loop."""
 
     __slots__ = (
         *("_call", "_claim", "_context", "_error", "_on_wait", "_result"),
@@ -142,32 +142,32 @@ class _Job:
         self._error: BaseException | None = None
 
     def claim(self) -> bool:
-        """Tell whether the caller is the first: the one that makes the call, or gives it up."""
+        """Return True to the first caller only: it makes the call or abandons it."""
         return self._claim.acquire(blocking=False)
 
     def expire(self) -> None:
-        """Give it up, unless it was begun."""
+        """Abandon the call with QueueTimeout, unless a thread has claimed it."""
         if self.claim() and not self.future.done():
-            self.future.set_exception(Overdue())
+            self.future.set_exception(QueueTimeout())
 
     def do(self) -> None:
-        """Make the call, in a thread."""
+        """Make the call. Runs in a thread."""
         try:
             if self._on_wait is not None:
                 self._on_wait(time.perf_counter() - self.queued)
             self._result = self._context.run(self._call)
-        except StopIteration as error:  # no future takes one
+        except StopIteration as error:  # a future cannot raise it
             self._error = RuntimeError("StopIteration")
             self._error.__cause__ = error
-        except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited
+        except BaseException as error:  # noqa: BLE001  # `run` raises it
             self._error = error
 
     def deliver(self) -> None:
-        """Hand the outcome over, on the event loop, to who still waits for it."""
+        """Give the result to the waiting task, if any. Runs on the event loop."""
         if self.future.done():
             return
         if self._error is None:
             self.future.set_result(self._result)
         else:
             self.future.set_exception(self._error)
-            self._error = None  # which refers to this frame by its traceback
+            self._error = None  # breaks a reference cycle through the traceback

@@ -1,1 +1,1 @@
-"""The mock server: the contract's examples as responses."""
+"""The mock server, which responds with examples of the contract."""

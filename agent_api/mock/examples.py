@@ -1,4 +1,4 @@
-"""Finds the example of the contract that answers a request best."""
+"""Finds the example response of the contract that fits a request."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import orjson
 from connexion.spec import Specification
 
-from agent_api.contract.middleware import compile_operations
 from agent_api.contract.operation import Operation, ResponseBreaksContract
 from agent_api.contract.resolver import HandlerResolver
+from agent_api.contract.routing import compile_operations
 from agent_api.contract.spec import ContractError, load_contract
 from agent_api.http.problems import MEDIA_TYPE, BadRequest
 from agent_api.http.responses import Response
 
 
 class Example(NamedTuple):
-    """An answer that the contract shows: its name, its JSON, and the response ready to be sent."""
+    """An example of a response: its name, its value, and the complete response."""
 
     name: str
     value: Any
@@ -24,7 +24,7 @@ class Example(NamedTuple):
 
 
 class ExampleResolver(HandlerResolver):
-    """Finds no handlers and misses none: a mock can serve what is not built yet."""
+    """Accepts operations without handlers, so that a mock can serve them."""
 
     def __init__(self) -> None:
         super().__init__(defaultdict(lambda: _no_handler))
@@ -34,104 +34,104 @@ class ExampleResolver(HandlerResolver):
 
 
 def _no_handler() -> None:
-    """Stand where a handler would: the mock calls none."""
+    """Stand in for a handler. The mock never calls it."""
 
 
 def check_examples() -> None:
-    """Raise ContractError if an example of the contract breaks its schema."""
+    """Raise ContractError if an example of the contract violates its schema."""
     collect_examples(Specification.load(load_contract()))
 
 
 def collect_examples(specification: Specification) -> dict[str, "Examples"]:
-    """Return each operation's examples; raises ContractError for one that breaks its schema."""
+    """Return the examples by operationId. Raises ContractError for an invalid one."""
     operations = compile_operations(specification, ExampleResolver())
     paths = {operation.operation_id: operation.path for operation in operations}
     try:
         return {operation.operation_id: Examples(operation, paths) for operation in operations}
     except ResponseBreaksContract as error:
-        raise ContractError(f"an example breaks the contract: {error}") from error
+        raise ContractError(f"An example violates its schema: {error}") from error
 
 
 class Examples:
-    """The examples of one operation: its answers by status, and its requests by name."""
+    """The examples of an operation: responses by status, and requests by name."""
 
     def __init__(self, operation: Operation, paths: Mapping[str, str]) -> None:
-        self._answers = {
-            int(status): list(_answers(operation, int(status), response, paths))
+        self._responses = {
+            int(status): list(_examples(operation, int(status), response, paths))
             for status, response in sorted(operation.source.responses.items())
         }
-        self._success = next(iter(self._answers.values()))
+        self._success = next(iter(self._responses.values()))
         content = operation.source.request_body.get("content", {}).get("application/json", {})
         self._requests = {name: e["value"] for name, e in content.get("examples", {}).items()}
 
-    def preferred(self, code: str | None, name: str | None) -> Response:
-        """Return the first answer of this status and name; a 400 lists what there is."""
-        for status, answers in self._answers.items():
-            for answer in answers:
-                if code in (None, str(status)) and name in (None, answer.name):
-                    return answer.response
+    def select(self, code: str | None, name: str | None) -> Response:
+        """Return the first response with this status and name, or a 400 that lists all."""
+        for status, examples in self._responses.items():
+            for example in examples:
+                if code in (None, str(status)) and name in (None, example.name):
+                    return example.response
         known = "; ".join(
-            f"code={status}, example={' or '.join(answer.name for answer in answers)}"
-            for status, answers in self._answers.items()
+            f"code={status}, example={' or '.join(example.name for example in examples)}"
+            for status, examples in self._responses.items()
         )
-        # Not raised: an operation without a body has no 400 in the contract.
+        # Do not raise it: operations without a body do not list a 400 in the contract.
         problem = BadRequest(f"The contract shows no such answer. Prefer one of: {known}.")
         return Response(problem.status, problem.body(), media_type=MEDIA_TYPE)
 
-    def fitting(self, arguments: Mapping[str, Any], body: Any) -> Response:
-        """Return the successful answer that goes best with the request, in doubt the first.
+    def best_match(self, arguments: Mapping[str, Any], body: Any) -> Response:
+        """Return the successful response that fits the request best, or the first.
 
-        That is the one named as the request's example with which `body` has most in common; the
-        last page for a cursor or an offset, so that who pages comes to an end; and for `include_x`
-        false the one named `without_x`.
+        - With a body: the response named like the most similar request example.
+        - With a cursor or offset: the last page, so that paging ends.
+        - With `include_x` false: the response named `without_x`.
         """
         if body is not None and self._requests:
-            name = max(self._requests, key=lambda name: _common(self._requests[name], body))
-            return self._first(lambda answer: answer.name == name)
+            name = max(self._requests, key=lambda name: _similarity(self._requests[name], body))
+            return self._first(lambda example: example.name == name)
         if arguments.get("cursor") or arguments.get("offset"):
-            return self._first(lambda answer: answer.value.get("next_cursor") is None)
+            return self._first(lambda example: example.value.get("next_cursor") is None)
         declined = {
             name.replace("include_", "without_", 1)
             for name, value in arguments.items()
             if value is False
         }
-        return self._first(lambda answer: not declined or answer.name in declined)
+        return self._first(lambda example: not declined or example.name in declined)
 
     def _first(self, fits: Callable[[Example], bool]) -> Response:
         return next(filter(fits, self._success), self._success[0]).response
 
 
-def _answers(
+def _examples(
     operation: Operation, status: int, definition: Mapping[str, Any], paths: Mapping[str, str]
 ) -> Iterator[Example]:
     if "content" not in definition:
         headers = _headers(definition, None, paths)
-        yield Example("none", None, operation.checked(Response(status, headers=headers)))
+        yield Example("none", None, operation.to_response(Response(status, headers=headers)))
     for media_type, content in definition.get("content", {}).items():
         for name, example in content["examples"].items():
             value = example["value"]
             headers = _headers(definition, value, paths)
-            if media_type == MEDIA_TYPE:  # the frame's own answers, which no handler gives
+            if media_type == MEDIA_TYPE:  # handlers do not return problems
                 response = Response(status, orjson.dumps(value), headers, media_type)
             else:
-                body, more = _apart(value, content["schema"])
-                response = operation.checked(Response(status, body, headers, media_type, more))
+                body, extra = _split_extra_members(value, content["schema"])
+                response = operation.to_response(Response(status, body, headers, media_type, extra))
             yield Example(name, value, response)
 
 
-def _apart(value: Any, schema: Mapping[str, Any]) -> tuple[Any, dict[str, bytes]]:
-    """Return the value, and as a handler gives it what an object holds only on request."""
+def _split_extra_members(value: Any, schema: Mapping[str, Any]) -> tuple[Any, dict[str, bytes]]:
+    """Return `value` without its optional members, and the JSON of those members."""
     members = [schema, *schema.get("allOf", ())]
     optional = {name for member in members for name in member.get("properties", ())}
     optional.difference_update(*(member.get("required", ()) for member in members))
     if not isinstance(value, dict) or optional.isdisjoint(value):
         return value, {}
-    more = {name: orjson.dumps(value[name]) for name in optional & value.keys()}
-    return {name: item for name, item in value.items() if name not in more}, more
+    extra = {name: orjson.dumps(value[name]) for name in optional & value.keys()}
+    return {name: item for name, item in value.items() if name not in extra}, extra
 
 
 def _headers(definition: Mapping[str, Any], value: Any, paths: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers by their examples; Location leads where the link to get_ does."""
+    """Return the example headers. Location follows the link to the get_ operation."""
     headers = {
         name: str(header["example"])
         for name, header in definition.get("headers", {}).items()
@@ -144,12 +144,12 @@ def _headers(definition: Mapping[str, Any], value: Any, paths: Mapping[str, str]
     return headers
 
 
-def _common(example: Any, body: Any) -> int:
-    """Count what two JSON values share: properties at any depth, twice where they are equal."""
+def _similarity(example: Any, body: Any) -> int:
+    """Count the properties that two values share at any depth; equal ones twice."""
     if not (isinstance(example, dict) and isinstance(body, dict)):
         return 0
     return sum(
-        1 + (example[name] == body[name]) + _common(example[name], body[name])
+        1 + (example[name] == body[name]) + _similarity(example[name], body[name])
         for name in example.keys() & body.keys()
         if (example[name] is None) == (body[name] is None)
     )

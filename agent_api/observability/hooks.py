@@ -1,4 +1,4 @@
-"""Observers: what metrics and traces put around an application and into its database engine."""
+"""Defines how metrics and traces attach to the application and the database."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from db.engine import Hooks
 
 @dataclass(frozen=True)
 class Observers:
-    """What one process puts around its application and into its database's engine."""
+    """The hooks of metrics and traces in one process."""
 
     middlewares: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
-    """Outermost first; they stand around the log, which names their trace."""
+    """Outermost first. They wrap the request log, which shows the trace id."""
     on_thread_wait: Callable[[float], None] | None = None
-    """Told for how many seconds a request waited for a thread, or in vain."""
+    """Called with the seconds that a request waited for a thread, in vain or not."""
     hooks: Hooks = field(default_factory=Hooks)
     close: Callable[[], None] = lambda: None

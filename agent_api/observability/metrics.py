@@ -1,10 +1,10 @@
-"""What each process counts for Prometheus: its requests, its connections, the database's failures.
+"""Counts requests, database connections and database errors for Prometheus.
 
-The numbers live in files, which the process that serves /metrics adds up (see metrics_server).
+Each process writes its numbers to files. The metrics server adds them up.
 """
 
 import time
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -12,6 +12,7 @@ from sqlalchemy import QueuePool
 from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent_api import __version__
 from agent_api.http.request_context import METHODS, OPERATION_ID
 from agent_api.observability.hooks import Observers
 from agent_api.settings import Settings
@@ -19,7 +20,7 @@ from db.engine import Hooks
 from db.errors import Timeout, TooLarge, Unavailable
 
 OTHER = "other"
-"""Of operations: every path outside the contract. Of methods: all that are not in METHODS."""
+"""The label of unknown paths and of methods that are not in METHODS."""
 
 FAILURES: dict[type[Exception], str] = {
     Unavailable: "unavailable",
@@ -28,82 +29,75 @@ FAILURES: dict[type[Exception], str] = {
 }
 UNEXPECTED = "unexpected"
 
+_gauge = partial(Gauge, multiprocess_mode="livesum", registry=None)
+
 requests = Counter(
     "agent_api_http_requests",
-    "Requests answered; status 499: the client left before its answer.",
+    "HTTP requests. Status 499: the client disconnected before the response.",
     ["operation", "method", "status"],
     registry=None,
 )
 duration = Histogram(
     "agent_api_http_request_duration_seconds",
-    "Time from a request's headers to the end of its answer.",
+    "Time from the request headers to the end of the response.",
     ["operation"],
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=None,
 )
-in_progress = Gauge(
-    "agent_api_http_requests_in_progress",
-    "Requests that are being answered.",
-    multiprocess_mode="livesum",
-    registry=None,
-)
-workers = Gauge(
-    "agent_api_workers",
-    "Processes that serve.",
-    multiprocess_mode="livesum",
-    registry=None,
-)
+in_progress = _gauge("agent_api_http_requests_in_progress", "Requests in progress.")
+workers = _gauge("agent_api_workers", "Worker processes.")
 handler_wait = Histogram(
     "agent_api_handler_wait_seconds",
-    "Time that a request waited for a thread to work in, or until it gave up.",
+    "Time that a request waited for a thread, including requests that timed out.",
     buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5),
     registry=None,
 )
-pool_size = Gauge(
-    "agent_api_db_pool_size",
-    "Connections to the database that all workers together may open.",
-    multiprocess_mode="livesum",
-    registry=None,
+pool_size = _gauge(
+    "agent_api_db_pool_size", "Maximum number of database connections of all workers together."
 )
-pool_in_use = Gauge(
-    "agent_api_db_pool_in_use",
-    "Connections to the database that requests hold.",
-    multiprocess_mode="livesum",
-    registry=None,
-)
+pool_in_use = _gauge("agent_api_db_pool_in_use", "Database connections in use.")
 pool_wait = Histogram(
     "agent_api_db_pool_wait_seconds",
-    "Time until a thread had its connection: waiting for a free one, or opening a new one.",
+    "Time until a thread got a database connection, waiting or connecting.",
     buckets=(0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5),
     registry=None,
 )
 failures = Counter(
     "agent_api_db_errors",
-    "Database errors by what became of them: 503, 504, 422, or the defect behind a 500.",
+    "Database errors by kind, which determines the status: 503, 504, 422 or 500.",
     ["kind"],
     registry=None,
 )
 
-# Looking a series up by its labels takes longer than all the counting.
+build_info = Gauge(
+    "agent_api_build_info",
+    "The version of the agent API.",
+    ["version"],
+    multiprocess_mode="max",
+    registry=None,
+)
+
+# Looking up a series by its labels takes longer than incrementing it.
 _requests = cache(requests.labels)
 _duration = cache(duration.labels)
 
 
 def observers(settings: Settings) -> Observers:
-    """Return what counts in this process."""
+    """Return the hooks that count, and set the initial values."""
+    build_info.labels(__version__).set(1)
     workers.set(1)
     pool_size.set(settings.pool_size)
     for kind in (*FAILURES.values(), UNEXPECTED):
-        failures.labels(kind)  # there from the start: an alert sees the first one as a rise
+        failures.labels(kind)  # start at 0, so that alerts see the first error as an increase
     return Observers(
         middlewares=[MetricsMiddleware],
         on_thread_wait=handler_wait.observe,
-        hooks=Hooks(pool_class=CountedPool, on_failure=count_failure),
+        hooks=Hooks(pool_class=MeasuredPool, on_failure=count_failure),
     )
 
 
 class MetricsMiddleware:
-    """Counts each request when it is answered."""
+    """Counts each request when its response is complete."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -133,8 +127,8 @@ class MetricsMiddleware:
             _duration(operation).observe(time.perf_counter() - started)
 
 
-class CountedPool(QueuePool):
-    """The pool, which times how long a connection takes to be had, and counts those lent out."""
+class MeasuredPool(QueuePool):
+    """Measures the wait for a connection, and the connections in use."""
 
     def _do_get(self) -> ConnectionPoolEntry:
         started = time.perf_counter()
@@ -151,5 +145,5 @@ class CountedPool(QueuePool):
 
 
 def count_failure(error: Exception) -> None:
-    """Count what the engine made of a database error."""
+    """Count a database error, after the engine has classified it."""
     failures.labels(FAILURES.get(type(error), UNEXPECTED)).inc()

@@ -1,4 +1,4 @@
-"""Imports and sets up the observers that the settings ask for; the others cost nothing."""
+"""Sets up metrics and traces if the settings enable them."""
 
 from dataclasses import replace
 
@@ -7,14 +7,14 @@ from agent_api.settings import ConfigError, Settings
 
 
 def observers(settings: Settings) -> Observers:
-    """Return what the settings ask for; metrics only count inside of `published`."""
+    """Return the hooks. Metrics need the folder of `export_metrics_folder`."""
     found = Observers()
     if settings.metrics_port is not None:
-        from agent_api.observability import metrics  # noqa: PLC0415  # what is off costs nothing
+        from agent_api.observability import metrics  # noqa: PLC0415  # optional
 
         found = metrics.observers(settings)
     if settings.tracing == "otlp":
-        from agent_api.observability import tracing  # noqa: PLC0415  # what is off costs nothing
+        from agent_api.observability import tracing  # noqa: PLC0415  # optional
 
         spans = tracing.observers()
         found = replace(
@@ -31,8 +31,8 @@ def check_tracing(settings: Settings) -> None:
     if settings.tracing == "off":
         return
     try:
-        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415  # an extra
-        import opentelemetry.sdk.trace.export  # noqa: F401, PLC0415  # only whether they are there
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: PLC0415  # optional
+        import opentelemetry.sdk.trace.export  # noqa: F401, PLC0415  # optional
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"AGENT_API_TRACING={settings.tracing} needs OpenTelemetry: install agent-api[otel]"

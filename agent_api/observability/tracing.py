@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: a span for each request, and one for each statement that it makes.
+"""Writes OpenTelemetry spans for requests and their database statements.
 
-Names and attributes are those of the semantic conventions for HTTP and databases 1.x; what a client
-sends stands in none of them. The exporter and the sampler are set by the standard OTEL_* variables.
+Names and attributes follow the semantic conventions for HTTP and databases, version 1. They contain
+nothing that a client sends. The standard OTEL_* variables configure exporter and sampler.
 """
 
 import re
@@ -26,14 +26,14 @@ from agent_api.http.request_context import METHODS, ROUTE, TRACE, Trace, read_tr
 from agent_api.observability.hooks import Observers
 from db.engine import Hooks
 
-SECONDS_TO_SEND = 3
-"""What is left when the server stops."""
+FLUSH_SECONDS = 3
+"""Time to send the remaining spans when the server stops."""
 _CHANGE = re.compile(r"\b(?:INSERT INTO|UPDATE (?!SKIP|OF)|DELETE FROM)")
 _propagator = TraceContextTextMapPropagator()
 
 
 def observers() -> Observers:
-    """Return what writes the spans of this process; `close` sends those that are left."""
+    """Return the hooks that write spans. `close` sends the remaining ones."""
     resource = Resource.create({SERVICE_VERSION: __version__})
     if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
         resource = resource.merge(Resource({SERVICE_NAME: "agent-api"}))
@@ -48,21 +48,21 @@ def observers() -> Observers:
 
 
 def _close(provider: TracerProvider) -> None:
-    """Send what is left; a collector that is away is given up, where the SDK would wait 30 s."""
-    sending = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
-    sending.start()
-    sending.join(SECONDS_TO_SEND)
+    """Send the remaining spans for FLUSH_SECONDS. The SDK would try for 30 s."""
+    flushing = threading.Thread(target=provider.shutdown, name="flush-spans", daemon=True)
+    flushing.start()
+    flushing.join(FLUSH_SECONDS)
 
 
 class TracingMiddleware:
-    """Writes the span of each request, a child of the caller's."""
+    """Writes a span for each request, as a child of the caller's span."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._tracer = trace.get_tracer("agent_api", __version__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with its span as the current one, also in the handler's thread."""
+        """Pass the request on with its span as the current one, also in threads."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -73,7 +73,7 @@ class TracingMiddleware:
             context=_parent(scope),
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "url.scheme": scope["scheme"]},
-            # An exception's text may hold what the client sent.
+            # The message of an exception may contain what the client sent.
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
@@ -100,7 +100,7 @@ class TracingMiddleware:
 
 
 def _parent(scope: Scope) -> Context:
-    """Return the caller's span as a context, or an empty one: then a new trace begins."""
+    """Return the caller's span as a context, or an empty one to start a trace."""
     if read_trace(scope["headers"]) is None:
         return Context()
     names = (b"traceparent", b"tracestate")
@@ -109,7 +109,7 @@ def _parent(scope: Scope) -> Context:
 
 
 class TracedCursor(cursor):
-    """psycopg2's cursor, which writes a span for each statement: neither its SQL nor its values."""
+    """Writes a span for each statement, without its SQL and values."""
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002  # psycopg2's name
         """Run the statement."""
@@ -134,9 +134,9 @@ class TracedCursor(cursor):
 
 @lru_cache(maxsize=1024)
 def _operation(sql: str) -> str:
-    """Return the statement's verb; of one that begins with WITH the one that changes something.
+    """Return the verb of a statement; for WITH the one that changes data, or SELECT.
 
-    What is set in front of the statement, in the same message, does not count.
+    Ignores SET statements in front of it in the same message.
     """
     sql = sql.rpartition(";\n")[2]
     verb = sql.lstrip().partition(" ")[0].partition("\n")[0].upper()

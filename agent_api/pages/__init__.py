@@ -1,1 +1,1 @@
-"""Pages that Flask serves beside the contract."""
+"""Pages outside the contract, served by Flask."""

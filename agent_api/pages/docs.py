@@ -1,4 +1,4 @@
-"""What Flask serves beside the contract: its text, and a page to browse it offline."""
+"""Serves the contract as YAML and JSON, and a page to browse it offline."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ INIT = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
-# Everything comes from this server; Swagger UI sets styles inline and draws icons as data URLs.
+# Everything comes from this server. Swagger UI uses inline styles and data URLs for icons.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -48,7 +48,7 @@ POLICY = (
 
 
 def register(app: flask.Flask, contract: dict[str, Any]) -> None:
-    """Add the pages to `app`, and let its errors be problems."""
+    """Add the pages to `app`, and turn its HTTP errors into problems."""
     contract_json = orjson.dumps(contract, option=orjson.OPT_INDENT_2)
     contract_yaml = contract_path().read_bytes()
     assets = Path(swagger_ui_bundle.swagger_ui_path)
@@ -64,7 +64,7 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
             PAGE,
             headers={
                 "Content-Security-Policy": POLICY,
-                # The page may hold a token: no window that opened it, or that it opens, reaches it.
+                # The page may contain a token, so isolate it from other windows.
                 "Cross-Origin-Opener-Policy": "same-origin",
             },
         )
@@ -76,9 +76,9 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
         if name not in ASSETS:
             raise problems.NotFound("path")
         file = flask.send_from_directory(assets, name, max_age=86400, conditional=False)
-        return _unless_known(file)
+        return _or_not_modified(file)
 
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # they answer GET and HEAD
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # only GET and HEAD
     app.add_url_rule("/openapi.json", view_func=openapi_json)
     app.add_url_rule("/openapi.yaml", view_func=openapi_yaml)
     app.add_url_rule("/docs", view_func=docs)
@@ -87,10 +87,10 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
     app.register_error_handler(HTTPException, _to_problem)
 
 
-def _unless_known(file: flask.Response) -> flask.Response:
-    """Return a 304 where If-None-Match names the file's ETag.
+def _or_not_modified(file: flask.Response) -> flask.Response:
+    """Return `file`, or a 304 if If-None-Match contains its ETag.
 
-    Flask's own conditional answers know If-Match and ranges too, and their errors are no problems.
+    Flask's own conditional responses also support ranges, with errors that are not problems.
     """
     tag, _ = file.get_etag()
     if tag is None or not flask.request.if_none_match.contains_weak(tag):

@@ -14,18 +14,18 @@ from agent_api.settings import Settings
 
 
 def create_app() -> connexion.FlaskApp:
-    """Return the application of one child process; uvicorn finds this function by its name."""
-    _end_with_parent()
+    """Return the application; uvicorn calls this function by its name."""
+    _stop_with_parent()
     settings = Settings.load()
     log.configure(settings)
     return app.create_app(settings)
 
 
-def _end_with_parent() -> None:
-    """Stop this process as SIGTERM does once the one that started it has ended.
+def _stop_with_parent() -> None:
+    """Stop this process, as SIGTERM does, when its parent has ended.
 
-    Otherwise a worker would serve on unwatched, and the next start would find the port taken. In a
-    process that multiprocessing did not start this does nothing.
+    Otherwise a worker would go on serving, and the next start would find the port in use. Does
+    nothing in a process that multiprocessing did not start.
     """
     parent = multiprocessing.parent_process()
     if parent is None:

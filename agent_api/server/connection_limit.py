@@ -1,32 +1,59 @@
-"""File descriptors: how many the process may have, and how many connections fit into them."""
+"""The limit of connections, which follows from the limit of file descriptors."""
 
 import functools
+import logging
+import math
 import sys
+import time
 
 if sys.platform != "win32":
     import resource
 
+logger = logging.getLogger(__name__)
+
 RESERVED = 128
-"""For the database's connections, files and libraries."""
-
+"""File descriptors for database connections, files and libraries."""
 UNLIMITED = 1 << 20
-"""Stands for no limit, as on Windows."""
+WARNING_SECONDS = 10
+"""The shortest time between two warnings."""
 
 
-def raise_limit() -> None:
-    """Raise this process's limit, and that of processes it starts, as far as it is allowed to."""
+def raise_descriptor_limit() -> None:
+    """Raise the limit of file descriptors, for this process and its children, to its maximum."""
     if sys.platform == "win32":
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):  # macOS refuses "unlimited", and has a limit of its own
+    except (OSError, ValueError):  # macOS refuses "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+class ConnectionLimit:
+    """How many clients can be connected to this process at a time."""
+
+    def __init__(self) -> None:
+        self.maximum = _max_connections()
+        self._warned_at = -math.inf
+
+    def is_exceeded(self, connections: int) -> bool:
+        """Tell whether there are too many connections, and warn now and then if so."""
+        if connections <= self.maximum:
+            return False
+        now = time.monotonic()
+        if now > self._warned_at + WARNING_SECONDS:
+            self._warned_at = now
+            logger.warning("too many connections", extra={"limit": self.maximum})
+        return True
+
+
 @functools.cache
-def most_connections() -> int:
-    """Return how many clients may be connected to this process at a time."""
+def connection_limit() -> ConnectionLimit:
+    """Return the limit of this process."""
+    return ConnectionLimit()
+
+
+def _max_connections() -> int:
     if sys.platform == "win32":
         return UNLIMITED
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

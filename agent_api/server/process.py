@@ -1,4 +1,4 @@
-"""One process that serves: hurries slow clients, and stops without cutting anybody off."""
+"""One process that serves: it enforces timeouts, and shuts down without cutting off a request."""
 
 import asyncio
 import contextlib
@@ -11,79 +11,80 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from agent_api.http.request_context import ON_FORCED_EXIT
+from agent_api.server.connection import Connection
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.signals import StopSignals
 
 logger = logging.getLogger(__name__)
 
-TICKS_A_SECOND = 10
-LAST_WORD_SECONDS = 1
-"""For which the answers to what could not be finished may take to leave."""
+TICKS_PER_SECOND = 10
+FORCED_EXIT_SECONDS = 1
+"""How long the responses to unfinished requests may take."""
 
 
-def _nothing() -> None:
-    """Stand where nothing is to be done: a lambda could not be sent to the process of --reload."""
+def _do_nothing() -> None:
+    """Do nothing; unlike a lambda it can be sent to the process of --reload."""
 
 
 class Server(uvicorn.Server):
-    """Accepts until it is asked to stop, then finishes what it has within the grace time."""
+    """Serves until a stop signal, and then finishes requests within the grace time."""
 
-    def __init__(self, config: uvicorn.Config, *, client_seconds: int, has_parent: bool) -> None:
+    def __init__(self, config: uvicorn.Config, *, client_timeout: int, has_parent: bool) -> None:
         super().__init__(config)
-        self.beat: Callable[[], None] = _nothing
-        self.tidy_up: Callable[[], None] = _nothing
-        self._client_seconds = client_seconds
+        self.heartbeat: Callable[[], None] = _do_nothing
+        self.clean_up: Callable[[], None] = _do_nothing
+        self._client_timeout = client_timeout
         self._stop = StopSignals(has_parent=has_parent)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Listen to them, and do not raise them again at the end: to stop is not to crash."""
+        """Handle signals; uvicorn would raise them again at the end, and exit with an error."""
         with self._stop.handled():
             yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is due, and tell whether to stop."""
-        self.beat()
-        if counter % TICKS_A_SECOND == 0:
-            self._hurry_clients()
-        return await super().on_tick(counter) or self._stop.asked
+        """Do what is due ten times or once per second; return whether to stop."""
+        self.heartbeat()
+        if counter % TICKS_PER_SECOND == 0:
+            self._enforce_timeouts()
+        return await super().on_tick(counter) or self._stop.requested
 
-    def _hurry_clients(self) -> None:
+    def _enforce_timeouts(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in self._connections():
-            connection.hurry(now, self._client_seconds)
+            connection.enforce_timeouts(now, self._client_timeout)
 
-    def _connections(self) -> list[HttpProtocol]:
-        return [each for each in self.server_state.connections if isinstance(each, HttpProtocol)]
+    def _connections(self) -> list[Connection]:
+        return [each for each in self.server_state.connections if isinstance(each, Connection)]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door, answer who is inside, and end the application."""
+        """Stop listening, finish the requests, and shut the application down."""
         grace = self.config.timeout_graceful_shutdown or 0
         logger.info("stopping", extra={"connections": len(self._connections())})
         await self._close_listeners(sockets or [])
         for connection in self._connections():
             connection.shutdown()
-        await self._wait_until_answered(grace)
+        await self._wait_until_idle(grace)
         if self._is_busy():
-            await self._give_up()
+            await self._force_exit()
         else:
             await self.lifespan.shutdown()
             logger.info("stopped")
 
     async def _close_listeners(self, sockets: list[socket.socket]) -> None:
-        """Take in who has connected before the door closes: the system would cut them off."""
-        waiting: list[socket.socket] = []
+        """Stop listening, but accept the clients in the backlog: the kernel would reset them."""
+        accepted: list[socket.socket] = []
         for server in self.servers:
             for listener in server.sockets:
-                with socket.socket(fileno=os.dup(listener.fileno())) as door:
-                    door.setblocking(False)
-                    with contextlib.suppress(OSError):  # nobody waits, or no descriptor is left
-                        while len(waiting) < self.config.backlog:
-                            waiting.append(door.accept()[0])
+                with socket.socket(fileno=os.dup(listener.fileno())) as duplicate:
+                    duplicate.setblocking(False)
+                    with contextlib.suppress(OSError):  # an empty backlog, or no descriptor
+                        while len(accepted) < self.config.backlog:
+                            accepted.append(duplicate.accept()[0])
             server.close()
         for listener in sockets:
             listener.close()
-        for client in waiting:
+        for client in accepted:
             client.setblocking(False)
             await asyncio.get_running_loop().connect_accepted_socket(self._new_protocol, client)
 
@@ -93,33 +94,33 @@ class Server(uvicorn.Server):
     def _is_busy(self) -> bool:
         return bool(self.server_state.connections or self.server_state.tasks)
 
-    async def _wait_until_answered(self, seconds: float) -> None:
-        """Return when all are gone, or time is up, or somebody said to end it at once."""
+    async def _wait_until_idle(self, seconds: float) -> None:
+        """Return when all connections are closed, after `seconds`, or on a second stop signal."""
         ticks = 0
-        while self._is_busy() and not self._stop.at_once and ticks < seconds * TICKS_A_SECOND:
-            await asyncio.sleep(1 / TICKS_A_SECOND)
-            self.beat()
+        while self._is_busy() and not self._stop.at_once and ticks < seconds * TICKS_PER_SECOND:
+            await asyncio.sleep(1 / TICKS_PER_SECOND)
+            self.heartbeat()
             ticks += 1
-            if ticks % TICKS_A_SECOND == 0:
-                self._hurry_clients()
+            if ticks % TICKS_PER_SECOND == 0:
+                self._enforce_timeouts()
 
-    async def _give_up(self) -> None:
-        """Say to those who still wait that they wait in vain, and end the process.
+    async def _force_exit(self) -> None:
+        """Answer unfinished requests with a 503, and end the process.
 
-        It does not end by itself while a handler waits for the database.
+        It would not end by itself while a handler waits for the database.
         """
         tasks = self.server_state.tasks
         counts = {"requests": len(tasks), "connections": len(self._connections())}
-        logger.warning("stopping before all were done", extra=counts)
+        logger.warning("stopping with unfinished requests", extra=counts)
         for task in list(tasks):
-            task.cancel()  # ProblemMiddleware answers
+            task.cancel()  # ProblemMiddleware responds
         for connection in self._connections():
-            connection.give_up()
+            connection.shutdown_now()
         self._stop.at_once = False
-        await self._wait_until_answered(LAST_WORD_SECONDS)
+        await self._wait_until_idle(FORCED_EXIT_SECONDS)
         if (on_forced_exit := self.lifespan.state.get(ON_FORCED_EXIT)) is not None:
             on_forced_exit()
-        self.tidy_up()
+        self.clean_up()
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)

@@ -1,4 +1,4 @@
-"""The signals that ask a process to stop, and what asking again means."""
+"""The signals that stop a process: gracefully, or at once."""
 
 import signal
 import time
@@ -6,47 +6,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ONE_SIGNAL_SECONDS = 0.5
-"""Within which a second signal is the first once more: `timeout` and systemd send it to a process,
-and to the group that the process is in."""
+SAME_SIGNAL_SECONDS = 0.5
+"""A signal this soon after the first is a copy of it: `timeout` and systemd send one to the
+process, and another one to its process group."""
 
-_AT_LEISURE = ("SIGINT", "SIGTERM", "SIGHUP")
+_GRACEFUL = ("SIGINT", "SIGTERM", "SIGHUP")
 _AT_ONCE = "SIGQUIT"
 
 
 class StopSignals:
-    """Whether the process was asked to stop, and whether it was told to do so at once.
+    """Whether the process was asked to stop, and whether to do so at once.
 
-    SIGHUP stops too: it says that the terminal is gone, and there are no settings to read anew,
-    as the environment of a process does not change. A process whose parent is in charge is told
-    to hurry by SIGQUIT alone: the others may come to it from its group and from its parent.
+    SIGHUP stops too: the terminal is gone, and there is no configuration file to read again. A
+    second signal means at once. In a child process only SIGQUIT does, because it can get the other
+    signals twice, from its parent and from its process group.
     """
 
     def __init__(self, *, has_parent: bool = False) -> None:
-        self.asked = False
+        self.requested = False
         self.at_once = False
         self._has_parent = has_parent
-        self._since = 0.0
+        self._first_at = 0.0
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Take the signals until the block ends; one that was ignored (nohup) stays ignored."""
+        """Handle the signals until the block ends, except those that are ignored (nohup)."""
         before = {}
-        for name in (*_AT_LEISURE, _AT_ONCE):
-            number = getattr(signal, name, None)  # Windows has not all of them
+        for name in (*_GRACEFUL, _AT_ONCE):
+            number = getattr(signal, name, None)  # Windows lacks some of them
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, self._receive)
+                before[number] = signal.signal(number, self._handle)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if not self.asked:
-            self._since = now
-        is_another = now > self._since + ONE_SIGNAL_SECONDS
-        self.asked = True
-        if signal.Signals(number).name == _AT_ONCE or (is_another and not self._has_parent):
+        if not self.requested:
+            self._first_at = now
+        is_second = now > self._first_at + SAME_SIGNAL_SECONDS
+        self.requested = True
+        if signal.Signals(number).name == _AT_ONCE or (is_second and not self._has_parent):
             self.at_once = True

@@ -1,4 +1,4 @@
-"""Several processes that serve one address: started, replaced when one dies, and stopped."""
+"""The worker processes of one server: starts them, replaces those that die or hang, stops them."""
 
 import logging
 import os
@@ -17,79 +17,80 @@ from agent_api.server.signals import StopSignals
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 START_SECONDS = 60
-"""For a worker's first beat: it loads its modules for as long as a busy machine takes."""
+"""Until the first heartbeat: loading the modules takes long on a busy machine."""
 HANG_SECONDS = 10
-"""Without a beat of its event loop, after which a worker is taken for hung, and replaced."""
-MORE_SECONDS = 8
-"""Beyond the grace time, after which a worker is killed that does not even stop.
+"""Without a heartbeat of the event loop for this long, a worker is replaced."""
+EXIT_SECONDS = 8
+"""After the grace time a worker has this long to exit, then it is killed.
 
-One for its last answers and three for its spans are its own; the rest is for a busy machine.
+It needs one second for its last responses and three to export its spans.
 """
 
 
 class Worker(Process):
-    """A process of its own, with our server in it."""
+    """A process with our server in it, which reports heartbeats."""
 
-    def __init__(self, config: uvicorn.Config, listener: socket, client_seconds: int) -> None:
-        self._client_seconds = client_seconds
-        # In memory that both processes see; uvicorn's own sign of life comes from a thread.
-        self._beats = RawValue(c_uint64, 0)
-        self._beats_seen = self._silent_looks = 0
+    def __init__(self, config: uvicorn.Config, listener: socket, client_timeout: int) -> None:
+        self._client_timeout = client_timeout
+        # In shared memory. uvicorn's own health check is answered by a thread, even if the event
+        # loop hangs.
+        self._heartbeats = RawValue(c_uint64, 0)
+        self._heartbeats_seen = self._silent_checks = 0
         super().__init__(config, [listener])
 
     @property
     def server(self) -> uvicorn.Server:
-        """Return the server; made in the process that it serves in."""
+        """Return the server; called in the worker process only."""
         if self._server is None:
             self._server = server = Server(
-                self.config, client_seconds=self._client_seconds, has_parent=True
+                self.config, client_timeout=self._client_timeout, has_parent=True
             )
-            server.beat = self._beat
+            server.heartbeat = self._count_heartbeat
         return self._server
 
-    def _beat(self) -> None:
-        self._beats.value += 1
+    def _count_heartbeat(self) -> None:
+        self._heartbeats.value += 1
 
-    def is_well(self) -> bool:
-        """Tell whether it lives, and its event loop goes round; called every LOOK_SECONDS.
+    def is_healthy(self) -> bool:
+        """Tell whether the process is alive and its event loop runs; call every CHECK_SECONDS.
 
-        Looks are counted rather than seconds: while all the processes are suspended, as by Ctrl-Z,
-        the parent does not look either.
+        It counts calls instead of seconds: while Ctrl-Z suspends all processes, there are neither
+        heartbeats nor checks.
         """
-        beats = self._beats.value
-        self._silent_looks = self._silent_looks + 1 if beats == self._beats_seen else 0
-        self._beats_seen = beats
-        patience = HANG_SECONDS if beats else START_SECONDS
-        return self.process.is_alive() and self._silent_looks * LOOK_SECONDS < patience
+        heartbeats = self._heartbeats.value
+        self._silent_checks = self._silent_checks + 1 if heartbeats == self._heartbeats_seen else 0
+        self._heartbeats_seen = heartbeats
+        timeout = HANG_SECONDS if heartbeats else START_SECONDS
+        return self.process.is_alive() and self._silent_checks * CHECK_SECONDS < timeout
 
-    def hurry(self) -> None:
-        """Tell it to stop at once; it has not been waited for, so that its id is its own."""
+    def stop_at_once(self) -> None:
+        """Send SIGQUIT; the process id cannot belong to another process before `join`."""
         if self.process.pid is not None:
             os.kill(self.process.pid, signal.SIGQUIT)
 
 
 class Workers:
-    """The parent of the processes.
+    """The parent of the worker processes.
 
-    uvicorn's own keeps the listening socket open while its workers stop, so that clients connect
-    to nobody, and does not listen to a second signal.
+    uvicorn's own supervisor keeps the listening socket open while its workers stop, so that
+    clients connect in vain, and ignores a second signal.
     """
 
-    def __init__(self, config: uvicorn.Config, listener: socket, client_seconds: int) -> None:
+    def __init__(self, config: uvicorn.Config, listener: socket, client_timeout: int) -> None:
         self._config = config
         self._listener = listener
-        self._client_seconds = client_seconds
+        self._client_timeout = client_timeout
         self._stop = StopSignals()
         self._workers: list[Worker] = []
 
     def run(self) -> None:
-        """Serve until asked to stop; raises SystemExit where a worker cannot start."""
+        """Serve until a stop signal; raises SystemExit if a worker cannot start."""
         with self._stop.handled():
             self._workers = [self._start() for _ in range(self._config.workers)]
-            code = self._keep_alive()
-            self._listener.close()  # before the workers close theirs: the last one is theirs
+            code = self._supervise()
+            self._listener.close()  # first, so that the port is closed with the last worker's copy
             for worker in self._workers:
                 worker.terminate()
             self._wait_for_all()
@@ -97,20 +98,20 @@ class Workers:
             raise SystemExit(code)
 
     def _start(self) -> Worker:
-        worker = Worker(self._config, self._listener, self._client_seconds)
+        worker = Worker(self._config, self._listener, self._client_timeout)
         worker.start()
         return worker
 
-    def _keep_alive(self) -> int:
-        """Return 0 when asked to stop, and otherwise the code to exit with."""
-        while not self._stop.asked:
-            time.sleep(LOOK_SECONDS)
+    def _supervise(self) -> int:
+        """Replace workers until a stop signal; return the exit code."""
+        while not self._stop.requested:
+            time.sleep(CHECK_SECONDS)
             for index, worker in enumerate(self._workers):
-                if worker.is_well():
+                if worker.is_healthy():
                     continue
-                worker.kill()  # it may be alive and hang
+                worker.kill()  # it may hang
                 worker.join()
-                if worker.exitcode == STARTUP_FAILURE:  # as it would be every time
+                if worker.exitcode == STARTUP_FAILURE:  # another one would fail too
                     logger.error("a worker cannot start")
                     return STARTUP_FAILURE
                 logger.error("a worker died", extra={"worker": worker.pid})
@@ -119,15 +120,15 @@ class Workers:
 
     def _wait_for_all(self) -> None:
         grace = self._config.timeout_graceful_shutdown or 0
-        deadline = time.monotonic() + grace + MORE_SECONDS
-        hurried = False
+        deadline = time.monotonic() + grace + EXIT_SECONDS
+        is_forced = False
         while alive := [each for each in self._workers if each.process.is_alive()]:
-            if self._stop.at_once and not hurried:
-                hurried = True
-                deadline = time.monotonic() + MORE_SECONDS
+            if self._stop.at_once and not is_forced:
+                is_forced = True
+                deadline = time.monotonic() + EXIT_SECONDS
                 for worker in alive:
-                    worker.hurry()
+                    worker.stop_at_once()
             if time.monotonic() > deadline:
                 for worker in alive:
                     worker.process.kill()
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)

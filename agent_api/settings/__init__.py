@@ -1,90 +1,70 @@
-"""The settings of the server: frozen, checked once, and the only reader of the environment."""
+"""The settings of the server. Only this package reads environment variables."""
 
 import ipaddress
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 import platformdirs
 
-from agent_api.settings import values as values
+from agent_api.settings import values
 
 PREFIX = "AGENT_API_"
+_KEYS = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
+_REQUIRES = {"rate_limit_burst": "rate_limit_per_minute", "metrics_host": "metrics_port"}
+"""Settings that have no effect unless the other one is set."""
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used; the message is one line that names it and says what to do."""
-
-
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "database_url": values.database_url,
-    "data_dir": values.folder,
-    "host": values.text,
-    "port": values.integer(1, 65535),
-    "workers": values.integer(1, 64),
-    "jwt_secret": values.secret,
-    "jwt_jwks_url": values.url("https", "http"),
-    "jwt_public_key_file": values.file,
-    "jwt_issuer": values.text,
-    "jwt_audience": values.text,
-    "cors_origins": values.origins,
-    "max_body_bytes": values.integer(1024, 1 << 30),
-    "client_timeout_seconds": values.integer(1, 3600),
-    "keep_alive_seconds": values.integer(1, 3600),
-    "grace_seconds": values.integer(1, 3600),
-    "pool_size": values.integer(1, 100),
-    "statement_timeout_ms": values.integer(100, 3_600_000),
-    "rate_limit_per_minute": values.integer(1, 1_000_000),
-    "rate_limit_burst": values.integer(1, 1_000_000),
-    "log_level": values.choice("debug", "info", "warning", "error"),
-    "log_format": values.choice("text", "json"),
-    "metrics_host": values.text,
-    "metrics_port": values.integer(1, 65535),
-    "tracing": values.choice("off", "otlp"),
-}
+    """A setting is unusable. The message is one line that says what to do."""
 
 
 def default_data_dir() -> Path:
-    """Return the platform's data folder of the user; for root `/var/lib/agent-api`."""
+    """Return the user's data folder on this platform; for root /var/lib/agent-api."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         return Path("/var/lib/agent-api")
     return platformdirs.user_data_path("agent-api")
 
 
+def _setting(read: Callable[[str], Any], default: Any = None) -> Any:
+    """Return the field of a setting. `read` converts its text, or raises ValueError."""
+    return field(default=default, metadata={"read": read})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that an operator can set; each field is `AGENT_API_` and its name in capitals."""
+    """Everything an operator can set. For example, AGENT_API_PORT sets `port`."""
 
-    database_url: str | None = None
-    data_dir: Path
-    host: str = "127.0.0.1"
-    port: int = 8000
-    workers: int = 1
-    jwt_secret: str | None = None
-    jwt_jwks_url: str | None = None
-    jwt_public_key_file: Path | None = None
-    jwt_issuer: str | None = None
-    jwt_audience: str | None = None
-    cors_origins: tuple[str, ...] = ()
-    max_body_bytes: int = 1024 * 1024
-    client_timeout_seconds: int = 30
-    keep_alive_seconds: int = 75
-    grace_seconds: int = 10
-    pool_size: int = 10
-    statement_timeout_ms: int = 5000
-    rate_limit_per_minute: int | None = None
-    rate_limit_burst: int | None = None
-    log_level: str = "info"
-    log_format: str = "json"
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int | None = None
-    tracing: str = "off"
+    database_url: str | None = _setting(values.database_url)
+    data_dir: Path = field(default_factory=default_data_dir, metadata={"read": values.folder})
+    host: str = _setting(values.text, "127.0.0.1")
+    port: int = _setting(values.integer(1, 65535), 8000)
+    workers: int = _setting(values.integer(1, 64), 1)
+    jwt_secret: str | None = _setting(values.secret)
+    jwt_jwks_url: str | None = _setting(values.url("https", "http"))
+    jwt_public_key_file: Path | None = _setting(values.file)  # noqa: RUF009  # a field
+    jwt_issuer: str | None = _setting(values.text)
+    jwt_audience: str | None = _setting(values.text)
+    cors_origins: tuple[str, ...] = _setting(values.origins, ())
+    max_body_bytes: int = _setting(values.integer(1024, 1 << 30), 1024 * 1024)
+    client_timeout_seconds: int = _setting(values.integer(1, 3600), 30)
+    keep_alive_seconds: int = _setting(values.integer(1, 3600), 75)
+    grace_seconds: int = _setting(values.integer(1, 3600), 10)
+    pool_size: int = _setting(values.integer(1, 100), 10)
+    statement_timeout_ms: int = _setting(values.integer(100, 3_600_000), 5000)
+    rate_limit_per_minute: int | None = _setting(values.integer(1, 1_000_000))
+    rate_limit_burst: int | None = _setting(values.integer(1, 1_000_000))
+    log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info")
+    log_format: str = _setting(values.choice("text", "json"), "json")
+    metrics_host: str = _setting(values.text, "127.0.0.1")
+    metrics_port: int | None = _setting(values.integer(1, 65535))
+    tracing: str = _setting(values.choice("off", "otlp"), "off")
 
     def __repr__(self) -> str:
-        """Name no value: a URL or a secret must not reach a log."""
+        """Show no values, because URLs and secrets must not reach a log."""
         return "Settings(...)"
 
     @classmethod
@@ -95,43 +75,22 @@ class Settings:
         needs_key: bool = True,
         **overrides: Any,
     ) -> Self:
-        """Read `environ`, by default the process's own.
+        """Return the settings of `environ`, by default the process environment.
 
-        `overrides` are values of the command line, which win where they are not None. What keeps
-        nobody's data does not need a key.
+        `overrides` are command-line options; one that is not None replaces the variable. A command
+        that serves no user data passes `needs_key=False`.
 
-        Raises ConfigError for an unknown variable, an unusable value, two keys, a burst without a
-        limit, or a host that others can reach while no key is configured.
+        Raises ConfigError for an unknown variable, an unusable value, more than one key, a setting
+        that has no effect without another, or a host that other machines can reach without a key.
         """
-        chosen: dict[str, Any] = {}
-        for variable, value in sorted((os.environ if environ is None else environ).items()):
-            if not variable.startswith(PREFIX):
-                continue
-            name = variable.removeprefix(PREFIX).lower()
-            if name not in _READERS or variable != PREFIX + name.upper():
-                known = ", ".join(PREFIX + field.name.upper() for field in fields(cls))
-                raise ConfigError(f"{variable} is no setting of the agent API. There are: {known}")
-            if not value.strip():
-                raise ConfigError(f"{variable} is empty: give it a value or unset it")
-            try:
-                chosen[name] = _READERS[name](value)
-            except ValueError as error:
-                raise ConfigError(f"{variable} {error}") from error
-        chosen.setdefault("log_format", "text" if sys.stderr.isatty() else "json")
-        chosen.update((name, value) for name, value in overrides.items() if value is not None)
-        if "data_dir" not in chosen:
-            chosen["data_dir"] = default_data_dir()
+        chosen: dict[str, Any] = {"log_format": "text"} if sys.stderr.isatty() else {}
+        chosen |= _read(os.environ if environ is None else environ, fields(cls))
+        chosen |= {name: value for name, value in overrides.items() if value is not None}
         settings = cls(**chosen)
         settings._check_keys(needs_key, "--host" if overrides.get("host") else f"{PREFIX}HOST")
-        if settings.rate_limit_burst is not None and settings.rate_limit_per_minute is None:
-            raise ConfigError(
-                f"{PREFIX}RATE_LIMIT_BURST limits nothing by itself: "
-                f"set {PREFIX}RATE_LIMIT_PER_MINUTE too"
-            )
-        if "metrics_host" in chosen and settings.metrics_port is None:
-            raise ConfigError(
-                f"{PREFIX}METRICS_HOST serves nothing by itself: set {PREFIX}METRICS_PORT too"
-            )
+        for name, needed in _REQUIRES.items():
+            if name in chosen and getattr(settings, needed) is None:
+                raise ConfigError(f"{_variable(name)} requires {_variable(needed)}: set both")
         if settings.metrics_port == settings.port:
             raise ConfigError(
                 f"{PREFIX}METRICS_PORT {settings.port} is the port of the API: choose another"
@@ -139,39 +98,59 @@ class Settings:
         return settings
 
     def _check_keys(self, needs_key: bool, host: str) -> None:
-        keys = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
-        given = [PREFIX + key.upper() for key in keys if getattr(self, key) is not None]
+        given = [_variable(key) for key in _KEYS if getattr(self, key) is not None]
         if len(given) > 1:
-            raise ConfigError(f"{' and '.join(given)} exclude each other: set one")
-        if needs_key and not given and not is_loopback(self.host):
+            raise ConfigError(f"{' and '.join(given)} exclude each other: set only one")
+        if needs_key and not given and not _is_loopback(self.host):
             raise ConfigError(
-                f"{host} {self.host} can be reached by others, so a key must be configured: "
-                f"set one of {', '.join(PREFIX + key.upper() for key in keys)}"
+                f"{host} {self.host} is open to other machines and requires a key: "
+                f"set {' or '.join(_variable(key) for key in _KEYS)}"
             )
 
-    def hand_down(self) -> None:
-        """Leave what the command line chose in the environment, where child processes load it."""
+    def export_options(self) -> None:
+        """Set the variables of the command-line options, for the child processes."""
         for name in ("host", "port", "workers"):
-            os.environ[PREFIX + name.upper()] = str(getattr(self, name))
+            os.environ[_variable(name)] = str(getattr(self, name))
 
     @property
     def can_sign(self) -> bool:
-        """Tell whether tokens are signed with a secret that this machine has."""
+        """Tell whether this machine has the secret that signs tokens."""
         return self.jwt_jwks_url is None and self.jwt_public_key_file is None
 
     @property
     def has_key(self) -> bool:
-        """Tell whether the operator configured a key; otherwise the development secret serves."""
-        return bool(self.jwt_secret or self.jwt_jwks_url or self.jwt_public_key_file)
+        """Tell whether a key is configured. Otherwise the development secret applies."""
+        return any(getattr(self, key) is not None for key in _KEYS)
 
 
-def hand_down_metrics_folder(folder: str) -> None:
-    """Tell prometheus_client, here and in child processes, in which folder it shares its counts."""
+def export_metrics_folder(folder: str) -> None:
+    """Set the folder in which prometheus_client shares metrics between processes."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches `host`, a name or an address."""
+def _read(environ: Mapping[str, str], settings: Iterable[Field[Any]]) -> dict[str, Any]:
+    known = {_variable(setting.name): setting for setting in settings}
+    found: dict[str, Any] = {}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(PREFIX):
+            continue
+        if variable not in known:
+            raise ConfigError(f"Unknown setting {variable}. Known settings: {', '.join(known)}")
+        if not text.strip():
+            raise ConfigError(f"{variable} is empty: give it a value or unset it")
+        try:
+            found[known[variable].name] = known[variable].metadata["read"](text)
+        except ValueError as error:
+            raise ConfigError(f"{variable} {error}") from error
+    return found
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`, a name or an address."""
     if host == "localhost":
         return True
     try:

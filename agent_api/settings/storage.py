@@ -1,4 +1,4 @@
-"""Where data is kept: the data folder and the database that the settings name."""
+"""Opens the data folder and the database that the settings name."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +11,10 @@ make_data_dir = embedded.make_folder
 
 @contextmanager
 def database(settings: Settings, on_progress: Callable[[str], None] | None = None) -> Iterator[str]:
-    """Yield the URL of the database; the embedded one is started, or kept from stopping.
+    """Yield the URL of the database, and keep an embedded server running meanwhile.
 
-    Raises EmbeddedError where it cannot start. `on_progress` is told what takes time.
+    Calls `on_progress` with a message before each slow step. Raises EmbeddedError if the embedded
+    server cannot start.
     """
     if settings.database_url is not None:
         yield settings.database_url
@@ -26,7 +27,7 @@ def database(settings: Settings, on_progress: Callable[[str], None] | None = Non
 
 
 def database_is_missing(settings: Settings) -> bool:
-    """Tell whether the database would be the embedded one, and was never made."""
+    """Tell whether the settings name an embedded database that does not exist yet."""
     if settings.database_url is not None:
         return False
     return not (settings.data_dir / "postgres" / "data").exists()

@@ -1,14 +1,14 @@
-"""Reads the text of each kind of setting; a ValueError completes the sentence "AGENT_API_X ..."."""
+"""Converts the text of settings. Error messages continue "AGENT_API_X ..."."""
 
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 MIN_SECRET_BYTES = 32
-"""HS256 needs a key of at least its hash's size (RFC 7518 section 3.2)."""
+"""The size of the hash of HS256 (RFC 7518 section 3.2)."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-"""Those that an origin does not name."""
+"""Browsers omit these ports from an origin."""
 
 
 def text(value: str) -> str:
@@ -50,7 +50,7 @@ def _expanded(value: str) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError as error:
-        raise ValueError("begins with the home of a user who does not exist") from error
+        raise ValueError("starts with the home folder of an unknown user") from error
 
 
 def file(value: str) -> Path:
@@ -80,10 +80,10 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 
 def _split(value: str) -> SplitResult | None:
-    """Return the parts of a URL that can be asked for, or None."""
+    """Return the parts of a URL, or None if no client could request it."""
     try:
         parts = urlsplit(value)
-        port = parts.port  # raises for what is no number up to 65535
+        port = parts.port  # raises ValueError unless it is a number up to 65535
     except ValueError:
         return None
     is_clean = value.isprintable() and not any(map(str.isspace, value))
@@ -91,7 +91,7 @@ def _split(value: str) -> SplitResult | None:
 
 
 def database_url(value: str) -> str:
-    # Loads SQLAlchemy, which a command without a URL does not need.
+    # SQLAlchemy is slow to import, and most commands do not need it.
     from db.engine import address
 
     address.normalise(value)
@@ -101,9 +101,9 @@ def database_url(value: str) -> str:
 def origins(value: str) -> tuple[str, ...]:
     given = [text for origin in value.split(",") if (text := origin.strip())]
     if not given:
-        raise ValueError("names no origin")
+        raise ValueError("must contain at least one origin")
     if not value.isascii():
-        raise ValueError("must be ASCII: write the host as browsers send it, with xn-- in front")
+        raise ValueError("must be ASCII: write international host names in their xn-- form")
     found = (
         ("*",) if given == ["*"] else tuple(origin for text in given if (origin := _origin(text)))
     )
@@ -113,7 +113,7 @@ def origins(value: str) -> tuple[str, ...]:
 
 
 def _origin(text: str) -> str | None:
-    """Return the origin as browsers write it, with which it is compared letter by letter."""
+    """Return the origin exactly as browsers send it, or None if invalid."""
     parts = _split(text)
     if parts is None or parts.scheme not in _DEFAULT_PORTS or set(parts.netloc) & set("@*"):
         return None

@@ -8,7 +8,7 @@ from benchmarks.peers.common import Refusal, foreign, missing, write_cursor
 from benchmarks.peers.models import CONVERSATION, MESSAGE, MessageCreate
 from db.chat_settings import DEFAULTS
 from db.models import PREVIEW_CHARACTERS, new_id
-from handlers.messages import _name_from as name_from  # public ones are operations
+from handlers.messages import _title_from as name_from  # public ones are operations
 
 Answer = dict[str, Any]
 Row = Sequence[Any]

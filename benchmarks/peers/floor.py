@@ -31,7 +31,7 @@ from benchmarks.peers.common import (
 from benchmarks.peers.models import CONVERSATION, MESSAGE
 from db.chat_settings import DEFAULTS
 from db.models import PREVIEW_CHARACTERS, new_id
-from handlers.messages import _name_from as name_from  # public ones are operations
+from handlers.messages import _title_from as name_from  # public ones are operations
 
 
 def _time(column: str) -> str:

@@ -85,7 +85,7 @@ def _adapted(handler: Callable[..., Any]) -> Callable[..., Any]:
 def _body(response: Response) -> Any:
     """Connexion wants what becomes JSON, and takes no text that is JSON already."""
     body = response.body
-    return orjson.loads(response.with_more(body)) if isinstance(body, bytes) else body
+    return orjson.loads(response.with_extra_members(body)) if isinstance(body, bytes) else body
 
 
 def _answer(body: Any, status: int, media_type: str, headers: dict[str, str]) -> Answer:

@@ -1,0 +1,209 @@
+"""The states of a client's connection: timeouts, refusals, and how it closes."""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from typing import NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from agent_api.http.problems import Problem, RequestTimeout, Unavailable
+from agent_api.http.request_context import BODY_OVERDUE
+from agent_api.server import refusal
+from agent_api.server.timeouts import ProgressWatch, unsent_bytes
+
+MAX_UNREAD_BYTES = 64 * 1024 * 1024
+"""A client that sends this much after its response will not read it."""
+LATE_REQUEST_SECONDS = 0.5
+"""How long a stopping server keeps an idle connection, for a request already on its way."""
+
+
+class State(enum.Enum):
+    """What the client sends now, and what we do with it.
+
+    CONNECTED -> HEAD -> BODY [-> UNWANTED_BODY] -> KEEP_ALIVE -> HEAD -> ...
+    Refusals, upgrades and responses with `Connection: close` lead to LAST_RESPONSE or LINGERING.
+    """
+
+    CONNECTED = enum.auto()
+    """Nothing has come yet."""
+    HEAD = enum.auto()
+    """Part of a request line or of headers has come."""
+    BODY = enum.auto()
+    """The head is complete; body and trailers are coming."""
+    UNWANTED_BODY = enum.auto()
+    """The response is complete, the body is not. The rest of it is dropped."""
+    KEEP_ALIVE = enum.auto()
+    """A request is complete, and nothing of the next one has come."""
+    LAST_RESPONSE = enum.auto()
+    """All input is ignored. The connection closes after the response in progress."""
+    LINGERING = enum.auto()
+    """We have sent our last byte, and drop all input until the client closes."""
+
+
+class Step(enum.Enum):
+    """What the client has to do next, within a timeout."""
+
+    SEND_HEAD = enum.auto()
+    SEND_BODY = enum.auto()
+    READ_RESPONSE = enum.auto()
+
+
+class TransportProxy(NamedTuple):
+    """The part of a transport that a response uses, with a `close` that may linger."""
+
+    write: Callable[[bytes], None]
+    is_closing: Callable[[], bool]
+    close: Callable[[], None]
+
+
+class Connection(HttpToolsProtocol):
+    """Closes without cutting off a response, and does not wait for a slow client forever.
+
+    Its subclass reports what the client sends by setting `_state`.
+    """
+
+    _state = State.CONNECTED
+    _is_stopping = False  # whether the server is
+    _previous_cycle: RequestResponseCycle  # of the request before self.cycle
+    _body_bytes = 0  # of the body, and from `_dropping_since` on of all that is dropped
+    _dropping_since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Begin to watch the client's progress."""
+        super().connection_made(transport)
+        self._watch = ProgressWatch()
+
+    def _is_idle(self) -> bool:
+        """Tell whether no response is due or in progress."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return cycle is None or cycle.response_complete or cycle.disconnected
+
+    def on_response_complete(self) -> None:
+        """Start the next queued request, or drop the rest of a body that was not needed."""
+        super().on_response_complete()
+        if self._state in (State.HEAD, State.LINGERING):
+            # While a client is sending, `enforce_timeouts` applies; the keep-alive timer does not.
+            self._unset_keepalive_if_required()
+        if self.pipeline:  # uvicorn resumes reading even if more requests are queued
+            self.flow.pause_reading()
+        elif self._state is State.BODY and self._is_idle():
+            self._drop_input(State.UNWANTED_BODY)
+
+    def resume_writing(self) -> None:
+        """Note that the client has read most of the response so far."""
+        self._watch.restart()
+        super().resume_writing()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Respond to the newest request with `problem`, and close.
+
+        If the response to an earlier request is due, that one is the last, and this only logged.
+        """
+        has_cycle = self._state in (State.BODY, State.UNWANTED_BODY)
+        if has_cycle and self.pipeline:  # it is queued, and its turn will not come
+            self.pipeline.popleft()
+            self.cycle = self._previous_cycle
+            has_cycle = False
+        self._state = State.LAST_RESPONSE
+        if not has_cycle and not self._is_idle():
+            refusal.log(problem)
+            self.cycle.keep_alive = False
+            self._use_proxy()
+        elif has_cycle and self.cycle.response_started:
+            refusal.log(problem)
+            (self._linger if self._is_idle() else self.transport.close)()
+        else:
+            self.transport.write(refusal.response(problem))
+            self._linger()
+
+    def _use_proxy(self) -> None:
+        proxy = TransportProxy(self.transport.write, self._is_closing, self._close_gently)
+        self.cycle.transport = proxy  # type: ignore[assignment]  # a cycle uses nothing else
+
+    def _is_closing(self) -> bool:
+        """Tell whether nothing can be written; after write_eof the transport does not say so."""
+        return self._state is State.LINGERING or self.transport.is_closing()
+
+    def _close_gently(self) -> None:
+        """Close at once between requests, and linger if the client may be sending."""
+        if self._state in (State.HEAD, State.KEEP_ALIVE):
+            self.transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Send EOF, and drop input until the client closes or is out of time.
+
+        Closing while the client is sending would reset the connection, and the client could lose
+        the response (RFC 9112 section 9.6).
+        """
+        self._drop_input(State.LINGERING)
+        self.pipeline.clear()
+        if not self._is_idle():
+            self._use_proxy()
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        try:
+            self.transport.write_eof()
+        except OSError:  # raised by asyncio, not by uvloop, if the client is gone
+            self.transport.close()
+
+    def _drop_input(self, state: State) -> None:
+        self._state = state
+        self._body_bytes = 0
+        self._dropping_since = self.loop.time()
+
+    def enforce_timeouts(self, now: float, timeout: float) -> None:
+        """Close the connection of a client that is too slow; called about once a second."""
+        if self._state in (State.UNWANTED_BODY, State.LINGERING) and (
+            now > self._dropping_since + timeout or self._body_bytes > MAX_UNREAD_BYTES
+        ):
+            self.transport.abort()
+            return
+        step, amount = self._next_step()
+        if not self._watch.is_too_slow(step, amount, now, timeout):
+            return
+        if self._state is State.HEAD and step is Step.SEND_HEAD:
+            self._refuse(RequestTimeout())
+        elif step is Step.SEND_HEAD:
+            self.transport.close()
+        elif step is Step.SEND_BODY:
+            # The handler of the body raises the problem, so that the response is like any other.
+            self.cycle.scope[BODY_OVERDUE] = True  # type: ignore[literal-required]  # ours
+            self.cycle.message_event.set()
+        else:
+            self.transport.abort()
+
+    def _next_step(self) -> tuple[Step | None, int]:
+        """Return what the client has to do next, and how many bytes of it are done."""
+        if unsent := unsent_bytes(self.transport):
+            return Step.READ_RESPONSE, -unsent
+        if self._state is State.BODY and not self.flow.read_paused:
+            return Step.SEND_BODY, self._body_bytes
+        if self._state in (State.CONNECTED, State.HEAD) and self._is_idle():
+            return Step.SEND_HEAD, 0
+        return None, 0
+
+    def shutdown(self) -> None:
+        """Close when idle; unlike uvicorn, wait for requests that are on their way."""
+        self._is_stopping = True
+        if self._is_idle():
+            self._close_soon()
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_soon(self) -> None:
+        self.loop.call_later(LATE_REQUEST_SECONDS, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if self._is_idle() and self._state is not State.HEAD:
+            self.transport.close()
+
+    def shutdown_now(self) -> None:
+        """Close, or refuse a head that has begun; a response in progress is not waited for."""
+        if self._state is State.HEAD and self._is_idle():
+            self._refuse(Unavailable("The server is stopping. Try again."))
+        elif self._is_idle():
+            self.transport.close()

@@ -1,0 +1,54 @@
+"""What a server prints before it serves: addresses, data, and how to get a token."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+
+from agent_api import __version__
+from agent_api.settings import Settings, default_data_dir
+
+
+def server_lines(settings: Settings) -> Iterator[str]:
+    """Yield the lines of `agent-api serve`."""
+    yield from _address_lines(settings)
+    if settings.metrics_port is not None:
+        yield f"  Metrics  {_base_url(settings.metrics_host, settings.metrics_port)}/metrics"
+    if settings.database_url is None:
+        yield f"  Data     {settings.data_dir}"
+    else:
+        yield "  Data     the database of AGENT_API_DATABASE_URL"
+    if settings.can_sign:
+        yield f"  Token    {_data_dir_prefix(settings)}{command_name()} token --user alice"
+    else:
+        yield "  Token    from your identity provider"
+
+
+def mock_lines(settings: Settings) -> Iterator[str]:
+    """Yield the lines of `agent-api mock`."""
+    yield from _address_lines(settings)
+    yield "  Data     the examples of the contract; nothing is kept"
+    yield "  Token    any: Authorization: Bearer mock"
+
+
+def _address_lines(settings: Settings) -> Iterator[str]:
+    base = _base_url(settings.host, settings.port)
+    yield f"Agent API {__version__}"
+    yield f"  API      {base}"
+    yield f"  Docs     {base}/docs"
+
+
+def _base_url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _data_dir_prefix(settings: Settings) -> str:
+    """Return the setting with which `token`, in another shell, finds the development secret."""
+    if settings.jwt_secret is not None or settings.data_dir == default_data_dir():
+        return ""
+    return f"AGENT_API_DATA_DIR={shlex.quote(str(settings.data_dir))} "
+
+
+def command_name() -> str:
+    """Return the command as it was typed, for the user to type it again."""
+    typed = sys.argv[0]
+    return "python -m agent_api" if typed.endswith("__main__.py") else typed
