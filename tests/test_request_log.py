@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import pytest
 
 from agent_api.http.request_context import Trace, read_trace
 from tests.servers import Server
@@ -77,9 +76,10 @@ def test_a_later_version_may_say_more() -> None:
             assert read_trace([(b"traceparent", given)]) == Trace(TRACE_ID, SPAN_ID)
 
 
-@pytest.mark.parametrize("given", INVALID)
-def test_an_invalid_traceparent_is_ignored(given: str) -> None:
-    assert read_trace([(b"traceparent", given.encode())]) is None
+def test_invalid_traceparent_is_ignored() -> None:
+    accepted = [given for given in INVALID if read_trace([(b"traceparent", given.encode())])]
+
+    assert not accepted
 
 
 def test_an_invalid_traceparent_is_no_error(server: Server) -> None:
