@@ -88,6 +88,18 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "agent_api", *arguments]
 
 
+def agent_api(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of agent-api to its end, with only these settings."""
+    return subprocess.run(
+        command(*arguments),
+        env=clean_environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
 @contextmanager
 def start_server(
     database_url: str | None, data_dir: Path, *arguments: str, **settings: str

@@ -24,6 +24,7 @@ from tests import log_watch
 from tests.servers import (
     SECRET,
     Server,
+    agent_api,
     clean_environment,
     command,
     free_port,
@@ -45,17 +46,6 @@ COMMANDS = {
     "version": [],
 }
 Result = subprocess.CompletedProcess[str]
-
-
-def agent_api(*arguments: str, **settings: str) -> Result:
-    return subprocess.run(
-        command(*arguments),
-        env=clean_environment(**settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def refusal(result: Result, *, code: int = 2) -> str:

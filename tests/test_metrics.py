@@ -22,8 +22,16 @@ import pytest
 
 from tests.contract import NOWHERE, OPERATIONS
 from tests.scraping import Samples, scrape, scrape_idle, value
-from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
-from tests.test_config import agent_api, refusal
+from tests.servers import (
+    SECRET,
+    Server,
+    agent_api,
+    clean_environment,
+    command,
+    free_port,
+    start_server,
+)
+from tests.test_config import refusal
 
 pytestmark = pytest.mark.process
 
