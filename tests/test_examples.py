@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 import migrations
 from db import schema
 from tests.servers import Server, sign, start_server
-from tests.story import MARIA, OPERATIONS, STORY, Operation, Play, resolved
+from tests.story import MARIA, OPERATIONS, STORY, Play, resolved
 
 WITH_BODY = [operation for operation in OPERATIONS.values() if operation.body]
 ANSWERS = [(o.id, name) for o in OPERATIONS.values() for name in o.answers]
@@ -56,13 +56,12 @@ def test_the_story_tells_every_example_once() -> None:
     assert set(asked) <= set(STORY)
 
 
-@pytest.mark.parametrize(("operation_id", "name"), ANSWERS)
-def test_answer_is_the_example(operation_id: str, name: str, new_play: NewPlay) -> None:
-    play = new_play().until(operation_id, name)
-
-    response = play.answers[operation_id, name]
-    assert response.status_code == OPERATIONS[operation_id].success, response.text
-    assert response.json() == play.expected[operation_id, name]
+def test_every_response_example_is_what_the_server_returns(whole_play: Play) -> None:
+    for operation_id, name in ANSWERS:
+        response = whole_play.answers[operation_id, name]
+        place = f"{operation_id} {name}"
+        assert response.status_code == OPERATIONS[operation_id].success, (place, response.text)
+        assert response.json() == whole_play.expected[operation_id, name], place
 
 
 def test_ids_and_times_of_the_story_stand_for_one_each(whole_play: Play) -> None:
@@ -76,49 +75,42 @@ def test_deleting_ends_the_story(whole_play: Play) -> None:
     assert (response.status_code, response.content) == (204, b"")
 
 
-@pytest.mark.parametrize("operation", WITH_BODY, ids=lambda operation: operation.id)
-def test_example_of_the_body_schema_is_accepted(operation: Operation, new_play: NewPlay) -> None:
+def test_every_body_schemas_example_is_accepted(new_play: NewPlay) -> None:
+    for operation in WITH_BODY:
+        play = new_play().until("get_run", "succeeded")
+        example = resolved(operation.body["schema"])["example"]
+
+        response = play.send(operation, {}, example)
+
+        assert response.status_code == operation.success, (operation.id, response.text)
+
+
+def test_every_parameters_example_is_accepted(new_play: NewPlay) -> None:
     play = new_play().until("get_run", "succeeded")
-    example = resolved(operation.body["schema"])["example"]
+    for operation in OPERATIONS.values():
+        for name, example in operation.parameter_examples("query").items():
+            response = play.send(operation, {name: play.cast.act(example)}, None)
 
-    response = play.send(operation, {}, example)
-
-    assert response.status_code == operation.success, response.text
-
-
-@pytest.mark.parametrize(
-    ("operation", "name"),
-    [(o, name) for o in OPERATIONS.values() for name in o.parameter_examples("query")],
-    ids=lambda value: value.id if isinstance(value, Operation) else None,
-)
-def test_example_of_a_parameter_is_accepted(
-    operation: Operation, name: str, new_play: NewPlay
-) -> None:
-    play = new_play().until("get_run", "succeeded")
-    example = operation.parameter_examples("query")[name]
-
-    response = play.send(operation, {name: play.cast.act(example)}, None)
-
-    assert response.status_code == 200, response.text
+            assert response.status_code == 200, (operation.id, name, response.text)
 
 
-@pytest.mark.parametrize(("operation_id", "name"), LINKS)
-def test_link_leads_on(operation_id: str, name: str, new_play: NewPlay) -> None:
-    operation = OPERATIONS[operation_id]
-    link = operation.links[name]
-    target = OPERATIONS[link["operationId"]]
-    play = new_play().until(operation_id, next(iter(operation.answers)))
-    answer = play.answers[operation_id, next(iter(operation.answers))].json()
+def test_every_link_leads_to_a_successful_response(new_play: NewPlay) -> None:
+    for operation_id, name in LINKS:
+        operation = OPERATIONS[operation_id]
+        link = operation.links[name]
+        target = OPERATIONS[link["operationId"]]
+        play = new_play().until(operation_id, next(iter(operation.answers)))
+        answer = play.answers[operation_id, next(iter(operation.answers))].json()
 
-    values = {key: taken(answer, expression) for key, expression in link["parameters"].items()}
-    response = play.client.request(
-        target.method,
-        target.path.format_map(values),
-        params={key: value for key, value in values.items() if f"{{{key}}}" not in target.path},
-        json=play.cast.act(next(iter(target.requests.values()), None)),
-    )
+        values = {key: taken(answer, expression) for key, expression in link["parameters"].items()}
+        response = play.client.request(
+            target.method,
+            target.path.format_map(values),
+            params={key: value for key, value in values.items() if f"{{{key}}}" not in target.path},
+            json=play.cast.act(next(iter(target.requests.values()), None)),
+        )
 
-    assert response.status_code == target.success, response.text
+        assert response.status_code == target.success, (operation_id, name, response.text)
 
 
 def taken(answer: Any, expression: str) -> Any:
@@ -219,17 +211,19 @@ def example_of(status: int, name: str) -> Any:
 ELSEWHERE = FAULTS | IN_PROGRESS | SETTINGS | SLOW
 
 
-@pytest.mark.parametrize(("status", "name"), [p for p in PROBLEMS if p not in ELSEWHERE])
-def test_problem_is_the_example(
-    status: int, name: str, server: Server, new_play: NewPlay, bob: httpx.Client
+def test_every_problem_example_is_what_the_server_returns(
+    server: Server, new_play: NewPlay, bob: httpx.Client
 ) -> None:
-    play = new_play().until("get_run", "succeeded")
+    for status, name in PROBLEMS:
+        if (status, name) in ELSEWHERE:
+            continue
+        play = new_play().until("get_run", "succeeded")
 
-    response = Mishaps(server, play, bob).meet(status, name)
+        response = Mishaps(server, play, bob).meet(status, name)
 
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    assert response.json() == example_of(status, name)
+        assert response.status_code == status, (name, response.text)
+        assert response.headers["content-type"] == "application/problem+json", (status, name)
+        assert response.json() == example_of(status, name), (status, name)
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +234,7 @@ def strict_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -
         yield running
 
 
+@pytest.mark.process
 def test_a_slow_body_is_the_example(strict_server: Server) -> None:
     def half() -> Iterator[bytes]:
         yield b'{"title": "Compare'
@@ -257,6 +252,7 @@ def test_a_slow_body_is_the_example(strict_server: Server) -> None:
     assert response.json() == example_of(408, "body")
 
 
+@pytest.mark.process
 def test_problem_of_a_limited_server_is_the_example(
     strict_server: Server, database_url: str
 ) -> None:
@@ -278,6 +274,7 @@ def test_problem_of_a_limited_server_is_the_example(
     assert response.headers["retry-after"] == "1"
 
 
+@pytest.mark.process
 def test_faults_of_the_database_are_the_examples(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:

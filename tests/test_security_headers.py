@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from agent_api import __version__
-from agent_api.middleware import security_headers
+from agent_api.middleware import response_headers
 from tests.contract import OPERATIONS, Operation, make_rows, name_of
 from tests.servers import Server
 from tests.wire import ask
@@ -109,13 +109,13 @@ def test_what_is_refused_before_it_is_a_request_keeps_them_out_too(
 def test_an_answer_keeps_what_it_says_itself() -> None:
     own = [(b"cache-control", b"max-age=60"), (b"content-security-policy", b"default-src 'self'")]
 
-    added = dict(security_headers.missing(own))
+    added = dict(response_headers.missing(own))
 
-    assert added == dict(security_headers.ALWAYS)
+    assert added == dict(response_headers.ALWAYS)
 
 
 def test_an_answer_with_an_etag_may_be_kept_by_its_own_reader() -> None:
-    added = dict(security_headers.missing([(b"etag", b'"1"')]))
+    added = dict(response_headers.missing([(b"etag", b'"1"')]))
 
     assert added[b"cache-control"] == b"private, no-cache"
 

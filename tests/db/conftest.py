@@ -1,4 +1,4 @@
-"""What the tests of the database layer share: the configured engine, and rows of a new user."""
+"""Fixtures of the database layer: the configured engine, and rows of a new user."""
 
 import uuid
 from collections.abc import Iterator
@@ -30,11 +30,9 @@ def user() -> str:
 
 @pytest.fixture
 def conversation_id(connection: Connection, user: str) -> str:
-    made: str = insert_conversation(connection, user)
-    return made
+    return insert_conversation(connection, user)
 
 
 @pytest.fixture
 def run_id(connection: Connection, user: str) -> str:
-    made: str = insert_run(connection, user)
-    return made
+    return insert_run(connection, user)
