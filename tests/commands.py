@@ -1,18 +1,14 @@
-"""Helpers for tests that run the commands of agent-api, and the data folder that they need."""
+"""Helpers for tests that run the commands of agent-api."""
 
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
-from db import embedded
 from tests import log_watch
 from tests.servers import Server, clean_environment, command, free_port
 
@@ -41,16 +37,6 @@ def status(url: str) -> int | None:
         return httpx.get(url, timeout=5).status_code
     except httpx.TransportError:
         return None  # no server listens
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    """A folder for an embedded database, which the account that runs PostgreSQL can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="agent-api-cli-"))
-    folder.chmod(0o711)
-    yield folder
-    wait_until(lambda: embedded.is_stopped(folder))
-    shutil.rmtree(folder)
 
 
 @contextmanager

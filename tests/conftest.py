@@ -55,18 +55,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if a test left something in the temporary folder."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
-    left = sorted(path.name for path in Path(os.environ["TEST_FOLDER"], "tmp").iterdir())
+    folder = Path(os.environ["TEST_FOLDER"], "tmp")
+    left = sorted(path.name for path in folder.glob("agent-api-*"))
     if left and session.exitstatus == pytest.ExitCode.OK:
         print(f"\nThe tests left files in the temporary folder: {', '.join(left)}")  # noqa: T201
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _remove(folder: Path) -> None:
-    """Remove the run's folder after the database server in it has stopped."""
+    """Remove a folder after the database server in it has stopped."""
     deadline = time.monotonic() + 30
-    while not embedded.is_stopped(folder) and time.monotonic() < deadline:
+    while not embedded.is_stopped(folder):
+        assert time.monotonic() < deadline, f"the database server in {folder} is still running"
         time.sleep(0.05)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -86,6 +88,15 @@ def admin_url() -> Iterator[str]:
     server = embedded.attach(Path(os.environ["TEST_FOLDER"]), durable=False)
     yield server.url
     server.close()
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder for an embedded database, which the account that runs PostgreSQL can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="agent-api-data-"))
+    folder.chmod(0o711)
+    yield folder
+    _remove(folder)
 
 
 @pytest.fixture(scope="session")

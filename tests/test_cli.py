@@ -11,14 +11,13 @@ import httpx
 import jwt
 import pytest
 
-from tests.commands import Result, data_dir, refusal
+from tests.commands import Result, refusal
 from tests.servers import (
     SECRET,
     Server,
     agent_api,
 )
 
-__all__ = ["data_dir"]
 pytestmark = pytest.mark.process
 
 COMMANDS = {

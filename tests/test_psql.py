@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import data_dir
 from tests.servers import agent_api
 
-__all__ = ["data_dir"]
 pytestmark = pytest.mark.process
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from db import embedded
-from tests.commands import data_dir, refusal, starting, status, wait_until
+from tests.commands import refusal, starting, status, wait_until
 from tests.servers import (
     SECRET,
     Server,
@@ -26,7 +26,6 @@ from tests.servers import (
     wait_until_ready,
 )
 
-__all__ = ["data_dir"]
 pytestmark = pytest.mark.process
 
 
