@@ -103,6 +103,7 @@ def wait_until_stopped(folder: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.process
 def test_whole_round_stays_after_a_restart(data_dir: Path) -> None:
     with start_server(None, data_dir) as server, server.client(USER) as maria:
         conversation = chat_about_leases(maria)

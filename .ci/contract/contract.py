@@ -8,10 +8,7 @@ from document import Document, Node
 from operations import Operation
 from schemas import Comparison
 
-TOP = {"components", "externalDocs", "info", "openapi", "paths", "security", "servers", "tags"}
-INFO = {"contact", "description", "license", "summary", "termsOfService", "title", "version"}
-SERVER = {"description", "url"}
-SCHEME_WORDS = {"bearerFormat", "description"}
+COMPARED = {"components", "info", "paths", "security", "servers", "tags"}
 
 
 def compare(old: Document, new: Document) -> list[Change]:
@@ -51,10 +48,7 @@ def components(old: Document, new: Document) -> Iterator[Change]:
             yield place.breaking("was removed")
             continue
         schemes = old.resolved(before[name]), new.resolved(now[name])
-        yield from parts.words(comparison, *schemes, tuple(sorted(SCHEME_WORDS)), place)
-        bare = [{k: v for k, v in s.items() if k not in SCHEME_WORDS} for s in schemes]
-        if bare[0] != bare[1]:
-            yield place.breaking("was changed")
+        yield from parts.others(comparison, *schemes, set(), place)
 
 
 def servers(old: Document, new: Document) -> Iterator[Change]:
@@ -69,19 +63,16 @@ def servers(old: Document, new: Document) -> Iterator[Change]:
     comparison = Comparison(old, new)
     for one in before:
         for other in (server for server in now if server["url"] == one["url"]):
-            yield from parts.words(comparison, one, other, ("description",), place)
-            yield from parts.unknown(comparison, one, other, SERVER, place)
+            yield from parts.others(comparison, one, other, {"url"}, place)
 
 
 def documentation(old: Document, new: Document) -> Iterator[Change]:
     comparison, place = Comparison(old, new), Place()
     infos = old.raw["info"], new.raw["info"]
-    yield from parts.words(comparison, *infos, tuple(sorted(INFO - {"version"})), place)
-    yield from parts.unknown(comparison, *infos, INFO, place)
-    yield from parts.words(comparison, old.raw, new.raw, ("openapi", "externalDocs"), place)
-    yield from parts.unknown(comparison, old.raw, new.raw, TOP, place)
-    known = {key for key in (*old.raw["paths"], *new.raw["paths"]) if key.startswith("/")}
-    yield from parts.unknown(comparison, old.raw["paths"], new.raw["paths"], known, place)
+    yield from parts.others(comparison, *infos, {"version"}, place)
+    yield from parts.others(comparison, old.raw, new.raw, COMPARED, place)
+    paths = {key for key in (*old.raw["paths"], *new.raw["paths"]) if key.startswith("/")}
+    yield from parts.others(comparison, old.raw["paths"], new.raw["paths"], paths, place)
     before, now = ({tag["name"]: tag for tag in d.raw.get("tags", [])} for d in (old, new))
     for name in dict.fromkeys([*before, *now]):
         if before.get(name) != now.get(name):

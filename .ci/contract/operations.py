@@ -9,16 +9,10 @@ from changes import Change, Direction, Kind, Place, code, listed, literal
 from document import METHODS, Document, Node
 from schemas import Comparison
 
-OPERATION = {
-    *("description", "deprecated", "externalDocs", "operationId", "parameters", "requestBody"),
-    *("responses", "security", "summary", "tags"),
+COMPARED = {
+    *("deprecated", "operationId", "parameters", "requestBody", "responses", "security", "tags"),
+    *METHODS,
 }
-PATH_ITEM = {"description", "parameters", "summary", *METHODS}
-PARAMETER = {
-    *("deprecated", "description", "example", "examples", "explode", "in", "name", "required"),
-    *("schema", "style"),
-}
-BODY = {"content", "description", "required"}
 
 Security = set[frozenset[tuple[str, frozenset[str]]]]
 """Alternatives for authentication, each a set of schemes with their scopes."""
@@ -47,12 +41,8 @@ class Operation:
             # Generated clients have a class for each tag.
             yield place.breaking(f"has the tag {now} (before: {before})")
         yield from parts.deprecation(self.old_node, self.new_node, place)
-        pairs = (self.old_node, self.new_node, OPERATION), (self.old_item, self.new_item, PATH_ITEM)
-        for old, new, known in pairs:
-            yield from parts.words(
-                self.comparison, old, new, ("summary", "description", "externalDocs"), place
-            )
-            yield from parts.unknown(self.comparison, old, new, known, place)
+        for old, new in ((self.old_node, self.new_node), (self.old_item, self.new_item)):
+            yield from parts.others(self.comparison, old, new, COMPARED, place)
         yield from self.parameters()
         yield from self.body()
         yield from responses.compare(self.old_node, self.new_node, self.comparison, place)
@@ -89,10 +79,7 @@ class Operation:
                 words = f"{code(literal(now))} (before: {code(literal(before))})"
                 yield place.breaking(f"has the {key} {words}")
         yield from parts.schema(self.comparison, old, new, place)
-        yield from parts.words(
-            self.comparison, old, new, ("description", "example", "examples"), place
-        )
-        yield from parts.unknown(self.comparison, old, new, PARAMETER, place)
+        yield from parts.others(self.comparison, old, new, parts.SIMPLE, place)
 
     def body(self) -> Iterator[Change]:
         place = self.place.within("the request body", Direction.INPUT)
@@ -108,8 +95,7 @@ class Operation:
         old, new = self.old.resolved(old), self.new.resolved(new)
         yield from parts.requirement(old, new, place)
         yield from parts.content(self.comparison, old, new, place)
-        yield from parts.words(self.comparison, old, new, ("description",), place)
-        yield from parts.unknown(self.comparison, old, new, BODY, place)
+        yield from parts.others(self.comparison, old, new, {"content", "required"}, place)
 
     def security(self) -> Iterator[Change]:
         old, new = alternatives(self.old, self.old_node), alternatives(self.new, self.new_node)

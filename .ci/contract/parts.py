@@ -6,7 +6,13 @@ from changes import Change, Kind, Place, code
 from document import Node
 from schemas import ANYTHING, Comparison
 
-MEDIA = {"example", "examples", "schema"}
+WORDING = {
+    *("bearerFormat", "contact", "description", "example", "examples", "externalDocs", "license"),
+    *("links", "openapi", "summary", "termsOfService", "title"),
+}
+"""Keywords that do not affect clients."""
+SIMPLE = {"deprecated", "explode", "in", "name", "required", "schema", "style"}
+"""The keywords of parameters and headers that are compared."""
 
 
 def content(comparison: Comparison, old: Node, new: Node, place: Place) -> Iterator[Change]:
@@ -22,8 +28,7 @@ def content(comparison: Comparison, old: Node, new: Node, place: Place) -> Itera
             part = f"{place.part} as {code(media)}" if many else place.part
             there = place.within(part, place.direction)
             yield from schema(comparison, before[media], now[media], there)
-            yield from words(comparison, before[media], now[media], ("example", "examples"), there)
-            yield from unknown(comparison, before[media], now[media], MEDIA, there)
+            yield from others(comparison, before[media], now[media], {"schema"}, there)
 
 
 def schema(comparison: Comparison, old: Node, new: Node, place: Place) -> Iterator[Change]:
@@ -52,21 +57,17 @@ def serialization(part: Node) -> tuple[str, bool]:
     return style, part.get("explode", style == "form")
 
 
-def words(
-    comparison: Comparison, old: Node, new: Node, keys: tuple[str, ...], place: Place
+def others(
+    comparison: Comparison, old: Node, new: Node, compared: set[str], place: Place
 ) -> Iterator[Change]:
-    differ = [key for key in keys if not same(comparison, old, new, key)]
-    if differ:
-        yield place.change(Kind.WORDING, f"has new wording: {', '.join(differ)}")
-
-
-def unknown(
-    comparison: Comparison, old: Node, new: Node, known: set[str], place: Place
-) -> Iterator[Change]:
-    """Report changes of unknown keywords as breaking, because they can mean anything."""
-    for key in dict.fromkeys(key for key in (*old, *new) if key not in known):
-        if not same(comparison, old, new, key):
-            yield place.breaking(f"has another {code(key)}, which this check does not know")
+    """Compare the keywords that are not `compared` elsewhere: if not wording, they are breaking."""
+    keys = [key for key in dict.fromkeys((*old, *new)) if key not in compared]
+    changed = [key for key in keys if not same(comparison, old, new, key)]
+    if words := [key for key in changed if key in WORDING]:
+        yield place.change(Kind.WORDING, f"has new wording: {', '.join(words)}")
+    for key in changed:
+        if key not in WORDING:
+            yield place.breaking(f"has another {code(key)}")
 
 
 def same(comparison: Comparison, old: Node, new: Node, key: str) -> bool:

@@ -4,13 +4,8 @@ from collections.abc import Iterator
 
 from changes import Change, Direction, Kind, Place, code
 from document import Node
-from parts import content, deprecation, requirement, schema, serialization, unknown, words
+from parts import SIMPLE, content, deprecation, others, requirement, schema, serialization
 from schemas import Comparison
-
-RESPONSE = {"content", "description", "headers", "links"}
-HEADER = {
-    *("deprecated", "description", "example", "examples", "explode", "required", "schema", "style"),
-}
 
 
 def compare(old: Node, new: Node, comparison: Comparison, place: Place) -> Iterator[Change]:
@@ -46,8 +41,7 @@ def response_changes(
             pair = comparison.old.resolved(before[key][1]), comparison.new.resolved(now[key][1])
             yield from header_changes(*pair, comparison, there)
     yield from content(comparison, old, new, place)
-    yield from words(comparison, old, new, ("description", "links"), place)
-    yield from unknown(comparison, old, new, RESPONSE, place)
+    yield from others(comparison, old, new, {"content", "headers"}, place)
 
 
 def header_changes(old: Node, new: Node, comparison: Comparison, place: Place) -> Iterator[Change]:
@@ -56,5 +50,4 @@ def header_changes(old: Node, new: Node, comparison: Comparison, place: Place) -
     if serialization(old) != serialization(new):
         yield place.breaking("has another style")
     yield from schema(comparison, old, new, place)
-    yield from words(comparison, old, new, ("description", "example", "examples"), place)
-    yield from unknown(comparison, old, new, HEADER, place)
+    yield from others(comparison, old, new, SIMPLE, place)

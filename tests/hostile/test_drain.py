@@ -110,7 +110,6 @@ def test_idle_connections_do_not_delay_shutdown(
 
 
 @ONE_AND_MORE
-@pytest.mark.process
 def test_sighup_that_was_ignored_at_the_start_stays_ignored(
     workers: str,
     database_url: str,

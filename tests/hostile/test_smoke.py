@@ -16,7 +16,7 @@ from tests.wire import Wire, head
 def test_incomplete_body_is_a_408_after_the_timeout(database_url: str, tmp_path: Path) -> None:
     lines = (b"Content-Type: application/json", b"Content-Length: 100")
     with (
-        start_server(database_url, tmp_path, client_timeout_seconds="1") as server,
+        start_server(database_url, tmp_path, client_timeout_seconds="2") as server,
         Wire(server) as wire,
     ):
         wire.send(head("POST /conversations", *lines) + b'{"title"')
