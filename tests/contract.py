@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from tests.calls import NOBODYS_ID
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / ".ci" / "contract"))
 import document  # noqa: E402  # its folder is on the path only here
@@ -27,8 +29,7 @@ CONTRACT = DOCUMENT.raw
 resolved = DOCUMENT.resolved
 walk = document.walk
 subschemas = document.subschemas
-NOWHERE = "019cadd3-0000-7000-8000-000000000000"
-"""An id that no row has."""
+NOWHERE = NOBODYS_ID
 
 Rows = dict[str, str]
 """The ids of a user's rows by the name of the path parameter that takes them."""
@@ -59,8 +60,8 @@ class Operation:
 
     @property
     def example(self) -> Any:
-        """Return the first example of its body."""
-        return next(iter(self.requests.values()))
+        """Return the first example of its body, or None if it has no body."""
+        return next(iter(self.requests.values()), None)
 
     @property
     def statuses(self) -> frozenset[int]:
