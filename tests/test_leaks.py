@@ -42,6 +42,7 @@ def own_server(own_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield server
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("statement", "undo", "code", "names"),
     [
@@ -166,6 +167,7 @@ def test_no_error_of_malformed_http_tells_of_the_inside(
     assert_tells_nothing(httpx.Response(answer.status, headers=headers, content=answer.content))
 
 
+@pytest.mark.process
 def test_no_fault_of_the_database_tells_of_it(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:

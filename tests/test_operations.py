@@ -109,6 +109,7 @@ def account(server: Server, user: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_a_dump_is_restored_row_by_row_and_served(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_embedded_database_is_dumped_under_load_and_restored_while_it_serves(
     data_dir: Path, tmp_path: Path
 ) -> None:
@@ -218,6 +220,7 @@ def all_messages(server: Server, user: str, conversation: str) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.process
 def test_an_old_server_serves_on_when_a_newer_version_has_migrated(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:

@@ -1,9 +1,8 @@
-"""Schemathesis asks the real server for all that the contract allows, and for what it forbids.
+"""Schemathesis sends requests that the contract allows, and requests that it forbids.
 
-All of its checks are on, for every operation, and in `make test-slow` every phase. What it draws is
-random, so it knows no id of a row: `Rows` puts ids and cursors that exist where it drew valid ones.
-How many requests it draws for an operation is said by TEST_EXAMPLES, which `make fuzz` sets to a
-thousand.
+All of its checks run on every operation: few requests in `make test`, every phase in
+`make test-all`. It draws random ids, so `Rows` replaces valid ones by ids and cursors that exist.
+TEST_EXAMPLES sets the number of requests per operation of the slow tests; `make fuzz` uses 1,000.
 """
 
 import base64
@@ -35,9 +34,9 @@ MARIA, SOMEBODY_ELSE = (f"{name}-{uuid.uuid4()}" for name in ("maria", "somebody
 
 
 def load(max_examples: int, *, coverage: bool) -> Any:
-    """Return the contract, its requests sent as MARIA; what she has, SOMEBODY_ELSE must not see.
+    """Return the contract for requests as MARIA, whose rows SOMEBODY_ELSE must not see.
 
-    With `coverage` there are also requests for each boundary of each schema: hundreds.
+    `coverage` adds hundreds of requests: one for each boundary of each schema.
     """
     users = [
         {"name": user, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {sign(user)}"}]}
@@ -60,8 +59,7 @@ def load(max_examples: int, *, coverage: bool) -> Any:
 
 HELLO = {"role": "user", "content": "Hello"}
 EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "200"))
-STORIES = 20
-few = load(max_examples=10, coverage=False)
+few = load(max_examples=5, coverage=False)
 many = load(max_examples=EXAMPLES, coverage=True)
 takes_long = pytest.mark.timeout(max(600, 3 * EXAMPLES))
 
@@ -76,7 +74,7 @@ class Owner:
             self._post(f"/conversations/{self._kept['conversation_id']}/messages", HELLO)
 
     def existing(self, name: str, method: str) -> str:
-        """Return the id of a row, a new one where the method may change or delete it."""
+        """Return the id of a row: a new one if the method may change or delete it."""
         return self._kept[name] if method == "GET" else self.new(name)
 
     def new(self, name: str) -> str:
@@ -88,7 +86,7 @@ class Owner:
                 return self._post(f"/conversations/{self.new('conversation_id')}/messages", HELLO)
             case "run_id":
                 return self._post("/runs", {"agent_id": "document-agent"})
-        raise AssertionError(f"say here how a {name} is made")
+        raise AssertionError(f"add a case that creates a {name}")
 
     def _post(self, path: str, body: dict[str, Any]) -> str:
         response = self.client.post(path, json=body)
@@ -98,34 +96,34 @@ class Owner:
 
 
 class Rows:
-    """Rows of MARIA's and of SOMEBODY_ELSE's, and the way into a request that was drawn."""
+    """Puts rows of MARIA and SOMEBODY_ELSE into the requests that Schemathesis draws."""
 
     def __init__(self, mine: Owner, theirs: Owner) -> None:
         self.mine, self.theirs = mine, theirs
 
     def put_into(self, case: schemathesis.Case) -> None:
-        """Name real rows in the path, mostly MARIA's; what was drawn invalid stays invalid."""
+        """Put real ids into the path, mostly MARIA's; invalid values stay invalid."""
         assert case.meta is not None
         if not case.meta.is_negative_at(ParameterLocation.PATH):
             for name, drawn in case.path_parameters.items():
-                # By the drawn value, so that the same draw is the same request when it is shrunk.
+                # The drawn value decides, so that the same draw gives the same request.
                 owner = [None, self.theirs, *[self.mine] * 6][uuid.UUID(drawn).int % 8]
                 if owner is not None:
                     case.path_parameters[name] = owner.existing(name, case.method)
         self.put_references_into(case)
 
     def put_references_into(self, case: schemathesis.Case) -> None:
-        """Let ids in the body and the cursor be real, and a key new: to all others it says 422."""
+        """Put real ids, a real cursor and a new idempotency key in, because others are a 422."""
         assert case.meta is not None
         is_wrong = case.meta.is_negative_at(ParameterLocation.HEADER)
-        # Schemathesis finds no good value for a pattern with quotes, and then has a wrong one in a
-        # case that it takes for good.
+        # Schemathesis finds no valid value for a pattern with quotes, and puts an invalid one into
+        # a case that it considers valid.
         is_mixed = is_wrong and case.meta.generation.mode.is_positive
         for name in {"If-Match", "If-None-Match"} & case.headers.keys():
-            # No tag that was drawn is that of the row, so that all would be a 412.
+            # A drawn tag never matches the row, so every request would be a 412.
             if is_mixed or (name == "If-Match" and not is_wrong):
                 case.headers[name] = "*"
-        # One that was used before is refused, and no schema can say so.
+        # A key that was used before is refused, which no schema can express.
         if "Idempotency-Key" in case.headers and (is_mixed or not is_wrong):
             case.headers["Idempotency-Key"] = str(uuid.uuid4())
         if isinstance(case.body, dict):
@@ -153,7 +151,7 @@ def is_uuid(value: object) -> TypeGuard[str]:
 
 
 def breaks_only_words(case: schemathesis.Case) -> bool:
-    """Tell whether `case` is good by its schema, and yet bad by the contract's text."""
+    """Tell whether `case` matches its schema but breaks a rule of the contract's text."""
     assert case.meta is not None
     return case.meta.generation.mode.is_positive and breaks_a_rule_in_words([case.body, case.query])
 
@@ -205,9 +203,8 @@ CURSORS = st.one_of(
 
 
 @hypothesis.given(cursor=CURSORS)
-@hypothesis.settings(max_examples=40, deadline=None)
-def test_cursor_that_the_server_did_not_make_does_no_harm(cursor: str, rows: Rows) -> None:
-    """`Rows` keeps these out of the requests above, which would all be 422."""
+def test_cursor_of_a_client_is_accepted_or_refused(cursor: str, rows: Rows) -> None:
+    """`Rows` removes such cursors from the requests above, which would all be a 422."""
     conversation = rows.mine.existing("conversation_id", "GET")
     for path in ("/conversations", "/runs", f"/conversations/{conversation}/messages"):
         response = rows.mine.client.get(path, params={"cursor": cursor})
@@ -215,23 +212,24 @@ def test_cursor_that_the_server_did_not_make_does_no_harm(cursor: str, rows: Row
 
 
 def test_links(server: Server, rows: Rows) -> None:
-    assert follow_links(few, server, rows, stories=STORIES)
+    # Hypothesis may end a round before a link leads anywhere.
+    assert any(follow_links(few, server, rows, stories=5) for _ in range(4))
 
 
 @pytest.mark.slow
 @takes_long
 def test_links_thoroughly(server: Server, rows: Rows) -> None:
-    # A round that hypothesis ends early, see below, may have reached nothing.
+    # A round that Hypothesis ends early, see below, may have reached nothing.
     reached: set[str] = set()
     for _ in range(min(50, max(1, EXAMPLES // 10))):
-        reached |= follow_links(many, server, rows, stories=STORIES)
+        reached |= follow_links(many, server, rows, stories=20)
     assert reached
 
 
 def follow_links(contract: Any, server: Server, rows: Rows, *, stories: int) -> set[str]:
-    """Send requests whose ids come from earlier answers, in random order, and check them all.
+    """Send requests in random order whose ids come from earlier responses, and check them all.
 
-    Return the operations that a link has led to, and that answered with success.
+    Return the operations that a link led to and that succeeded.
     """
     machine: Any = contract.as_state_machine()
     reached: set[str] = set()
@@ -241,7 +239,7 @@ def follow_links(contract: Any, server: Server, rows: Rows, *, stories: int) -> 
         def before_call(self, case: schemathesis.Case) -> None:
             super().before_call(case)
             for name, value in case.path_parameters.items():
-                if value is None:  # taken from an answer where it may be null, by a guessed link
+                if value is None:  # a guessed link took it from a nullable property
                     case.path_parameters[name] = rows.mine.existing(name, case.method)
             rows.put_references_into(case)
 
@@ -266,8 +264,8 @@ def follow_links(contract: Any, server: Server, rows: Rows, *, stories: int) -> 
                 reached.add(case.operation.definition.raw["operationId"])
 
     settings = hypothesis.settings(Story.TestCase.settings, max_examples=stories)
-    # Schemathesis tosses a coin of its own to follow a link or not, so the same story told again
-    # may go on differently; hypothesis objects to that. What a check has found is in `failures`.
+    # Schemathesis decides at random whether it follows a link, so a repeated story may differ, and
+    # Hypothesis calls that flaky. `failures` has what the checks found.
     with suppress(hypothesis.errors.Flaky):
         Story.run(settings=settings)
     for failure in failures:
