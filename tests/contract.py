@@ -75,7 +75,8 @@ class Operation:
         return client.request(options.pop("method", self.method), url, **options)
 
 
-def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    """Return what `node` refers to, or `node` itself if it is not a reference."""
     while "$ref" in node:
         found: Any = CONTRACT
         for step in node["$ref"].split("/")[1:]:
@@ -88,16 +89,16 @@ def _operation(path: str, method: str) -> Operation:
     item = CONTRACT["paths"][path]
     source = item[method]
     given = [*item.get("parameters", []), *source.get("parameters", [])]
-    parameters = [_resolved(parameter) for parameter in given]
+    parameters = [resolved(parameter) for parameter in given]
     content = source.get("requestBody", {}).get("content", {}).get("application/json", {})
-    examples = [example["value"] for example in content.get("examples", {}).values()]
+    examples = [resolved(example)["value"] for example in content.get("examples", {}).values()]
     return Operation(
         operation_id=source["operationId"],
         method=method.upper(),
         path=path,
         tag=source["tags"][0],
         secured=bool(source.get("security", CONTRACT["security"])),
-        parameters=tuple(part | {"schema": _resolved(part["schema"])} for part in parameters),
+        parameters=tuple(part | {"schema": resolved(part["schema"])} for part in parameters),
         example=examples[0] if examples else None,
         body_required=source.get("requestBody", {}).get("required", False),
         statuses=frozenset(int(status) for status in source["responses"]),

@@ -1,5 +1,6 @@
 """Walks through openapi/agent-api.yaml: operations, schemas and examples, each with its place."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ Found = Iterator[tuple[str, Any]]
 def walk(value: Any, pointer: str = "") -> Found:
     """Yield every value of the contract with its JSON Pointer, but nothing inside examples."""
     yield pointer, value
-    if pointer.endswith(("/example", "/examples")):
+    if pointer.endswith("/example") or re.search(r"/examples/\w+/value$", pointer):
         return
     items = enumerate(value) if isinstance(value, list) else ()
     for key, item in value.items() if isinstance(value, dict) else items:
@@ -133,4 +134,4 @@ def examples() -> Iterator[tuple[str, Any, str]]:
                 yield f"{kind} {name}", part["example"], f"/components/{kind}/{name}/schema"
     for pointer, media in media_types():
         for name, example in media.get("examples", {}).items():
-            yield f"{pointer} {name}", example["value"], f"{pointer}/schema"
+            yield f"{pointer} {name}", resolved(example)["value"], f"{pointer}/schema"

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.contract import CONTRACT
+from tests.contract import CONTRACT, resolved
 
 METHODS = ("get", "put", "post", "delete", "patch")
 MARIA = "maria.keller"
@@ -56,13 +56,10 @@ QUERIES = {
 """The queries that examples' summaries name; the others have those of the parameters' examples."""
 
 
-def resolved(node: Any) -> Any:
-    while "$ref" in node:
-        found: Any = CONTRACT
-        for step in node["$ref"].split("/")[1:]:
-            found = found[step]
-        node = found
-    return node
+def _values(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the examples by their names."""
+    examples = content.get("examples", {})
+    return {name: resolved(example)["value"] for name, example in examples.items()}
 
 
 class Operation:
@@ -76,15 +73,16 @@ class Operation:
         self.path, self.method = path, method.upper()
         self.parameters = [resolved(parameter) for parameter in given]
         self.body = node.get("requestBody", {}).get("content", {}).get("application/json", {})
-        self.requests = {name: e["value"] for name, e in self.body.get("examples", {}).items()}
+        self.requests = _values(self.body)
         self.responses = {int(s): resolved(response) for s, response in node["responses"].items()}
         self.success = min(self.responses)
-        self.links: dict[str, Any] = self.responses[self.success].get("links", {})
+        links = self.responses[self.success].get("links", {})
+        self.links = {name: resolved(link) for name, link in links.items()}
         self.answers = self.examples(self.success)
 
     def examples(self, status: int) -> dict[str, Any]:
         (content,) = self.responses[status].get("content", {"": {}}).values()
-        return {name: example["value"] for name, example in content.get("examples", {}).items()}
+        return _values(content)
 
     def parameter_examples(self, place: str) -> dict[str, Any]:
         return {p["name"]: p["example"] for p in self.parameters if p["in"] == place}

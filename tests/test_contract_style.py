@@ -234,8 +234,8 @@ def test_errors_and_only_errors_are_problem_documents() -> None:
             faults.append(f"{where}: {', '.join(content)}")
         for media in content.values():
             for name, example in media.get("examples", {}).items():
-                if status >= "300" and str(example["value"]["status"]) != status:
-                    faults.append(f"{where} example {name}: {example['value']['status']}")
+                if status >= "300" and str(resolved(example)["value"]["status"]) != status:
+                    faults.append(f"{where} example {name}: {resolved(example)['value']['status']}")
     none(faults, "An answer is JSON, an error a problem document with its own status:")
 
 
@@ -316,7 +316,7 @@ def test_every_link_leads_to_an_operation_and_gives_it_what_it_needs() -> None:
     by_id = {operation["operationId"]: (path, operation) for path, _, operation in operations()}
     faults = []
     for where, _, response in responses():
-        for link in response.get("links", {}).values():
+        for link in map(resolved, response.get("links", {}).values()):
             target = link["operationId"]
             if target not in by_id:
                 faults.append(f"{where}: there is no {target}")
@@ -333,11 +333,15 @@ def test_every_link_finds_its_value_in_the_examples() -> None:
     faults = []
     for where, _, response in responses():
         sources = {
-            v for link in response.get("links", {}).values() for v in link["parameters"].values()
+            value
+            for link in response.get("links", {}).values()
+            for value in resolved(link)["parameters"].values()
         }
         for media in response.get("content", {}).values():
             for name, example in media.get("examples", {}).items():
-                found = {f"$response.body#{pointer}" for pointer, _ in walk(example["value"])}
+                found = {
+                    f"$response.body#{pointer}" for pointer, _ in walk(resolved(example)["value"])
+                }
                 faults += [f"{where} example {name}: {source}" for source in sources - found]
     none(faults, "A link reads what the response does not have:")
 

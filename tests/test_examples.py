@@ -14,8 +14,9 @@ from sqlalchemy import make_url
 
 import migrations
 from db import schema
+from tests.contract import resolved
 from tests.servers import Server, sign, start_server
-from tests.story import MARIA, OPERATIONS, STORY, Play, resolved
+from tests.story import MARIA, OPERATIONS, STORY, Play
 
 WITH_BODY = [operation for operation in OPERATIONS.values() if operation.body]
 ANSWERS = [(o.id, name) for o in OPERATIONS.values() for name in o.answers]

@@ -18,6 +18,7 @@ from tests.contract import (
     Operation,
     assert_problem,
     name_of,
+    resolved,
 )
 from tests.servers import Server, clean_environment, command, free_port, start_mock
 
@@ -36,16 +37,14 @@ def answers(operation: Operation) -> Iterator[tuple[Operation, int, str, Any]]:
     """Yield each answer of an operation that the contract shows: its status, name and content."""
     item = CONTRACT["paths"][operation.path][operation.method.lower()]
     for status, response in item["responses"].items():
-        name = response.get("$ref", "").rpartition("/")[2]
-        found = CONTRACT["components"]["responses"][name] if name else response
-        for content in found.get("content", {}).values():
+        for content in resolved(response).get("content", {}).values():
             for example, shown in content["examples"].items():
-                yield operation, int(status), example, shown["value"]
+                yield operation, int(status), example, resolved(shown)["value"]
 
 
 ANSWERS = [answer for operation in OPERATIONS for answer in answers(operation)]
 REQUESTS = [
-    (operation, name, example["value"])
+    (operation, name, resolved(example)["value"])
     for operation in WITH_BODY
     for name, example in CONTRACT["paths"][operation.path][operation.method.lower()]["requestBody"][
         "content"

@@ -1,4 +1,4 @@
-"""How a token is tried: one request that needs nothing else, and the refusal."""
+"""Send a token with a request that needs nothing else, and check that it is refused."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def ask(server: Server, token: str) -> httpx.Response:
-    """Ask for the settings: an operation that needs nothing but a token."""
+    """Send get_chat_settings, which needs only a token."""
     return get(server, headers=bearer(token))
 
 
