@@ -20,9 +20,9 @@ from agent_api.contract.spec import load_contract
 from agent_api.http.request_context import ON_FORCED_EXIT
 from agent_api.middleware.error_handling import ProblemMiddleware
 from agent_api.middleware.execution import QUEUE_SECONDS, HandlerMiddleware
-from agent_api.middleware.rate_limiting import RateLimiter, RateLimitMiddleware
+from agent_api.middleware.rate_limiting import RateLimiter
 from agent_api.middleware.request_log import RequestLogMiddleware, access_writer
-from agent_api.middleware.security_headers import SecurityHeadersMiddleware
+from agent_api.middleware.response_headers import ResponseHeadersMiddleware
 from agent_api.middleware.threads import Threads
 from agent_api.observability import setup
 from agent_api.observability.hooks import Observers
@@ -126,10 +126,9 @@ def _middlewares(
         expose_headers=_CORS_RESPONSE_HEADERS,
     )
     return [
-        SecurityHeadersMiddleware,
+        ResponseHeadersMiddleware,
         partial(RequestLogMiddleware, write=access_writer(settings.log_format)),
         *([cors] if settings.cors_origins else []),
-        *([RateLimitMiddleware] if settings.rate_limit_per_minute else []),
         ProblemMiddleware,
         operations,
         LifespanMiddleware,

@@ -1,1 +1,1 @@
-"""The database layer: models, the engine, and one module a resource with one function a query."""
+"""The database layer: tables, connections, and a module per resource with a function per query."""

@@ -1,6 +1,6 @@
-"""Who may see and change what: one rule a resource, and why a statement that holds it found no row.
+"""The access rule of each resource, and the reason why a statement with that rule found no row.
 
-Today the rule is "the owner". Statements take it as a condition, with `acting_user` as parameter.
+Currently the owner has access. Statements include the rule as a condition on `acting_user`.
 """
 
 from sqlalchemy import Connection, String, bindparam, select
@@ -17,8 +17,8 @@ CONVERSATION = conversations.c.user_id == _user
 MESSAGE = messages.c.user_id == _user
 RUN = runs.c.created_by == _user
 
-# The only statements that see others' rows, of which their role may read the id and the owner.
-_MAY = {
+# The only statements that see other users' rows. Their role may read only ids and owners.
+_HAS_ACCESS = {
     "conversation": Statement(
         select(CONVERSATION).where(conversations.c.id == _row), role=roles.EXISTENCE
     ),
@@ -28,19 +28,20 @@ _MAY = {
 
 
 def require(connection: Connection, resource: str, *, row_id: str, user_id: str) -> None:
-    """Raise Missing or Denied unless the row exists and is the user's.
+    """Raise Missing or Denied unless the row exists and belongs to the user.
 
-    For the path on which a statement found nothing: a request that goes well never needs it.
+    Call this only after a statement found no row, so that successful requests do not pay for it.
     """
-    may = _MAY[resource].scalar(connection, {"row_id": row_id, "acting_user": user_id})
-    if may is None:
+    parameters = {"row_id": row_id, "acting_user": user_id}
+    has_access = _HAS_ACCESS[resource].scalar(connection, parameters)
+    if has_access is None:
         raise Missing(resource)
-    if not may:
+    if not has_access:
         raise Denied(resource)
 
 
 def refuse(connection: Connection, resource: str, *, row_id: str, user_id: str) -> Exception:
-    """The error for a row that a statement with nothing but the rule did not find."""
+    """Return or raise the error for a row that a statement with the access rule did not find."""
     require(connection, resource, row_id=row_id, user_id=user_id)
-    # It came into being between the two statements, so for the first there was none.
+    # The row was created after the first statement, for which it was missing.
     return Missing(resource)

@@ -12,7 +12,7 @@ from db import documents
 from db.engine.statement import Statement
 from db.models import chat_settings, new_id
 
-# What a user has who never saved any, and what a setting goes back to.
+# The settings of a user who has not saved any. Setting a value to null restores its default.
 DEFAULTS: Mapping[str, Any] = {
     "enabled_tools": [],
     "enabled_agents": [],
@@ -37,8 +37,8 @@ _insert_defaults = Statement(
 @functools.cache
 def _upsert(changed: frozenset[str]) -> Statement:
     new = insert(chat_settings)
-    # The transaction's time, so that what is saved after `lock` has made the row is as old as it.
-    # Of two saves at once the later one may have the earlier time: hence the greatest.
+    # now() is the transaction's time: a row created by `lock` gets equal created_at and updated_at.
+    # greatest() because the later of two concurrent transactions may have started earlier.
     now = sa.func.greatest(sa.func.now(), _c.updated_at)
     columns = {name: new.excluded[name] for name in sorted(changed)}
     saved = new.on_conflict_do_update(
@@ -48,16 +48,16 @@ def _upsert(changed: frozenset[str]) -> Statement:
 
 
 def select_one(connection: sa.Connection, *, user_id: str) -> bytes:
-    """The document of the user's settings, or of the defaults; reading writes nothing."""
+    """Return the document of the user's settings, or of the defaults without storing them."""
     saved: bytes | None = _select_one.scalar(connection, {"acting_user": user_id})
     return _unsaved(user_id) if saved is None else saved
 
 
 def lock(connection: sa.Connection, *, user_id: str) -> bytes:
-    """The same, and nobody else can save any before the transaction ends.
+    """Lock the user's settings until the transaction ends, and return their document.
 
-    A user who has none gets a row of defaults to hold the lock: of two who save at once the second
-    waits, and then finds what the first has saved.
+    A user without settings gets a row of defaults to hold the lock, so that a concurrent save waits
+    and then sees the first one's changes.
     """
     new = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS}
     if _insert_defaults.rowcount(connection, new) == 1:
@@ -67,10 +67,7 @@ def lock(connection: sa.Connection, *, user_id: str) -> bytes:
 
 
 def upsert(connection: sa.Connection, *, user_id: str, changes: Mapping[str, Any]) -> bytes:
-    """Save settings, and return their document.
-
-    None puts a setting back to its default, and one that is not named stays.
-    """
+    """Change the named settings and return the document; None restores a default."""
     given = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
     values = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS, **given}
     saved: bytes = _upsert(frozenset(changes)).scalar(connection, values)
@@ -78,5 +75,5 @@ def upsert(connection: sa.Connection, *, user_id: str, changes: Mapping[str, Any
 
 
 def _unsaved(user_id: str) -> bytes:
-    never = dict.fromkeys(("id", "created_at", "updated_at"))
-    return orjson.dumps({**never, "user_id": user_id, **DEFAULTS})
+    absent = dict.fromkeys(("id", "created_at", "updated_at"))
+    return orjson.dumps({**absent, "user_id": user_id, **DEFAULTS})

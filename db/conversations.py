@@ -11,7 +11,7 @@ from db.engine.statement import Statement
 from db.models import Id, conversations, messages, new_id
 from db.paging import page
 from db.paging.page import Page
-from db.paging.row_page import Lines
+from db.paging.row_page import RowPage
 
 T = TypeVar("T")
 
@@ -38,8 +38,8 @@ _insert = Statement(
 _delete = Statement(sa.delete(conversations).where(_this, access.CONVERSATION))
 
 
-def _beside_their_conversation(lines: sa.Select[Any]) -> sa.Select[Any]:
-    found = lines.subquery("found")
+def _with_conversation(page: sa.Select[Any]) -> sa.Select[Any]:
+    found = page.subquery("found")
     return (
         sa.select(found, _document)
         .select_from(conversations)
@@ -48,12 +48,12 @@ def _beside_their_conversation(lines: sa.Select[Any]) -> sa.Select[Any]:
     )
 
 
-_select_with_messages = Lines(
+_select_with_messages = RowPage(
     sa.select(messages)
     .where(messages.c.conversation_id == sa.bindparam("this_id", type_=Id))
     .order_by(messages.c.position),
     documents.message,
-    around=_beside_their_conversation,
+    around=_with_conversation,
 )
 
 
@@ -65,17 +65,12 @@ def _update(changed: frozenset[str]) -> Statement:
 
 @functools.cache
 def _select_page(
-    order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool, counted: bool
-) -> Lines:
-    where = [access.CONVERSATION]
-    if by_source:
-        where.append(_c.source == sa.bindparam("source"))
-    if by_agent:
-        where.append(_c.agent_id == sa.bindparam("agent_id"))
+    filters: frozenset[str], order_by: str, order: str, *, resumed: bool, counted: bool
+) -> RowPage:
     return page.by_time(
         conversations,
         documents.conversation,
-        where=where,
+        where=[access.CONVERSATION, *page.matching(conversations, filters)],
         order_by=order_by,
         order=order,
         resumed=resumed,
@@ -88,50 +83,50 @@ def select_page(
     *,
     user_id: str,
     limit: int,
-    offset: int,
-    order_by: str,
-    order: str,
-    source: str | None,
-    agent_id: str | None,
-    after: list[Any] | None,
+    offset: int = 0,
+    order_by: str = "created_at",
+    order: str = "desc",
+    source: str | None = None,
+    agent_id: str | None = None,
+    after: list[Any] | None = None,
 ) -> Page:
-    """The user's conversations. Keys are [time, id, total], the time being that of `order_by`."""
-    lines = _select_page(
+    """Return a page of the user's conversations. Keys are [`order_by`'s time, id, total]."""
+    filters = page.given(source=source, agent_id=agent_id)
+    row_page = _select_page(
+        frozenset(filters),
         order_by,
         order,
-        by_source=source is not None,
-        by_agent=agent_id is not None,
         resumed=after is not None,
-        counted=page.is_counted(after),
+        counted=page.needs_total(after),
     )
-    values = {"acting_user": user_id, "source": source, "agent_id": agent_id}
+    values = {"acting_user": user_id, **filters}
     return page.read_by_time(
-        connection, lines, values, order_by=order_by, limit=limit, offset=offset, after=after
+        connection, row_page, values, order_by=order_by, limit=limit, offset=offset, after=after
     )
 
 
 def select_one(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
-    """A conversation's document. Raises Missing and Denied."""
+    """Return a conversation's document. Raises Missing and Denied."""
     values = {"this_id": conversation_id, "acting_user": user_id}
     document: bytes | None = _select_one.scalar(connection, values)
     return _found(connection, document, conversation_id, user_id)
 
 
 def select_with_messages(
-    connection: sa.Connection, *, conversation_id: str, user_id: str, limit: int, offset: int
+    connection: sa.Connection, *, conversation_id: str, user_id: str, limit: int, offset: int = 0
 ) -> tuple[bytes, bytes]:
-    """The document of a conversation, and those of some of its messages, oldest first, one a line.
+    """Return a conversation's document and a page of its messages' documents, oldest first.
 
     Raises Missing and Denied.
     """
     values = {"this_id": conversation_id, "acting_user": user_id, "limit": limit, "offset": offset}
     row = _select_with_messages.read(connection, values)
     found = _found(connection, row, conversation_id, user_id)
-    return found.others[0], found.lines
+    return found.extra[0], found.documents
 
 
 def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
-    """The document of a conversation that nobody else can change before the transaction ends.
+    """Lock a conversation until the transaction ends, and return its document.
 
     Raises Missing and Denied.
     """
@@ -144,16 +139,16 @@ def insert(
     connection: sa.Connection,
     *,
     user_id: str,
-    title: str | None,
-    source: str | None,
-    model: str | None,
-    agent_id: str | None,
-    is_private: bool,
-    metadata: Mapping[str, Any] | None,
+    title: str | None = None,
+    source: str | None = None,
+    model: str | None = None,
+    agent_id: str | None = None,
+    is_private: bool = False,
+    metadata: Mapping[str, Any] | None = None,
 ) -> tuple[str, bytes]:
-    """A new conversation: its id and its document.
+    """Create a conversation; return its id and its document.
 
-    Without a title, or with the default one, its first message names it.
+    Without a title, or with the default title, the first message sets the title.
     """
     conversation_id = new_id()
     document: bytes = _insert.scalar(
@@ -177,10 +172,10 @@ def insert(
 def update(
     connection: sa.Connection, *, conversation_id: str, user_id: str, changes: Mapping[str, Any]
 ) -> bytes:
-    """Set title, is_private, model, agent_id or metadata, and return the conversation's document.
+    """Change title, is_private, model, agent_id or metadata; return the conversation's document.
 
-    A title given here stays. updated_at stays as well: it says when the last message came. Raises
-    Missing and Denied.
+    Messages no longer change a title set here. updated_at, the time of the last message, does not
+    change. Raises Missing and Denied.
     """
     if not changes:
         return select_one(connection, conversation_id=conversation_id, user_id=user_id)
@@ -193,7 +188,7 @@ def update(
 
 
 def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> None:
-    """Delete a conversation and its messages; its runs stay. Raises Missing and Denied."""
+    """Delete a conversation and its messages but not its runs. Raises Missing and Denied."""
     values = {"this_id": conversation_id, "acting_user": user_id}
     if _delete.rowcount(connection, values) == 0:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)

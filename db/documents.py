@@ -1,4 +1,4 @@
-"""The JSON of each resource, as PostgreSQL writes it: a row reaches Python ready to be sent."""
+"""SQL expressions that build the JSON document of each resource; Python sends them unchanged."""
 
 from typing import Any
 
@@ -22,7 +22,6 @@ _UTC: ColumnElement[str] = literal_column("'UTC'")
 
 
 def conversation(c: Columns) -> Json:
-    """A conversation."""
     last_message = case(
         (
             c.last_message_at.is_not(None),
@@ -51,7 +50,6 @@ def conversation(c: Columns) -> Json:
 
 
 def message(c: Columns) -> Json:
-    """A message."""
     return _object(
         id=c.id,
         conversation_id=c.conversation_id,
@@ -67,7 +65,6 @@ def message(c: Columns) -> Json:
 
 
 def run(c: Columns) -> Json:
-    """A run."""
     return _object(
         id=c.id,
         agent_id=c.agent_id,
@@ -85,7 +82,6 @@ def run(c: Columns) -> Json:
 
 
 def chat_settings(c: Columns) -> Json:
-    """A user's chat settings."""
     return _object(
         id=c.id,
         user_id=c.user_id,
@@ -100,12 +96,12 @@ def chat_settings(c: Columns) -> Json:
 
 
 def text(document: Json) -> ColumnElement[str]:
-    """The document as the text that PostgreSQL writes, which costs it nothing more."""
+    """Cast a document to text; PostgreSQL stores json as text, so the cast is free."""
     return cast(document, Text)
 
 
 def _object(**fields: ColumnElement[Any]) -> Json:
-    # The names stand in the SQL: as parameters they would have to be quoted at every execution.
+    # Literal names, because psycopg2 would have to quote parameters at every execution.
     parts: list[ColumnElement[Any]] = []
     for name, value in fields.items():
         parts += (literal_column(f"'{name}'"), value)
@@ -113,5 +109,5 @@ def _object(**fields: ColumnElement[Any]) -> Json:
 
 
 def _time(moment: ColumnElement[Any]) -> ColumnElement[str]:
-    """RFC 3339 in UTC, always with microseconds, so that a page can go on from it exactly."""
+    """Format as RFC 3339 in UTC with microseconds, so that a page can continue exactly there."""
     return func.to_char(func.timezone(_UTC, moment), _TIME_FORMAT)

@@ -1,12 +1,12 @@
-"""What a query can say instead of an answer."""
+"""The exceptions that queries, connections and the embedded server raise."""
 
 
 class Failure(Exception):
-    """The root of this tree: an outcome that a caller is expected to handle."""
+    """Base class of the outcomes that callers are expected to handle."""
 
 
 class Missing(Failure):
-    """No row has this id."""
+    """No row has the id."""
 
     def __init__(self, resource: str) -> None:
         super().__init__(f"there is no such {resource}")
@@ -14,7 +14,7 @@ class Missing(Failure):
 
 
 class Denied(Failure):
-    """The row exists, and the acting user may not see or change it."""
+    """The row exists, but the acting user may not see or change it."""
 
     def __init__(self, resource: str) -> None:
         super().__init__(f"this {resource} is another user's")
@@ -22,18 +22,18 @@ class Denied(Failure):
 
 
 class Reference(Failure):
-    """A value that was to be stored names a row that does not exist or is not the acting user's.
+    """A stored value would refer to a row that does not exist or belongs to another user.
 
-    The two are not told apart: whoever may not see a row does not learn that it exists.
+    The error does not say which, because users must not learn about rows they may not see.
     """
 
     def __init__(self, field: str) -> None:
-        super().__init__(f"{field} names a row that cannot be linked to")
+        super().__init__(f"{field} does not refer to one of the user's rows")
         self.field = field
 
 
 class Conflict(Failure):
-    """The row is not in a state that allows the change; `detail` says what would be allowed."""
+    """The row's state does not allow the change; `detail` lists the allowed changes."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -41,31 +41,40 @@ class Conflict(Failure):
 
 
 class Unavailable(Failure):
-    """The database cannot be reached, went away, or cannot take the work now; a retry may help.
+    """The database is unreachable, disconnected or overloaded; a retry may succeed.
 
-    The driver's exception is the cause.
+    The driver's exception is its `__cause__`.
     """
 
 
 class Timeout(Failure):
-    """A statement ran longer, or waited longer for a lock, than it may."""
+    """A statement or its wait for a lock exceeded the time limit."""
 
 
 class TooLarge(Failure):
-    """The answer would be larger than PostgreSQL can make one value, which is 1 GB."""
+    """The result exceeds 1 GB, PostgreSQL's limit for one value."""
 
 
 class SchemaAhead(Failure):
-    """The schema is at a revision that this code does not know: a newer version migrated it."""
+    """A newer version has migrated the schema to a revision unknown to this one."""
 
 
 class EmbeddedError(Exception):
-    """The embedded server cannot be used; the message is one line that says what to do."""
+    """The embedded server cannot be used; the one-line message says what to do."""
 
 
 class Refused(Exception):
-    """A statement that the database refused: a defect of ours, so no Failure.
+    """The database refused a statement. This is a defect of the API, not a Failure.
 
-    Its text is the SQLSTATE and the names of what was concerned. The driver's own words stay out:
-    they quote the statement and the row.
+    The text contains the SQLSTATE and the names of the objects involved. It omits the driver's
+    message, which quotes the statement and the row.
     """
+
+
+def describe(error: Exception) -> str:
+    """Return the message of an error and the first line of the driver's message.
+
+    It may name a host and a user, but contains no password and no data of a row.
+    """
+    cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
+    return f"{error}: {cause}" if cause else str(error)

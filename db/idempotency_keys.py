@@ -1,8 +1,8 @@
-"""Queries for idempotency keys: each with the answer that a repeated request gets again.
+"""Queries for idempotency keys and the stored responses that repeated requests receive.
 
-All of them stand in the transaction of the request, so that its row and its answer are stored
-together or not at all. The lock ends with that transaction: nothing of it stays with a connection,
-which a pool of connections in front of PostgreSQL may lend to somebody else.
+They run in the request's transaction, so that its row and its response are stored together or not
+at all. The lock also ends with the transaction and leaves nothing on the connection, because a
+pooler in front of PostgreSQL may lend the connection to another client.
 """
 
 from collections.abc import Mapping
@@ -18,29 +18,29 @@ from db import access
 from db.engine.statement import Statement
 from db.models import Id, conversations, idempotency_keys
 
-KEPT = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 
 _c = idempotency_keys.c
 _user = sa.bindparam("acting_user", type_=sa.String)
 _key = sa.bindparam("this_key", type_=sa.String)
 _this = sa.and_(_c.user_id == _user, _c.key == _key)
 
-_is_kept = _c.expires_at > sa.func.statement_timestamp()
+_is_valid = _c.expires_at > sa.func.statement_timestamp()
 _try_lock = Statement(
     sa.select(sa.func.pg_try_advisory_xact_lock(sa.bindparam("lock", type_=sa.BigInteger)))
 )
-# Locked, so that nobody clears away an expired row that is about to be taken over: two who clear
-# each other's would wait for each other.
+# Lock the row so that no other transaction deletes it after it has expired and before `insert`
+# replaces it: two transactions that delete each other's rows would deadlock.
 _select_one = Statement(
-    sa.select(_c.fingerprint, _c.status, _c.headers, _c.body, _is_kept.label("is_kept"))
+    sa.select(_c.fingerprint, _c.status, _c.headers, _c.body, _is_valid.label("is_valid"))
     .where(_this)
     .with_for_update()
 )
 
 
 def _insert() -> Statement:
-    """The new row, with which a trigger of the table clears away some that expired."""
-    # What the request made is locked until its transaction ends, and the conversation with it.
+    """Return the upsert of a row. A trigger then deletes some expired rows."""
+    # The request's own row, and therefore its conversation, stay locked until the transaction ends.
     about = sa.select(conversations.c.id).where(
         conversations.c.id == sa.any_(sa.bindparam("about", type_=sa.ARRAY(Id))),
         access.CONVERSATION,
@@ -49,20 +49,20 @@ def _insert() -> Statement:
         "user_id": _user,
         "key": _key,
         "conversation_id": about.scalar_subquery(),
-        "expires_at": sa.func.statement_timestamp() + KEPT,
+        "expires_at": sa.func.statement_timestamp() + LIFETIME,
     }
     for name in ("fingerprint", "status", "headers", "body"):
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
     row = sa_insert(idempotency_keys).values(columns)
-    renewed = {name: row.excluded[name] for name in columns.keys() - {"user_id", "key"}}
-    return Statement(row.on_conflict_do_update(constraint="pk_idempotency_keys", set_=renewed))
+    replaced = {name: row.excluded[name] for name in columns.keys() - {"user_id", "key"}}
+    return Statement(row.on_conflict_do_update(constraint="pk_idempotency_keys", set_=replaced))
 
 
 _insert_one = _insert()
 
 
 class Answer(NamedTuple):
-    """A stored answer, with the fingerprint of the request that it was given to."""
+    """A stored response, with the fingerprint of the request that it belongs to."""
 
     fingerprint: bytes
     status: int
@@ -71,10 +71,10 @@ class Answer(NamedTuple):
 
 
 def try_lock(connection: sa.Connection, *, user_id: str, key: str) -> bool:
-    """Keep the user's key until the transaction ends; False at once where another one has it.
+    """Lock the user's key until the transaction ends; return False if it is already locked.
 
-    The lock is on 64 bits of a hash. Who shares them with somebody else waits for them now and
-    then, and nothing worse.
+    The lock number is a 64-bit hash. In a collision one request finds its key in use; no response
+    is mixed up.
     """
     digest = sha256(f"{user_id}\0{key}".encode()).digest()
     values = {"acting_user": user_id, "lock": int.from_bytes(digest[:8], signed=True)}
@@ -82,16 +82,15 @@ def try_lock(connection: sa.Connection, *, user_id: str, key: str) -> bool:
 
 
 def select_one(connection: sa.Connection, *, user_id: str, key: str) -> Answer | None:
-    """The answer of the user's key, unless it has expired.
+    """Return the stored response for the user's key, or None if it is absent or expired.
 
-    After `try_lock`, as a statement of its own: only that sees what the one who had the lock before
-    has committed.
+    Call this after `try_lock`: only a separate statement sees what the previous holder committed.
     """
     row = _select_one.row(connection, {"acting_user": user_id, "this_key": key})
     if row is None:
         return None
-    fingerprint, status, headers, body, is_kept = row
-    return Answer(bytes(fingerprint), status, headers, body) if is_kept else None
+    fingerprint, status, headers, body, is_valid = row
+    return Answer(bytes(fingerprint), status, headers, body) if is_valid else None
 
 
 def insert(
@@ -104,7 +103,7 @@ def insert(
     headers: Mapping[str, str],
     body: bytes,
 ) -> None:
-    """Keep an answer for 24 hours, or until the conversation that it is about is deleted."""
+    """Store a response for 24 hours, or until the conversation it belongs to is deleted."""
     values = {
         "acting_user": user_id,
         "this_key": key,
@@ -118,7 +117,7 @@ def insert(
 
 
 def _ids(body: bytes) -> list[str]:
-    """The ids by which an answer can be about a conversation: its own, and the one it names."""
+    """Return the ids in a response that can be a conversation's."""
     document = orjson.loads(body) if body else None
     if not isinstance(document, dict):
         return []

@@ -11,7 +11,7 @@ from db.engine.statement import Statement
 from db.errors import Missing, Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id, runs
 from db.paging.page import Page
-from db.paging.row_page import Lines
+from db.paging.row_page import RowPage
 
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
@@ -24,17 +24,17 @@ _select_one = Statement(
 
 
 @functools.cache
-def _select_page(order: str, *, resumed: bool) -> Lines:
+def _select_page(order: str, *, resumed: bool) -> RowPage:
     rows = sa.select(messages).where(_c.conversation_id == _conversation)
     if resumed:
         last = sa.bindparam("after_position", type_=sa.BigInteger)
         rows = rows.where(_c.position > last if order == "asc" else _c.position < last)
     rows = rows.order_by(_c.position.asc() if order == "asc" else _c.position.desc())
-    return Lines(rows, documents.message, "position", around=_beside_their_count)
+    return RowPage(rows, documents.message, "position", around=_with_count)
 
 
-def _beside_their_count(lines: sa.Select[Any]) -> sa.Select[Any]:
-    found = lines.subquery("found")
+def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
+    found = page.subquery("found")
     return (
         sa.select(found, conversations.c.message_count)
         .select_from(conversations)
@@ -44,19 +44,18 @@ def _beside_their_count(lines: sa.Select[Any]) -> sa.Select[Any]:
 
 
 def _insert(*, linked: bool) -> Statement:
-    """One statement: the conversation's new count and preview, and the message that they are of.
+    """Return one statement that updates the conversation's count and preview, and adds the message.
 
-    The conversation's row lock makes writers wait for each other, so that positions and times
-    follow one order; what is computed from the row is computed anew after the wait.
+    The conversation's row lock serialises writers, so positions and times have the same order.
+    After a wait PostgreSQL computes the new values from the updated row.
     """
-    # The time at which the statement came, one value wherever it stands in the statement. A writer
-    # that waited may be behind the one before it: hence the greatest.
+    # greatest() because a writer that waited has an earlier statement time than the previous one.
     now = sa.func.greatest(sa.func.statement_timestamp(), conversations.c.updated_at)
     title: sa.BindParameter[str | None] = sa.bindparam("new_title", type_=sa.String)
     run_id: sa.ColumnElement[Any] = sa.null()
     allowed = [conversations.c.id == _conversation, access.CONVERSATION]
     if linked:
-        # The lock keeps the run until the message points to it.
+        # The lock keeps the run from being deleted before the message refers to it.
         run = (
             sa.select(runs.c.id)
             .where(runs.c.id == sa.bindparam("of_run", type_=Id), access.RUN)
@@ -65,7 +64,7 @@ def _insert(*, linked: bool) -> Statement:
         )
         run_id = sa.select(run.c.id).scalar_subquery()
         allowed.append(sa.exists(sa.select(run.c.id)))
-    moved = (
+    updated = (
         sa.update(conversations)
         .where(*allowed)
         .values(
@@ -86,10 +85,10 @@ def _insert(*, linked: bool) -> Statement:
     )
     columns: dict[str, sa.ColumnElement[Any]] = {
         "id": sa.bindparam("new_id", type_=Id),
-        "conversation_id": moved.c.id,
-        "position": moved.c.last_position,
+        "conversation_id": updated.c.id,
+        "position": updated.c.last_position,
         "role": sa.bindparam("new_role", type_=_c.role.type),
-        "created_at": moved.c.updated_at,
+        "created_at": updated.c.updated_at,
         "run_id": run_id,
     }
     for name in ("content", "attachments", "metadata", "routing_decision", "tool_calls"):
@@ -113,30 +112,33 @@ def select_page(
     conversation_id: str,
     user_id: str,
     limit: int,
-    offset: int,
-    order: str,
-    after: list[Any] | None,
+    offset: int = 0,
+    order: str = "asc",
+    after: list[Any] | None = None,
 ) -> Page:
-    """A conversation's messages. Keys are [position]. Raises Missing and Denied."""
+    """Return a page of a conversation's messages. Keys are [position].
+
+    Raises Missing and Denied.
+    """
     values = {
         "of_conversation": conversation_id,
         "acting_user": user_id,
-        # One more than asked for, to know whether any follow.
+        # One row more than requested shows whether more follow.
         "limit": limit + 1,
         "offset": offset,
     }
     if after is not None:
         (values["after_position"],) = after
-    found = _select_page(order, resumed=after is not None).read(connection, values)
-    if found is None:
+    rows = _select_page(order, resumed=after is not None).read(connection, values)
+    if rows is None:
         raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    found = found.at_most(limit)
-    positions, total = found.others
-    return Page(found.lines, total, [positions[found.present - 1]] if found.is_cut else None)
+    rows = rows.at_most(limit)
+    positions, total = rows.extra
+    return Page(rows.documents, total, [positions[rows.row_count - 1]] if rows.has_more else None)
 
 
 def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> bytes:
-    """A message's document. Raises Missing and Denied."""
+    """Return a message's document. Raises Missing and Denied."""
     values = {"this_id": message_id, "acting_user": user_id}
     document: bytes | None = _select_one.scalar(connection, values)
     if document is None:
@@ -151,16 +153,16 @@ def insert(
     user_id: str,
     role: str,
     content: str,
-    attachments: Sequence[Mapping[str, Any]] | None,
-    metadata: Mapping[str, Any] | None,
-    run_id: str | None,
-    routing_decision: Mapping[str, Any] | None,
-    tool_calls: Sequence[Mapping[str, Any]] | None,
-    title: str | None,
+    attachments: Sequence[Mapping[str, Any]] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
+    routing_decision: Mapping[str, Any] | None = None,
+    tool_calls: Sequence[Mapping[str, Any]] | None = None,
+    title: str | None = None,
 ) -> tuple[str, bytes]:
-    """A new message at the end of a conversation: its id and its document.
+    """Append a message to a conversation; return its id and its document.
 
-    `title` is the name that the message gives to a conversation nobody has named yet.
+    `title` becomes the conversation's title if that was not set yet.
     Raises Missing and Denied for the conversation, Reference for a run that is not the user's.
     """
     message_id = new_id()
@@ -176,7 +178,7 @@ def insert(
         "new_routing_decision": routing_decision,
         "new_tool_calls": tool_calls,
         "new_title": title,
-        # Cut here: cutting it in the statement would send a long content twice.
+        # Shortened here because the statement would need the whole content twice.
         "preview": content[:PREVIEW_CHARACTERS],
     }
     statement = _insert_alone if run_id is None else _insert_linked

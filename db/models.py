@@ -1,4 +1,4 @@
-"""The tables, with all their constraints and indexes."""
+"""Defines the tables with their constraints and indexes."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -31,7 +31,7 @@ STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 PREVIEW_CHARACTERS = 100
 
 Id = Uuid(as_uuid=False)
-# An absent value is always SQL's NULL: JSON's null would be a second kind of nothing.
+# Store None as SQL NULL, so that there is no second kind of absent value (JSON null).
 Json = JSONB(none_as_null=True)
 Moment = DateTime(timezone=True)
 MessageRole = Enum(*ROLES, name="message_role")
@@ -39,12 +39,12 @@ RunStatus = Enum(*STATUSES, name="run_status")
 
 
 def new_id() -> str:
-    """A UUIDv7: rows made one after another lie side by side in the primary key's index."""
+    """Return a UUIDv7, so that consecutive rows are adjacent in the primary key's index."""
     return str(uuid_utils.uuid7())
 
 
 class Base(DeclarativeBase):
-    """What the tables share: every constraint has a name, so that a migration can address it."""
+    """Base of all tables. Every constraint has a name, so that migrations can refer to it."""
 
     metadata = MetaData(
         naming_convention={
@@ -58,10 +58,11 @@ class Base(DeclarativeBase):
 
 
 class Conversation(Base):
-    """A conversation, with the count and the preview of its messages.
+    """A conversation, with the count and a preview of its messages.
 
-    Those are kept by the statement that inserts a message, so that a list need not look at any.
-    No fillfactor: a new message moves updated_at, which is indexed, so its update is never HOT.
+    The statement that inserts a message updates both, so listing conversations reads no messages.
+    A fillfactor would not help: each message changes updated_at, which is indexed, so updates are
+    never HOT.
     """
 
     __tablename__ = "conversations"
@@ -76,7 +77,7 @@ class Conversation(Base):
     model: Mapped[str | None] = mapped_column(String(255))
     agent_id: Mapped[str | None] = mapped_column(String(255))
     is_private: Mapped[bool] = mapped_column(server_default=text("false"))
-    # The name `metadata` belongs to SQLAlchemy on a mapped class.
+    # SQLAlchemy reserves the name `metadata` on mapped classes.
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", Json)
     message_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     last_position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -104,12 +105,12 @@ class Conversation(Base):
             " AND (message_count = 0) = (last_message_at IS NULL)",
             name="last_message",
         ),
-        # The two orders of the list. The id makes each total, and a page's end a place in it.
+        # The two orders of the list. The id makes them unique, so a page can continue after a row.
         Index("idx_conversations_created_at", "user_id", "created_at", "id"),
         Index("idx_conversations_user_id", "user_id", "updated_at", "id"),
-        # Partial, so that a conversation without the value costs nothing here. With updated_at
-        # there is no third and fourth index, which each new message would have to write to: the
-        # planner either walks that order and filters, or sorts the few rows that these find.
+        # Partial, so that conversations without the value cost nothing. There are no such indexes
+        # with updated_at, because each new message would have to write to them: the planner either
+        # reads in the order of updated_at and filters, or sorts the few rows that these find.
         Index(
             "idx_conversations_source",
             "user_id",
@@ -130,10 +131,10 @@ class Conversation(Base):
 
 
 class Message(Base):
-    """A message; `position` is its place in the conversation, which may have gaps.
+    """A message. `position` orders a conversation's messages and may have gaps.
 
-    `user_id` is its conversation's, put there by a trigger whatever an INSERT says: with the owner
-    in the row, who may see it is asked without a look at the conversation for each message.
+    A trigger sets `user_id` to the conversation's owner whatever an INSERT contains, so that access
+    can be checked without reading the conversation.
     """
 
     __tablename__ = "messages"
@@ -165,16 +166,16 @@ class Message(Base):
         CheckConstraint("jsonb_typeof(routing_decision) = 'object'", name="routing_decision"),
         CheckConstraint("jsonb_typeof(tool_calls) = 'array'", name="tool_calls"),
         Index("idx_messages_conversation_id", "conversation_id", "position", unique=True),
-        # No request asks by time alone; upkeep does, for a span. Rows lie in the order of time, so
-        # a BRIN index serves that with a few pages, where a B-tree would cost each insert a write.
+        # Only maintenance selects by time alone. Rows are stored in the order of time, so a BRIN
+        # index of a few pages is enough, while a B-tree would cost a write for each insert.
         Index("idx_messages_created_at", "created_at", postgresql_using="brin"),
-        # For the foreign key: the end of a run looks for its messages.
+        # For the foreign key: deleting a run looks for its messages.
         Index("idx_messages_run_id", "run_id", postgresql_where=text("run_id IS NOT NULL")),
     )
 
 
 class ChatSettings(Base):
-    """A user's chat settings; a user who never saved any has no row."""
+    """A user's chat settings; users who have not saved any have no row."""
 
     __tablename__ = "chat_settings"
 
@@ -200,7 +201,7 @@ class ChatSettings(Base):
 
 
 class Run(Base):
-    """A run of an agent, which messages link to; it outlives its conversation."""
+    """An agent's run. Messages can refer to it, and it outlives its conversation."""
 
     __tablename__ = "runs"
 
@@ -235,9 +236,9 @@ class Run(Base):
         ),
         Index("idx_runs_created_by", "created_by", "created_at", "id"),
         Index("idx_runs_agent_id", "created_by", "agent_id", "created_at", "id"),
-        # One for each status, as it is no column to search by: PostgreSQL does not vouch that an
-        # enum's comparison leaks nothing, and so must not make it ahead of a row's policy. That a
-        # query's condition is an index's is seen without comparing.
+        # One index per status instead of a status column: PostgreSQL does not consider comparing
+        # enums leakproof, so it must not compare them before checking a row's policy. Matching a
+        # query's condition to a partial index compares no rows.
         *(
             Index(
                 f"idx_runs_status_{status}",
@@ -248,7 +249,7 @@ class Run(Base):
             )
             for status in STATUSES
         ),
-        # Led by the conversation, not by the user, so that it also serves the foreign key.
+        # Starts with the conversation, not the user, so that it also serves the foreign key.
         Index(
             "idx_runs_conversation_id",
             "conversation_id",
@@ -260,10 +261,9 @@ class Run(Base):
 
 
 class IdempotencyKey(Base):
-    """A key that a POST carried, and the answer it got, which a retry gets again.
+    """The idempotency key of a POST and its response, which a retry receives again.
 
-    An answer holds what the request sent, so it goes when the conversation that it is about goes:
-    nothing that a user deletes lives on here.
+    A response contains user data, so it is deleted together with the conversation it belongs to.
     """
 
     __tablename__ = "idempotency_keys"
@@ -273,7 +273,7 @@ class IdempotencyKey(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     status: Mapped[int] = mapped_column(Integer)
     headers: Mapped[dict[str, str]] = mapped_column(Json)
-    # Text, as every body is UTF-8 without NUL; not JSONB, which would not give back its bytes.
+    # Every body is UTF-8 without NUL. JSONB would not preserve its bytes.
     body: Mapped[str] = mapped_column(Text)
     conversation_id: Mapped[str | None] = mapped_column(
         Id, ForeignKey("conversations.id", ondelete="CASCADE")
@@ -286,7 +286,7 @@ class IdempotencyKey(Base):
         CheckConstraint("octet_length(fingerprint) = 32", name="fingerprint"),
         CheckConstraint("status BETWEEN 200 AND 299", name="status"),
         CheckConstraint("jsonb_typeof(headers) = 'object'", name="headers"),
-        # For the foreign key, and for finding what has expired.
+        # For the foreign key, and to find expired rows.
         Index(
             "idx_idempotency_keys_conversation_id",
             "conversation_id",
@@ -297,16 +297,16 @@ class IdempotencyKey(Base):
 
 
 class RateLimit(Base):
-    """How many requests a user may still send; a row that is not there is a full bucket.
+    """The number of requests a user may still send; a missing row means a full bucket.
 
-    Unlogged: it is written at each request, and after a crash all buckets may be full.
+    Unlogged, because every request writes to it, and all buckets may be full after a crash.
     """
 
     __tablename__ = "rate_limits"
 
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     tokens: Mapped[float] = mapped_column(Double)
-    # Whether the last request got one: an upsert can only return what it has written.
+    # Whether the last request got a token. A column because an upsert returns only what it wrote.
     taken: Mapped[bool]
     updated_at: Mapped[datetime] = mapped_column(Moment)
 

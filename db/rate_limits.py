@@ -1,4 +1,4 @@
-"""The token bucket of each user: what is left of how many requests may still come."""
+"""Queries for each user's token bucket, which limits the rate of requests."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from sqlalchemy.dialects.postgresql import insert
 from db.engine.statement import Statement
 from db.models import rate_limits
 
-SWEPT_ROWS = 2000
+SWEEP_ROWS = 2000
 
 
 class Limit(NamedTuple):
-    """How many tokens a bucket holds, and how many it gets in a second."""
+    """A bucket's capacity and the number of tokens added per second."""
 
     burst: int
     per_second: float
 
 
 class Bucket(NamedTuple):
-    """A user's bucket after a request: whether that got a token, and what is left."""
+    """A bucket after a request: whether the request got a token, and how many are left."""
 
     taken: bool
     tokens: float
@@ -28,18 +28,18 @@ class Bucket(NamedTuple):
 _c = rate_limits.c
 _burst = sa.bindparam("burst", type_=sa.Double)
 _per_second = sa.bindparam("per_second", type_=sa.Double)
-# All of a statement sees one time, the database's, which all workers have in common. One that
-# waited for another's row may have begun before it: then no time has passed, rather than less.
+# The database's clock, which all workers share. A statement that waited for a row may have started
+# before the row's last update: greatest() then counts zero seconds, not a negative time.
 _now = sa.func.statement_timestamp()
 _elapsed = sa.func.greatest(sa.extract("epoch", _now - _c.updated_at), 0.0)
 _level = sa.func.least(_burst, _c.tokens + _elapsed * _per_second)
 _has_token = _level >= 1
 
 
-_full_but_one = insert(rate_limits).values(
+_new_bucket = insert(rate_limits).values(
     user_id=sa.bindparam("acting_user"), tokens=_burst - 1, taken=True, updated_at=_now
 )
-_take = _full_but_one.on_conflict_do_update(
+_take = _new_bucket.on_conflict_do_update(
     index_elements=[_c.user_id],
     set_={
         "tokens": sa.case((_has_token, _level - 1), else_=_level),
@@ -47,11 +47,11 @@ _take = _full_but_one.on_conflict_do_update(
         "updated_at": sa.func.greatest(_now, _c.updated_at),
     },
 ).returning(_c.taken, _c.tokens)
-# A bucket that is full again says what no row says. Rows that somebody is using are passed over.
+# A full bucket needs no row, because a missing row means the same. Locked rows are skipped.
 _full = (
     sa.select(_c.user_id)
     .where(_c.tokens + _elapsed * _per_second >= _burst)
-    .limit(SWEPT_ROWS)
+    .limit(SWEEP_ROWS)
     .with_for_update(skip_locked=True)
 )
 _take_one = Statement(_take)
@@ -59,17 +59,14 @@ _sweep = Statement(sa.delete(rate_limits).where(_c.user_id.in_(_full)))
 
 
 def take(connection: sa.Connection, *, user_id: str, limit: Limit) -> Bucket:
-    """Take a token from the user's bucket if it has one; no two requests ever get the same.
-
-    A new user's is full.
-    """
+    """Take a token from the user's bucket atomically; a new user's bucket is full."""
     values = {"acting_user": user_id} | limit._asdict()
     return Bucket(*_take_one.row(connection, values))
 
 
 def delete_full(connection: sa.Connection, *, limit: Limit) -> int:
-    """Delete up to SWEPT_ROWS rows of any users whose buckets are full; return how many.
+    """Delete up to SWEEP_ROWS rows of full buckets, of all users; return how many.
 
-    The one query without an acting user: it works for nobody, and a row says nothing of anybody.
+    This is the only query without an acting user: it is maintenance, and rows hold no user data.
     """
     return _sweep.rowcount(connection, limit._asdict())

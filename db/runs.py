@@ -1,4 +1,4 @@
-"""Queries for runs, and the moves between their states."""
+"""Queries for runs, and the allowed transitions between their states."""
 
 import functools
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from db.errors import Conflict, Reference
 from db.models import Id, conversations, new_id, runs
 from db.paging import page
 from db.paging.page import Page
-from db.paging.row_page import Lines
+from db.paging.row_page import RowPage
 
 ENDED = ("succeeded", "failed", "timeout", "cancelled")
-MOVES: dict[str, tuple[str, ...]] = {
+TRANSITIONS: dict[str, tuple[str, ...]] = {
     "pending": ("running", "failed", "timeout", "cancelled"),
     "running": ENDED,
     **dict.fromkeys(ENDED, ()),
@@ -31,26 +31,11 @@ _select_status = Statement(sa.select(_c.status).where(_this))
 
 
 @functools.cache
-def _select_page(
-    order: str,
-    *,
-    by_conversation: bool,
-    by_agent: bool,
-    by_status: bool,
-    resumed: bool,
-    counted: bool,
-) -> Lines:
-    where = [access.RUN]
-    if by_conversation:
-        where.append(_c.conversation_id == sa.bindparam("conversation_id", type_=Id))
-    if by_agent:
-        where.append(_c.agent_id == sa.bindparam("agent_id"))
-    if by_status:
-        where.append(_c.status == sa.bindparam("status", type_=_c.status.type))
+def _select_page(filters: frozenset[str], order: str, *, resumed: bool, counted: bool) -> RowPage:
     return page.by_time(
         runs,
         documents.run,
-        where=where,
+        where=[access.RUN, *page.matching(runs, filters)],
         order_by="created_at",
         order=order,
         resumed=resumed,
@@ -70,7 +55,7 @@ def _insert(*, linked: bool, running: bool) -> Statement:
         columns["started_at"] = sa.func.now()
     if not linked:
         return Statement(sa.insert(runs).values(columns).returning(_document))
-    # The lock keeps the conversation until the run points to it.
+    # The lock keeps the conversation from being deleted before the run refers to it.
     conversation = (
         sa.select(conversations.c.id)
         .where(conversations.c.id == sa.bindparam("of_conversation", type_=Id))
@@ -85,13 +70,14 @@ def _insert(*, linked: bool, running: bool) -> Statement:
 
 @functools.cache
 def _update(status: str | None, changed: frozenset[str]) -> Statement:
-    # A run that waited for another change may have been reached by an earlier clock: hence the
-    # greatest.
+    # greatest() because a statement that waited may have started before the previous update.
     now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
     statement = sa.update(runs).where(_this, access.RUN).values(updated_at=now)
     if status is not None:
-        # To the state it has is no move, and fine.
-        origins = [origin for origin, moves in MOVES.items() if status in (origin, *moves)]
+        # Setting the current state again is allowed.
+        origins = [
+            origin for origin, targets in TRANSITIONS.items() if status in (origin, *targets)
+        ]
         statement = statement.where(_c.status.in_(origins))
     if status == "running":
         statement = statement.values(started_at=sa.func.coalesce(_c.started_at, now))
@@ -105,31 +91,22 @@ def select_page(
     *,
     user_id: str,
     limit: int,
-    offset: int,
-    order: str,
-    conversation_id: str | None,
-    agent_id: str | None,
-    status: str | None,
-    after: list[Any] | None,
+    offset: int = 0,
+    order: str = "desc",
+    conversation_id: str | None = None,
+    agent_id: str | None = None,
+    status: str | None = None,
+    after: list[Any] | None = None,
 ) -> Page:
-    """The user's runs. Keys are [created_at, id, total]."""
-    lines = _select_page(
-        order,
-        by_conversation=conversation_id is not None,
-        by_agent=agent_id is not None,
-        by_status=status is not None,
-        resumed=after is not None,
-        counted=page.is_counted(after),
+    """Return a page of the user's runs. Keys are [created_at, id, total]."""
+    filters = page.given(conversation_id=conversation_id, agent_id=agent_id, status=status)
+    row_page = _select_page(
+        frozenset(filters), order, resumed=after is not None, counted=page.needs_total(after)
     )
-    values = {
-        "acting_user": user_id,
-        "conversation_id": conversation_id,
-        "agent_id": agent_id,
-        "status": status,
-    }
+    values = {"acting_user": user_id, **filters}
     return page.read_by_time(
         connection,
-        lines,
+        row_page,
         values,
         order_by="created_at",
         limit=limit,
@@ -139,12 +116,12 @@ def select_page(
 
 
 def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
-    """A run's document. Raises Missing and Denied."""
+    """Return a run's document. Raises Missing and Denied."""
     return _found(_select_one, connection, run_id, user_id)
 
 
 def lock(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
-    """The same of a run that nobody else can change before the transaction ends.
+    """Lock a run until the transaction ends, and return its document.
 
     Raises Missing and Denied.
     """
@@ -164,11 +141,11 @@ def insert(
     *,
     user_id: str,
     agent_id: str,
-    conversation_id: str | None,
-    status: str,
-    input: Mapping[str, Any] | None,  # noqa: A002 (its column's name)
+    conversation_id: str | None = None,
+    status: str = "pending",
+    input: Mapping[str, Any] | None = None,  # noqa: A002 (the column's name)
 ) -> tuple[str, bytes]:
-    """A new run, pending or running: its id and its document.
+    """Create a run, pending or running; return its id and its document.
 
     Raises Reference for a conversation that is not the user's.
     """
@@ -191,9 +168,9 @@ def insert(
 def update(
     connection: sa.Connection, *, run_id: str, user_id: str, changes: Mapping[str, Any]
 ) -> bytes:
-    """Set status, output or error, and return the run's document.
+    """Change status, output or error; return the run's document.
 
-    Raises Missing and Denied, and Conflict for a move that MOVES does not have.
+    Raises Missing, Denied, and Conflict if TRANSITIONS does not allow the new status.
     """
     if not changes:
         return select_one(connection, run_id=run_id, user_id=user_id)
@@ -207,6 +184,8 @@ def update(
 
 
 def _conflict(status: str | None, target: str | None) -> Conflict:
-    moves = MOVES.get(status or "", ())
-    may = f"it can become {', '.join(moves[:-1])} or {moves[-1]}" if moves else "it has ended"
-    return Conflict(f"A run that is {status} cannot become {target}: {may}.")
+    next_states = TRANSITIONS.get(status or "", ())
+    allowed = "it has ended"
+    if next_states:
+        allowed = f"it can become {', '.join(next_states[:-1])} or {next_states[-1]}"
+    return Conflict(f"A run that is {status} cannot become {target}: {allowed}.")

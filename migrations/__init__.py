@@ -1,6 +1,6 @@
-"""The history of the schema. `db.schema` applies it with Alembic."""
+"""The schema's revisions, which `db.schema` applies with Alembic."""
 
 from pathlib import Path
 
 FOLDER = Path(__path__[0])
-"""Found through the package, so that it is also found in an installed wheel."""
+"""The folder of this package, which also exists in an installed wheel."""

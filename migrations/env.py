@@ -1,4 +1,4 @@
-"""How Alembic runs the migrations: in one transaction, one run at a time, with bounded waits."""
+"""Runs Alembic's migrations in one transaction, one run at a time, with limited lock waits."""
 
 from alembic import context
 from alembic.operations import MigrationScript
@@ -10,8 +10,8 @@ from db.engine import private_engine
 from db.models import Base
 from db.schema import MIGRATION_LOCK
 
-# In this order: the wait for another run's lock is bounded by that run's own limits, not by ours.
-# A lock on a table in use is not waited for long, as every request would queue up behind it.
+# Wait without limit for another run, which has its own limits. Wait only briefly for a table's
+# lock, because all requests queue up behind this wait.
 PREAMBLE = (
     "SET LOCAL lock_timeout = 0",
     "SET LOCAL statement_timeout = 0",
@@ -22,7 +22,7 @@ PREAMBLE = (
 
 
 def run(connection: Connection | None) -> None:
-    """Run on a connection, or without one write the SQL out."""
+    """Run the migrations on a connection; without one print their SQL."""
     context.configure(
         connection=connection,
         dialect_name="postgresql",
@@ -39,17 +39,17 @@ def run(connection: Connection | None) -> None:
 
 
 def number(_: MigrationContext, _revision: object, directives: list[MigrationScript]) -> None:
-    """Call a new revision by the number after head's."""
+    """Number a new revision after the current head."""
     head = ScriptDirectory.from_config(context.config).get_current_head()
     for directive in directives:
         directive.rev_id = f"{int(head or 0) + 1:04}"
 
 
 def developer_url() -> str:
-    """The database that `alembic -x url=postgresql://...` names."""
+    """Return the URL given with `alembic -x url=postgresql://...`."""
     url = context.get_x_argument(as_dictionary=True).get("url")
     if url is None:
-        raise SystemExit("Say which database: alembic -x url=postgresql://... ")
+        raise SystemExit("Missing database URL: run alembic -x url=postgresql://...")
     return url
 
 

@@ -1,5 +1,6 @@
-"""What tests of the API do over and over: create, read, page through, be refused, all at once."""
+"""Calls that many tests make: create, read, page through a list, expect a rejection."""
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,61 +15,61 @@ Json = dict[str, Any]
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 NOBODYS_ID = "019cadd3-0000-7000-8000-000000000000"
-"""A UUID that no row has."""
+"""An id that no row has."""
 
 
 def create(client: httpx.Client, path: str, /, **body: Any) -> Json:
-    """POST `body`; return what was created."""
+    """POST `body`; return the created row."""
     return _json(client.post(path, json=body), 201)
 
 
 def read(client: httpx.Client, path: str, /, **parameters: Any) -> Json:
-    """GET with `parameters` in the query; return the answer."""
+    """GET with `parameters` in the query; return the response body."""
     return _json(client.get(path, params=parameters), 200)
 
 
 def change(client: httpx.Client, path: str, /, **body: Any) -> Json:
-    """PATCH with `body`; return what it is now."""
+    """PATCH with `body`; return the changed row."""
     return _json(client.patch(path, json=body), 200)
 
 
 def _json(response: httpx.Response, status: int) -> Json:
     assert response.status_code == status, response.text[:2000]
-    # Unlike Python's own reader it takes an integer beyond 64 bits for a double, as most do.
+    # orjson reads integers beyond 64 bits as doubles, like most clients; `json` does not.
     result: Json = orjson.loads(response.content)
     return result
 
 
 def new_conversation(client: httpx.Client, **body: Any) -> Json:
-    """Create a conversation of the client's user."""
+    """Create a conversation."""
     return create(client, "/conversations", **body)
 
 
 def post_message(client: httpx.Client, conversation: Json, content: str, **body: Any) -> Json:
-    """Post a message, the user's unless `body` has another role."""
+    """Post a message, with the role `user` by default."""
     path = f"/conversations/{conversation['id']}/messages"
     return create(client, path, **({"role": "user", "content": content} | body))
 
 
 def new_run(client: httpx.Client, **body: Any) -> Json:
-    """Create a run, of some agent unless `body` names one."""
+    """Create a run, of `some-agent` by default."""
     return create(client, "/runs", **({"agent_id": "some-agent"} | body))
 
 
 def get_conversation(client: httpx.Client, conversation: Json) -> Json:
-    """Return the conversation as it is now, without its messages."""
+    """Return the stored conversation without its messages."""
     return read(client, f"/conversations/{conversation['id']}", include_messages=False)
 
 
 def rows(page: Json) -> list[Json]:
-    """Return the rows of a page, whatever the list calls them."""
+    """Return the rows of a page of any list."""
     (name,) = page.keys() - {"total", "limit", "offset", "next_cursor"}
     result: list[Json] = page[name]
     return result
 
 
 def pages(client: httpx.Client, path: str, /, **parameters: Any) -> Iterator[Json]:
-    """Yield a list's pages one after the other, each by the cursor of the one before."""
+    """Yield the pages of a list, following `next_cursor`."""
     page = read(client, path, **parameters)
     yield page
     while page["next_cursor"] is not None:
@@ -77,17 +78,17 @@ def pages(client: httpx.Client, path: str, /, **parameters: Any) -> Iterator[Jso
 
 
 def read_all(client: httpx.Client, path: str, /, **parameters: Any) -> list[Json]:
-    """Return all rows of a list, read page by page."""
+    """Return all rows of a list."""
     return [row for page in pages(client, path, **parameters) for row in rows(page)]
 
 
 def ids(found: Sequence[Json]) -> list[str]:
-    """Return the ids of `found`, in its order."""
+    """Return the ids of `found` in order."""
     return [row["id"] for row in found]
 
 
 def refusals(response: httpx.Response) -> set[tuple[str, str]]:
-    """Return what a 422 finds wrong: the part of the request, and the pointer within it."""
+    """Return the errors of a 422 as pairs of request part and JSON pointer."""
     problem = _json(response, 422)
     assert response.headers["content-type"] == "application/problem+json"
     assert problem["type"] == "/problems/validation-failed"
@@ -95,7 +96,7 @@ def refusals(response: httpx.Response) -> set[tuple[str, str]]:
 
 
 def nested(levels: int) -> Json:
-    """Return an object in an object and so on, `levels` deep, with a string inside."""
+    """Return `levels` nested objects with a string inside."""
     value: Any = "the bottom"
     for _ in range(levels):
         value = {"deeper": value}
@@ -104,7 +105,7 @@ def nested(levels: int) -> Json:
 
 
 def at_once(acts: Sequence[Callable[[], T]]) -> list[T]:
-    """Run `acts`, each in a thread of its own, as nearly at the same time as threads can."""
+    """Run `acts` at the same time, each in its own thread; return their results."""
     start = threading.Barrier(len(acts))
 
     def run(act: Callable[[], T]) -> T:
@@ -115,6 +116,11 @@ def at_once(acts: Sequence[Callable[[], T]]) -> list[T]:
         return list(threads.map(run, acts))
 
 
+def attempts(usual: int, thorough: int) -> int:
+    """Return how often to repeat a race: more often in the Hypothesis profile `ci`."""
+    return thorough if os.environ.get("HYPOTHESIS_PROFILE") == "ci" else usual
+
+
 def short(value: object) -> str:
-    """Return the id of a test's parameter, which may be long."""
-    return repr(value)[:40]
+    """Return the start of the text of `value`, to name a test case."""
+    return repr(value)[:80]

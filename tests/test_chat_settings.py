@@ -1,11 +1,12 @@
-"""Chat settings over HTTP: defaults until they are saved, and then what was saved."""
+"""Reading and saving chat settings over HTTP: defaults first, then what was saved."""
 
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.calls import TIME, Json, read, refusals
+from tests.calls import TIME, Json, read, refusals, short
+from tests.contract import CONTRACT
 
 PATH = "/users/me/chat-settings"
 AGENT = "019bb138-1000-71fb-ba17-0b3339263059"
@@ -33,16 +34,16 @@ def save(client: httpx.Client, **body: Any) -> Json:
 
 
 def chosen(settings: Json) -> Json:
-    """Return what the user chooses, without id, user and times."""
+    """Return the properties that the user chooses, without id, user and times."""
     return {name: settings[name] for name in DEFAULTS}
 
 
-def test_get_chat_settings_answers_the_defaults_and_saves_nothing(alice: httpx.Client) -> None:
+def test_get_chat_settings_returns_unsaved_defaults(alice: httpx.Client) -> None:
     first = read(alice, PATH)
     second = read(alice, PATH)
 
     assert chosen(first) == DEFAULTS
-    assert first.keys() == DEFAULTS.keys() | {"id", "user_id", "created_at", "updated_at"}
+    assert first.keys() == CONTRACT["components"]["schemas"]["ChatSettings"]["properties"].keys()
     assert first["user_id"].startswith("alice-")
     assert (first["id"], first["created_at"], first["updated_at"]) == (None, None, None)
     assert second == first
@@ -59,7 +60,7 @@ def test_update_chat_settings_saves_every_setting(alice: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_update_chat_settings_of_a_new_user_fills_in_the_defaults(
+def test_update_chat_settings_of_a_new_user_adds_the_defaults(
     alice: httpx.Client, name: str
 ) -> None:
     saved = save(alice, **{name: OTHERS[name]})
@@ -79,7 +80,7 @@ def test_update_chat_settings_of_a_new_user_saves_the_defaults(
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_update_chat_settings_changes_what_it_names_and_nothing_else(
+def test_update_chat_settings_changes_only_the_given_properties(
     alice: httpx.Client, name: str
 ) -> None:
     first = save(alice)
@@ -91,7 +92,7 @@ def test_update_chat_settings_changes_what_it_names_and_nothing_else(
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_update_chat_settings_puts_null_back_to_its_default(alice: httpx.Client, name: str) -> None:
+def test_update_chat_settings_resets_null_to_its_default(alice: httpx.Client, name: str) -> None:
     first = save(alice, **OTHERS)
 
     second = save(alice, **{name: None})
@@ -99,7 +100,7 @@ def test_update_chat_settings_puts_null_back_to_its_default(alice: httpx.Client,
     assert second == first | {name: DEFAULTS[name], "updated_at": second["updated_at"]}
 
 
-def test_update_chat_settings_leaves_absent_ones(alice: httpx.Client) -> None:
+def test_update_chat_settings_ignores_absent_and_unknown_properties(alice: httpx.Client) -> None:
     first = save(alice, **OTHERS)
 
     second = save(alice, id=AGENT, user_id="bob", created_at=None, theme="dark")
@@ -107,9 +108,10 @@ def test_update_chat_settings_leaves_absent_ones(alice: httpx.Client) -> None:
     assert second == first | {"updated_at": second["updated_at"]}
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_update_chat_settings_stores_any_value(
+    alice: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    cases: list[Json] = [
         {"enabled_tools": ["z", "a", "z"]},
         {"enabled_tools": ["🔧", "أداة", "t" * 255, "🚀" * 255, '"{},\\', "NULL", " "]},
         {"enabled_tools": [f"tool {number}" for number in range(1000)]},
@@ -124,22 +126,22 @@ def test_update_chat_settings_leaves_absent_ones(alice: httpx.Client) -> None:
         {"temperature": 1e-17},
         {"max_tokens": 1},
         {"max_tokens": 32_000},
-    ],
-)
-def test_update_chat_settings_keeps_any_value(alice: httpx.Client, settings: Json) -> None:
-    saved = save(alice, **settings)
+    ]
+    for settings in cases:
+        with subtests.test(short(settings)):
+            saved = save(alice, **(dict.fromkeys(DEFAULTS) | settings))
+            assert chosen(saved) == DEFAULTS | settings
+            assert read(alice, PATH) == saved
 
-    assert chosen(saved) == DEFAULTS | settings
-    assert read(alice, PATH) == saved
 
-
-def test_update_chat_settings_writes_agents_in_lower_case(alice: httpx.Client) -> None:
+def test_update_chat_settings_stores_agent_ids_in_lowercase(alice: httpx.Client) -> None:
     assert save(alice, enabled_agents=[AGENT.upper()])["enabled_agents"] == [AGENT]
 
 
-@pytest.mark.parametrize(
-    ("body", "pointer"),
-    [
+def test_update_chat_settings_rejects_wrong_values(
+    alice: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    cases: list[tuple[Json, str]] = [
         ({"enabled_tools": "calculator"}, "/enabled_tools"),
         ({"enabled_tools": ["calculator", None]}, "/enabled_tools/1"),
         ({"enabled_tools": [""]}, "/enabled_tools/0"),
@@ -161,18 +163,16 @@ def test_update_chat_settings_writes_agents_in_lower_case(alice: httpx.Client) -
         ({"max_tokens": 10.5}, "/max_tokens"),
         ({"max_tokens": "100"}, "/max_tokens"),
         ({"max_tokens": False}, "/max_tokens"),
-    ],
-)
-def test_update_chat_settings_refuses_a_wrong_value_and_saves_nothing(
-    alice: httpx.Client, body: Json, pointer: str
-) -> None:
-    response = alice.put(PATH, json=OTHERS | body)
+    ]
+    for body, pointer in cases:
+        with subtests.test(short(body)):
+            response = alice.put(PATH, json=OTHERS | body)
+            assert ("body", pointer) in refusals(response)
 
-    assert ("body", pointer) in refusals(response)
     assert read(alice, PATH)["id"] is None
 
 
-def test_update_chat_settings_takes_a_whole_number_written_as_a_fraction(
+def test_update_chat_settings_accepts_an_integer_with_an_exponent(
     alice: httpx.Client,
 ) -> None:
     response = alice.put(
@@ -183,7 +183,7 @@ def test_update_chat_settings_takes_a_whole_number_written_as_a_fraction(
     assert response.json()["max_tokens"] == 1000
 
 
-def test_get_chat_settings_are_each_users_own(alice: httpx.Client, bob: httpx.Client) -> None:
+def test_get_chat_settings_shows_only_the_users_own(alice: httpx.Client, bob: httpx.Client) -> None:
     saved = save(alice, **OTHERS)
 
     assert read(bob, PATH)["id"] is None

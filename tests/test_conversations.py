@@ -1,9 +1,8 @@
-"""Conversations over HTTP: what goes in comes out, what a change changes, what a deletion takes."""
+"""Creating, reading, changing and deleting conversations over HTTP."""
 
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -22,8 +21,8 @@ from tests.calls import (
     read,
     read_all,
     refusals,
-    short,
 )
+from tests.contract import CONTRACT
 
 FULL: Json = {
     "title": "Lease offers",
@@ -62,8 +61,8 @@ OBJECTS: dict[str, Json] = {
     "names": {"ключ": 1, "🔑": 2, "a/b~c": 3, '"\\': 4, "$ref": "#/x", "__proto__": {}},
     "integers": {"least": -(2**63), "most": 2**64 - 1, "beyond a double": 2**53 + 1},
     "floats": {"a": 0.1, "b": 1e-300, "c": 1.7976931348623157e308, "d": -2.5e-7, "e": 1e22},
-    "not all of a kind": {"list": [1, "two", None, [True, {"three": 3.5}]]},
-    "as deep as it may be": nested(99),
+    "mixed types": {"list": [1, "two", None, [True, {"three": 3.5}]]},
+    "deepest allowed": nested(99),
     "wide": {f"property {number}": number for number in range(2000)},
 }
 
@@ -76,57 +75,60 @@ OBJECTS: dict[str, Json] = {
         pytest.param({"json": dict.fromkeys(FULL)}, id="nulls"),
     ],
 )
-def test_create_conversation_says_the_defaults(alice: httpx.Client, request_body: Json) -> None:
+def test_create_conversation_applies_defaults(alice: httpx.Client, request_body: Json) -> None:
     response = alice.post("/conversations", **request_body)
 
     assert response.status_code == 201
     created = response.json()
-    assert {name: created[name] for name in DEFAULTS} == DEFAULTS
-    assert created.keys() == DEFAULTS.keys() | {"id", "user_id", "created_at", "updated_at"}
+    assert created == created | DEFAULTS
+    assert created.keys() == CONTRACT["components"]["schemas"]["Conversation"]["properties"].keys()
 
 
-def test_create_conversation_keeps_every_property(alice: httpx.Client) -> None:
+def test_create_conversation_stores_every_property(alice: httpx.Client) -> None:
     created = new_conversation(alice, **FULL)
 
-    assert {name: created[name] for name in FULL} == FULL
+    assert created == created | FULL
     assert get_conversation(alice, created) == created
     assert read(alice, "/conversations")["conversations"] == [created]
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_create_conversation_keeps_any_text(alice: httpx.Client, text: str) -> None:
-    sent = {name: text[:length] for name, length in LONGEST.items()}
-
-    created = new_conversation(alice, **sent)
-
-    found = get_conversation(alice, created)
-    assert {name: found[name] for name in sent} == sent
-
-
-@pytest.mark.parametrize("character", ["x", "ß", "租", "🚀"])
-def test_create_conversation_measures_text_in_characters(
-    alice: httpx.Client, character: str
+def test_create_conversation_stores_any_text(
+    alice: httpx.Client, subtests: pytest.Subtests
 ) -> None:
-    longest = {name: character * length for name, length in LONGEST.items()}
-    too_long = {name: text + character for name, text in longest.items()}
-
-    created = new_conversation(alice, **longest)
-    refused = alice.post("/conversations", json=too_long)
-
-    assert {name: created[name] for name in longest} == longest
-    assert refusals(refused) == {("body", f"/{name}") for name in LONGEST}
+    for kind, text in TEXTS.items():
+        with subtests.test(kind):
+            sent = {name: text[:length] for name, length in LONGEST.items()}
+            created = new_conversation(alice, **sent)
+            assert get_conversation(alice, created) == created | sent
 
 
-@pytest.mark.parametrize("metadata", OBJECTS.values(), ids=OBJECTS)
-def test_create_conversation_keeps_any_metadata(alice: httpx.Client, metadata: Json) -> None:
-    created = new_conversation(alice, metadata=metadata)
+def test_create_conversation_limits_texts_in_characters(
+    alice: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    for character in "xß租🚀":
+        with subtests.test(character):
+            longest = {name: character * length for name, length in LONGEST.items()}
+            too_long = {name: text + character for name, text in longest.items()}
 
-    assert created["metadata"] == metadata
-    assert get_conversation(alice, created)["metadata"] == metadata
-    assert read(alice, "/conversations")["conversations"][0]["metadata"] == metadata
+            created = new_conversation(alice, **longest)
+            refused = alice.post("/conversations", json=too_long)
+
+            assert created == created | longest
+            assert refusals(refused) == {("body", f"/{name}") for name in LONGEST}
 
 
-def test_create_conversation_ignores_what_it_does_not_know(
+def test_create_conversation_stores_any_metadata(
+    alice: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    for kind, metadata in OBJECTS.items():
+        with subtests.test(kind):
+            created = new_conversation(alice, metadata=metadata)
+            assert created["metadata"] == metadata
+            assert get_conversation(alice, created) == created
+            assert read(alice, "/conversations")["conversations"][0] == created
+
+
+def test_create_conversation_ignores_unknown_properties(
     alice: httpx.Client, bob: httpx.Client
 ) -> None:
     bobs = new_conversation(bob)
@@ -151,36 +153,27 @@ def test_create_conversation_ignores_what_it_does_not_know(
     assert get_conversation(bob, bobs) == bobs
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *((name, "") for name in LONGEST),
-        *((name, 5) for name in LONGEST),
-        *((name, ["a"]) for name in LONGEST),
-        ("is_private", "true"),
-        ("is_private", 1),
-        ("metadata", []),
-        ("metadata", "text"),
-    ],
-    ids=short,
-)
-def test_create_conversation_refuses_a_wrong_value(
-    alice: httpx.Client, name: str, value: Any
+def test_create_conversation_rejects_wrong_values(
+    alice: httpx.Client, subtests: pytest.Subtests
 ) -> None:
-    response = alice.post("/conversations", json={name: value})
+    wrong = {name: ["", 5, ["a"]] for name in LONGEST}
+    wrong |= {"is_private": ["true", 1], "metadata": [[], "text"]}
+    for name, value in [(name, value) for name, values in wrong.items() for value in values]:
+        with subtests.test(name, value=value):
+            response = alice.post("/conversations", json={name: value})
+            assert refusals(response) == {("body", f"/{name}")}
 
-    assert refusals(response) == {("body", f"/{name}")}
     assert read(alice, "/conversations")["total"] == 0
 
 
-def test_create_conversation_refuses_metadata_that_is_too_deep(alice: httpx.Client) -> None:
+def test_create_conversation_rejects_deeply_nested_metadata(alice: httpx.Client) -> None:
     response = alice.post("/conversations", json={"metadata": nested(101)})
 
     assert response.status_code == 422
     assert response.json()["errors"][0]["pointer"].startswith("/metadata/deeper")
 
 
-def test_create_conversation_says_where_it_is(alice: httpx.Client) -> None:
+def test_create_conversation_returns_its_location(alice: httpx.Client) -> None:
     response = alice.post("/conversations", json=FULL)
 
     location = response.headers["location"]
@@ -188,7 +181,7 @@ def test_create_conversation_says_where_it_is(alice: httpx.Client) -> None:
     assert read(alice, location) == response.json() | {"messages": []}
 
 
-def test_create_conversation_dates_it_now(alice: httpx.Client) -> None:
+def test_create_conversation_sets_the_current_time(alice: httpx.Client) -> None:
     created = new_conversation(alice)
 
     assert TIME.fullmatch(created["created_at"])
@@ -197,14 +190,16 @@ def test_create_conversation_dates_it_now(alice: httpx.Client) -> None:
     assert abs(age) < timedelta(minutes=1)
 
 
-def test_create_conversation_makes_ids_that_sort_by_time(alice: httpx.Client) -> None:
+def test_create_conversation_creates_ids_in_time_order(alice: httpx.Client) -> None:
     made = ids([new_conversation(alice) for _ in range(5)])
 
     assert made == sorted(set(made))
     assert [uuid.UUID(made_id).version for made_id in made] == [7] * 5
 
 
-def test_create_conversation_belongs_to_the_token(new_client: Callable[..., httpx.Client]) -> None:
+def test_create_conversation_belongs_to_the_user_of_the_token(
+    new_client: Callable[..., httpx.Client],
+) -> None:
     longest = "ü" * 200 + uuid.uuid4().hex + "🚀" * 23
     client = new_client(longest)
 
@@ -215,7 +210,7 @@ def test_create_conversation_belongs_to_the_token(new_client: Callable[..., http
     assert read(client, "/conversations")["conversations"] == [created]
 
 
-def test_get_conversation_has_its_messages_oldest_first(
+def test_get_conversation_lists_messages_oldest_first(
     alice: httpx.Client, conversation: Json
 ) -> None:
     posted = [post_message(alice, conversation, f"message {number}") for number in range(5)]
@@ -226,7 +221,7 @@ def test_get_conversation_has_its_messages_oldest_first(
     assert found == read(alice, "/conversations")["conversations"][0]
 
 
-def test_get_conversation_without_messages_has_no_such_property(
+def test_get_conversation_omits_messages_on_request(
     alice: httpx.Client, conversation: Json
 ) -> None:
     post_message(alice, conversation, "hello")
@@ -237,7 +232,7 @@ def test_get_conversation_without_messages_has_no_such_property(
     assert found["message_count"] == 1
 
 
-def test_get_conversation_cuts_its_messages(alice: httpx.Client, conversation: Json) -> None:
+def test_get_conversation_limits_messages(alice: httpx.Client, conversation: Json) -> None:
     posted = [post_message(alice, conversation, f"message {number}") for number in range(103)]
 
     path = f"/conversations/{conversation['id']}"
@@ -250,23 +245,24 @@ def test_get_conversation_cuts_its_messages(alice: httpx.Client, conversation: J
     assert read(alice, path, message_limit=1)["message_count"] == 103
 
 
-def test_get_conversation_takes_an_id_in_capitals(alice: httpx.Client, conversation: Json) -> None:
+def test_get_conversation_accepts_an_uppercase_id(alice: httpx.Client, conversation: Json) -> None:
     assert read(alice, f"/conversations/{conversation['id'].upper()}")["id"] == conversation["id"]
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-def test_get_update_delete_conversation_find_nothing(alice: httpx.Client, method: str) -> None:
-    body = {"json": {"title": "Nothing"}} if method == "PATCH" else {}
+def test_unknown_conversation_is_not_found(alice: httpx.Client, method: str) -> None:
+    body = {"title": "Nothing"} if method == "PATCH" else None
 
-    response = alice.request(method, f"/conversations/{NOBODYS_ID}", **body)  # type: ignore[arg-type]  # as a dict
+    response = alice.request(method, f"/conversations/{NOBODYS_ID}", json=body)
 
     assert response.status_code == 404
     assert response.json()["type"] == "/problems/not-found"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
+def test_update_conversation_changes_only_the_given_properties(
+    alice: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    for name, value in [
         ("title", "Harbour Street 🚢"),
         ("title", "New Conversation"),
         ("is_private", False),
@@ -277,21 +273,18 @@ def test_get_update_delete_conversation_find_nothing(alice: httpx.Client, method
         ("model", None),
         ("agent_id", None),
         ("metadata", None),
-    ],
-)
-def test_update_conversation_changes_what_it_names_and_nothing_else(
-    alice: httpx.Client, name: str, value: Any
+    ]:
+        with subtests.test(name, value=value):
+            created = new_conversation(alice, **FULL)
+            changed = change(alice, f"/conversations/{created['id']}", **{name: value})
+            assert changed == created | {name: value}
+            assert get_conversation(alice, created) == changed
+            assert read(alice, "/conversations")["conversations"][0] == changed
+
+
+def test_update_conversation_changes_all_properties_together(
+    alice: httpx.Client, conversation: Json
 ) -> None:
-    created = new_conversation(alice, **FULL)
-
-    changed = change(alice, f"/conversations/{created['id']}", **{name: value})
-
-    assert changed == created | {name: value}
-    assert get_conversation(alice, created) == changed
-    assert read(alice, "/conversations")["conversations"] == [changed]
-
-
-def test_update_conversation_changes_all_at_once(alice: httpx.Client, conversation: Json) -> None:
     changes = {name: value for name, value in FULL.items() if name != "source"}
 
     changed = change(alice, f"/conversations/{conversation['id']}", **changes)
@@ -309,16 +302,20 @@ def test_update_conversation_changes_all_at_once(alice: httpx.Client, conversati
         {"source": "another", "user_id": "bob", "message_count": 5, "updated_at": None, "x": {}},
     ],
 )
-def test_update_conversation_leaves_it_as_it_is(alice: httpx.Client, body: Json) -> None:
+def test_update_conversation_without_changes_keeps_everything(
+    alice: httpx.Client, body: Json
+) -> None:
     created = new_conversation(alice, **FULL)
 
     assert change(alice, f"/conversations/{created['id']}", **body) == created
     assert get_conversation(alice, created) == created
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
+def test_update_conversation_rejects_wrong_values(
+    alice: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    created = new_conversation(alice, **FULL)
+    for name, value in [
         ("title", ""),
         ("title", "x" * 256),
         ("title", 1),
@@ -329,22 +326,15 @@ def test_update_conversation_leaves_it_as_it_is(alice: httpx.Client, body: Json)
         ("agent_id", "x" * 256),
         ("metadata", "text"),
         ("metadata", [{}]),
-    ],
-    ids=short,
-)
-def test_update_conversation_refuses_a_wrong_value_and_changes_nothing(
-    alice: httpx.Client, name: str, value: Any
-) -> None:
-    created = new_conversation(alice, **FULL)
-    body = {"title": "Never", "model": "never"} | {name: value}
-
-    response = alice.patch(f"/conversations/{created['id']}", json=body)
-
-    assert refusals(response) == {("body", f"/{name}")}
-    assert get_conversation(alice, created) == created
+    ]:
+        with subtests.test(name, value=value):
+            body = {"title": "Never", "model": "never"} | {name: value}
+            response = alice.patch(f"/conversations/{created['id']}", json=body)
+            assert refusals(response) == {("body", f"/{name}")}
+            assert get_conversation(alice, created) == created
 
 
-def test_update_conversation_does_not_move_it_in_the_list(alice: httpx.Client) -> None:
+def test_update_conversation_keeps_its_place_in_the_list(alice: httpx.Client) -> None:
     first, second, third = (new_conversation(alice) for _ in range(3))
 
     change(alice, f"/conversations/{first['id']}", title="Renamed", metadata={"a": 1})
@@ -357,7 +347,7 @@ def test_update_conversation_does_not_move_it_in_the_list(alice: httpx.Client) -
     assert by_activity[0]["updated_at"] > second["updated_at"]
 
 
-def test_delete_conversation_takes_its_messages(alice: httpx.Client, conversation: Json) -> None:
+def test_delete_conversation_deletes_its_messages(alice: httpx.Client, conversation: Json) -> None:
     posted = [post_message(alice, conversation, "hello") for _ in range(3)]
     path = f"/conversations/{conversation['id']}"
 
@@ -373,15 +363,13 @@ def test_delete_conversation_takes_its_messages(alice: httpx.Client, conversatio
     assert read(alice, "/conversations")["total"] == 0
 
 
-def test_delete_conversation_a_second_time_finds_nothing(
-    alice: httpx.Client, conversation: Json
-) -> None:
+def test_delete_conversation_twice_is_not_found(alice: httpx.Client, conversation: Json) -> None:
     alice.delete(f"/conversations/{conversation['id']}")
 
     assert alice.delete(f"/conversations/{conversation['id']}").status_code == 404
 
 
-def test_delete_conversation_leaves_its_runs(alice: httpx.Client, conversation: Json) -> None:
+def test_delete_conversation_keeps_its_runs(alice: httpx.Client, conversation: Json) -> None:
     run = new_run(alice, conversation_id=conversation["id"], status="running", input={"a": 1})
     post_message(alice, conversation, "hello", run_id=run["id"])
 
@@ -394,7 +382,9 @@ def test_delete_conversation_leaves_its_runs(alice: httpx.Client, conversation: 
     assert (ended["status"], ended["conversation_id"]) == ("succeeded", None)
 
 
-def test_delete_conversation_touches_no_other(alice: httpx.Client, conversation: Json) -> None:
+def test_delete_conversation_keeps_other_conversations(
+    alice: httpx.Client, conversation: Json
+) -> None:
     other = new_conversation(alice, title="Stays")
     message = post_message(alice, other, "stays too")
     run = new_run(alice, conversation_id=other["id"])

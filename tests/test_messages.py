@@ -1,4 +1,4 @@
-"""Messages over HTTP: in one order, counted and previewed by their conversation."""
+"""Posting, reading and listing messages over HTTP, and what their conversation shows of them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -25,29 +25,19 @@ def messages_of(conversation: Json) -> str:
     return f"/conversations/{conversation['id']}/messages"
 
 
-def test_create_message_refuses_a_run_that_is_not_there(
-    alice: httpx.Client, conversation: Json
-) -> None:
-    body = {"role": "user", "content": "Hello", "run_id": NOBODYS_ID}
-
-    response = alice.post(messages_of(conversation), json=body)
-
-    assert refusals(response) == {("body", "/run_id")}
-    assert get_conversation(alice, conversation) == conversation
-
-
-def test_create_message_refuses_the_run_of_another_user(
+def test_create_message_rejects_the_run_of_nobody_or_of_another_user(
     alice: httpx.Client, bob: httpx.Client, conversation: Json
 ) -> None:
-    body = {"role": "user", "content": "Hello", "run_id": new_run(bob)["id"]}
+    for run_id in (NOBODYS_ID, new_run(bob)["id"]):
+        body = {"role": "user", "content": "Hello", "run_id": run_id}
 
-    response = alice.post(messages_of(conversation), json=body)
+        response = alice.post(messages_of(conversation), json=body)
 
-    assert refusals(response) == {("body", "/run_id")}
-    assert get_conversation(alice, conversation) == conversation
+        assert refusals(response) == {("body", "/run_id")}
+        assert get_conversation(alice, conversation) == conversation
 
 
-def test_create_message_takes_a_run_of_another_conversation(
+def test_create_message_accepts_a_run_of_another_conversation(
     alice: httpx.Client, conversation: Json
 ) -> None:
     run = new_run(alice, conversation_id=new_conversation(alice)["id"])
@@ -57,7 +47,7 @@ def test_create_message_takes_a_run_of_another_conversation(
     assert message["run_id"] == run["id"]
 
 
-def test_create_message_finds_no_conversation(alice: httpx.Client) -> None:
+def test_create_message_in_an_unknown_conversation_is_not_found(alice: httpx.Client) -> None:
     body = {"role": "user", "content": "Hello", "run_id": NOBODYS_ID}
 
     response = alice.post(f"/conversations/{NOBODYS_ID}/messages", json=body)
@@ -65,7 +55,7 @@ def test_create_message_finds_no_conversation(alice: httpx.Client) -> None:
     assert response.status_code == 404
 
 
-def test_create_message_says_where_it_is(alice: httpx.Client, conversation: Json) -> None:
+def test_create_message_returns_its_location(alice: httpx.Client, conversation: Json) -> None:
     body = {"role": "user", "content": "Hello"}
 
     response = alice.post(messages_of(conversation), json=body)
@@ -76,9 +66,7 @@ def test_create_message_says_where_it_is(alice: httpx.Client, conversation: Json
 
 
 @pytest.mark.parametrize("role", ["user", "assistant", "system"])
-def test_create_message_is_counted_and_shown_by_its_conversation(
-    alice: httpx.Client, role: str
-) -> None:
+def test_create_message_updates_its_conversation(alice: httpx.Client, role: str) -> None:
     conversation = new_conversation(alice, title="Mine", model="m", metadata={"a": 1})
 
     for number in range(1, 4):
@@ -97,19 +85,18 @@ def test_create_message_is_counted_and_shown_by_its_conversation(
         assert read(alice, "/conversations")["conversations"] == [expected]
 
 
-@pytest.mark.parametrize("character", ["x", "ß", "租", "🚀", "\u0301", "\n", "\u200f"])
-@pytest.mark.parametrize("length", [1, 99, 100, 101, 250])
 def test_create_message_is_previewed_by_its_first_100_characters(
-    alice: httpx.Client, conversation: Json, character: str, length: int
+    alice: httpx.Client, conversation: Json, subtests: pytest.Subtests
 ) -> None:
-    post_message(alice, conversation, character * length)
+    for character in ["x", "ß", "租", "🚀", "\u0301", "\n", "\u200f"]:
+        for length in [1, 99, 100, 101, 250]:
+            with subtests.test(character=character, length=length):
+                post_message(alice, conversation, character * length)
+                last = get_conversation(alice, conversation)["last_message"]
+                assert last["content"] == character * min(length, 100)
 
-    last = read(alice, "/conversations")["conversations"][0]["last_message"]
 
-    assert last["content"] == character * min(length, 100)
-
-
-def test_create_message_goes_to_its_conversation_alone(
+def test_create_message_changes_no_other_conversation(
     alice: httpx.Client, conversation: Json
 ) -> None:
     other = new_conversation(alice)
@@ -120,9 +107,7 @@ def test_create_message_goes_to_its_conversation_alone(
     assert read(alice, messages_of(other))["messages"] == []
 
 
-def test_create_message_never_dates_it_before_the_one_before(
-    alice: httpx.Client, conversation: Json
-) -> None:
+def test_create_message_times_never_go_backwards(alice: httpx.Client, conversation: Json) -> None:
     posted = [post_message(alice, conversation, str(number)) for number in range(20)]
 
     times = [datetime.fromisoformat(message["created_at"]) for message in posted]
@@ -131,7 +116,9 @@ def test_create_message_never_dates_it_before_the_one_before(
     assert times[0] >= datetime.fromisoformat(conversation["created_at"])
 
 
-def test_list_messages_is_in_the_order_of_posting(alice: httpx.Client, conversation: Json) -> None:
+def test_list_messages_follows_the_order_of_posting(
+    alice: httpx.Client, conversation: Json
+) -> None:
     roles = ["user", "assistant", "system", "user", "user"]
     posted = [post_message(alice, conversation, "Same", role=role) for role in roles]
 
@@ -142,7 +129,7 @@ def test_list_messages_is_in_the_order_of_posting(alice: httpx.Client, conversat
     assert read_all(alice, path, order="desc") == posted[::-1]
 
 
-def test_list_messages_says_its_defaults(alice: httpx.Client, conversation: Json) -> None:
+def test_list_messages_reports_its_default_page(alice: httpx.Client, conversation: Json) -> None:
     assert read(alice, messages_of(conversation)) == {
         "messages": [],
         "total": 0,
@@ -152,24 +139,26 @@ def test_list_messages_says_its_defaults(alice: httpx.Client, conversation: Json
     }
 
 
-def test_list_messages_finds_no_conversation(alice: httpx.Client) -> None:
+def test_list_messages_of_an_unknown_conversation_is_not_found(alice: httpx.Client) -> None:
     assert alice.get(f"/conversations/{NOBODYS_ID}/messages").status_code == 404
 
 
-def test_get_message_finds_nothing(alice: httpx.Client) -> None:
+def test_get_message_by_an_unknown_id_is_not_found(alice: httpx.Client) -> None:
     response = alice.get(f"/messages/{NOBODYS_ID}")
 
     assert response.status_code == 404
     assert response.json()["type"] == "/problems/not-found"
 
 
-def test_get_message_takes_an_id_in_capitals(alice: httpx.Client, conversation: Json) -> None:
+def test_get_message_accepts_an_uppercase_id(alice: httpx.Client, conversation: Json) -> None:
     message = post_message(alice, conversation, "Hello")
 
     assert read(alice, f"/messages/{message['id'].upper()}") == message
 
 
-def test_get_message_outlives_the_end_of_its_run(alice: httpx.Client, conversation: Json) -> None:
+def test_get_message_is_unchanged_after_its_run_ends(
+    alice: httpx.Client, conversation: Json
+) -> None:
     run = new_run(alice, conversation_id=conversation["id"])
     message = post_message(alice, conversation, "Hello", run_id=run["id"])
 
@@ -178,7 +167,7 @@ def test_get_message_outlives_the_end_of_its_run(alice: httpx.Client, conversati
     assert read(alice, f"/messages/{message['id']}") == message
 
 
-def test_list_messages_of_two_users_do_not_mix(
+def test_list_messages_shows_only_the_users_own(
     new_client: Callable[..., httpx.Client], alice: httpx.Client, conversation: Json
 ) -> None:
     other = new_client()
@@ -189,7 +178,9 @@ def test_list_messages_of_two_users_do_not_mix(
     assert ids(read_all(other, messages_of({"id": theirs["conversation_id"]}))) == [theirs["id"]]
 
 
-def test_create_message_measures_a_wide_body(alice: httpx.Client, conversation: Json) -> None:
+def test_create_message_accepts_metadata_with_many_properties(
+    alice: httpx.Client, conversation: Json
+) -> None:
     metadata: dict[str, Any] = {f"property {number}": "🚀" * 20 for number in range(10_000)}
 
     message = post_message(alice, conversation, "Hello", metadata=metadata)

@@ -1,11 +1,9 @@
-"""ETag, If-Match and If-None-Match: who reads again learns what is new, who writes loses nothing.
-
-What holds for every operation is made from the contract; RFC 9110 sections 8.8.3 and 13 say what.
-"""
+"""ETag, If-Match and If-None-Match (RFC 9110 sections 8.8.3 and 13) on every operation."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 
 import httpx
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from tests.calls import (
     Json,
     at_once,
+    attempts,
     create,
     new_conversation,
     new_run,
@@ -32,20 +31,17 @@ from tests.servers import Server
 
 SETTINGS = "/users/me/chat-settings"
 STALE = '"3aef6c0697443b24b4506aedf9c2de7b"'
-"""The tag of the contract's examples, which nothing here has."""
+"""The tag in the contract's examples; no row of these tests has it."""
 
 
-def takes(header: str) -> list[Operation]:
-    """Return the operations that the contract gives `header`."""
+def with_header(header: str) -> list[Operation]:
+    """Return the operations that accept `header`."""
     return [o for o in OPERATIONS if header in {part["name"] for part in o.parameters}]
 
 
-READING, CHANGING = takes("If-None-Match"), takes("If-Match")
+READING, CHANGING = with_header("If-None-Match"), with_header("If-Match")
 EVERY_READING = pytest.mark.parametrize("operation", READING, ids=name_of)
 EVERY_CHANGING = pytest.mark.parametrize("operation", CHANGING, ids=name_of)
-EVERY_CHANGING_ON_A_ROW = pytest.mark.parametrize(
-    "operation", [o for o in CHANGING if o.names], ids=name_of
-)
 
 
 @pytest.fixture
@@ -59,7 +55,7 @@ def reader_of(operation: Operation) -> Operation:
     return next(o for o in READING if o.path == operation.path)
 
 
-def test_the_contract_gives_every_row_a_way_to_read_and_change_it_by_its_tag() -> None:
+def test_every_row_has_operations_with_preconditions() -> None:
     assert {o.operation_id for o in READING} == {
         "get_conversation",
         "get_message",
@@ -78,29 +74,28 @@ def test_the_contract_gives_every_row_a_way_to_read_and_change_it_by_its_tag() -
 
 
 @EVERY_READING
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize(
-    "known", ["{}", "W/{}", '"a", {}', ',W/"b" ,,\t{} , "c"', "*"], ids=["", "weak", "2", "4", "*"]
-)
-def test_every_read_of_what_is_known_is_a_304_without_a_body(
-    operation: Operation, method: str, known: str, alice: httpx.Client, rows: Rows
+def test_matching_if_none_match_returns_304_without_a_body(
+    operation: Operation, alice: httpx.Client, rows: Rows, subtests: pytest.Subtests
 ) -> None:
     tag = operation.send(alice, rows).headers["etag"]
+    lists = ["{}", "W/{}", '"a", {}', ',W/"b" ,,\t{} , "c"', "*"]
 
-    headers = {"If-None-Match": known.format(tag)}
-    again = operation.send(alice, rows, method=method, headers=headers)
-
-    assert again.status_code == 304
-    assert again.headers["etag"] == tag
-    assert again.headers["x-request-id"]
-    assert again.content == b""
-    assert not {"content-type", "content-length", "transfer-encoding"} & again.headers.keys()
-    # The connection is still in step: what follows is an answer of its own.
-    assert operation.send(alice, rows).headers["etag"] == tag
+    for method, known in product(["GET", "HEAD"], lists):
+        with subtests.test(method, known=known):
+            headers = {"If-None-Match": known.format(tag)}
+            again = operation.send(alice, rows, method=method, headers=headers)
+            assert again.status_code == 304
+            assert again.headers["etag"] == tag
+            assert again.headers["x-request-id"]
+            assert again.content == b""
+            absent = {"content-type", "content-length", "transfer-encoding"}
+            assert not absent & again.headers.keys()
+            # The next response on this connection is complete.
+            assert operation.send(alice, rows).headers["etag"] == tag
 
 
 @EVERY_READING
-def test_every_read_of_what_is_not_known_is_the_whole_answer(
+def test_other_tags_in_if_none_match_return_the_full_response(
     operation: Operation, alice: httpx.Client, rows: Rows
 ) -> None:
     first = operation.send(alice, rows)
@@ -115,7 +110,7 @@ def test_every_read_of_what_is_not_known_is_the_whole_answer(
 
 
 @EVERY_READING
-def test_two_lines_of_if_none_match_are_one_list(
+def test_repeated_if_none_match_headers_form_one_list(
     operation: Operation, alice: httpx.Client, rows: Rows
 ) -> None:
     tag = operation.send(alice, rows).headers["etag"]
@@ -127,7 +122,7 @@ def test_two_lines_of_if_none_match_are_one_list(
 
 
 @EVERY_READING
-def test_if_none_match_opens_no_row(
+def test_if_none_match_grants_no_access(
     operation: Operation,
     alice: httpx.Client,
     bob: httpx.Client,
@@ -150,7 +145,7 @@ def test_if_none_match_opens_no_row(
 
 @EVERY_CHANGING
 @pytest.mark.parametrize("sent", ["{}", '"a", {}', ',W/"b",, {},', "*"], ids=["1", "2", "4", "*"])
-def test_every_change_by_the_tag_that_it_has_is_made(
+def test_matching_if_match_allows_the_change(
     operation: Operation, sent: str, alice: httpx.Client, rows: Rows
 ) -> None:
     before = reader_of(operation).send(alice, rows)
@@ -165,36 +160,25 @@ def test_every_change_by_the_tag_that_it_has_is_made(
 
 
 @EVERY_CHANGING
-@pytest.mark.parametrize(
-    "sent", [STALE, f'{STALE}, "a"', "W/{}", '""'], ids=["1", "2", "weak", "empty"]
-)
-def test_every_change_by_another_tag_is_a_412_and_changes_nothing(
-    operation: Operation, sent: str, alice: httpx.Client, rows: Rows
+def test_other_tags_in_if_match_return_412_and_change_nothing(
+    operation: Operation, alice: httpx.Client, rows: Rows, subtests: pytest.Subtests
 ) -> None:
     before = reader_of(operation).send(alice, rows)
+    empty: Json = {"json": {}} if operation.has_body else {}
 
-    headers = {"If-Match": sent.format(before.headers["etag"])}
-    response = operation.send(alice, rows, headers=headers)
-
-    problem = assert_problem(response, 412)
-    assert problem["type"] == "/problems/precondition-failed"
-    after = reader_of(operation).send(alice, rows)
-    assert (after.status_code, after.content) == (200, before.content)
-
-
-@EVERY_CHANGING
-def test_every_change_that_changes_nothing_is_checked_too(
-    operation: Operation, alice: httpx.Client, rows: Rows
-) -> None:
-    options: Json = {"json": {}} if operation.has_body else {}
-
-    response = operation.send(alice, rows, headers={"If-Match": STALE}, **options)
-
-    assert_problem(response, 412)
+    for sent in (STALE, f'{STALE}, "a"', "W/{}", '""'):
+        for options in ({}, empty):
+            with subtests.test(sent, **options):
+                headers = {"If-Match": sent.format(before.headers["etag"])}
+                response = operation.send(alice, rows, headers=headers, **options)
+                problem = assert_problem(response, 412)
+                assert problem["type"] == "/problems/precondition-failed"
+                after = reader_of(operation).send(alice, rows)
+                assert (after.status_code, after.content) == (200, before.content)
 
 
 @EVERY_CHANGING
-def test_two_lines_of_if_match_are_one_list(
+def test_repeated_if_match_headers_form_one_list(
     operation: Operation, alice: httpx.Client, rows: Rows
 ) -> None:
     tag = reader_of(operation).send(alice, rows).headers["etag"]
@@ -205,21 +189,21 @@ def test_two_lines_of_if_match_are_one_list(
     assert operation.send(alice, rows, headers=lines).status_code == operation.success
 
 
-@EVERY_CHANGING_ON_A_ROW
-@pytest.mark.parametrize("sent", ["*", STALE])
-def test_if_match_opens_no_row(
-    operation: Operation, sent: str, alice: httpx.Client, bob: httpx.Client, rows: Rows
+@pytest.mark.parametrize("operation", [o for o in CHANGING if o.names], ids=name_of)
+def test_if_match_grants_no_access(
+    operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows
 ) -> None:
     before = reader_of(operation).send(alice, rows)
 
-    assert_problem(operation.send(bob, rows, headers={"If-Match": sent}), 403)
-    nobodys = dict.fromkeys(rows, NOWHERE)
-    assert_problem(operation.send(alice, nobodys, headers={"If-Match": sent}), 404)
+    for sent in ("*", STALE):
+        assert_problem(operation.send(bob, rows, headers={"If-Match": sent}), 403)
+        nobodys = dict.fromkeys(rows, NOWHERE)
+        assert_problem(operation.send(alice, nobodys, headers={"If-Match": sent}), 404)
     assert reader_of(operation).send(alice, rows).content == before.content
 
 
 @EVERY_CHANGING
-def test_everything_else_is_checked_before_the_tag(
+def test_if_match_is_checked_after_token_and_body(
     operation: Operation, alice: httpx.Client, anonymous: httpx.Client, rows: Rows
 ) -> None:
     stale = {"If-Match": STALE}
@@ -231,7 +215,7 @@ def test_everything_else_is_checked_before_the_tag(
         assert_problem(operation.send(alice, rows, headers=stale, json=[]), 422)
 
 
-def test_update_run_by_a_stale_tag_is_a_412_also_where_the_move_is_forbidden(
+def test_update_run_checks_if_match_before_the_status_change(
     alice: httpx.Client,
 ) -> None:
     run = new_run(alice)
@@ -244,22 +228,35 @@ def test_update_run_by_a_stale_tag_is_a_412_also_where_the_move_is_forbidden(
     assert_problem(alice.patch(path, json=back, headers=tag), 409)
 
 
-NO_LISTS = ["", "a", '"a', 'w/"a"', 'W/ "a"', "'a'", '"a b"', '"a" "b"', '*, "a"', "**", ",", '"é"']
+NOT_LISTS = [
+    "",
+    "a",
+    '"a',
+    'w/"a"',
+    'W/ "a"',
+    "'a'",
+    '"a b"',
+    '"a" "b"',
+    '*, "a"',
+    "**",
+    ",",
+    '"é"',
+]
 
 
 @pytest.mark.parametrize("operation", [*READING, *CHANGING], ids=name_of)
-def test_what_is_no_list_of_tags_is_refused(
+def test_malformed_tag_lists_are_rejected(
     operation: Operation, alice: httpx.Client, rows: Rows
 ) -> None:
     name = "If-None-Match" if operation in READING else "If-Match"
 
-    for value in [*NO_LISTS, '"' + "a" * 5000 + '"']:
+    for value in [*NOT_LISTS, '"' + "a" * 5000 + '"']:
         header = (name.encode(), value.encode())
         response = operation.send(alice, rows, headers=[header])
         assert refusals(response) == {("header", f"/{name}")}, value[:9]
 
 
-def test_if_match_on_a_read_and_if_none_match_on_a_change_are_ignored(
+def test_if_match_on_reads_and_if_none_match_on_changes_are_ignored(
     alice: httpx.Client, rows: Rows
 ) -> None:
     for operation in READING:
@@ -270,18 +267,18 @@ def test_if_match_on_a_read_and_if_none_match_on_a_change_are_ignored(
         assert response.status_code == operation.success
 
 
-# Several writers
+# Concurrent writers
 
 WRITERS = 4
 ADDITIONS = 8
 
 
-def the_same(server: Server, user_id: str, count: int, stack: ExitStack) -> list[httpx.Client]:
+def clients_of(server: Server, user_id: str, count: int, stack: ExitStack) -> list[httpx.Client]:
     return [stack.enter_context(server.client(user_id)) for _ in range(count)]
 
 
 def add_one(client: httpx.Client, method: str, path: str, change: Callable[[Json], Json]) -> int:
-    """Change what is at `path` until nobody else was first; return how often somebody was."""
+    """Retry the change until its tag still matches; return the number of failures."""
     for failures in range(1000):
         now = client.get(path)
         headers = {"If-Match": now.headers["etag"]}
@@ -289,7 +286,7 @@ def add_one(client: httpx.Client, method: str, path: str, change: Callable[[Json
         if response.status_code == 200:
             return failures
         assert_problem(response, 412)
-    raise AssertionError("somebody else was first a thousand times")
+    raise AssertionError("the tag did not match a thousand times")
 
 
 def add_to_metadata(now: Json) -> Json:
@@ -323,7 +320,7 @@ def add_to_tools(now: Json) -> Json:
     ],
     ids=["conversation", "run", "settings"],
 )
-def test_writers_in_a_loop_lose_no_update(
+def test_writers_that_retry_lose_no_update(
     method: str,
     make: Callable[[httpx.Client], str],
     change: Callable[[Json], Json],
@@ -334,7 +331,7 @@ def test_writers_in_a_loop_lose_no_update(
     user_id = read(alice, SETTINGS)["user_id"]
     path = make(alice)
     with ExitStack() as stack:
-        writers = the_same(server, user_id, WRITERS, stack)
+        writers = clients_of(server, user_id, WRITERS, stack)
 
         def write(client: httpx.Client) -> int:
             return sum(add_one(client, method, path, change) for _ in range(ADDITIONS))
@@ -343,16 +340,16 @@ def test_writers_in_a_loop_lose_no_update(
 
     with server.client(user_id) as reader:  # a new connection: the server ends idle ones
         assert count(read(reader, path)) == WRITERS * ADDITIONS
-    assert sum(failures) > 0, "nobody was in anybody's way, so this has shown nothing"
+    assert sum(failures) > 0, "the writers never conflicted, so this test shows nothing"
 
 
-def test_of_many_who_save_the_first_settings_by_the_tag_of_the_defaults_one_does(
+def test_update_chat_settings_by_the_tag_of_the_defaults_succeeds_once(
     alice: httpx.Client, server: Server
 ) -> None:
     unsaved = alice.get(SETTINGS)
     headers = {"If-Match": unsaved.headers["etag"]}
     with ExitStack() as stack:
-        writers = the_same(server, unsaved.json()["user_id"], WRITERS, stack)
+        writers = clients_of(server, unsaved.json()["user_id"], WRITERS, stack)
 
         def save(number: int) -> httpx.Response:
             body = {"model": f"model-{number}"}
@@ -365,7 +362,7 @@ def test_of_many_who_save_the_first_settings_by_the_tag_of_the_defaults_one_does
     assert read(alice, SETTINGS) == won.json()
 
 
-def test_a_412_for_the_first_settings_saves_none(alice: httpx.Client) -> None:
+def test_update_chat_settings_rejected_by_if_match_saves_nothing(alice: httpx.Client) -> None:
     before = read(alice, SETTINGS)
 
     assert_problem(alice.put(SETTINGS, json={"model": "m"}, headers={"If-Match": STALE}), 412)
@@ -376,12 +373,12 @@ def test_a_412_for_the_first_settings_saves_none(alice: httpx.Client) -> None:
     assert saved.json()["model"] == "m"
 
 
-def test_of_a_delete_and_a_message_at_once_the_message_is_not_deleted_unseen(
+def test_delete_conversation_by_tag_keeps_a_message_posted_meanwhile(
     alice: httpx.Client, server: Server
 ) -> None:
     user_id = read(alice, SETTINGS)["user_id"]
     with server.client(user_id) as other:
-        for _ in range(10):
+        for _ in range(attempts(3, 10)):
             conversation = create(alice, "/conversations")
             path = f"/conversations/{conversation['id']}"
             headers = {"If-Match": alice.get(path).headers["etag"]}

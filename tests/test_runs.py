@@ -1,6 +1,6 @@
-"""Runs over HTTP: the moves that make sense and no others, and what each leaves behind."""
+"""Creating, reading, changing and listing runs over HTTP, and the allowed status changes."""
 
-from typing import Any
+from itertools import product
 
 import httpx
 import pytest
@@ -19,46 +19,43 @@ from tests.calls import (
     refusals,
     short,
 )
+from tests.contract import CONTRACT
 
-ENDS = ("succeeded", "failed", "timeout", "cancelled")
-STATUSES = ("pending", "running", *ENDS)
-MOVES = {
+FINAL = ("succeeded", "failed", "timeout", "cancelled")
+STATUSES = ("pending", "running", *FINAL)
+CHANGES = {
+    *((status, status) for status in STATUSES),
     *(("pending", status) for status in ("running", "failed", "timeout", "cancelled")),
-    *(("running", end) for end in ENDS),
+    *(("running", end) for end in FINAL),
 }
 OBJECTS: dict[str, Json] = {
     "empty": {},
     "some": {"message_id": NOBODYS_ID, "options": [1, 0.5, None, {"ключ": "🔑"}]},
-    "deep": nested(99),
+    "deepest allowed": nested(99),
 }
 
 
-def run_that_is(client: httpx.Client, status: str) -> Json:
-    """Return a new run, led to `status` by moves that are allowed."""
+def run_with(client: httpx.Client, status: str) -> Json:
+    """Create a run and bring it to `status` by allowed changes."""
     run = new_run(client, status="pending" if status == "pending" else "running")
-    return change(client, f"/runs/{run['id']}", status=status) if status in ENDS else run
+    return change(client, f"/runs/{run['id']}", status=status) if status in FINAL else run
 
 
 @pytest.mark.parametrize(
     "optional", [{}, dict.fromkeys(("conversation_id", "status", "input"))], ids=["absent", "null"]
 )
-def test_create_run_says_the_defaults(alice: httpx.Client, optional: Json) -> None:
+def test_create_run_applies_defaults(alice: httpx.Client, optional: Json) -> None:
     run = new_run(alice, agent_id="document-agent", **optional)
 
+    defaults = {"status": "pending", "updated_at": run["created_at"]}
     nulls = ("conversation_id", "input", "output", "error", "started_at", "finished_at")
-    assert run == {
-        "id": run["id"],
-        "agent_id": "document-agent",
-        "status": "pending",
-        "created_by": run["created_by"],
-        "created_at": run["created_at"],
-        "updated_at": run["created_at"],
-    } | dict.fromkeys(nulls)
+    assert run == run | {"agent_id": "document-agent"} | defaults | dict.fromkeys(nulls)
+    assert run.keys() == CONTRACT["components"]["schemas"]["Run"]["properties"].keys()
     assert TIME.fullmatch(run["created_at"])
     assert read(alice, f"/runs/{run['id']}") == run
 
 
-def test_create_run_that_is_running_has_started(alice: httpx.Client) -> None:
+def test_create_run_as_running_sets_its_start(alice: httpx.Client) -> None:
     run = new_run(alice, status="running")
 
     assert run["status"] == "running"
@@ -66,24 +63,24 @@ def test_create_run_that_is_running_has_started(alice: httpx.Client) -> None:
     assert run["finished_at"] is None
 
 
-@pytest.mark.parametrize("given", OBJECTS.values(), ids=OBJECTS)
-def test_create_run_keeps_any_input(alice: httpx.Client, given: Json) -> None:
-    run = new_run(alice, input=given)
-
-    assert run["input"] == given
-    assert read(alice, f"/runs/{run['id']}") == run
-    assert read(alice, "/runs")["runs"] == [run]
-
-
-@pytest.mark.parametrize("agent_id", ["a", "x" * 255, "🚀" * 255, "وكيل  المستندات"], ids=short)
-def test_create_run_keeps_any_agent(alice: httpx.Client, agent_id: str) -> None:
-    run = new_run(alice, agent_id=agent_id)
-
-    assert read(alice, "/runs", agent_id=agent_id)["runs"] == [run]
-    assert run["agent_id"] == agent_id
+def test_create_run_stores_any_input(alice: httpx.Client, subtests: pytest.Subtests) -> None:
+    for kind, given in OBJECTS.items():
+        with subtests.test(kind):
+            run = new_run(alice, input=given)
+            assert run["input"] == given
+            assert read(alice, f"/runs/{run['id']}") == run
+            assert read(alice, "/runs")["runs"][0] == run
 
 
-def test_create_run_does_not_change_its_conversation(
+def test_create_run_stores_any_agent_id(alice: httpx.Client, subtests: pytest.Subtests) -> None:
+    for agent_id in ("a", "x" * 255, "🚀" * 255, "وكيل  المستندات"):
+        with subtests.test(short(agent_id)):
+            run = new_run(alice, agent_id=agent_id)
+            assert read(alice, "/runs", agent_id=agent_id)["runs"] == [run]
+            assert run["agent_id"] == agent_id
+
+
+def test_create_run_keeps_its_conversation_unchanged(
     alice: httpx.Client, conversation: Json
 ) -> None:
     run = new_run(alice, conversation_id=conversation["id"].upper())
@@ -93,7 +90,7 @@ def test_create_run_does_not_change_its_conversation(
     assert get_conversation(alice, conversation) == conversation
 
 
-def test_create_run_says_where_it_is(alice: httpx.Client) -> None:
+def test_create_run_returns_its_location(alice: httpx.Client) -> None:
     response = alice.post("/runs", json={"agent_id": "document-agent"})
 
     location = response.headers["location"]
@@ -101,7 +98,7 @@ def test_create_run_says_where_it_is(alice: httpx.Client) -> None:
     assert read(alice, location) == response.json()
 
 
-def test_create_run_ignores_what_it_does_not_know(alice: httpx.Client, bob: httpx.Client) -> None:
+def test_create_run_ignores_unknown_properties(alice: httpx.Client, bob: httpx.Client) -> None:
     unknown = {
         "id": NOBODYS_ID,
         "created_by": new_run(bob)["created_by"],
@@ -130,79 +127,75 @@ def test_create_run_ignores_what_it_does_not_know(alice: httpx.Client, bob: http
         ({"input": "text"}, "/input"),
         ({"conversation_id": "mine"}, "/conversation_id"),
         ({"status": "started"}, "/status"),
-        *(({"status": end}, "/status") for end in ENDS),
+        *(({"status": end}, "/status") for end in FINAL),
     ],
 )
-def test_create_run_refuses_a_wrong_value(alice: httpx.Client, wrong: Json, pointer: str) -> None:
+def test_create_run_rejects_wrong_values(alice: httpx.Client, wrong: Json, pointer: str) -> None:
     response = alice.post("/runs", json={"agent_id": "document-agent"} | wrong)
 
     assert refusals(response) == {("body", pointer)}
     assert read(alice, "/runs")["total"] == 0
 
 
-def test_create_run_needs_an_agent(alice: httpx.Client) -> None:
+def test_create_run_requires_an_agent_id(alice: httpx.Client) -> None:
     assert refusals(alice.post("/runs", json={})) == {("body", "/agent_id")}
 
 
-def test_create_run_refuses_a_conversation_that_is_not_there(alice: httpx.Client) -> None:
-    response = alice.post("/runs", json={"agent_id": "a", "conversation_id": NOBODYS_ID})
-
-    assert refusals(response) == {("body", "/conversation_id")}
-    assert read(alice, "/runs")["total"] == 0
-
-
-def test_create_run_refuses_the_conversation_of_another_user(
+def test_create_run_rejects_the_conversation_of_nobody_or_of_another_user(
     alice: httpx.Client, bob: httpx.Client
 ) -> None:
-    body = {"agent_id": "a", "conversation_id": new_conversation(bob)["id"]}
+    for conversation_id in (NOBODYS_ID, new_conversation(bob)["id"]):
+        body = {"agent_id": "a", "conversation_id": conversation_id}
 
-    response = alice.post("/runs", json=body)
+        response = alice.post("/runs", json=body)
 
-    assert refusals(response) == {("body", "/conversation_id")}
-    assert read(bob, "/runs")["total"] == 0
+        assert refusals(response) == {("body", "/conversation_id")}
+    assert read(alice, "/runs")["total"] == read(bob, "/runs")["total"] == 0
 
 
-def test_get_run_finds_nothing(alice: httpx.Client) -> None:
+def test_unknown_run_is_not_found(alice: httpx.Client) -> None:
     assert alice.get(f"/runs/{NOBODYS_ID}").status_code == 404
-
-
-def test_update_run_finds_nothing(alice: httpx.Client) -> None:
     assert alice.patch(f"/runs/{NOBODYS_ID}", json={"status": "running"}).status_code == 404
 
 
-def test_get_run_takes_an_id_in_capitals(alice: httpx.Client) -> None:
+def test_get_run_accepts_an_uppercase_id(alice: httpx.Client) -> None:
     run = new_run(alice)
 
     assert read(alice, f"/runs/{run['id'].upper()}") == run
 
 
-@pytest.mark.parametrize("after", STATUSES)
-@pytest.mark.parametrize("before", STATUSES)
-def test_update_run_makes_only_moves_that_make_sense(
-    alice: httpx.Client, before: str, after: str
+def test_update_run_allows_only_the_documented_status_changes(
+    alice: httpx.Client, subtests: pytest.Subtests
 ) -> None:
-    run = run_that_is(alice, before)
+    for before, after in product(STATUSES, STATUSES):
+        with subtests.test(before=before, after=after):
+            assert_changes_as_documented(alice, before, after)
 
-    response = alice.patch(f"/runs/{run['id']}", json={"status": after, "error": "said with it"})
 
-    now = read(alice, f"/runs/{run['id']}")
-    if before != after and (before, after) not in MOVES:
+def assert_changes_as_documented(client: httpx.Client, before: str, after: str) -> None:
+    """Change the status of a run that is `before`; check the response and the stored run."""
+    run = run_with(client, before)
+
+    response = client.patch(f"/runs/{run['id']}", json={"status": after, "error": "its reason"})
+
+    now = read(client, f"/runs/{run['id']}")
+    if (before, after) not in CHANGES:
         assert response.status_code == 409
         assert response.json()["type"] == "/problems/conflict"
         assert now == run
         return
     assert response.status_code == 200
     assert response.json() == now
-    assert (now["status"], now["error"]) == (after, "said with it")
+    assert (now["status"], now["error"]) == (after, "its reason")
     assert now["updated_at"] > run["updated_at"]
     starts = before == "pending" and after == "running"
-    ends = before not in ENDS and after in ENDS
+    ends = before not in FINAL and after in FINAL
     assert now["started_at"] == (now["updated_at"] if starts else run["started_at"])
     assert now["finished_at"] == (now["updated_at"] if ends else run["finished_at"])
     assert now["created_at"] == run["created_at"]
 
 
-def test_update_run_tells_a_whole_life(alice: httpx.Client, conversation: Json) -> None:
+def test_update_run_records_each_step(alice: httpx.Client, conversation: Json) -> None:
     run = new_run(alice, conversation_id=conversation["id"], input={"question": 1})
     path = f"/runs/{run['id']}"
 
@@ -224,7 +217,7 @@ def test_update_run_tells_a_whole_life(alice: httpx.Client, conversation: Json) 
     }
 
 
-def test_update_run_of_one_that_never_started_leaves_no_start(alice: httpx.Client) -> None:
+def test_update_run_cancels_a_pending_run_without_a_start(alice: httpx.Client) -> None:
     run = new_run(alice)
 
     cancelled = change(alice, f"/runs/{run['id']}", status="cancelled")
@@ -234,45 +227,39 @@ def test_update_run_of_one_that_never_started_leaves_no_start(alice: httpx.Clien
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
+def test_update_run_changes_output_and_error_in_any_status(
+    alice: httpx.Client, subtests: pytest.Subtests, status: str
+) -> None:
+    path = f"/runs/{run_with(alice, status)['id']}"
+    for name, value in [
         ("output", {}),
         ("output", {"ключ": [1, None, "🔑"]}),
+        ("output", None),
         ("error", ""),
         ("error", "🚀" * 65_536),
-        ("output", None),
         ("error", None),
-    ],
-    ids=["empty output", "output", "empty error", "long error", "no output", "no error"],
-)
-def test_update_run_changes_what_it_names_in_any_status(
-    alice: httpx.Client, status: str, name: str, value: Any
-) -> None:
-    run = run_that_is(alice, status)
-    path = f"/runs/{run['id']}"
-    before = change(alice, path, output={"old": 1}, error="old")
-
-    after = change(alice, path, **{name: value})
-
-    assert after == before | {name: value, "updated_at": after["updated_at"]}
-    assert after["updated_at"] > before["updated_at"]
-    assert read(alice, path) == after
+    ]:
+        with subtests.test(name, value=short(value)):
+            before = change(alice, path, output={"old": 1}, error="old")
+            after = change(alice, path, **{name: value})
+            assert after == before | {name: value, "updated_at": after["updated_at"]}
+            assert after["updated_at"] > before["updated_at"]
+            assert read(alice, path) == after
 
 
-def test_update_run_keeps_an_output_as_deep_as_may_be(alice: httpx.Client) -> None:
+def test_update_run_stores_the_deepest_allowed_output(alice: httpx.Client) -> None:
     run = new_run(alice)
 
     assert change(alice, f"/runs/{run['id']}", output=nested(99))["output"] == nested(99)
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("body", [{}, {"status": None}, {"agent_id": "other", "input": {}}])
-def test_update_run_leaves_it_as_it_is(alice: httpx.Client, status: str, body: Json) -> None:
-    run = run_that_is(alice, status)
+def test_update_run_without_changes_keeps_everything(alice: httpx.Client, status: str) -> None:
+    run = run_with(alice, status)
 
-    assert change(alice, f"/runs/{run['id']}", **body) == run
-    assert read(alice, f"/runs/{run['id']}") == run
+    for body in ({}, {"status": None}, {"agent_id": "other", "input": {}}):
+        assert change(alice, f"/runs/{run['id']}", **body) == run, body
+        assert read(alice, f"/runs/{run['id']}") == run, body
 
 
 @pytest.mark.parametrize(
@@ -286,9 +273,7 @@ def test_update_run_leaves_it_as_it_is(alice: httpx.Client, status: str, body: J
         ({"error": "x" * 65_537}, "/error"),
     ],
 )
-def test_update_run_refuses_a_wrong_value_and_changes_nothing(
-    alice: httpx.Client, wrong: Json, pointer: str
-) -> None:
+def test_update_run_rejects_wrong_values(alice: httpx.Client, wrong: Json, pointer: str) -> None:
     run = new_run(alice)
     body = {"status": "running", "output": {"a": 1}, "error": "e"} | wrong
 
@@ -298,8 +283,8 @@ def test_update_run_refuses_a_wrong_value_and_changes_nothing(
     assert read(alice, f"/runs/{run['id']}") == run
 
 
-def test_update_run_that_is_refused_keeps_the_rest_too(alice: httpx.Client) -> None:
-    run = run_that_is(alice, "failed")
+def test_update_run_with_a_forbidden_status_changes_nothing(alice: httpx.Client) -> None:
+    run = run_with(alice, "failed")
 
     response = alice.patch(f"/runs/{run['id']}", json={"status": "running", "error": "again"})
 
@@ -308,7 +293,7 @@ def test_update_run_that_is_refused_keeps_the_rest_too(alice: httpx.Client) -> N
     assert read(alice, f"/runs/{run['id']}") == run
 
 
-def test_update_run_does_not_change_its_conversation(
+def test_update_run_keeps_its_conversation_unchanged(
     alice: httpx.Client, conversation: Json
 ) -> None:
     run = new_run(alice, conversation_id=conversation["id"])
@@ -320,14 +305,14 @@ def test_update_run_does_not_change_its_conversation(
     assert get_conversation(alice, conversation) == before
 
 
-def test_list_runs_holds_the_users_own(alice: httpx.Client, bob: httpx.Client) -> None:
+def test_list_runs_shows_only_the_users_own(alice: httpx.Client, bob: httpx.Client) -> None:
     mine, theirs = new_run(alice), new_run(bob)
 
     assert read(alice, "/runs")["runs"] == [mine]
     assert read(bob, "/runs")["runs"] == [theirs]
 
 
-def test_list_runs_says_its_defaults(alice: httpx.Client) -> None:
+def test_list_runs_reports_its_default_page(alice: httpx.Client) -> None:
     expected: Json = {"runs": [], "total": 0, "limit": 50, "offset": 0, "next_cursor": None}
 
     assert read(alice, "/runs") == expected

@@ -1,4 +1,4 @@
-"""What an ETag says, and how lists of tags are read and compared (RFC 9110 section 8.8.3)."""
+"""Entity tags: when they change, and how lists of them are compared (RFC 9110 section 8.8.3)."""
 
 import re
 from typing import Any
@@ -31,7 +31,7 @@ def rows(alice: httpx.Client) -> Rows:
     return make_rows(alice)
 
 
-def test_a_conversation_has_one_tag_wherever_it_is_sent(alice: httpx.Client) -> None:
+def test_every_response_with_a_conversation_has_the_same_tag(alice: httpx.Client) -> None:
     made = alice.post("/conversations", json={"metadata": {"b": 1.50, "a": ["ä", None]}})
     path = made.headers["location"]
 
@@ -48,7 +48,7 @@ def test_a_conversation_has_one_tag_wherever_it_is_sent(alice: httpx.Client) -> 
     assert {response.headers["etag"] for response in seen} == {made.headers["etag"]}
 
 
-def test_a_conversation_with_messages_has_the_tag_of_the_one_without(alice: httpx.Client) -> None:
+def test_get_conversation_has_the_same_tag_with_and_without_messages(alice: httpx.Client) -> None:
     conversation = new_conversation(alice)
     path = f"/conversations/{conversation['id']}"
     for number in range(3):
@@ -66,7 +66,7 @@ def test_a_conversation_with_messages_has_the_tag_of_the_one_without(alice: http
     assert alice.get(path, params={"message_limit": 2}, headers=known).status_code == 304
 
 
-def test_a_message_changes_the_tag_of_its_conversation(alice: httpx.Client) -> None:
+def test_create_message_changes_the_tag_of_its_conversation(alice: httpx.Client) -> None:
     conversation = new_conversation(alice, title="Leases")
     path = f"/conversations/{conversation['id']}"
     tags = [alice.get(path).headers["etag"]]
@@ -80,7 +80,7 @@ def test_a_message_changes_the_tag_of_its_conversation(alice: httpx.Client) -> N
     assert_problem(stale, 412)
 
 
-def test_a_message_and_a_run_have_one_tag_wherever_they_are_sent(alice: httpx.Client) -> None:
+def test_every_response_with_a_message_or_run_has_the_same_tag(alice: httpx.Client) -> None:
     conversation = new_conversation(alice)
     message = {"role": "user", "content": "Which lease costs less?"}
     said = alice.post(f"/conversations/{conversation['id']}/messages", json=message)
@@ -93,7 +93,7 @@ def test_a_message_and_a_run_have_one_tag_wherever_they_are_sent(alice: httpx.Cl
     assert run.headers["etag"] != running.headers["etag"]
 
 
-def test_settings_have_a_tag_before_they_are_saved_and_another_one_afterwards(
+def test_update_chat_settings_changes_the_tag_of_the_defaults(
     alice: httpx.Client,
 ) -> None:
     unsaved = alice.get(SETTINGS)
@@ -105,7 +105,7 @@ def test_settings_have_a_tag_before_they_are_saved_and_another_one_afterwards(
     assert saved.json()["created_at"] == saved.json()["updated_at"]
 
 
-def test_only_what_the_contract_says_has_a_tag(alice: httpx.Client, rows: Rows) -> None:
+def test_only_operations_that_declare_a_tag_send_one(alice: httpx.Client, rows: Rows) -> None:
     for operation in sorted(OPERATIONS, key=lambda o: o.method == "DELETE"):
         source = CONTRACT["paths"][operation.path][operation.method.lower()]
         wanted = "ETag" in source["responses"][str(operation.success)]["headers"]
@@ -116,7 +116,7 @@ def test_only_what_the_contract_says_has_a_tag(alice: httpx.Client, rows: Rows) 
         assert ("etag" in response.headers) == wanted, operation.operation_id
 
 
-# The lists, without a server
+# Lists of tags, without a server
 
 OPAQUE = st.text("!#',*/W~a", max_size=5)
 TAG = st.tuples(st.sampled_from(["", "W/"]), OPAQUE).map(lambda tag: f'{tag[0]}"{tag[1]}"')
@@ -125,7 +125,7 @@ PATTERN = CONTRACT["components"]["parameters"]["IfMatch"]["schema"]["pattern"]
 
 
 @given(st.lists(st.tuples(TAG, GAP), min_size=1), st.just("") | GAP.map(str.strip), st.booleans())
-def test_a_list_of_tags_is_read_as_it_was_written(
+def test_lists_of_tags_are_parsed(
     parts: list[tuple[str, str]], lead: str, ends_with_gap: bool
 ) -> None:
     text = lead + "".join(tag + gap for tag, gap in parts)
@@ -136,8 +136,8 @@ def test_a_list_of_tags_is_read_as_it_was_written(
 
 
 @given(st.lists(TAG, min_size=1), TAG.map(lambda tag: tag.removeprefix("W/")))
-def test_comparisons_are_those_of_the_rfc(listed: list[str], tag: str) -> None:
-    """RFC 9110 section 8.8.3.2: strong wants both strong, weak the same opaque part."""
+def test_tags_are_compared_as_the_rfc_says(listed: list[str], tag: str) -> None:
+    """Strong comparison requires two strong tags, weak only equal opaque parts (8.8.3.2)."""
     text = ", ".join(listed)
 
     assert etag.matches_strongly(text, tag) == (tag in listed)
@@ -152,7 +152,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(JSON, JSON)
-def test_a_tag_is_the_same_for_the_same_content_only(one: Any, other: Any) -> None:
+def test_tags_are_equal_only_for_equal_content(one: Any, other: Any) -> None:
     text, another = orjson.dumps(one), orjson.dumps(other)
 
     assert (etag.of(text) == etag.of(another)) == (text == another)

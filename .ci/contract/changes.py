@@ -1,4 +1,4 @@
-"""What the check finds: a change, its place, and what it means for clients."""
+"""A change, where it was found, and what it means for clients."""
 
 import json
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What a change asks of the version: a major, a minor or a patch."""
+    """What a change requires: a new major, minor or patch version."""
 
     BREAKING = "Breaking"
     ADDITION = "Compatible"
@@ -15,12 +15,12 @@ class Kind(StrEnum):
 
 
 class Direction(Enum):
-    """Who writes a value, which says whether it may become narrower or wider."""
+    """Who writes a value. This decides whether the value may become narrower or wider."""
 
     INPUT = "in requests"
-    OUTPUT = "in answers"
-    EXACT = "in a oneOf or not"
-    """Under oneOf and not a narrower schema can admit more, so neither is safe."""
+    OUTPUT = "in responses"
+    EXACT = "in oneOf or not"
+    """Inside oneOf and not, a narrower schema can allow more values, so neither is safe."""
 
     @property
     def narrower(self) -> Kind:
@@ -32,20 +32,20 @@ class Direction(Enum):
 
     @property
     def opened(self) -> Kind:
-        """What a new optional property is: the other side ignores what it does not know."""
+        """The kind of a new optional property: the other side ignores unknown properties."""
         return Kind.BREAKING if self is Direction.EXACT else Kind.ADDITION
 
     @property
     def verb(self) -> str:
-        return "has" if self is Direction.OUTPUT else "takes"
+        return "has" if self is Direction.OUTPUT else "accepts"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One difference, in one operation; `words` go on from `where`."""
+    """One difference in one operation; `where` and `words` make a sentence."""
 
-    operation: str  # POST /conversations; empty where it is the whole contract's
-    schema: str  # the component schema that it is in; empty where it is the operation's own
+    operation: str  # POST /conversations; empty for the whole contract
+    schema: str  # the component schema it is in; empty if the operation itself has it
     where: str
     words: str
     kind: Kind
@@ -53,10 +53,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Place:
-    """A place that both documents have, where changes are found."""
+    """A place that exists in both documents."""
 
     operation: str = ""
-    part: str = ""  # of the operation: the request body
+    part: str = ""  # of the operation, such as "the request body"
     schema: str = ""
     pointer: str = ""
     direction: Direction = Direction.EXACT
@@ -68,14 +68,14 @@ class Place:
         return replace(self, part=part, direction=direction)
 
     def of(self, schema: str) -> "Place":
-        """Return the place of a component schema itself, the same from wherever it is reached."""
+        """Return the place of a component schema itself, which does not depend on its use."""
         return replace(self, schema=schema, pointer="", part="")
 
     def exactly(self) -> "Place":
         return replace(self, direction=Direction.EXACT)
 
     def change(self, kind: Kind, words: str) -> Change:
-        # Words are the same in both directions: said once.
+        # New wording is reported once for both directions.
         side = "" if kind is Kind.WORDING else f" {self.direction.value}"
         where = " of ".join(filter(None, [self.pointer and code(self.pointer), self.part]))
         schema = self.schema and f"{code(self.schema)}{side}"
@@ -89,15 +89,15 @@ class Place:
 
 
 def code(text: str) -> str:
-    """Return `text` as code in Markdown, whatever backticks it has."""
+    """Return `text` as Markdown code, even if it contains backticks."""
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def literal(value: Any) -> str:
-    """Return a JSON value on one line: equal for equal values, unlike Python's 1 and True."""
+    """Return a JSON value on one line. Unlike in Python, 1 and True differ."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def listed(values: Any) -> str:
-    """Return values as code, strings without their quotes."""
+    """Return values as Markdown code, strings without quotes."""
     return ", ".join(code(v if isinstance(v, str) else literal(v)) for v in values)

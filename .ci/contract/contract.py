@@ -1,4 +1,4 @@
-"""Compares two documents, and returns one list of changes."""
+"""Compares two documents and returns their changes."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,7 @@ from document import Document, Node
 from operations import Operation
 from schemas import Comparison
 
-TOP = {"components", "externalDocs", "info", "openapi", "paths", "security", "servers", "tags"}
-INFO = {"contact", "description", "license", "summary", "termsOfService", "title", "version"}
-SERVER = {"description", "url"}
-SCHEME_WORDS = {"bearerFormat", "description"}
+COMPARED = {"components", "info", "paths", "security", "servers", "tags"}
 
 
 def compare(old: Document, new: Document) -> list[Change]:
@@ -28,19 +25,19 @@ def operations(old: Document, new: Document) -> Iterator[Change]:
     before, now = old.operations(), new.operations()
     for name in dict.fromkeys([*before, *now]):
         if name not in now:
-            yield Place(name).breaking("is gone")
+            yield Place(name).breaking("was removed")
         elif name not in before:
             summary = now[name][1].get("summary", "")
-            yield Place(name).addition(f"is new: {summary}" if summary else "is new")
+            yield Place(name).addition(f"was added: {summary}" if summary else "was added")
         else:
             yield from Operation(name, old, new).changes()
 
 
 def components(old: Document, new: Document) -> Iterator[Change]:
-    """Compare what has a name of its own; the rest is compared where it is used."""
+    """Compare schema names and security schemes; other components are compared where used."""
     for name in (name for name in old.schemas if name not in new.schemas):
-        # Its type in generated clients goes with it, also where nothing changes on the wire.
-        yield Place(part=f"the schema {code(name)}").breaking("is gone")
+        # Generated clients lose a type, even if nothing changes on the wire.
+        yield Place(part=f"the schema {code(name)}").breaking("was removed")
     before, now = (
         document.raw.get("components", {}).get("securitySchemes", {}) for document in (old, new)
     )
@@ -48,13 +45,10 @@ def components(old: Document, new: Document) -> Iterator[Change]:
     for name in before:
         place = Place(part=f"the security scheme {code(name)}")
         if name not in now:
-            yield place.breaking("is gone")
+            yield place.breaking("was removed")
             continue
         schemes = old.resolved(before[name]), new.resolved(now[name])
-        yield from parts.words(comparison, *schemes, tuple(sorted(SCHEME_WORDS)), place)
-        bare = [{k: v for k, v in s.items() if k not in SCHEME_WORDS} for s in schemes]
-        if bare[0] != bare[1]:
-            yield place.breaking("is another")
+        yield from parts.others(comparison, *schemes, set(), place)
 
 
 def servers(old: Document, new: Document) -> Iterator[Change]:
@@ -62,26 +56,23 @@ def servers(old: Document, new: Document) -> Iterator[Change]:
     default: list[Node] = [{"url": "/"}]
     before, now = (document.raw.get("servers") or default for document in (old, new))
     was, urls = [s["url"] for s in before], [s["url"] for s in now]
-    if not set(was) <= set(urls) or was[0] != urls[0]:  # clients take the first
-        yield place.breaking(f"is {listed(urls)}, before {listed(was)}")
+    if not set(was) <= set(urls) or was[0] != urls[0]:  # clients use the first
+        yield place.breaking(f"is {listed(urls)} (before: {listed(was)})")
     elif set(was) != set(urls):
-        yield place.addition(f"can be {listed(urls)}, before {listed(was)}")
+        yield place.addition(f"can be {listed(urls)} (before: {listed(was)})")
     comparison = Comparison(old, new)
     for one in before:
         for other in (server for server in now if server["url"] == one["url"]):
-            yield from parts.words(comparison, one, other, ("description",), place)
-            yield from parts.unknown(comparison, one, other, SERVER, place)
+            yield from parts.others(comparison, one, other, {"url"}, place)
 
 
 def documentation(old: Document, new: Document) -> Iterator[Change]:
     comparison, place = Comparison(old, new), Place()
     infos = old.raw["info"], new.raw["info"]
-    yield from parts.words(comparison, *infos, tuple(sorted(INFO - {"version"})), place)
-    yield from parts.unknown(comparison, *infos, INFO, place)
-    yield from parts.words(comparison, old.raw, new.raw, ("openapi", "externalDocs"), place)
-    yield from parts.unknown(comparison, old.raw, new.raw, TOP, place)
-    known = {key for key in (*old.raw["paths"], *new.raw["paths"]) if key.startswith("/")}
-    yield from parts.unknown(comparison, old.raw["paths"], new.raw["paths"], known, place)
+    yield from parts.others(comparison, *infos, {"version"}, place)
+    yield from parts.others(comparison, old.raw, new.raw, COMPARED, place)
+    paths = {key for key in (*old.raw["paths"], *new.raw["paths"]) if key.startswith("/")}
+    yield from parts.others(comparison, old.raw["paths"], new.raw["paths"], paths, place)
     before, now = ({tag["name"]: tag for tag in d.raw.get("tags", [])} for d in (old, new))
     for name in dict.fromkeys([*before, *now]):
         if before.get(name) != now.get(name):

@@ -1,4 +1,4 @@
-"""What a schema admits: references followed, allOf merged, defaults of keywords filled in."""
+"""Reads what a schema allows: follows references, merges allOf, fills in keyword defaults."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from changes import literal
 from document import SCHEMAS, Document, Node
 
 ANY = "any value"
-"""The type of a schema that says none."""
+"""The type of a schema without `type`."""
 WORDS = ("title", "description", "example", "examples", "externalDocs")
 LOWER = ("minLength", "minItems", "minProperties", "minimum")
 UPPER = ("maxLength", "maxItems", "maxProperties", "maximum")
@@ -23,30 +23,30 @@ KNOWN = {
 }
 
 Schemas = tuple[Node, ...]
-"""Schemas that hold together, as the members of an allOf do."""
+"""Schemas that must all match, like the members of an allOf."""
 
 Words = dict[tuple[str, str], str]
-"""Title, description and examples, by the component that says so and the keyword."""
+"""Titles, descriptions and examples by component and keyword."""
 
 Tightness = tuple[float, bool]
-"""A bound, so that the greater is the tighter: its value, negated for an upper one; exclusive."""
+"""A bound (value, exclusive), negated for upper bounds, so that greater means tighter."""
 
 
 @dataclass
 class Meaning:
-    """One schema, merged. Below it schemas are as they stand in the document."""
+    """One merged schema. The schemas inside it are as in the document."""
 
     type: str
     null: bool
     format: list[str]
-    enum: dict[str, Any] | None  # the values but null, by their JSON
+    enum: dict[str, Any] | None  # the values except null, by their JSON
     bounds: dict[str, Tightness]
     patterns: set[str]
     multiples: set[Fraction]
     unique: bool
-    required: dict[str, str]  # with the component that says so
+    required: dict[str, str]  # with the component that requires it
     additional: Schemas | bool
-    keeps_others: bool  # it says that it does, which is more than not refusing them
+    keeps_others: bool  # it names additionalProperties, which is more than not refusing them
     items: Schemas
     any_of: list[list[Node]]
     one_of: list[list[Node]]
@@ -56,7 +56,7 @@ class Meaning:
     unknown: Node
     words: Words
     sources: set[str]
-    """The components that it is merged from; the empty name is the schema itself."""
+    """The components it is merged from; the empty name is the schema itself."""
     properties: dict[str, Schemas] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     """The source of each property."""
@@ -118,9 +118,9 @@ def own_words(schema: Node) -> dict[str, str]:
 
 
 def flattened(document: Document, schema: Node, owner: str) -> Iterator[tuple[Node, str]]:
-    """Yield what has to hold together, each with the component it stands in.
+    """Yield the schemas that must all match, each with the component it is in.
 
-    OpenAPI 3.0 ignores what stands beside a $ref, but not every tool does: here it counts.
+    OpenAPI 3.0 ignores the siblings of a $ref, but not every tool does; they count here.
     """
     yield schema, owner
     if "$ref" in schema:
@@ -132,18 +132,18 @@ def flattened(document: Document, schema: Node, owner: str) -> Iterator[tuple[No
 
 
 def shapes(choices: list[Node]) -> list[Node]:
-    """Return the members of an anyOf but null. One shape or null is that shape, nullable."""
+    """Return the members of an anyOf except null; `X or null` means a nullable X."""
     plain = {*WORDS, "enum", "nullable", "type"}
     return [c for c in choices if c.get("enum") != [None] or c.keys() - plain] or choices
 
 
 def component(reference: str) -> str:
-    """Return the name of the component schema that a `$ref` leads to, or nothing."""
+    """Return the name of the component schema that a `$ref` refers to, or an empty string."""
     return reference.removeprefix(SCHEMAS) if reference.startswith(SCHEMAS) else ""
 
 
 def named(schemas: Schemas) -> str:
-    """Return the component that the schemas are, beside words of their own, or nothing."""
+    """Return the component that `schemas` refers to and only rewords, or an empty string."""
     if len(schemas) != 1:
         return ""
     rest = {key: value for key, value in schemas[0].items() if key not in WORDS}
@@ -156,7 +156,7 @@ def named(schemas: Schemas) -> str:
 
 
 def admits_null(document: Document, schema: Node) -> bool:
-    """Tell whether null fits. `nullable` beside $ref or allOf says yes, as generators read it."""
+    """Tell whether null is allowed. `nullable` beside $ref or allOf counts, as in generators."""
     if None not in schema.get("enum", [None]):
         return False
     choices = schema.get("anyOf", [])
@@ -189,7 +189,7 @@ def merged_additional(given: list[Any]) -> Schemas | bool:
 
 
 def bounds(schemas: list[Node]) -> dict[str, Tightness]:
-    """Return the tightest of each bound. One of zero below says nothing of a length or number."""
+    """Return the tightest of each bound. A minimum length or count of zero is not a bound."""
     found: dict[str, Tightness] = {}
     for schema in schemas:
         for key in (*LOWER, *UPPER):

@@ -1,27 +1,21 @@
-"""Compares the operations that two documents share: names, parameters, body, security."""
+"""Compares the operations that exist in both documents."""
 
 from collections.abc import Iterator
 from typing import Any
 
-import answers
 import parts
+import responses
 from changes import Change, Direction, Kind, Place, code, listed, literal
 from document import METHODS, Document, Node
 from schemas import Comparison
 
-OPERATION = {
-    *("description", "deprecated", "externalDocs", "operationId", "parameters", "requestBody"),
-    *("responses", "security", "summary", "tags"),
+COMPARED = {
+    *("deprecated", "operationId", "parameters", "requestBody", "responses", "security", "tags"),
+    *METHODS,
 }
-PATH_ITEM = {"description", "parameters", "summary", *METHODS}
-PARAMETER = {
-    *("deprecated", "description", "example", "examples", "explode", "in", "name", "required"),
-    *("schema", "style"),
-}
-BODY = {"content", "description", "required"}
 
 Security = set[frozenset[tuple[str, frozenset[str]]]]
-"""The ways to be let in: each has schemes, with their scopes, that are needed together."""
+"""Alternatives for authentication, each a set of schemes with their scopes."""
 
 
 class Operation:
@@ -39,23 +33,19 @@ class Operation:
         place = self.place
         before, now = self.old_node.get("operationId"), self.new_node.get("operationId")
         if before != now:
-            yield place.breaking(f"has the operationId {named(now)}, before {named(before)}")
+            yield place.breaking(f"has the operationId {named(now)} (before: {named(before)})")
         before, now = (
             listed(n.get("tags", [])) or "no tag" for n in (self.old_node, self.new_node)
         )
         if before != now:
-            # Generated clients make a class of each tag.
-            yield place.breaking(f"has the tag {now}, before {before}")
+            # Generated clients have a class for each tag.
+            yield place.breaking(f"has the tag {now} (before: {before})")
         yield from parts.deprecation(self.old_node, self.new_node, place)
-        pairs = (self.old_node, self.new_node, OPERATION), (self.old_item, self.new_item, PATH_ITEM)
-        for old, new, known in pairs:
-            yield from parts.words(
-                self.comparison, old, new, ("summary", "description", "externalDocs"), place
-            )
-            yield from parts.unknown(self.comparison, old, new, known, place)
+        for old, new in ((self.old_node, self.new_node), (self.old_item, self.new_item)):
+            yield from parts.others(self.comparison, old, new, COMPARED, place)
         yield from self.parameters()
         yield from self.body()
-        yield from answers.compare(self.old_node, self.new_node, self.comparison, place)
+        yield from responses.compare(self.old_node, self.new_node, self.comparison, place)
         yield from self.security()
 
     def parameters(self) -> Iterator[Change]:
@@ -67,17 +57,17 @@ class Operation:
             if key in new:
                 yield from self.parameter(parameter, new[key], place)
             elif moved:
-                yield place.breaking(f"is now in the {moved[0]}")
+                yield place.breaking(f"was moved to the {moved[0]}")
             else:
-                yield place.breaking("is gone")
+                yield place.breaking("was removed")
         old_names = {name for where, name in old if (where, name) not in new}
         for (where, name), parameter in new.items():
             if (where, name) not in old and name not in old_names:
                 place = self.place.within(f"the {where} parameter {code(name)}", Direction.INPUT)
                 if parameter.get("required", False):
-                    yield place.breaking("is new and required")
+                    yield place.breaking("was added and is required")
                 else:
-                    yield place.addition("is new")
+                    yield place.addition("was added")
 
     def parameter(self, old: Node, new: Node, place: Place) -> Iterator[Change]:
         yield from parts.requirement(old, new, place)
@@ -86,72 +76,67 @@ class Operation:
             ("style", "explode"), parts.serialization(old), parts.serialization(new), strict=True
         ):
             if before != now:
-                words = f"{code(literal(now))}, before {code(literal(before))}"
+                words = f"{code(literal(now))} (before: {code(literal(before))})"
                 yield place.breaking(f"has the {key} {words}")
         yield from parts.schema(self.comparison, old, new, place)
-        yield from parts.words(
-            self.comparison, old, new, ("description", "example", "examples"), place
-        )
-        yield from parts.unknown(self.comparison, old, new, PARAMETER, place)
+        yield from parts.others(self.comparison, old, new, parts.SIMPLE, place)
 
     def body(self) -> Iterator[Change]:
         place = self.place.within("the request body", Direction.INPUT)
         old, new = self.old_node.get("requestBody"), self.new_node.get("requestBody")
         if old is None and new is not None:
             required = self.new.resolved(new).get("required", False)
-            words = "is new and required" if required else "is new"
+            words = "was added and is required" if required else "was added"
             yield place.change(Kind.BREAKING if required else Kind.ADDITION, words)
         if old is not None and new is None:
-            yield place.breaking("is gone")
+            yield place.breaking("was removed")
         if old is None or new is None:
             return
         old, new = self.old.resolved(old), self.new.resolved(new)
         yield from parts.requirement(old, new, place)
         yield from parts.content(self.comparison, old, new, place)
-        yield from parts.words(self.comparison, old, new, ("description",), place)
-        yield from parts.unknown(self.comparison, old, new, BODY, place)
+        yield from parts.others(self.comparison, old, new, {"content", "required"}, place)
 
     def security(self) -> Iterator[Change]:
-        old, new = ways_in(self.old, self.old_node), ways_in(self.new, self.new_node)
+        old, new = alternatives(self.old, self.old_node), alternatives(self.new, self.new_node)
         if old == new:
             return
-        words = f"wants {shown(new)}, before {shown(old)}"
-        if all(any(suffices(way, wanted) for wanted in new) for way in old):
+        words = f"requires {shown(new)} (before: {shown(old)})"
+        if all(any(satisfies(was, now) for now in new) for was in old):
             yield self.place.addition(words)
         else:
             yield self.place.breaking(words)
 
 
 def parameters(document: Document, item: Node, operation: Node) -> dict[tuple[str, str], Node]:
-    """Return parameters by place and name; an operation's own replace those of its path."""
-    given = [*item.get("parameters", []), *operation.get("parameters", [])]
+    """Return parameters by place and name; those of the operation override those of its path."""
     found = {}
-    for node in given:
-        parameter = document.resolved(node)
+    for parameter in document.parameters(item, operation):
         where, name = parameter["in"], parameter["name"]
         found[where, name.lower() if where == "header" else name] = parameter
     return found
 
 
-def ways_in(document: Document, operation: Node) -> Security:
-    wanted = operation.get("security", document.raw.get("security", [])) or [{}]
+def alternatives(document: Document, operation: Node) -> Security:
+    security = operation.get("security", document.raw.get("security", [])) or [{}]
     return {
-        frozenset((scheme, frozenset(scopes)) for scheme, scopes in way.items()) for way in wanted
+        frozenset((scheme, frozenset(scopes)) for scheme, scopes in schemes.items())
+        for schemes in security
     }
 
 
-def suffices(way: frozenset[Any], wanted: frozenset[Any]) -> bool:
-    """Tell whether who came in by `way` has what is `wanted` now."""
-    has = dict(way)
-    return all(scheme in has and scopes <= has[scheme] for scheme, scopes in wanted)
+def satisfies(old: frozenset[Any], new: frozenset[Any]) -> bool:
+    """Tell whether a client that satisfies the alternative `old` also satisfies `new`."""
+    has = dict(old)
+    return all(scheme in has and scopes <= has[scheme] for scheme, scopes in new)
 
 
 def shown(security: Security) -> str:
-    ways = []
-    for way in security:
-        schemes = [" ".join([code(name), *sorted(scopes)]) for name, scopes in sorted(way)]
-        ways.append(" with ".join(schemes) or "nobody's name")
-    return " or ".join(sorted(ways))
+    texts = []
+    for alternative in security:
+        schemes = [" ".join([code(name), *sorted(scopes)]) for name, scopes in sorted(alternative)]
+        texts.append(" with ".join(schemes) or "nothing")
+    return " or ".join(sorted(texts))
 
 
 def named(operation_id: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Compares two schemas in a direction."""
+"""Compares two schemas in one direction."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,10 @@ ANYTHING: Node = {}
 
 
 class Comparison:
-    """Compares the schemas of one operation; a pair it has seen in a direction, it passes over.
+    """Compares the schemas of one operation.
 
-    So recursion ends, and what many answers share is said once.
+    Each pair is compared once in a direction. This ends recursion, and reports a schema once that
+    many responses share.
     """
 
     def __init__(self, old: Document, new: Document, seen: set[object] | None = None) -> None:
@@ -35,11 +36,11 @@ class Comparison:
         a, b = read(self.old, old), read(self.new, new)
         yield from wording(a.words, b.words, place)
         if name and now and (a.properties or a.enum):
-            # The same on the wire or not, it is another class in generated clients.
-            yield place.breaking(f"is {code(now)}, before {code(name)}")
+            # Generated clients get another class, even if the wire format is the same.
+            yield place.breaking(f"is {code(now)} (before: {code(name)})")
         if (a.type, a.format) != (b.type, b.format):
-            # Also where more is admitted: generated clients give it another type.
-            yield place.breaking(f"is {values.shown(b)}, before {values.shown(a)}")
+            # Even if more is allowed: generated clients give it another type.
+            yield place.breaking(f"is {values.shown(b)} (before: {values.shown(a)})")
         if a.type == b.type:
             yield from values.compare(a, b, place)
             yield from self.properties(a, b, place)
@@ -49,21 +50,21 @@ class Comparison:
                 items = a.items or (ANYTHING,), b.items or (ANYTHING,)
                 yield from self.changes(*items, place.at("items"))
         for source in sorted(a.sources & b.sources - {""}):
-            # Its own type in generated clients, whatever is said beside it here.
+            # It has its own type in generated clients.
             targets = (self.old.schemas[source],), (self.new.schemas[source],)
             yield from self.changes(*targets, place.of(source))
         for key in sorted(a.unknown.keys() | b.unknown.keys()):
             if a.unknown.get(key) != b.unknown.get(key):
-                yield place.breaking(f"has another {code(key)}, which is not understood here")
+                yield place.breaking(f"has another {code(key)}, which this check does not know")
 
     def properties(self, old: Meaning, new: Meaning, place: Place) -> Iterator[Change]:
         for name in dict.fromkeys([*old.properties, *new.properties, *old.required, *new.required]):
             there = place_of(name, old, new, place).at(name)
             if name in old.properties and name not in new.properties:
-                yield there.breaking("is gone")
+                yield there.breaking("was removed")
                 continue
             if name not in old.required and name in new.required:
-                yield there.change(there.direction.narrower, "is required")
+                yield there.change(there.direction.narrower, "is now required")
             if name in old.required and name not in new.required:
                 yield there.change(there.direction.wider, "is no longer required")
             if name in old.properties:
@@ -72,10 +73,10 @@ class Comparison:
                 yield from self.new_property(name, old, new, there)
 
     def new_property(self, name: str, old: Meaning, new: Meaning, place: Place) -> Iterator[Change]:
-        """An object that has kept unknown properties may have had this one, of any kind."""
+        """Compare a new property with what an open object could contain under its name before."""
         closed = old.additional is False
         kind = place.direction.wider if closed else place.direction.opened
-        yield place.change(kind, "is new")
+        yield place.change(kind, "was added")
         if old.keeps_others and not closed:
             before = old.additional if isinstance(old.additional, tuple) else (ANYTHING,)
             yield from self.changes(before, new.properties[name], place)
@@ -99,16 +100,16 @@ class Comparison:
     def groups(
         self, key: str, old: list[list[Node]], new: list[list[Node]], place: Place
     ) -> Iterator[Change]:
-        """Compare the anyOf of two schemas; through allOf one can have several."""
+        """Compare the anyOf lists of two schemas; with allOf a schema can have several."""
         for before, now in zip(old, new, strict=False):
             yield from self.members(before, now, place.at(key))
         if len(old) < len(new):
-            yield place.change(place.direction.narrower, f"has now {code(key)}")
+            yield place.change(place.direction.narrower, f"now has {code(key)}")
         if len(old) > len(new):
-            yield place.change(place.direction.wider, f"has no {code(key)} any more")
+            yield place.change(place.direction.wider, f"no longer has {code(key)}")
 
     def members(self, old: list[Node], new: list[Node], place: Place) -> Iterator[Change]:
-        """Compare as sets: equal members first, then those of a name, then in order."""
+        """Compare as sets: match equal members, then members of the same name, then by order."""
         before, now = list(old), list(new)
         pairs: list[tuple[Node, Node]] = []
         for fits in (self.same, same_name):
@@ -122,13 +123,15 @@ class Comparison:
         for one, other in pairs:
             yield from self.changes((one,), (other,), place)
         for schema in before[len(now) :]:
-            words = f"{place.direction.verb} {shape(schema)} no longer"
+            words = f"no longer {place.direction.verb} {shape(schema)}"
             yield place.change(place.direction.narrower, words)
         for schema in now[len(before) :]:
-            yield place.change(place.direction.wider, f"{place.direction.verb} {shape(schema)} too")
+            yield place.change(
+                place.direction.wider, f"also {place.direction.verb} {shape(schema)}"
+            )
 
     def same(self, old: Node, new: Node, place: Place) -> bool:
-        """Tell whether nothing differs but words. What was seen already counts as the same."""
+        """Tell whether only wording differs. Pairs that were compared already count as the same."""
         trial = Comparison(self.old, self.new, set(self.seen))
         found = trial.changes((old,), (new,), place)
         return all(change.kind is Kind.WORDING for change in found)
@@ -147,12 +150,12 @@ def others(meaning: Meaning) -> str:
         case True:
             return "any additional properties"
         case False:
-            return "no additional properties any more"
-    return "additional properties of one kind only"
+            return "no additional properties"
+    return "additional properties of one type only"
 
 
 def place_of(name: str, old: Meaning, new: Meaning, place: Place) -> Place:
-    """Return the place of what a property belongs to: a component, where allOf merges it in."""
+    """Return the place of the schema that has a property: a component if allOf merges it in."""
     owners = {meaning.owners.get(name, "") for meaning in (old, new) if name in meaning.owners}
     owners |= {meaning.required[name] for meaning in (old, new) if name in meaning.required}
     owner = owners.pop() if len(owners) == 1 else ""
@@ -160,12 +163,12 @@ def place_of(name: str, old: Meaning, new: Meaning, place: Place) -> Place:
 
 
 def own(schemas: Schemas) -> Words:
-    """Return the words beside a reference."""
+    """Return the wording beside a reference."""
     return {("", key): word for key, word in own_words(schemas[0]).items()}
 
 
 def wording(old: Words, new: Words, place: Place) -> Iterator[Change]:
-    """Compare titles, descriptions and examples; where one only moved, nothing changed."""
+    """Compare titles, descriptions and examples; ignore those that only moved."""
     changed: dict[str, list[str]] = {}
     for owner, key in dict.fromkeys([*old, *new]):
         before, now = ([v for (_, k), v in side.items() if k == key] for side in (old, new))

@@ -55,7 +55,6 @@ def _add_message(
         run_id=run_id,
         routing_decision=message.get("routing_decision"),
         tool_calls=message.get("tool_calls"),
-        title=None,
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from itertools import count
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from agent_api.http.problems import TooManyRequests
 from agent_api.http.request_context import RATE_LIMIT, USER_ID
@@ -43,23 +43,3 @@ class RateLimiter:
         scope[RATE_LIMIT] = (self._policy, (b"ratelimit", b'"user";r=%d;t=%d' % (left, seconds)))
         if not bucket.taken:
             raise TooManyRequests(self._per_minute, self._limit.burst, seconds)
-
-
-class RateLimitMiddleware:
-    """Adds the rate limit headers to every response, including errors."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def send_with_limit(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *scope.get(RATE_LIMIT, ())]
-            await send(message)
-
-        await self.app(scope, receive, send_with_limit)

@@ -4,7 +4,7 @@ Each process writes its numbers to files. The metrics server adds them up.
 """
 
 import time
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -29,6 +29,8 @@ FAILURES: dict[type[Exception], str] = {
 }
 UNEXPECTED = "unexpected"
 
+_gauge = partial(Gauge, multiprocess_mode="livesum", registry=None)
+
 requests = Counter(
     "agent_api_http_requests",
     "HTTP requests. Status 499: the client disconnected before the response.",
@@ -42,36 +44,18 @@ duration = Histogram(
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=None,
 )
-in_progress = Gauge(
-    "agent_api_http_requests_in_progress",
-    "Requests in progress.",
-    multiprocess_mode="livesum",
-    registry=None,
-)
-workers = Gauge(
-    "agent_api_workers",
-    "Worker processes.",
-    multiprocess_mode="livesum",
-    registry=None,
-)
+in_progress = _gauge("agent_api_http_requests_in_progress", "Requests in progress.")
+workers = _gauge("agent_api_workers", "Worker processes.")
 handler_wait = Histogram(
     "agent_api_handler_wait_seconds",
     "Time that a request waited for a thread, including requests that timed out.",
     buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5),
     registry=None,
 )
-pool_size = Gauge(
-    "agent_api_db_pool_size",
-    "Maximum number of database connections of all workers together.",
-    multiprocess_mode="livesum",
-    registry=None,
+pool_size = _gauge(
+    "agent_api_db_pool_size", "Maximum number of database connections of all workers together."
 )
-pool_in_use = Gauge(
-    "agent_api_db_pool_in_use",
-    "Database connections in use.",
-    multiprocess_mode="livesum",
-    registry=None,
-)
+pool_in_use = _gauge("agent_api_db_pool_in_use", "Database connections in use.")
 pool_wait = Histogram(
     "agent_api_db_pool_wait_seconds",
     "Time until a thread got a database connection, waiting or connecting.",

@@ -4,7 +4,7 @@ import logging
 import uuid
 
 from agent_api.http.problems import MEDIA_TYPE, Problem, Unavailable
-from agent_api.middleware.security_headers import OF_PROBLEMS
+from agent_api.middleware.response_headers import PROBLEM_HEADERS
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def response(problem: Problem) -> bytes:
         "content-length": len(body),
         "x-request-id": request_id,
         "connection": "close",
-        **{name.decode(): value.decode() for name, value in OF_PROBLEMS},
+        **{name.decode(): value.decode() for name, value in PROBLEM_HEADERS},
     }
     lines = [f"HTTP/1.1 {problem.status} {problem.title}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

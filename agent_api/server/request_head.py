@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from agent_api.http.problems import BadRequest, HeadersTooLarge, Problem, TokenTooLong
-from agent_api.middleware.security_headers import Header
+from agent_api.middleware.response_headers import Header
 
 MAX_BYTES = 64 * 1024
 """Limit of request line and headers. httptools has none, and slows down with their size."""

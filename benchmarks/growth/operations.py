@@ -40,22 +40,12 @@ def queries(sizes: Sizes) -> dict[str, Query]:
     """What the handlers call for them."""
     user, long = lister(sizes.conversations[1]), row_id(LONG, 1)
     return {
-        "list_conversations": lambda c: conversations.select_page(
-            c,
-            user_id=user,
-            limit=50,
-            offset=0,
-            order_by="created_at",
-            order="desc",
-            source=None,
-            agent_id=None,
-            after=None,
-        ),
+        "list_conversations": lambda c: conversations.select_page(c, user_id=user, limit=50),
         "get_conversation": lambda c: conversations.select_with_messages(
-            c, conversation_id=long, user_id=READER, limit=100, offset=0
+            c, conversation_id=long, user_id=READER, limit=100
         ),
         "list_messages": lambda c: messages.select_page(
-            c, conversation_id=long, user_id=READER, limit=100, offset=0, order="asc", after=None
+            c, conversation_id=long, user_id=READER, limit=100
         ),
         "create_message": lambda c: messages.insert(
             c,
@@ -63,11 +53,6 @@ def queries(sizes: Sizes) -> dict[str, Query]:
             user_id=WRITER,
             role="user",
             content=QUESTION,
-            attachments=None,
-            metadata=None,
-            run_id=None,
-            routing_decision=None,
-            tool_calls=None,
             title=QUESTION,
         ),
         "get_message": lambda c: messages.select_one(

@@ -58,10 +58,4 @@ def _query(size: int) -> Query:
         connection,
         user_id=lister(size),
         limit=PAGE,
-        offset=0,
-        order_by="created_at",
-        order="desc",
-        source=None,
-        agent_id=None,
-        after=None,
     )

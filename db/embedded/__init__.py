@@ -1,4 +1,4 @@
-"""Owns the way into the embedded PostgreSQL: attach to the server of a data folder, or start it."""
+"""Starts the embedded PostgreSQL of a data folder, or attaches to it if it is running."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from db.errors import EmbeddedError
 
-if sys.platform != "win32":  # whoever has a PostgreSQL of their own imports this there as well
+if sys.platform != "win32":  # on Windows this package is imported but cannot be used
     from db.embedded.attachment import Attachment
     from db.embedded.folders import make_folder
     from db.embedded.install import find_binaries
@@ -19,9 +19,9 @@ __all__ = ["EmbeddedError", "Server", "attach", "is_stopped", "make_folder", "pr
 
 @dataclass(frozen=True)
 class Server:
-    """A share in the running server, which stops when the last share of any process is gone.
+    """A share in a running server, which stops when no process holds a share any more.
 
-    The share lasts until `close` or the end of the process, also where this object is dropped.
+    The share lasts until `close` or the end of the process, even if this object is discarded.
     """
 
     url: str
@@ -36,37 +36,37 @@ class Server:
 def attach(
     data_dir: Path, *, durable: bool = True, on_progress: Callable[[str], None] | None = None
 ) -> Server:
-    """Start the server of data_dir, or join the one that runs; returns when it answers.
+    """Start the server of data_dir, or attach to a running one, and wait until it answers.
 
-    Safe to call from many processes at once. `durable=False` lets a crash of the machine lose or
-    break the data: for tests. Whoever asks for a durable server is not given one of those.
+    Many processes may call this at once. With `durable=False`, for tests, a crash of the machine
+    can lose or damage the data; a durable caller refuses to attach to such a server.
     """
     if sys.platform == "win32":
-        raise EmbeddedError("The embedded PostgreSQL does not run on Windows itself: use WSL")
-    if not str(data_dir).isprintable():  # postmaster.pid has it as a line, in UTF-8
+        raise EmbeddedError("The embedded PostgreSQL does not run on Windows: use WSL")
+    if not str(data_dir).isprintable():  # postmaster.pid contains the path as one UTF-8 line
         raise EmbeddedError(
-            f"PostgreSQL cannot use a folder of the name {str(data_dir)!a}:"
-            " set AGENT_API_DATA_DIR to another one"
+            f"PostgreSQL cannot use a folder named {str(data_dir)!a}:"
+            " set AGENT_API_DATA_DIR to another folder"
         )
     try:
         data_dir = data_dir.resolve()
-        url, share = Attachment(data_dir, durable, on_progress or _keep_silent).make()
+        url, share = Attachment(data_dir, durable, on_progress or _ignore).attach()
     except OSError as error:
         reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
         raise EmbeddedError(
-            f"The data folder {data_dir} cannot be used: {reason}."
-            " Set AGENT_API_DATA_DIR to a folder that this user can write, with free space"
+            f"Cannot use the data folder {data_dir}: {reason}."
+            " Set AGENT_API_DATA_DIR to a writable folder with free space"
         ) from error
     return Server(url, data_dir, [share])
 
 
 def program(name: str, data_dir: Path) -> Path:
-    """The path of a PostgreSQL program, such as psql, that fits the data in data_dir."""
+    """Return the path of a PostgreSQL program, such as psql, of the version of data_dir."""
     return find_binaries(data_dir / "postgres" / "data") / "bin" / name
 
 
 def is_stopped(data_dir: Path) -> bool:
-    """Whether nothing of the server of data_dir is left running, its supervisor included."""
+    """Return whether the server of data_dir and its supervisor have ended."""
     for path in (data_dir / "postgres" / name for name in (SUPERVISOR, SERVER)):
         if path.exists():
             lock = try_lock(path)
@@ -76,5 +76,5 @@ def is_stopped(data_dir: Path) -> bool:
     return True
 
 
-def _keep_silent(_: str) -> None:
+def _ignore(_: str) -> None:
     pass

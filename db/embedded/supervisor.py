@@ -1,12 +1,12 @@
-"""Owns the life of one embedded PostgreSQL: starts it, restarts it, stops it when nobody is left.
+"""Supervises one embedded PostgreSQL: starts it, restarts it, and stops it when it is unused.
 
-db.embedded runs this file as a script, isolated and without site-packages, so it knows only the
-standard library. Three lock files in the folder say who lives; locks end with their holder, even
-by kill -9, which no pid file can promise:
+db.embedded runs this file as a script, isolated and without site-packages, so it is a single file
+that imports only the standard library. Three lock files show which processes are alive. Unlike pid
+files, locks end with their process, even after kill -9:
 
     clients.lock     shared by every attached process; exclusive while the server is being stopped
-    supervisor.lock  held by whoever prepares or supervises the server, inherited from db.embedded
-    server.lock      inherited by postgres and its children: free means that none of them is left
+    supervisor.lock  held while a process prepares or supervises the server
+    server.lock      inherited by postgres and its children; free when all of them have ended
 """
 
 import fcntl
@@ -20,18 +20,18 @@ from pathlib import Path
 
 CLIENTS, SUPERVISOR, SERVER = "clients.lock", "supervisor.lock", "server.lock"
 LOG = "server.log"
-LOG_LIMIT, LOG_KEPT = 5_000_000, 1_000_000
+LOG_LIMIT_BYTES, LOG_KEEP_BYTES = 5_000_000, 1_000_000
 PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"
-POLL = 0.2
-RETRY = 2.0
-FAST_STOP_LIMIT = 30.0
-# The C locale keeps messages in English and needs no locale to be generated on the machine.
+POLL_SECONDS = 0.2
+RETRY_SECONDS = 2.0
+FAST_STOP_SECONDS = 30.0
+# The C locale keeps messages in English and exists on every machine.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 def try_lock(path: Path) -> int | None:
-    """The descriptor that holds the exclusive lock, or None where another holds one."""
+    """Return a descriptor that holds the exclusive lock, or None if it is taken."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,15 +54,15 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 def server_state(data: Path) -> str:
-    """What the server says of itself ("starting", "ready"), or "" where it says nothing (yet)."""
+    """Return the state in the server's pid file ("starting", "ready"), or "" if it has none."""
     lines = read_lines(data / "postmaster.pid")
     return lines[7].strip() if len(lines) > 7 else ""
 
 
 class Supervisor:
-    """Keeps one postgres running for as long as any process holds a share of clients.lock.
+    """Keeps postgres running as long as any process holds a share of clients.lock.
 
-    A server that is killed is started again, so that the pools of who is attached reconnect.
+    If the server is killed it starts again, and the pools of the attached processes reconnect.
     """
 
     def __init__(self, folder: Path, sockets: Path, command: list[str]) -> None:
@@ -71,42 +71,42 @@ class Supervisor:
         self.sockets = sockets
         self.command = command
         self.child: subprocess.Popen[bytes] | None = None
-        self.disowned: dict[Path, list[str]] = {}
+        self.claimed: dict[Path, list[str]] = {}
         self.was_ready = False
-        self.not_before = 0.0
-        self.told_to_stop = False
+        self.retry_at = 0.0
+        self.stop_requested = False
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def run(self) -> int:
-        while not self._is_unneeded():
-            if not self._tend():
+        while not self._is_unused():
+            if not self._ensure_server():
                 return 1
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
         self._stop()
         return 0
 
     def _on_sigterm(self, *_: object) -> None:
-        self.told_to_stop = True
+        self.stop_requested = True
 
-    def _is_unneeded(self) -> bool:
-        if self.told_to_stop:
+    def _is_unused(self) -> bool:
+        if self.stop_requested:
             return True
         try:
-            # Kept until this process ends: who comes meanwhile waits, and then starts anew.
+            # Keep this lock until the end, so that new clients wait and then start a new server.
             return try_lock(self.folder / CLIENTS) is not None
         except FileNotFoundError:  # the whole folder was removed
             return True
 
-    def _tend(self) -> bool:
-        """Start the server where it does not run; False where it cannot be started at all."""
+    def _ensure_server(self) -> bool:
+        """Start the server unless it is running; return False if it cannot be started."""
         if self.child is not None and self.child.poll() is not None:
             status, self.child = self.child.returncode, None
-            if status > 0:  # it gave up by itself, where a kill is negative and a stop is 0
-                self._give_back()
+            if status > 0:  # it failed; a signal would be negative, a normal stop 0
+                self._restore_claimed()
                 if not self.was_ready:
                     return False
-                self.not_before = time.monotonic() + RETRY
-        if time.monotonic() >= self.not_before:
+                self.retry_at = time.monotonic() + RETRY_SECONDS
+        if time.monotonic() >= self.retry_at:
             lock = try_lock(self.folder / SERVER)
             if lock is not None:
                 try:
@@ -114,13 +114,13 @@ class Supervisor:
                 finally:
                     os.close(lock)
         self.was_ready = self.was_ready or server_state(self.data) == "ready"
-        self._bound_log()
+        self._truncate_log()
         return True
 
     def _start(self, lock: int) -> None:
-        self.disowned.clear()
-        self._disown(self.data / "postmaster.pid")
-        self._disown(self.sockets / f"{SOCKET}.lock")
+        self.claimed.clear()
+        self._claim(self.data / "postmaster.pid")
+        self._claim(self.sockets / f"{SOCKET}.lock")
         self.child = subprocess.Popen(
             self.command,
             cwd="/",
@@ -131,53 +131,53 @@ class Supervisor:
             start_new_session=True,
         )
 
-    def _disown(self, path: Path) -> None:
-        """Make a left-over lock file of postgres one that it takes for stale.
+    def _claim(self, path: Path) -> None:
+        """Write our pid into a pid file that postgres left behind, so that it ignores the file.
 
-        Its pid may meanwhile be another program's, which postgres would take for a running
-        server. Nothing is deleted: with its parent's pid there, postgres goes on to ask whether
-        anybody uses the shared memory that the file names, and refuses to start if so.
+        The old pid may belong to another program by now, which postgres would mistake for a running
+        server. Postgres ignores its parent's pid, but still refuses to start if the shared memory
+        that the file names is in use. Deleting the file would lose this check.
         """
         lines = read_lines(path)
         if lines and lines[0].strip().isdigit():
-            self.disowned[path] = lines
+            self.claimed[path] = lines
             write_lines(path, [str(os.getpid()), *lines[1:7]])
         else:
-            path.unlink(missing_ok=True)  # cut short by a crash: postgres would refuse it
+            path.unlink(missing_ok=True)  # truncated by a crash; postgres would refuse it
 
-    def _give_back(self) -> None:
-        """Undo `_disown` where postgres left the files alone: somebody else's server may run."""
-        for path, lines in self.disowned.items():
+    def _restore_claimed(self) -> None:
+        """Undo `_claim` if postgres has not replaced the file: another server may be running."""
+        for path, lines in self.claimed.items():
             if read_lines(path)[:1] == [str(os.getpid())]:
                 write_lines(path, lines)
 
-    def _bound_log(self) -> None:
+    def _truncate_log(self) -> None:
         size = os.fstat(2).st_size
-        if size > LOG_LIMIT:
-            kept = os.pread(2, LOG_KEPT, size - LOG_KEPT)
-            os.ftruncate(2, 0)  # everybody writes to it in append mode, so nothing else is needed
-            os.write(2, kept)
+        if size > LOG_LIMIT_BYTES:
+            tail = os.pread(2, LOG_KEEP_BYTES, size - LOG_KEEP_BYTES)
+            os.ftruncate(2, 0)  # safe, because all processes append to the log
+            os.write(2, tail)
 
     def _stop(self) -> None:
-        """Fast stop: sessions end, transactions roll back; an immediate one where that hangs."""
+        """Request a fast shutdown, which rolls back transactions; if it hangs, an immediate one."""
         sent: set[int] = set()
-        quit_at = time.monotonic() + FAST_STOP_LIMIT
-        while not self._is_gone():
+        quit_at = time.monotonic() + FAST_STOP_SECONDS
+        while not self._has_ended():
             pid = self._find_postmaster()
             kind = signal.SIGINT if time.monotonic() < quit_at else signal.SIGQUIT
             if pid is not None and kind not in sent:
                 os.kill(pid, kind)
                 sent.add(kind)
             time.sleep(0.02)
-        self._give_back()
+        self._restore_claimed()
         if self.sockets.parent != self.folder and self.sockets.is_dir():
             self.sockets.rmdir()
 
     def _find_postmaster(self) -> int | None:
         if self.child is not None:
             return self.child.pid if self.child.poll() is None else None
-        # Started by a supervisor that was killed. The pid file speaks the truth only while its
-        # writer lives, and then it listens.
+        # A supervisor that was killed has started the server. Its pid file is valid only while the
+        # server is running, which means that the socket accepts connections.
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.sockets / SOCKET))
@@ -186,7 +186,7 @@ class Supervisor:
         lines = read_lines(self.data / "postmaster.pid")
         return int(lines[0]) if lines and lines[0].strip().isdigit() else None
 
-    def _is_gone(self) -> bool:
+    def _has_ended(self) -> bool:
         if self.child is not None and self.child.poll() is None:
             return False
         try:
@@ -201,15 +201,15 @@ class Supervisor:
 def main(arguments: list[str]) -> int:
     folder, sockets, uid, gid, *command = arguments
     if os.fork():
-        os._exit(0)  # the process that attached waits for this one and is left without a child
-    if uid:  # started by root, for a user without rights, whom this file itself may be closed to
+        os._exit(0)  # the attaching process waits for this one and keeps no child
+    if uid:  # after root has opened this file, which the user may be unable to read
         os.setgroups([])
         os.setgid(int(gid))
         os.setuid(int(uid))
     while True:
-        # One process watches, another works: when the worker is killed, the next one takes over
-        # the running server; when the watcher is killed, the worker goes on. Where both are, the
-        # server goes on, and the next process that attaches starts two new ones for it.
+        # This process watches a worker. If the worker is killed, a new one takes over the running
+        # server. If this process is killed, the worker continues. If both are killed, the server
+        # continues, and the next process that attaches starts a new supervisor for it.
         worker = os.fork()
         if not worker:
             return Supervisor(Path(folder), Path(sockets), command).run()

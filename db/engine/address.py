@@ -1,4 +1,4 @@
-"""Where the database is: what the operator's URL says, and what libpq is told of it."""
+"""Reads database URLs and builds connection parameters for libpq."""
 
 import re
 from typing import Any
@@ -13,14 +13,14 @@ _AUTHORITY = re.compile(
 )
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?")
 LEAST_SECONDS = 2
-"""libpq takes a shorter time to connect in for this one."""
+"""libpq raises a shorter connect_timeout to this value."""
 
 
 def normalise(url: str) -> URL:
-    """The URL for psycopg2, whichever of PostgreSQL's names it begins with; ValueError otherwise.
+    """Return the URL for psycopg2; raise ValueError if it is not a PostgreSQL URL.
 
-    Several hosts are written as libpq writes them, `//a:5432,b:5432/`, or as SQLAlchemy does,
-    `///?host=a:5432&host=b:5432`. The URL itself stays out of the error: it may carry a password.
+    Several hosts can be written like libpq, `//a:5432,b:5432/`, or like SQLAlchemy,
+    `///?host=a:5432&host=b:5432`. Errors never quote the URL because it may contain a password.
     """
     try:
         address = _read(url)
@@ -42,10 +42,10 @@ def _read(url: str) -> URL:
     try:
         if several is None:
             address = make_url(url)
-            # A folder of sockets, as libpq wants it written in this place.
+            # libpq expects a socket folder to be percent-encoded here.
             return address.set(host=unquote(address.host)) if address.host else address
         address = make_url(several["begin"] + several["rest"])
-    except ValueError as error:  # a port that is no number
+    except ValueError as error:  # the port is not a number
         raise exc.ArgumentError from error
     pairs = [_HOST.fullmatch(host) for host in several["hosts"].split(",")]
     if not all(pairs) or "host" in address.query:
@@ -63,13 +63,13 @@ def _arguments(address: URL) -> dict[str, Any]:
 def connect_args(
     address: URL, *, connect_timeout: int, settings: dict[str, str | int]
 ) -> dict[str, str | int]:
-    """Parameters for libpq: times in which a dead peer is noticed, and the session's settings.
+    """Return libpq's parameters: the timeouts that detect a dead peer, and session settings.
 
-    The time to connect in is shared by the hosts, which are tried one after the other. What the
-    URL says about any of them wins, except that settings are added to its `options`.
+    The hosts share `connect_timeout` because libpq tries them in sequence. The URL's parameters
+    take precedence, and its `options` come after `settings`.
     """
     hosts = str(_arguments(address).get("host", "")).count(",") + 1
-    mine: dict[str, str | int] = {
+    defaults: dict[str, str | int] = {
         "application_name": "agent-api",
         "connect_timeout": max(LEAST_SECONDS, connect_timeout // hosts),
         "keepalives_idle": 30,
@@ -77,7 +77,7 @@ def connect_args(
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
     }
-    arguments = {name: value for name, value in mine.items() if name not in address.query}
+    arguments = {name: value for name, value in defaults.items() if name not in address.query}
     options = [f"-c {name}={value}" for name, value in settings.items()]
     given = address.query.get("options")
     if isinstance(given, str):
@@ -88,6 +88,6 @@ def connect_args(
 def driver_args(
     address: URL, *, connect_timeout: int, settings: dict[str, str | int]
 ) -> dict[str, Any]:
-    """The same for a connection that goes round SQLAlchemy: what psycopg2.connect takes."""
-    mine = connect_args(address, connect_timeout=connect_timeout, settings=settings)
-    return _arguments(address) | mine
+    """Return all arguments for psycopg2.connect, to connect without SQLAlchemy."""
+    parameters = connect_args(address, connect_timeout=connect_timeout, settings=settings)
+    return _arguments(address) | parameters

@@ -1,4 +1,4 @@
-"""Translates the errors of psycopg2 and SQLAlchemy into those of `db.errors`."""
+"""Translates errors of psycopg2 and SQLAlchemy to those of `db.errors`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ READ_ONLY = "25006"
 
 
 def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
-    """The outcome that callers handle, or None if the error is a defect of ours."""
+    """Return the Failure that callers handle, or None if the error is a defect."""
     if isinstance(error, exc.TimeoutError):
         return Unavailable("no connection came free in time")
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -25,15 +25,15 @@ def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
         return Unavailable("another transaction was in the way")
     if code == "54000":
         return TooLarge("the answer would be too large")
-    # By the name of PostgreSQL's function, as its words are in any language. A row that a policy
-    # refused is a bug, and a value that a setting refused a role that does not exist.
+    # PostgreSQL's messages may be in any language, so these cases are told apart by its C function:
+    # a row that violates a policy is a defect; a rejected setting is a role that does not exist.
     origin = None if error.orig is None else getattr(error.orig, "diag", error.orig)
     where = getattr(origin, "source_function", None)
     if code == "42501" and where == "ExecWithCheckOptions":
         return None
     if code in ("42P01", "42703", "3F000", "42501") or where == "call_string_check_hook":
         return Unavailable("the schema is not what this version needs, or may not be used")
-    # 08: connection; 53: out of connections, memory or disk; 57P: shut down, starting, dropped.
+    # 08: connection; 53: no connections, memory or disk left; 57P: shutting down or starting.
     if code is not None and code.startswith(("08", "53", "57P")):
         return Unavailable("the database cannot take the work now")
     if code is None and isinstance(error, (exc.OperationalError, exc.InterfaceError)):
@@ -42,12 +42,12 @@ def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
 
 
 def refused(driver: Any) -> Refused:
-    """The error for a statement that the database refused, without what it quotes."""
-    said: Any = getattr(driver, "diag", None)
+    """Return the error for a refused statement, without the data that the driver quotes."""
+    diagnostics: Any = getattr(driver, "diag", None)
     names = {
         kind: name
         for kind in ("table", "column", "datatype", "constraint")
-        if (name := getattr(said, f"{kind}_name", None)) is not None
+        if (name := getattr(diagnostics, f"{kind}_name", None)) is not None
     }
     parts = [f"{type(driver).__name__}, SQLSTATE {getattr(driver, 'pgcode', None)}"]
     parts += [f"{kind} {name}" for kind, name in names.items()]

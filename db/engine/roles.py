@@ -1,17 +1,17 @@
-"""The two roles that statements run as, and how to tell whether a user may act as them.
+"""The two roles that statements run as, and the query for those that a user may use.
 
-They cannot log in and belong to the whole PostgreSQL server, whose databases share them.
+They cannot log in. All databases of a PostgreSQL server share them.
 """
 
 REQUEST = "agent_api_request"
-"""Sees and changes the rows of the acting user, and of nobody else."""
+"""Reads and changes only the acting user's rows."""
 EXISTENCE = "agent_api_existence"
-"""Sees which rows there are and whose they are, and nothing else of them."""
+"""Reads only the id and the owner of all rows."""
 
 ALL = (REQUEST, EXISTENCE)
 
-# Since PostgreSQL 16 a member may be one without the right to SET ROLE. Who may is asked of the
-# session's user, as SET ROLE does it.
+# Since PostgreSQL 16, membership does not imply the right to SET ROLE. SET ROLE checks the
+# session's user, and so does this query.
 USABLE = """
 SELECT rolname FROM pg_roles
 WHERE rolname LIKE 'agent!_api!_%' ESCAPE '!' AND pg_has_role(session_user, oid,

@@ -1,12 +1,12 @@
-"""A statement of SQLAlchemy Core that is compiled once, and then run by psycopg2 itself.
+"""Compiles a SQLAlchemy Core statement once and executes it directly with psycopg2.
 
-SQLAlchemy's own execution looks for the compiled form at each call and wraps what comes back, which
-takes longer than all that psycopg2 does. Its connections, its pool and its errors stay in use.
+SQLAlchemy's own execution looks up the compiled form at each call and wraps the result, which takes
+longer than all of psycopg2's work. Its connections, pool and errors are still used.
 
-A statement runs as a role to which PostgreSQL shows only the rows of the acting user, so that one
-that forgets its owner finds nothing (docs/decisions/0009). Role and user are set in front of it, in
-the same message: that is one round trip and, without an open transaction, one transaction, at whose
-end both are gone. The session itself is never changed, so a pooler may lend it to others meanwhile.
+PostgreSQL shows a statement's role only the rows of the acting user, so a statement that forgets
+the owner never returns another user's rows (docs/decisions/0009). Role and user are set in front of
+the statement in the same message: one round trip, and both settings end with the transaction. The
+session never changes, so a pooler may lend it to other clients in between.
 """
 
 from collections.abc import Mapping
@@ -20,39 +20,40 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from db.engine import limit_of, roles, to_json
+from db.engine import roles
+from db.engine.pool import timeout_sql, to_json
 
-_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
+_ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
 
-_DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # it has no types
+_DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # untyped
 
 
 class Statement:
-    """SQL that answers with one row or none, and what its parameters need before psycopg2.
+    """A compiled statement that returns at most one row.
 
-    Values come back as psycopg2 reads them: an array as a list, an enum as str, and text as bytes
-    in UTF-8, since the documents that it holds go out as they came.
+    Values are returned as psycopg2 reads them: an array as a list, an enum as str. Text is returned
+    as UTF-8 bytes because documents are sent unchanged.
 
-    It acts as the user of the value `acting_user`, and without one as nobody, who has no rows.
+    The value `acting_user` names the user whose rows are visible. Without it no row is visible.
     """
 
     def __init__(self, statement: ClauseElement, *columns: str, role: str = roles.REQUEST) -> None:
-        """Compile; `columns` are those that an INSERT or UPDATE sets to parameters of their name.
+        """Compile. An INSERT or UPDATE sets each of `columns` to the parameter of its name.
 
-        A column with a default in Python has to be among them.
+        They must include every column with a Python default.
         """
         compiled = statement.compile(dialect=_DIALECT, column_keys=columns or None)
         assert isinstance(compiled, SQLCompiler)
         assert not compiled.prefetch, "a default in Python needs SQLAlchemy's own execution"
         binds = compiled.binds
         given = dict.fromkeys(name for name, bind in binds.items() if bind.required)
-        # An IN gets its SQL, and a parameter for each of its values, only in the expanded state.
+        # IN gets its SQL and one parameter for each value only in the expanded state.
         expanded = compiled.construct_expanded_state(given)
         processors = {
             name: bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
             for name, bind in binds.items()
         } | dict(expanded.processors)
-        self._sql = _AS.format(role=role) + expanded.statement
+        self._sql = _ACT_AS.format(role=role) + expanded.statement
         self._processors = [(name, use) for name in given if (use := processors.get(name))]
         self._constants = {
             name: use(value) if (use := processors.get(name)) else value
@@ -61,17 +62,17 @@ class Statement:
         }
 
     def scalar(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        """The first value of the row, or None without one. More `values` than it takes will do."""
+        """Return the row's first value, or None without a row. Surplus `values` are ignored."""
         row = self.row(connection, values)
         return None if row is None else row[0]
 
     def row(self, connection: Connection, values: Mapping[str, Any]) -> Any:
-        """The row as a tuple, or None without one."""
+        """Return the row as a tuple, or None without a row."""
         with closing(self._run(connection, values)) as cursor:
             return cursor.fetchone()
 
     def rowcount(self, connection: Connection, values: Mapping[str, Any]) -> int:
-        """How many rows were changed, by a statement that returns none."""
+        """Execute a statement without RETURNING, and return the number of changed rows."""
         with closing(self._run(connection, values)) as cursor:
             return cursor.rowcount
 
@@ -79,14 +80,13 @@ class Statement:
         parameters = {"acting_user": "", **values, **self._constants}
         for name, process in self._processors:
             parameters[name] = process(parameters[name])
-        sql = limit_of(connection) + self._sql
+        sql = timeout_sql(connection) + self._sql
         cursor = connection.connection.cursor()
-        register_type(BYTES, cursor)  # type: ignore[arg-type]  # it is psycopg2's
+        register_type(BYTES, cursor)  # type: ignore[arg-type]  # a psycopg2 cursor
         try:
             cursor.execute(sql, parameters)
         except psycopg2.Error as error:
-            # Private, for want of anything public: it raises SQLAlchemy's error for the driver's,
-            # and when the connection is lost throws out all that the pool opened before it broke.
-            # It is not told the parameters.
+            # There is no public equivalent. This raises SQLAlchemy's error, and after a lost
+            # connection discards all older connections of the pool. Parameters are withheld.
             connection._handle_dbapi_exception(error, sql, None, cursor, None)
         return cursor

@@ -1,7 +1,7 @@
-"""Cuts a connection whose other side has gone silent, for which libpq itself would wait for ever.
+"""Interrupts connections to a database that no longer responds.
 
-A server that is stopped, or behind a network that swallows packets, ends no statement, so that the
-server's own statement_timeout is of no use; and TCP notices nothing while the kernel acknowledges.
+libpq waits without limit. If the server is suspended or packets are lost, its statement_timeout has
+no effect, and TCP reports nothing as long as the server's kernel sends acknowledgements.
 """
 
 import os
@@ -18,41 +18,40 @@ from sqlalchemy import Engine, event
 
 logger = getLogger(__name__)
 
-ROUND_SECONDS = 0.25
+CHECK_INTERVAL_SECONDS = 0.25
 
 
-class Line(psycopg2.extensions.connection):
-    """A connection that another thread can cut, with a `connection_factory` for psycopg2.
+class InterruptibleConnection(psycopg2.extensions.connection):
+    """A psycopg2 connection that another thread can interrupt.
 
-    To cut is not to cancel: a commit that waits for a synchronous standby would be told by a cancel
-    that it is done, though the standby does not have it.
+    It closes the connection instead of cancelling the statement: a cancelled commit that waits for
+    a synchronous standby would return successfully although the standby does not have it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A descriptor of our own: libpq closes its one whenever it likes, and the number may be
-        # another's by the time that it is cut.
+        # libpq may close its descriptor at any time and the number may be reused, so keep a copy.
         try:
             self._socket = socket.socket(fileno=os.dup(self.fileno()))
         except OSError as error:
             super().close()
             raise psycopg2.OperationalError("no file descriptor is left") from error
-        self.since = time.monotonic()
-        """When the other side was asked last."""
+        self.waiting_since = time.monotonic()
+        """The start of the latest statement or commit."""
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
-        """As psycopg2's; each statement has one of its own."""
-        self.since = time.monotonic()
+        """Create a cursor and restart the clock; each statement uses a new cursor."""
+        self.waiting_since = time.monotonic()
         return super().cursor(*args, **kwargs)
 
     def commit(self) -> None:
-        """As psycopg2's."""
-        self.since = time.monotonic()
+        """Commit and restart the clock."""
+        self.waiting_since = time.monotonic()
         super().commit()
 
-    def cut(self) -> None:
-        """Make whoever waits for the other side fail as if that had closed the connection."""
-        with suppress(OSError):  # it was closed meanwhile
+    def interrupt(self) -> None:
+        """Make the waiting thread fail as if the server had closed the connection."""
+        with suppress(OSError):  # already closed
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
@@ -61,65 +60,65 @@ class Line(psycopg2.extensions.connection):
 
 
 class Watchdog:
-    """Cuts a connection of an engine that leaves something unanswered for longer than `seconds`.
+    """Interrupts an engine's connections that wait for the server longer than `seconds`.
 
-    That may be up to 0.3 late. What counts is the time since the connection was made, was taken
-    from the pool, began a statement or began to commit, until it is back in the pool.
+    It may act up to 0.3 s late. Connecting, checkout, a statement and a commit each restart the
+    clock, which stops when the connection returns to the pool.
     """
 
     def __init__(self, engine: Engine, seconds: float) -> None:
         self._seconds = seconds
-        self._lent: set[Line] = set()
+        self._checked_out: set[InterruptibleConnection] = set()
         self._stopped = threading.Event()
-        # First, as what SQLAlchemy asks a new connection may be left without an answer too.
+        # Insert first: SQLAlchemy's own queries on a new connection may also hang.
         event.listen(engine, "connect", self._begin, insert=True)
-        event.listen(engine, "checkout", lambda line, record, _: self._begin(line, record))
+        event.listen(engine, "checkout", lambda raw, record, _: self._begin(raw, record))
         event.listen(engine, "checkin", self._end)
         event.listen(engine, "close", self._end)
         threading.Thread(target=self._watch, name="database-watchdog", daemon=True).start()
 
     def stop(self) -> None:
-        """Let what is still lent out be as long as it likes."""
+        """Stop watching; connections still in use are no longer interrupted."""
         self._stopped.set()
 
-    def _begin(self, line: Any, _record: object) -> None:
-        line.since = time.monotonic()
-        self._lent.add(line)
+    def _begin(self, connection: Any, _record: object) -> None:
+        connection.waiting_since = time.monotonic()
+        self._checked_out.add(connection)
 
-    def _end(self, line: Any, _record: object) -> None:
-        self._lent.discard(line)
+    def _end(self, connection: Any, _record: object) -> None:
+        self._checked_out.discard(connection)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(ROUND_SECONDS):
+        while not self._stopped.wait(CHECK_INTERVAL_SECONDS):
             latest = time.monotonic() - self._seconds
-            # A copy in one step, which no other thread can interrupt.
-            for line in list(self._lent):
-                if line.since < latest:
-                    self._lent.discard(line)
+            # list() copies atomically, so other threads cannot change the set meanwhile.
+            for connection in list(self._checked_out):
+                if connection.waiting_since < latest:
+                    self._checked_out.discard(connection)
                     logger.warning("database silent", extra={"seconds": self._seconds})
-                    line.cut()
+                    connection.interrupt()
 
 
-class Silent(psycopg2.OperationalError):
-    """The other side did not answer in time."""
+class NoResponse(psycopg2.OperationalError):
+    """The server did not respond in time."""
 
 
 @contextmanager
-def cut_after(line: Line, seconds: float) -> Iterator[None]:
-    """Cut `line` if the block takes longer, which then raises Silent."""
+def interrupt_after(connection: InterruptibleConnection, seconds: float) -> Iterator[None]:
+    """Interrupt the connection if the block takes longer, and raise NoResponse from the block."""
     is_late = threading.Event()
 
-    def cut() -> None:
-        is_late.set()  # before the block is woken by what follows
-        line.cut()
+    def interrupt() -> None:
+        is_late.set()  # before the block wakes up
+        connection.interrupt()
 
-    timer = threading.Timer(seconds, cut)
+    timer = threading.Timer(seconds, interrupt)
     timer.start()
     try:
         yield
     except psycopg2.Error as error:
         if is_late.is_set():
-            raise Silent(f"no answer within {seconds} seconds") from error
+            raise NoResponse(f"no answer within {seconds} seconds") from error
         raise
     finally:
         timer.cancel()

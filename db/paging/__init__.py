@@ -1,1 +1,1 @@
-"""Pages of lists: cut by limit, offset, cursor and size in bytes."""
+"""Pages of a list, limited by limit and offset or cursor, and in bytes."""

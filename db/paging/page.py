@@ -1,6 +1,6 @@
-"""Pages of a list: how one is cut by limit, offset or the key of the row before it."""
+"""Selects pages of a list: by limit and offset, or by the key of the last row already read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,20 +18,18 @@ from sqlalchemy import (
 
 from db import documents
 from db.models import Id, Moment
-from db.paging.row_page import Lines
+from db.paging.row_page import RowPage
 
 
 class Page(NamedTuple):
-    """Some rows of a list, their documents one a line.
+    """A page of a list."""
 
-    `total` counts the whole list, or did when the first page was read. `next_key` is the key of the
-    last row here, in JSON's terms, and None where no row follows; given back as `after`, it asks
-    for the rows that follow.
-    """
-
-    lines: bytes
+    documents: bytes
+    """JSON documents, joined by a comma and a line break."""
     total: int
+    """The size of the whole list when its first page was read."""
     next_key: list[Any] | None
+    """The last row's key in JSON types, to be passed as `after`; None on the last page."""
 
 
 def by_time(
@@ -43,11 +41,11 @@ def by_time(
     order: str,
     resumed: bool,
     counted: bool,
-) -> Lines:
-    """The rows of a list that is ordered by a time and then by id, and if `counted` the total.
+) -> RowPage:
+    """Return the query for a list in the order of a time and then of the id.
 
-    The id runs in the same direction, so that one index serves both and one row comparison says
-    what comes after a key. Counting reads the whole list, which a page from the middle must not.
+    Both have the same direction, so one index serves the order, and one row comparison finds what
+    follows a key. `counted` adds the total, which reads the whole list: only for first pages.
     """
     moment, tie = table.c[order_by], table.c.id
     rows = select(table).where(*where)
@@ -63,19 +61,30 @@ def by_time(
     else:
         rows = rows.order_by(moment.desc(), tie.desc())
     if not counted:
-        return Lines(rows, build)
+        return RowPage(rows, build)
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
-    return Lines(rows, build, around=lambda lines: lines.add_columns(total.label("total")))
+    return RowPage(rows, build, around=lambda page: page.add_columns(total.label("total")))
 
 
-def is_counted(after: list[Any] | None) -> bool:
-    """Tell whether the page behind this key has to count the total: it is not in the key."""
+def given(**filters: Any) -> dict[str, Any]:
+    """Return the filters that have a value."""
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def matching(table: Table, filters: Iterable[str]) -> list[ColumnElement[bool]]:
+    """Return the conditions that columns equal the parameters of the same name."""
+    columns = [table.c[name] for name in sorted(filters)]
+    return [column == bindparam(column.name, type_=column.type) for column in columns]
+
+
+def needs_total(after: list[Any] | None) -> bool:
+    """Return whether the page after this key must count the total because the key lacks it."""
     return after is None or len(after) < 3
 
 
 def read_by_time(
     connection: Connection,
-    lines: Lines,
+    row_page: RowPage,
     values: Mapping[str, Any],
     *,
     order_by: str,
@@ -83,18 +92,18 @@ def read_by_time(
     offset: int,
     after: list[Any] | None,
 ) -> Page:
-    """Run what `by_time` made. Keys are [time, id, total], so that the total is counted once.
+    """Read a page of a query made by `by_time`. Keys are [time, id, total].
 
-    One row more than the limit is read, to know whether any follow.
+    Reads one row more than the limit to learn whether more follow.
     """
     parameters = {**values, "limit": limit + 1, "offset": offset}
     if after is not None:
         parameters["after_time"], parameters["after_id"], *_ = after
-    found = lines.read(connection, parameters)
-    assert found is not None, "an aggregate always has a row"
-    found = found.at_most(limit)
-    total = found.others[0] if found.others or after is None else after[2]
-    if not found.is_cut:
-        return Page(found.lines, total, None)
-    last = orjson.loads(found.last())
-    return Page(found.lines, total, [last[order_by], last["id"], total])
+    rows = row_page.read(connection, parameters)
+    assert rows is not None, "an aggregate always has a row"
+    rows = rows.at_most(limit)
+    total = rows.extra[0] if rows.extra or after is None else after[2]
+    if not rows.has_more:
+        return Page(rows.documents, total, None)
+    last = orjson.loads(rows.last_document())
+    return Page(rows.documents, total, [last[order_by], last["id"], total])

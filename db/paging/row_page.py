@@ -1,4 +1,4 @@
-"""The documents of a list's rows, one a line, and no more of them than one answer may hold."""
+"""Reads one page of rows as joined JSON documents, limited in bytes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -24,45 +24,44 @@ from db.documents import Columns, Json, text
 from db.engine.statement import Statement
 
 MAX_BYTES = 16 * 1024 * 1024
-"""The lines end with the one at which they reach so many."""
+"""A page ends with the document that reaches this size."""
+SEPARATOR = b",\n"
+"""Separates two documents. It never occurs inside one, because JSON escapes line breaks."""
 
+_SEPARATOR_SQL: ColumnElement[str] = literal_column(r"E',\n'")
 _UNIT = 4 * 1024
-"""In which a row's size is counted, up to the next whole one."""
-_SEPARATOR: ColumnElement[str] = literal_column(r"E',\n'")
-BETWEEN = b",\n"
-"""What is between two lines, and in none: JSON escapes a line break."""
-
+"""Sizes are counted in units of this many bytes, rounded up."""
 _LIMIT = bindparam("limit", type_=Integer)
 _OFFSET = bindparam("offset", type_=Integer)
 _SHARE: ColumnElement[int] = literal_column(str(MAX_BYTES), Integer) // _LIMIT
-"""What a row may take where all of them take as much."""
+"""A page of documents up to this size cannot exceed MAX_BYTES."""
 
 
-class Found(NamedTuple):
-    """So many lines, whether more rows were to be had, and what else a statement answers."""
+class RowsRead(NamedTuple):
+    """The rows that were read, and the other columns that the statement selected."""
 
-    lines: bytes
-    present: int
-    is_cut: bool
-    others: list[Any]
+    documents: bytes
+    """JSON documents, joined by SEPARATOR."""
+    row_count: int
+    has_more: bool
+    extra: list[Any]
 
-    def at_most(self, limit: int) -> "Found":
-        """The same, or without its last line where that is the one beyond `limit`."""
-        if self.present <= limit:
+    def at_most(self, limit: int) -> "RowsRead":
+        """Drop the last document if there are `limit` + 1."""
+        if self.row_count <= limit:
             return self
-        rest, _, _ = self.lines.rpartition(BETWEEN)
-        return self._replace(lines=rest, present=limit, is_cut=True)
+        first, _, _ = self.documents.rpartition(SEPARATOR)
+        return self._replace(documents=first, row_count=limit, has_more=True)
 
-    def last(self) -> bytes:
-        """The last document."""
-        return self.lines.rpartition(BETWEEN)[2]
+    def last_document(self) -> bytes:
+        return self.documents.rpartition(SEPARATOR)[2]
 
 
-class Lines:
-    """Two statements for the same rows, of which most pages need the first one only.
+class RowPage:
+    """A query for one page of rows, limited by the parameters `limit` and `offset`.
 
-    It gives the documents of rows that take no more than their share, so that they are bounded, and
-    tells how many rows there are. Only where it left some out, the second one runs, and adds up.
+    It has two statements, and most pages need only the first, which omits every document larger
+    than an equal share of MAX_BYTES. If it omitted any, the second one adds up the real sizes.
     """
 
     def __init__(
@@ -70,39 +69,39 @@ class Lines:
         rows: Select[Any],
         build: Callable[[Columns], Json],
         *keys: str,
-        around: Callable[[Select[Any]], Select[Any]] = lambda lines: lines,
+        around: Callable[[Select[Any]], Select[Any]] = lambda page: page,
     ) -> None:
-        """Of `rows` in their order, cut by the values `limit` and `offset`.
+        """Prepare both statements; pages have the order of `rows`.
 
-        An array of each of the `keys`, columns that the documents do not show, comes beside them.
-        `around` puts the select of the lines into a larger one, whose first columns it must give.
+        `keys` are columns to return as arrays because the documents do not contain them.
+        `around` embeds the page's select in a larger one, which must select its columns first.
         """
-        self._usual = Statement(around(_small_ones(rows, build, keys)))
-        self._counted = Statement(around(_first_ones(rows, build, keys)))
+        self._by_share = Statement(around(_select_by_share(rows, build, keys)))
+        self._by_total = Statement(around(_select_by_total(rows, build, keys)))
 
-    def read(self, connection: Connection, values: Mapping[str, Any]) -> Found | None:
-        """Run them; None where the statement has no row."""
-        found = self._run(self._usual, connection, values)
-        if found is None or not found.is_cut:
-            return found
-        return self._run(self._counted, connection, values)
+    def read(self, connection: Connection, values: Mapping[str, Any]) -> RowsRead | None:
+        """Return the page, or None if the statement given by `around` has no row."""
+        page = self._run(self._by_share, connection, values)
+        if page is None or not page.has_more:
+            return page
+        return self._run(self._by_total, connection, values)
 
     def _run(
         self, statement: Statement, connection: Connection, values: Mapping[str, Any]
-    ) -> Found | None:
+    ) -> RowsRead | None:
         row = statement.row(connection, values)
         if row is None:
             return None
-        lines, present, count, *others = row
-        return Found(lines or b"", present, present < count, others)
+        documents, present, available, *extra = row
+        return RowsRead(documents or b"", present, present < available, extra)
 
 
-def _small_ones(
+def _select_by_share(
     rows: Select[Any], build: Callable[[Columns], Json], keys: tuple[str, ...]
 ) -> Select[Any]:
-    """The lines of the rows that take no more than their share.
+    """Select the documents that are not larger than their share.
 
-    What a column takes in the table tells of many a row that it is large, without reading it.
+    The stored size of a column is often enough to skip a large row without reading it.
     """
     page = rows.limit(_LIMIT).offset(_OFFSET).subquery("page")
     stored = [
@@ -113,23 +112,23 @@ def _small_ones(
     ]
     may_fit = (func.greatest(*stored) > _SHARE).is_not(true())
     document = case((may_fit, text(build(page.c))))
-    built = _built(page, document, keys)
+    built = _select_documents(page, document, keys)
     small = case((func.octet_length(built.c.document) <= _SHARE, built.c.document))
-    return _joined(built, small, func.count(), keys)
+    return _aggregate(built, small, func.count(), keys)
 
 
-def _first_ones(
+def _select_by_total(
     rows: Select[Any], build: Callable[[Columns], Json], keys: tuple[str, ...]
 ) -> Select[Any]:
-    """The lines up to the one at which they reach MAX_BYTES.
+    """Select the documents up to the one that reaches MAX_BYTES.
 
-    Rows are counted, each once for every _UNIT that it takes: PostgreSQL stops at a count, and
-    builds no document behind it, while it would have to build them all for a sum. What it counts
-    it copies, so that is sizes only, and the documents that fit are built anew.
+    Each row is repeated once per _UNIT of its size, and the repetitions are numbered. PostgreSQL
+    stops at a row number without building later documents; for a running sum it would build all
+    of them. It copies what it numbers, so only sizes are numbered and the documents built again.
     """
     page = rows.limit(_LIMIT).offset(_OFFSET).subquery("page")
     size = func.octet_length(text(build(page.c)), type_=Integer)
-    sizes = _apart(select(size.label("size")), "sizes")
+    sizes = _unmerged(select(size.label("size")), "sizes")
     unit = func.generate_series(1, 1 + sizes.c.size // _UNIT).label("unit")
     units = select(unit).select_from(sizes).subquery("units")
     number = func.count().over(rows=(None, 0)).label("number")
@@ -140,30 +139,32 @@ def _first_ones(
         .where(numbered.c.unit == 1, numbered.c.number <= MAX_BYTES // _UNIT)
     )
     first = rows.limit(fitting.scalar_subquery()).offset(_OFFSET).subquery("first")
-    built = _built(first, text(build(first.c)), keys)
+    built = _select_documents(first, text(build(first.c)), keys)
     count = select(func.count()).select_from(page)
-    return _joined(built, built.c.document, count.scalar_subquery(), keys)
+    return _aggregate(built, built.c.document, count.scalar_subquery(), keys)
 
 
-def _built(page: Subquery, document: ColumnElement[str], keys: tuple[str, ...]) -> Subquery:
-    """The documents, only of rows that LIMIT and OFFSET let through, and none built twice."""
-    return _apart(select(document.label("document"), *(page.c[key] for key in keys)), "built")
+def _select_documents(
+    page: Subquery, document: ColumnElement[str], keys: tuple[str, ...]
+) -> Subquery:
+    """Build each document once, and only for rows that passed LIMIT and OFFSET."""
+    return _unmerged(select(document.label("document"), *(page.c[key] for key in keys)), "built")
 
 
-def _apart(rows: Select[Any], name: str) -> Subquery:
-    """A subquery that PostgreSQL does not merge with what is around it."""
+def _unmerged(rows: Select[Any], name: str) -> Subquery:
+    """Return a subquery that the planner does not merge into the outer query."""
     return rows.offset(literal_column("0")).subquery(name)
 
 
-def _joined(
+def _aggregate(
     source: Subquery, document: ColumnElement[Any], count: ColumnElement[int], keys: tuple[str, ...]
 ) -> Select[Any]:
-    """The lines, without those that are null, how many there are, and of how many rows; the keys.
+    """Select the joined documents that are not null, how many there are, `count` and the keys.
 
-    An aggregate over nothing else reads a sorted subquery in its order
+    An aggregate reads a sorted subquery in its order
     (https://www.postgresql.org/docs/current/functions-aggregate.html).
     """
-    lines = func.string_agg(document, _SEPARATOR).label("lines")
+    lines = func.string_agg(document, _SEPARATOR_SQL).label("lines")
     arrays = [
         func.array_agg(source.c[key], type_=ARRAY(source.c[key].type)).label(f"{key}s")
         for key in keys

@@ -1,6 +1,7 @@
-"""Brings the database schema to the newest revision, and says which revisions are missing.
+"""Migrates the database schema and lists the revisions still to be applied.
 
-`migrations` is the folder with Alembic's env.py and versions.
+`migrations` is the folder with Alembic's env.py and versions. The submodule `readiness` checks
+whether a server can use the database.
 """
 
 import time
@@ -19,19 +20,19 @@ from db import engine
 from db.errors import SchemaAhead
 
 MIGRATION_LOCK = 7236251904476921437
-"""The number means nothing; it has to differ from those of other programs in the database."""
-SECONDS_BEFORE_TELLING = 2
+"""An arbitrary number that no other program uses for its advisory locks."""
+WAIT_NOTICE_SECONDS = 2
 
 
 def head(migrations: Path) -> str:
-    """The revision that this code is written for."""
+    """Return the revision that this version of the code requires."""
     return _revisions(migrations)[-1]
 
 
 def pending(database: Connection | str, migrations: Path) -> list[str]:
-    """The revisions that are still to be applied, the next one first.
+    """Return the revisions still to be applied, in order.
 
-    None are where the database is ahead of this code. Raises Unavailable and Timeout.
+    The list is empty if the database is ahead of this version. Raises Unavailable and Timeout.
     """
     if isinstance(database, Connection):
         return missing_from(MigrationContext.configure(database).get_current_heads(), migrations)
@@ -41,13 +42,13 @@ def pending(database: Connection | str, migrations: Path) -> list[str]:
 
 
 def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None = None) -> None:
-    """Apply what is pending, all or nothing; of two at once the second waits for the first.
+    """Apply all pending revisions in one transaction, after any other running upgrade.
 
-    `on_step` is told of each revision once it is applied. Raises Unavailable and Timeout, and
-    SchemaAhead for a database that a newer version has migrated.
+    `on_step` receives a line for each applied revision. Raises Unavailable, Timeout, and
+    SchemaAhead if a newer version has migrated the database.
     """
 
-    def tell(*, step: MigrationInfo, **_: Any) -> None:
+    def report(*, step: MigrationInfo, **_: Any) -> None:
         if on_step is not None and isinstance(step.up_revision, Script):
             on_step(f"{step.up_revision.revision} {step.up_revision.doc}")
 
@@ -58,22 +59,22 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
         if ahead is not None:
             raise SchemaAhead(ahead)
         config = _config(migrations)
-        config.attributes |= {"connection": connection, "on_step": tell}
+        config.attributes |= {"connection": connection, "on_step": report}
         command.upgrade(config, "head")
 
 
-def _wait_for_others(connection: Connection, tell: Callable[[str], None] | None) -> None:
-    """Take the lock of migrations until the transaction ends; say so where that takes a while."""
-    tell_at = time.monotonic() + SECONDS_BEFORE_TELLING
+def _wait_for_others(connection: Connection, on_step: Callable[[str], None] | None) -> None:
+    """Lock migrations until the transaction ends, and report a wait of more than two seconds."""
+    notice_at = time.monotonic() + WAIT_NOTICE_SECONDS
     while not connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})")):
-        if tell is not None and time.monotonic() > tell_at:
-            tell("Waiting for another migration to end")
-            tell_at = float("inf")
+        if on_step is not None and time.monotonic() > notice_at:
+            on_step("Waiting for another migration to end")
+            notice_at = float("inf")
         time.sleep(0.1)
 
 
 def missing_from(applied: Sequence[str], migrations: Path) -> list[str]:
-    """The revisions after those `applied`; none if the database is ahead of this code."""
+    """Return the revisions after `applied`; none if the database is ahead of this version."""
     revisions = _revisions(migrations)
     if not applied:
         return list(revisions)
@@ -83,7 +84,7 @@ def missing_from(applied: Sequence[str], migrations: Path) -> list[str]:
 
 
 def ahead_of(applied: Sequence[str], migrations: Path) -> str | None:
-    """A sentence that names the `applied` revisions this code does not know, or None."""
+    """Return a sentence naming the `applied` revisions unknown to this version, or None."""
     unknown = [revision for revision in applied if revision not in _revisions(migrations)]
     if not unknown:
         return None
@@ -92,13 +93,13 @@ def ahead_of(applied: Sequence[str], migrations: Path) -> str | None:
 
 @cache
 def _revisions(migrations: Path) -> tuple[str, ...]:
-    """All revisions from the first to head: there is one line of them, without branches."""
+    """Return all revisions from the first to head; there are no branches."""
     scripts = ScriptDirectory.from_config(_config(migrations))
     return tuple(script.revision for script in scripts.walk_revisions())[::-1]
 
 
 def _config(migrations: Path) -> Config:
     config = Config()
-    # The % sign would be interpolated.
+    # Config interpolates % signs.
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     return config

@@ -1,4 +1,4 @@
-"""Says whether the database can serve requests, and if not, why."""
+"""Checks whether the database can serve requests."""
 
 import logging
 from contextlib import closing
@@ -7,7 +7,8 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import errorcodes
 
-from db.engine import address, roles, watchdog
+from db.engine import address, roles
+from db.engine.watchdog import InterruptibleConnection, NoResponse, interrupt_after
 from db.schema import ahead_of, missing_from
 
 logger = logging.getLogger(__name__)
@@ -16,17 +17,14 @@ READINESS_SECONDS = 2
 
 
 def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = False) -> str | None:
-    """None when the database answers and its schema is at head; otherwise a sentence saying why.
+    """Return None if the database answers and has the current schema; otherwise the reason.
 
-    A schema that a newer version has migrated will do, unless it must be `exact`: while servers are
-    replaced one by one, the old ones serve on, or nobody would.
+    A newer schema is accepted so that old servers keep serving during a rolling upgrade; `exact`
+    refuses it. With `explain` the reason includes the driver's message, which names hosts and
+    users; otherwise the message is logged.
 
-    With `explain` the sentence holds the driver's own words, which name hosts and users; otherwise
-    they go to the log.
-
-    It asks over a connection of its own: a pool with all connections lent out is busy, not unready.
-    It takes two seconds at the most, two more with a database that stops in between, and of several
-    hosts each may take that long to connect to.
+    The check opens its own connection because a pool without free connections is busy, not unready.
+    It takes at most 2 s, 2 s more if the database stops meanwhile, and 2 s to connect per host.
     """
     parameters = address.driver_args(
         address.normalise(url),
@@ -35,8 +33,10 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
     )
     try:
         with (
-            closing(psycopg2.connect(connection_factory=watchdog.Line, **parameters)) as connection,
-            watchdog.cut_after(connection, READINESS_SECONDS),
+            closing(
+                psycopg2.connect(connection_factory=InterruptibleConnection, **parameters)
+            ) as connection,
+            interrupt_after(connection, READINESS_SECONDS),
         ):
             if _is_read_only(connection):
                 return "The database is read-only."
@@ -46,7 +46,7 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
         return _lacks("SELECT ON alembic_version")
     except psycopg2.Error as error:
         summary = "The database cannot be reached"
-        if isinstance(error, watchdog.Silent) or error.pgcode == errorcodes.QUERY_CANCELED:
+        if isinstance(error, NoResponse) or error.pgcode == errorcodes.QUERY_CANCELED:
             summary = "The database did not answer in time"
         reason = str(error).partition("\n")[0]
         if explain:

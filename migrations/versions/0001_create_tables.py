@@ -9,7 +9,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# Made and dropped by themselves: a table would make its enum even where another table already has.
+# Created separately: a table would create its enum even if another table already had.
 message_role = ENUM("user", "assistant", "system", name="message_role", create_type=False)
 run_status = ENUM(
     "pending",
@@ -24,7 +24,7 @@ run_status = ENUM(
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     for enum in (message_role, run_status):
         enum.create(op.get_bind(), checkfirst=False)
     op.create_table(
@@ -244,7 +244,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to an empty database; indexes go with their tables."""
+    """Drop all tables, with their indexes, and the enums."""
     for table in ("messages", "runs", "conversations", "chat_settings"):
         op.drop_table(table)
     for enum in (run_status, message_role):

@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "idempotency_keys",
         sa.Column("user_id", sa.String(length=255), nullable=False),
@@ -53,5 +53,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to 0001; indexes go with their table."""
+    """Return to 0001; indexes are dropped with their table."""
     op.drop_table("idempotency_keys")

@@ -1,4 +1,4 @@
-"""Close every table to statements of other users than a row's owner."""
+"""Restrict every table to the rows of the acting user."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,16 +15,16 @@ OWNERS = {
     "messages": "user_id",
     "runs": "created_by",
 }
-"""Each table with the column that says whose a row is; one more table is one more line."""
+"""The column of each table that contains the row's owner."""
 EXISTENCE = {
     "conversations": "id, user_id",
     "messages": "id, user_id",
     "runs": "id, created_by",
 }
-"""What may be read of all rows, to tell one that is not there from one that is another user's."""
+"""The columns readable for all rows, to tell missing rows from other users' rows."""
 
-# Roles belong to the whole server: another database's migration may have made them, or may be
-# making them right now. Since PostgreSQL 16 who creates a role may grant it, but not yet act as it.
+# Roles belong to the whole server, so the migration of another database may already have created
+# them, or may do so concurrently. Since PostgreSQL 16 a role's creator may grant it but not use it.
 ROLES = """
 DO $$
 DECLARE
@@ -59,9 +59,9 @@ EXCEPTION WHEN insufficient_privilege THEN
 END $$
 """
 
-# Whoever inserts, an older server too: the owner is looked up, not believed. A role that does not
-# see the conversation finds no owner, and so cannot put a message into it. The schema's name stands
-# in it, as a restore runs without a search path.
+# The trigger looks up the owner for every insert, including those of older servers. A role that
+# cannot see the conversation finds no owner and cannot add a message. The function names its schema
+# because a restore runs without a search path.
 OWNER_OF_MESSAGE = """
 DO $do$ BEGIN EXECUTE format($text$
   CREATE FUNCTION own_message() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -71,8 +71,8 @@ DO $do$ BEGIN EXECUTE format($text$
   END $$
 $text$, current_schema()); END $do$
 """
-# Expired keys go with each new one, whosever they are. A request does not see others', so this is
-# done by the table's owner, and a request has no part in it but the moment.
+# Each new key deletes some expired keys of all users. A request cannot see other users' keys, so
+# the function runs with the rights of the table's owner.
 CLEARING = """
 DO $do$ BEGIN EXECUTE format($text$
   CREATE FUNCTION clear_idempotency_keys() RETURNS trigger LANGUAGE plpgsql
@@ -93,16 +93,16 @@ STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 
 
 def upgrade() -> None:
-    """To this revision. Messages that are there are written anew, and requests wait meanwhile."""
-    # All at once: who held one and waited for another would be in a deadlock with readers at the
-    # end, when all the work is done. Here that is seen at once, and costs nothing to repeat.
+    """Upgrade to this revision; requests wait while all messages are rewritten."""
+    # Lock all tables first: locking them one by one could deadlock with readers after all the work
+    # was done. Here a deadlock occurs immediately, and repeating the migration costs nothing.
     op.execute(
         "LOCK TABLE runs, conversations, messages, chat_settings, idempotency_keys, rate_limits"
         " IN ACCESS EXCLUSIVE MODE"
     )
     op.execute(ROLES)
     op.add_column("messages", sa.Column("user_id", sa.String(length=255)))
-    # Not by an UPDATE, which would leave twice the table and write to each index for each row.
+    # An UPDATE would double the table's size and write to each index for each row.
     op.execute(
         "CREATE FUNCTION owner_of(uuid) RETURNS varchar LANGUAGE plpgsql AS"
         " $$ BEGIN RETURN (SELECT user_id FROM conversations WHERE id = $1); END $$"
@@ -122,7 +122,7 @@ def upgrade() -> None:
         "CREATE TRIGGER clear_idempotency_keys AFTER INSERT ON idempotency_keys"
         " FOR EACH STATEMENT EXECUTE FUNCTION clear_idempotency_keys()"
     )
-    # Under row-level security an enum cannot be searched by, only picked by the choice of an index.
+    # Row-level security prevents an index search by an enum, but not the use of a partial index.
     for status in STATUSES:
         op.create_index(
             f"idx_runs_status_{status}",
@@ -137,9 +137,9 @@ def upgrade() -> None:
             f"CREATE POLICY request ON {table} TO agent_api_request"
             f" USING ({owner} = current_setting('agent_api.acting_user', true))"
         )
-        # Not forced: the tables' owner, who migrates, dumps and follows foreign keys, sees all.
+        # Not FORCE: migrations, dumps and foreign keys run as the tables' owner and need all rows.
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    # Numbers of tokens, which say nothing of anybody, and which are swept for nobody: no policy.
+    # No policy: the rows contain no user data, and the sweep has no acting user.
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON rate_limits TO agent_api_request")
     for table, columns in EXISTENCE.items():
         op.execute(f"GRANT SELECT ({columns}) ON {table} TO agent_api_existence")
@@ -149,7 +149,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Back to 0003; the roles stay, as other databases may use them, and may use the schema."""
+    """Return to 0003; the roles stay because other databases may use them."""
     for table in EXISTENCE:
         op.execute(f"DROP POLICY existence ON {table}")
     op.execute("REVOKE ALL ON rate_limits FROM agent_api_request")

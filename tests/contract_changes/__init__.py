@@ -1,1 +1,1 @@
-"""Tests of the check of contract changes: what breaks clients, what adds, what only rewords."""
+"""Tests of .ci/contract: which changes break clients, add something or only reword."""

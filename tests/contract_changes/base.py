@@ -1,4 +1,4 @@
-"""A contract with one of everything, and the paths of what is often edited in it."""
+"""A contract with one of everything, and the paths that edits often use."""
 
 import json
 from typing import Any
@@ -49,7 +49,7 @@ VALUES: dict[str, Any] = {
     "nullable": {"type": "string", "nullable": True, "allOf": [ref("schemas", "Maybe")]},
     "wrapped": {"description": "Round.", "allOf": [{"$ref": "#/components/schemas/Round"}]},
 }
-"""One of everything that a schema can say; requests and answers have them alike."""
+"""One of every schema keyword; requests and responses use the same."""
 
 BASE: dict[str, Any] = {
     "openapi": "3.0.3",
@@ -180,9 +180,9 @@ BASE: dict[str, Any] = {
     },
 }
 
-BASE = json.loads(json.dumps(BASE))  # Draft and Thing share nothing from here on
+BASE = json.loads(json.dumps(BASE))  # Draft and Thing no longer share objects
 
 LIST, CREATE = "paths /things get", "paths /things post"
 LIMIT, COLOR, IDS = (f"{LIST} parameters {index}" for index in range(3))
 OK = f"{LIST} responses 200"
-ANSWER = {"description": "It."}
+RESPONSE = {"description": "It."}

@@ -1,15 +1,15 @@
-"""Changes of all that a contract has besides the inside of a schema, and what each is."""
+"""Changes outside of schemas, and the version that each requires."""
 
-from tests.contract_changes.base import ANSWER, BASE, COLOR, CREATE, IDS, LIMIT, LIST, OK, VALUES
+from tests.contract_changes.base import BASE, COLOR, CREATE, IDS, LIMIT, LIST, OK, RESPONSE, VALUES
+from tests.contract_changes.checker import ADDED, BREAKING, NOTHING, WORDING
 from tests.contract_changes.edits import Edit, add, at, both, drop, move, put, ref
-from tests.contract_changes.kinds import ADDED, BREAKING, NOTHING, WORDING
 
 CONTRACTS: list[tuple[str, Edit, str]] = [
     ("operation removed", drop(CREATE), BREAKING),
     ("path removed", drop("paths /health"), BREAKING),
     ("path renamed", move("paths /health", "paths /alive"), BREAKING),
     ("method changed", move(CREATE, "paths /things put"), BREAKING),
-    ("operation added", put("paths /health head", {"responses": {"200": ANSWER}}), ADDED),
+    ("operation added", put("paths /health head", {"responses": {"200": RESPONSE}}), ADDED),
     ("operationId changed", put(f"{LIST} operationId", "get_things"), BREAKING),
     ("operationId dropped", drop(f"{LIST} operationId"), BREAKING),
     ("tag changed", put(f"{LIST} tags", ["items"]), BREAKING),
@@ -82,25 +82,25 @@ CONTRACTS: list[tuple[str, Edit, str]] = [
         WORDING,
     ),
     ("description of a body", put(f"{CREATE} requestBody description", "It."), WORDING),
-    # answers
+    # responses
     ("success removed", drop(OK), BREAKING),
-    ("success added", put(f"{LIST} responses 202", ANSWER), BREAKING),
-    ("304 added", put(f"{LIST} responses 304", ANSWER), ADDED),
-    ("redirect added", put(f"{LIST} responses 303", ANSWER), BREAKING),
-    ("default answer added", put(f"{LIST} responses default", ANSWER), BREAKING),
-    ("error added", put(f"{LIST} responses 409", ANSWER), ADDED),
+    ("success added", put(f"{LIST} responses 202", RESPONSE), BREAKING),
+    ("304 added", put(f"{LIST} responses 304", RESPONSE), ADDED),
+    ("redirect added", put(f"{LIST} responses 303", RESPONSE), BREAKING),
+    ("default response added", put(f"{LIST} responses default", RESPONSE), BREAKING),
+    ("error added", put(f"{LIST} responses 409", RESPONSE), ADDED),
     ("error removed", drop(f"{LIST} responses 404"), BREAKING),
-    ("answer's media type removed", drop(f"{OK} content text/csv"), BREAKING),
-    ("answer's media type added", put(f"{OK} content text/html", {}), BREAKING),
-    ("answer's body vanished", drop(f"{OK} content"), BREAKING),
+    ("response media type removed", drop(f"{OK} content text/csv"), BREAKING),
+    ("response media type added", put(f"{OK} content text/html", {}), BREAKING),
+    ("response body removed", drop(f"{OK} content"), BREAKING),
     (
-        "answer's body appeared",
+        "response body added",
         put("paths /health get responses 200 content", {"text/plain": {}}),
         BREAKING,
     ),
-    ("answer narrower", put(f"{OK} content text/csv schema maxLength", 9), ADDED),
+    ("response narrower", put(f"{OK} content text/csv schema maxLength", 9), ADDED),
     (
-        "shared answer",
+        "shared response",
         drop("components responses NotFound content application/problem+json schema required"),
         BREAKING,
     ),
@@ -112,9 +112,9 @@ CONTRACTS: list[tuple[str, Edit, str]] = [
     ("header narrower", put(f"{OK} headers X-Hint schema maxLength", 8), ADDED),
     ("header's style", put(f"{OK} headers X-Hint explode", True), BREAKING),
     ("header in capitals", move(f"{OK} headers X-Hint", f"{OK} headers X-HINT"), NOTHING),
-    ("extension of an answer", put(f"{OK} x-secret", 1), BREAKING),
+    ("extension of a response", put(f"{OK} x-secret", 1), BREAKING),
     ("link dropped", drop(f"{CREATE} responses 201 links"), WORDING),
-    ("answer described", put(f"{OK} description", "All things."), WORDING),
+    ("response described", put(f"{OK} description", "All things."), WORDING),
     # security
     ("token newly required", drop("paths /health get security"), BREAKING),
     ("token for the default too", put("security", []), ADDED),
@@ -169,7 +169,7 @@ CONTRACTS: list[tuple[str, Edit, str]] = [
         drop("components schemas Maybe nullable"),
         BREAKING,
     ),
-    ("schema within itself", put("components schemas Round properties r maximum", 9), BREAKING),
+    ("recursive schema", put("components schemas Round properties r maximum", 9), BREAKING),
     (
         "reference to another schema of the same meaning",
         both(
@@ -178,7 +178,7 @@ CONTRACTS: list[tuple[str, Edit, str]] = [
         ),
         BREAKING,
     ),
-    # what means the same
+    # changes without an effect
     (
         "inline schema moved to the components",
         both(

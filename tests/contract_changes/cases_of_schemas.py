@@ -1,13 +1,13 @@
-"""Changes of a schema, and what each is in requests and in answers."""
+"""Changes of a schema, and the version that each requires in requests and in responses."""
 
 from tests.contract_changes.base import VALUES
+from tests.contract_changes.checker import ADDED, BREAKING, NOTHING, WORDING
 from tests.contract_changes.edits import Edit, add, both, drop, put
-from tests.contract_changes.kinds import ADDED, BREAKING, NOTHING, WORDING
 
 TEXT = {"type": "string", "maxLength": 9}
 
 SCHEMAS: list[tuple[str, Edit, str, str]] = [
-    # what is done to the values above, what that is in requests, and what in answers
+    # name, edit of base.VALUES, version in requests, version in responses
     ("type changed", put("size type", "number"), BREAKING, BREAKING),
     ("type dropped", drop("name type"), BREAKING, BREAKING),
     ("type given", put("any type", "string"), BREAKING, BREAKING),
@@ -102,7 +102,7 @@ SCHEMAS: list[tuple[str, Edit, str, str]] = [
     ("title", put("name title", "Name"), WORDING, WORDING),
     ("example", put("name example", "ab"), WORDING, WORDING),
     ("description beside a reference", put("wrapped description", "R."), WORDING, WORDING),
-    # what means the same
+    # changes without an effect
     ("minLength of zero", put("note minLength", 0), NOTHING, NOTHING),
     ("nullable false", put("name nullable", False), NOTHING, NOTHING),
     ("additionalProperties true", put("open additionalProperties", True), NOTHING, NOTHING),
@@ -144,7 +144,7 @@ SCHEMAS: list[tuple[str, Edit, str, str]] = [
         NOTHING,
         NOTHING,
     ),
-    # a new property where there may have been one of that name
+    # a new property whose name an open object could use before
     ("property of a kind, others kept", put("kept properties", {"z": TEXT}), BREAKING, BREAKING),
     ("property of any kind, others kept", put("kept properties", {"z": {}}), ADDED, ADDED),
     ("property of another kind than others", put("map properties", {"z": {}}), BREAKING, BREAKING),

@@ -1,4 +1,4 @@
-"""Edits of a contract, as functions that can be put together."""
+"""Edits of a contract, as functions that can be combined."""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def edited(base: dict[str, Any], edit: Edit) -> dict[str, Any]:
     return new
 
 
-# A path is written with blanks between its steps: "paths /things get parameters 0".
+# The steps of a path are separated by spaces: "paths /things get parameters 0".
 
 
 def at(node: Any, path: str) -> Any:

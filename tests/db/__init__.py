@@ -1,1 +1,1 @@
-"""Tests of the database layer that see what HTTP does not show."""
+"""Tests of the database layer for behaviour that is not visible over HTTP."""

@@ -1,13 +1,19 @@
-"""What the tests of the database layer share: the configured engine, and rows of a new user."""
+"""Fixtures of the database layer: the configured engine, and rows of a new user."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Connection
 
 from db import engine
 from tests.db.rows import insert_conversation, insert_run
+
+
+@pytest.fixture
+def url(new_database: Callable[[], str]) -> str:
+    """The URL of a new, empty database."""
+    return new_database()
 
 
 @pytest.fixture
@@ -30,11 +36,9 @@ def user() -> str:
 
 @pytest.fixture
 def conversation_id(connection: Connection, user: str) -> str:
-    made: str = insert_conversation(connection, user)
-    return made
+    return insert_conversation(connection, user)
 
 
 @pytest.fixture
 def run_id(connection: Connection, user: str) -> str:
-    made: str = insert_run(connection, user)
-    return made
+    return insert_run(connection, user)

@@ -1,4 +1,4 @@
-"""Rows with as little said as possible, and a trace of the statements that go to the database."""
+"""Inserts minimal rows, and traces the statements sent to the database."""
 
 import json
 from collections.abc import Iterator
@@ -22,49 +22,35 @@ class _TracedCursor(Cursor):
         super().execute(query, parameters)
 
 
-# Below SQLAlchemy, which does not see what a Statement sends: on each connection of any pool, so
-# that no query can send anything that is not seen.
+# Trace cursors of all connections, because SQLAlchemy's events do not see a Statement's SQL.
 @event.listens_for(Pool, "connect")
 def _trace(connection: Any, _: object) -> None:
     connection.cursor_factory = _TracedCursor
 
 
 def insert_conversation(connection: Connection, user: str, **given: Any) -> str:
-    """Insert one, and return its id."""
-    absent = dict.fromkeys(("title", "source", "model", "agent_id", "metadata"))
-    row = {**absent, "is_private": False, **given}
-    conversation_id, _ = conversations.insert(connection, user_id=user, **row)
+    conversation_id, _ = conversations.insert(connection, user_id=user, **given)
     return conversation_id
 
 
 def insert_run(connection: Connection, user: str, **given: Any) -> str:
-    """Insert one, and return its id."""
-    row = {"agent_id": "a", "conversation_id": None, "status": "pending", "input": None, **given}
-    run_id, _ = runs.insert(connection, user_id=user, **row)
+    run_id, _ = runs.insert(connection, user_id=user, **{"agent_id": "a", **given})
     return run_id
 
 
 def insert_message(connection: Connection, conversation_id: str, user: str, **given: Any) -> str:
-    """Insert one, and return its id."""
     message_id, _ = messages.insert(connection, **message(conversation_id, user, **given))
     return message_id
 
 
 def message(conversation_id: str, user: str, **given: Any) -> dict[str, Any]:
-    """The arguments for a message's insert."""
-    absent = ("attachments", "metadata", "run_id", "routing_decision", "tool_calls", "title")
-    return {
-        "conversation_id": conversation_id,
-        "user_id": user,
-        "role": "user",
-        "content": "Hello",
-        **dict.fromkeys(absent),
-        **given,
-    }
+    """Return arguments for `messages.insert`."""
+    required = {"conversation_id": conversation_id, "user_id": user}
+    return {**required, "role": "user", "content": "Hello", **given}
 
 
 def answer(user: str, **document: Any) -> dict[str, Any]:
-    """The arguments for the insert of a key with its answer, whose body is `document`."""
+    """Return arguments for `idempotency_keys.insert`; the response's body is `document`."""
     return {
         "user_id": user,
         "key": "k",
@@ -77,7 +63,7 @@ def answer(user: str, **document: Any) -> dict[str, Any]:
 
 @contextmanager
 def traced() -> Iterator[Trace]:
-    """Every statement, with its parameters, that goes to the database within the block."""
+    """Collect all statements, with their parameters, sent within the block."""
     trace: Trace = []
     _traces.append(trace)
     try:

@@ -1,4 +1,4 @@
-"""The URL of the database: libpq's form and SQLAlchemy's, one host or several, and refusals."""
+"""Tests of database URLs: the forms of libpq and SQLAlchemy, several hosts, and invalid URLs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from db.engine import address
 from db.schema import readiness
 
 
-def told_to_libpq(url: str) -> dict[str, Any]:
+def libpq_parameters(url: str) -> dict[str, Any]:
     given = address.driver_args(address.normalise(url), connect_timeout=5, settings={})
     mine = ("application_name", "keepalives", "tcp_user_timeout", "options")
     return {
@@ -59,12 +59,12 @@ def told_to_libpq(url: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_both_ways_to_write_hosts_are_read(url: str, expected: dict[str, str]) -> None:
-    told = told_to_libpq(url)
+def test_hosts_are_read_in_both_forms(url: str, expected: dict[str, str]) -> None:
+    parameters = libpq_parameters(url)
 
-    timeout = told.pop("connect_timeout")
-    assert told == expected
-    assert timeout == ("2" if "," in expected.get("host", "") else "5")  # for each of them
+    timeout = parameters.pop("connect_timeout")
+    assert parameters == expected
+    assert timeout == ("2" if "," in expected.get("host", "") else "5")  # for each host
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,19 @@ def test_both_ways_to_write_hosts_are_read(url: str, expected: dict[str, str]) -
         "mysql://u:hidden@a,b/d",
     ],
 )
-def test_another_url_is_refused_without_a_word_of_its_password(url: str) -> None:
+def test_invalid_url_is_refused_without_quoting_the_password(url: str) -> None:
     with pytest.raises(ValueError, match="postgresql://") as raised:
         address.normalise(url)
 
     assert "hidden" not in str(raised.value)
 
 
-def test_an_option_that_nobody_knows_is_refused() -> None:
+def test_unknown_option_is_refused() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         address.normalise("postgresql://a:1,b:2/d?nonsense=1")
 
 
-def test_what_the_url_says_wins() -> None:
+def test_options_of_the_url_take_precedence() -> None:
     given = address.normalise("postgresql://h/d?connect_timeout=1&options=-c%20jit=on")
 
     arguments = address.connect_args(given, connect_timeout=5, settings={"jit": "off"})
@@ -104,8 +104,10 @@ def test_what_the_url_says_wins() -> None:
 
 
 @pytest.mark.parametrize("form", ["libpq's", "SQLAlchemy's"])
-def test_the_host_that_answers_is_found_by_all_that_connect(database_url: str, form: str) -> None:
-    """The first one has no server."""
+def test_readiness_migrations_and_engine_find_the_host_that_answers(
+    database_url: str, form: str
+) -> None:
+    """The first host has no server."""
     with psycopg2.connect(database_url) as direct:
         host, port = direct.info.host, direct.info.port
     direct.close()

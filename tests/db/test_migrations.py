@@ -1,4 +1,4 @@
-"""The migrations make the schema of the models, go both ways, and can be run by many at once."""
+"""Tests of the migrations: the schema they create, downgrades, locks, and concurrent upgrades."""
 
 import subprocess
 import sys
@@ -12,12 +12,11 @@ import psycopg2
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy import create_engine, inspect, text
 
 import migrations
 from db import engine, errors, models, schema
 from db.engine import address
-from db.schema import readiness
 
 SEED = {
     "conversations": {"id", "title", "user_id", "created_at", "updated_at"},
@@ -53,14 +52,9 @@ SEED_INDEXES = {
     "idx_messages_run_id",
 }
 REVISIONS = sorted(path.name[:4] for path in Path(*migrations.__path__).glob("versions/*_*.py"))
-"""All there are, in their order: their files are numbered."""
+"""All revisions in order; their files are numbered."""
 
 UNREACHABLE = "postgresql://postgres@127.0.0.1:1/none"
-
-
-@pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    return new_database()
 
 
 def alembic(url: str) -> Config:
@@ -76,48 +70,48 @@ def ask(url: str, query: str) -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def test_up_down_and_up_again(url: str) -> None:
-    told: list[str] = []
+def test_upgrade_downgrade_and_upgrade_again(url: str) -> None:
+    steps: list[str] = []
 
-    schema.upgrade(url, migrations.FOLDER, on_step=told.append)
-    made = snapshot(url)
+    schema.upgrade(url, migrations.FOLDER, on_step=steps.append)
+    upgraded = snapshot(url)
     command.downgrade(alembic(url), "base")
-    left = snapshot(url)
+    downgraded = snapshot(url)
     pending = schema.pending(url, migrations.FOLDER)
     schema.upgrade(url, migrations.FOLDER)
 
-    assert told[0] == "0001 Create conversations, messages, chat settings and runs."
-    assert [line.split()[0] for line in told] == REVISIONS
-    assert left == {"table alembic_version", "index alembic_version_pkc"}
+    assert steps[0] == "0001 Create conversations, messages, chat settings and runs."
+    assert [line.split()[0] for line in steps] == REVISIONS
+    assert downgraded == {"table alembic_version", "index alembic_version_pkc"}
     assert pending == REVISIONS
     assert schema.head(migrations.FOLDER) == REVISIONS[-1]
-    assert snapshot(url) == made
+    assert snapshot(url) == upgraded
     assert schema.pending(url, migrations.FOLDER) == []
 
 
-def test_the_models_and_the_migrations_agree(url: str) -> None:
+def test_alembic_finds_no_difference_to_the_models(url: str) -> None:
     schema.upgrade(url, migrations.FOLDER)
 
     command.check(alembic(url))
 
 
-def test_the_migrations_make_what_the_models_say_to_the_letter(
+def test_migrations_create_exactly_the_schema_of_the_models(
     url: str, new_database: Callable[[], str]
 ) -> None:
-    # Alembic compares neither CHECK constraints nor the conditions of indexes, so this does, with
-    # the one database that no migration made.
-    drawn = new_database()
-    private = create_engine(address.normalise(drawn))
+    # Alembic compares neither CHECK constraints nor the conditions of indexes.
+    from_models = new_database()
+    private = create_engine(address.normalise(from_models))
     models.Base.metadata.create_all(private)
     private.dispose()
 
     schema.upgrade(url, migrations.FOLDER)
 
-    assert snapshot(url) - snapshot(drawn) == {"table alembic_version", "index alembic_version_pkc"}
-    assert snapshot(drawn) - snapshot(url) == set()
+    migrated, expected = snapshot(url), snapshot(from_models)
+    assert migrated - expected == {"table alembic_version", "index alembic_version_pkc"}
+    assert expected - migrated == set()
 
 
-def test_the_seed_has_its_tables_columns_and_indexes(url: str) -> None:
+def test_tables_columns_and_indexes_of_the_seed_plan_exist(url: str) -> None:
     schema.upgrade(url, migrations.FOLDER)
     private = create_engine(address.normalise(url))
     found = inspect(private)
@@ -130,10 +124,10 @@ def test_the_seed_has_its_tables_columns_and_indexes(url: str) -> None:
     private.dispose()
 
 
-def test_every_constraint_and_index_is_named_by_us(url: str) -> None:
+def test_constraints_and_indexes_follow_the_naming_convention(url: str) -> None:
     schema.upgrade(url, migrations.FOLDER)
 
-    # PostgreSQL 18 names NOT NULL as a constraint, by itself.
+    # PostgreSQL 18 names NOT NULL constraints itself.
     names = ask(
         url,
         "SELECT conname FROM pg_constraint JOIN pg_class t ON t.oid = conrelid"
@@ -152,8 +146,9 @@ def test_every_constraint_and_index_is_named_by_us(url: str) -> None:
     assert {name for name in names if not name.startswith(prefixes)} == set()
 
 
-def test_two_upgrades_at_once_both_succeed(url: str) -> None:
-    # Processes, as Alembic's context is one for all threads.
+@pytest.mark.process
+def test_concurrent_upgrades_succeed(url: str) -> None:
+    # Processes, because all threads share Alembic's context.
     program = (
         "import sys, migrations; from db import schema;"
         " schema.upgrade(sys.argv[1], migrations.FOLDER, on_step=print)"
@@ -174,10 +169,10 @@ def test_two_upgrades_at_once_both_succeed(url: str) -> None:
     assert schema.pending(url, migrations.FOLDER) == []
 
 
-@pytest.mark.slow  # it waits for the five seconds of lock_timeout
-def test_a_migration_does_not_wait_long_for_a_table_in_use(url: str) -> None:
+@pytest.mark.slow  # waits for the lock_timeout of 5 s
+def test_migration_gives_up_soon_if_a_table_is_in_use(url: str) -> None:
     schema.upgrade(url, migrations.FOLDER)
-    # Somebody reads: the drop gives up, and everybody who queued up behind it goes on.
+    # A reader holds its lock: the drop gives up, so that the requests behind it can continue.
     with closing(psycopg2.connect(url)) as reader:
         reader.cursor().execute("SELECT FROM messages")
         with pytest.raises(errors.Timeout), engine.translated():
@@ -186,7 +181,7 @@ def test_a_migration_does_not_wait_long_for_a_table_in_use(url: str) -> None:
     assert schema.pending(url, migrations.FOLDER) == []
 
 
-def test_a_migration_runs_within_limits(url: str) -> None:
+def test_migration_sets_timeouts(url: str) -> None:
     private = engine.private_engine(url)
     with private.begin() as connection:
         config = alembic(url)
@@ -200,7 +195,7 @@ def test_a_migration_runs_within_limits(url: str) -> None:
     assert limits == ["5s", "10min"]
 
 
-def test_the_sql_of_a_migration_can_be_read_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_offline_migration_prints_its_sql(capsys: pytest.CaptureFixture[str]) -> None:
     command.upgrade(alembic(UNREACHABLE), "head", sql=True)
 
     written = capsys.readouterr().out
@@ -208,7 +203,7 @@ def test_the_sql_of_a_migration_can_be_read_first(capsys: pytest.CaptureFixture[
     assert written.rstrip().endswith("COMMIT;")
 
 
-def test_alembic_without_a_url_says_what_is_missing() -> None:
+def test_alembic_without_a_url_names_the_option() -> None:
     config = alembic("")
     config.cmd_opts = None
 
@@ -216,7 +211,9 @@ def test_alembic_without_a_url_says_what_is_missing() -> None:
         command.current(config)
 
 
-def test_a_new_migration_is_numbered(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_new_migration_gets_the_next_number(
+    url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     schema.upgrade(url, migrations.FOLDER)
     config = alembic(url)
     folder = tmp_path_factory.mktemp("versions")
@@ -237,44 +234,14 @@ def test_a_new_migration_is_numbered(url: str, tmp_path_factory: pytest.TempPath
     )
 
 
-def test_readiness_follows_the_schema(url: str, database_url: str) -> None:
-    missing = ", ".join(REVISIONS)
-    assert (
-        readiness.check(url, migrations.FOLDER)
-        == f"The schema is behind this version: {missing} not applied yet."
-    )
-    assert readiness.check(database_url, migrations.FOLDER) is None
-
-    schema.upgrade(url, migrations.FOLDER)
-    set_revision(url, "9999")
-
-    ahead = "The schema is ahead of this version, which does not know 9999."
-    assert readiness.check(url, migrations.FOLDER) is None  # an old server serves on
-    assert readiness.check(url, migrations.FOLDER, exact=True) == ahead
-    assert schema.pending(url, migrations.FOLDER) == []
-    with pytest.raises(errors.SchemaAhead, match=ahead):
-        schema.upgrade(url, migrations.FOLDER)
-
-
-def test_readiness_says_when_nothing_answers(url: str) -> None:
-    gone = make_url(url).set(database="gone").render_as_string(hide_password=False)
-
-    assert readiness.check(UNREACHABLE, migrations.FOLDER) == "The database cannot be reached."
-    assert readiness.check(gone, migrations.FOLDER) == "The database cannot be reached."
-    with pytest.raises(errors.Unavailable):
-        schema.pending(gone, migrations.FOLDER)
-    with pytest.raises(errors.Unavailable):
-        schema.upgrade(gone, migrations.FOLDER)
-
-
-def test_an_upgrade_from_the_first_version_takes_turns_with_readers(url: str) -> None:
-    """Readers that hold one table and wait for the next are no deadlock for it."""
+def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
+    """Readers that hold one table's lock and wait for the next one's cause no deadlock."""
     command.upgrade(alembic(url), "0001")
     with closing(psycopg2.connect(url)) as writer, writer.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO conversations (title, user_id) SELECT 'T', 'user-' || n
-            FROM generate_series(1, 100) n;
+            FROM generate_series(1, 20) n;
             INSERT INTO messages (conversation_id, position, role, content)
             SELECT id, n, 'user', 'Hello' FROM conversations, generate_series(1, 500) n
             """
@@ -303,16 +270,8 @@ def test_an_upgrade_from_the_first_version_takes_turns_with_readers(url: str) ->
     assert ask(url, f"{owners} WHERE c.id = m.conversation_id") == {"true"}
 
 
-def test_readiness_does_not_wait_for_a_locked_table(url: str) -> None:
-    schema.upgrade(url, migrations.FOLDER)
-    with closing(psycopg2.connect(url)) as holder:
-        holder.cursor().execute("LOCK TABLE alembic_version")
-
-        assert readiness.check(url, migrations.FOLDER) == "The database did not answer in time."
-
-
 def snapshot(url: str) -> set[str]:
-    """What there is, with the definition of what has one; of Alembic's table only that it is."""
+    """Return all tables, columns, indexes and constraints with their definitions."""
     return ask(
         url,
         """
@@ -335,8 +294,3 @@ def snapshot(url: str) -> set[str]:
         FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid
         """,
     )
-
-
-def set_revision(url: str, revision: str) -> None:
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE alembic_version SET version_num = %s", (revision,))

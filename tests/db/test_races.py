@@ -1,4 +1,4 @@
-"""Many at once: nothing is lost, nothing is counted twice, and who comes too late is told so."""
+"""Tests of concurrent writers: nothing is lost or counted twice, and late writers get an error."""
 
 import json
 import threading
@@ -43,7 +43,7 @@ def test_many_writers_lose_nothing_and_follow_one_order(
     found = json.loads(
         conversations.select_one(connection, conversation_id=conversation_id, user_id=user)
     )
-    items = json.loads(array(page.lines))
+    items = json.loads(array(page.documents))
     contents = [item["content"] for item in items]
     times = [item["created_at"] for item in items]
     assert sorted(contents) == sorted(written)
@@ -52,12 +52,14 @@ def test_many_writers_lose_nothing_and_follow_one_order(
     assert found["updated_at"] == found["last_message"]["created_at"] == times[-1]
     assert found["last_message"]["content"] == contents[-1]
     assert found["title"] == contents[0]
-    for writer in range(WRITERS):  # and each writer's own messages stand in the order it sent them
+    for writer in range(WRITERS):  # each writer's messages keep their order
         own = [content for content in contents if content.startswith(f"{writer}.")]
         assert own == [f"{writer}.{number}" for number in range(10)]
 
 
-def test_writers_race_a_delete(connection: Connection, user: str, conversation_id: str) -> None:
+def test_insert_during_a_delete_raises_missing_or_reference(
+    connection: Connection, user: str, conversation_id: str
+) -> None:
     def act(number: int) -> type[Exception] | None:
         try:
             with engine.autocommit() as own:
@@ -77,7 +79,7 @@ def test_writers_race_a_delete(connection: Connection, user: str, conversation_i
         read_messages(connection, conversation_id, user)
 
 
-def test_first_saves_of_settings_race(connection: Connection, user: str) -> None:
+def test_concurrent_first_saves_of_settings_are_merged(connection: Connection, user: str) -> None:
     changes: list[dict[str, Any]] = [
         {"model": "m"},
         {"max_tokens": 5},
@@ -99,7 +101,9 @@ def test_first_saves_of_settings_race(connection: Connection, user: str) -> None
     }
 
 
-def test_of_many_moves_at_once_one_is_made(connection: Connection, user: str, run_id: str) -> None:
+def test_only_one_of_many_concurrent_status_changes_succeeds(
+    connection: Connection, user: str, run_id: str
+) -> None:
     runs.update(connection, run_id=run_id, user_id=user, changes={"status": "running"})
 
     def end(number: int) -> str | None:
@@ -118,7 +122,7 @@ def test_of_many_moves_at_once_one_is_made(connection: Connection, user: str, ru
 
 
 def at_once(act: Callable[[int], Any]) -> list[Any]:
-    """Let all writers act as nearly at the same time as threads can."""
+    """Run all writers concurrently and return their results."""
     start = threading.Barrier(WRITERS)
 
     def wait(number: int) -> Any:
@@ -131,11 +135,5 @@ def at_once(act: Callable[[int], Any]) -> list[Any]:
 
 def read_messages(connection: Connection, conversation_id: str, user: str) -> Page:
     return messages.select_page(
-        connection,
-        conversation_id=conversation_id,
-        user_id=user,
-        limit=1000,
-        offset=0,
-        order="asc",
-        after=None,
+        connection, conversation_id=conversation_id, user_id=user, limit=1000
     )

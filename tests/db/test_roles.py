@@ -1,4 +1,4 @@
-"""A database user who is no superuser: what it can migrate, what it is told, and that it serves."""
+"""Tests of database users without superuser rights: migrating, serving, and the hints they get."""
 
 import json
 import re
@@ -17,13 +17,14 @@ from db import conversations, embedded, engine, errors, schema
 from db.engine import roles
 from db.schema import readiness
 from tests.db.rows import insert_conversation
+from tests.embedded.place import wait_until
 
 BOTH = ", ".join(roles.ALL)
 
 
 @contextmanager
 def new_user(url: str, *rights: str, owns: bool) -> Iterator[tuple[str, str]]:
-    """A user's name, and the URL with which it uses the database of `url`; gone afterwards."""
+    """Create a user; yield its name and its URL of the same database."""
     address = make_url(url)
     name = f"Test {uuid.uuid4().hex}"
     run_sql(url, f"CREATE ROLE \"{name}\" LOGIN {' '.join(rights)} PASSWORD 'pass'")
@@ -33,7 +34,6 @@ def new_user(url: str, *rights: str, owns: bool) -> Iterator[tuple[str, str]]:
     yield name, own.render_as_string(hide_password=False)
     run_sql(url, f'REASSIGN OWNED BY "{name}" TO CURRENT_USER')
     run_sql(url, f'DROP OWNED BY "{name}"')
-    # What only it has granted goes with it.
     run_sql(url, f'DROP ROLE "{name}"')
 
 
@@ -44,7 +44,7 @@ def run_sql(url: str, statement: str) -> None:
 
 
 def serve(url: str) -> str:
-    """Store and read a conversation as the server would; return its title."""
+    """Store and read a conversation like the server does; return its title."""
     engine.configure(url, pool_size=1, statement_timeout_ms=5000)
     try:
         with engine.autocommit() as connection:
@@ -57,27 +57,29 @@ def serve(url: str) -> str:
     return str(json.loads(found)["title"])
 
 
-def help_of(raised: pytest.ExceptionInfo[errors.Unavailable]) -> str:
-    """The statements that an error says an administrator has to run."""
-    told = str(getattr(raised.value.__cause__, "orig", None)).partition("\n")[0]
-    found = re.fullmatch(r"An administrator has to run, once for this PostgreSQL: (.*)", told)
-    assert found is not None, told
+def hint_of(raised: pytest.ExceptionInfo[errors.Unavailable]) -> str:
+    """Return the statements that the error tells an administrator to run."""
+    line = str(getattr(raised.value.__cause__, "orig", None)).partition("\n")[0]
+    found = re.fullmatch(r"An administrator has to run, once for this PostgreSQL: (.*)", line)
+    assert found is not None, line
     return found[1]
 
 
-def test_a_user_who_may_not_act_as_the_roles_is_told_what_to_have_granted(
+def test_upgrade_names_the_grants_that_the_user_lacks(
     new_database: Callable[[], str], database_url: str
 ) -> None:
-    url = new_database()  # on a server that has the roles: another database is migrated there
+    url = (
+        new_database()
+    )  # on a server that already has the roles, because another database is migrated
     with new_user(url, owns=True) as (name, own):
         with pytest.raises(errors.Unavailable) as raised:
             schema.upgrade(own, migrations.FOLDER)
         left = schema.pending(own, migrations.FOLDER)
-        run_sql(url, help_of(raised))
+        run_sql(url, hint_of(raised))
         schema.upgrade(own, migrations.FOLDER)
 
         assert left[0] == "0001"  # all or nothing
-        assert help_of(raised) == f'GRANT {BOTH} TO "{name}";'
+        assert hint_of(raised) == f'GRANT {BOTH} TO "{name}";'
         assert readiness.check(own, migrations.FOLDER) is None
         assert serve(own) == "Hers"
 
@@ -87,36 +89,37 @@ def test_a_user_who_may_not_act_as_the_roles_is_told_what_to_have_granted(
         )
 
 
-def test_a_user_who_did_not_migrate_serves_with_three_grants(
+def test_user_other_than_the_owner_serves_with_three_grants(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
     schema.upgrade(url, migrations.FOLDER)
     with new_user(url, owns=False) as (name, own):
-        told = []
+        hints = []
         for _ in range(2):
             reason = readiness.check(own, migrations.FOLDER) or ""
-            told.append(reason)
+            hints.append(reason)
             right = re.fullmatch(r".* lacks a right: (GRANT .*) TO it\.", reason)
             assert right is not None, reason
             run_sql(url, f'{right[1]} TO "{name}"')
 
-        assert "GRANT SELECT ON alembic_version TO it." in told[0]
-        assert f"GRANT {BOTH} TO it." in told[1]
+        assert "GRANT SELECT ON alembic_version TO it." in hints[0]
+        assert f"GRANT {BOTH} TO it." in hints[1]
         assert readiness.check(own, migrations.FOLDER) is None
         assert serve(own) == "Hers"
 
 
-def test_on_a_new_server_who_may_make_roles_needs_nobody_and_others_are_told() -> None:
+@pytest.mark.process
+def test_upgrade_on_a_new_server_creates_roles_or_names_the_statements() -> None:
     with TemporaryDirectory(prefix="agent-api-test-") as folder:
-        # The account that runs PostgreSQL for root cannot enter it otherwise.
+        # When root starts PostgreSQL, its account must be able to enter the folder.
         Path(folder).chmod(0o711)
         server = embedded.attach(Path(folder), durable=False)
         try:
             with new_user(server.url, owns=True) as (name, own):
                 with pytest.raises(errors.Unavailable) as raised:
                     schema.upgrade(own, migrations.FOLDER)
-                assert help_of(raised) == (
+                assert hint_of(raised) == (
                     "CREATE ROLE agent_api_request NOLOGIN; CREATE ROLE agent_api_existence"
                     f' NOLOGIN; GRANT {BOTH} TO "{name}";'
                 )
@@ -126,3 +129,4 @@ def test_on_a_new_server_who_may_make_roles_needs_nobody_and_others_are_told() -
                 assert serve(own) == "Hers"
         finally:
             server.close()
+            wait_until(lambda: embedded.is_stopped(Path(folder)))

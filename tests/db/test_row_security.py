@@ -1,6 +1,6 @@
-"""PostgreSQL itself shows a statement only the rows of its acting user, whatever it asks for.
+"""Tests that PostgreSQL shows a statement only the rows of its acting user.
 
-So nothing here names an owner in a condition, as a query would that forgot it.
+Like a query that forgets the owner, these statements have no condition on it.
 """
 
 import uuid
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import psycopg2
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table, exc
@@ -20,14 +19,14 @@ from db.engine.statement import Statement
 from db.models import Base, chat_settings, conversations, runs
 from tests.db.rows import insert_conversation, insert_message, insert_run, message
 
-# All but the buckets of tokens, which say nothing of anybody and are swept for nobody.
-CLOSED: dict[str, Table] = {
+# Token buckets contain no user data, and the sweep has no acting user.
+PROTECTED: dict[str, Table] = {
     name: table for name, table in Base.metadata.tables.items() if name != "rate_limits"
 }
-# Those whose rows have an id: idempotency keys have a test of their own below.
-TABLES = {name: table for name, table in CLOSED.items() if "id" in table.c}
+# The tables with an id; idempotency keys have their own test below.
+TABLES = {name: table for name, table in PROTECTED.items() if "id" in table.c}
 OWNER = {name: "created_by" if name == "runs" else "user_id" for name in TABLES}
-# What each table can be told to change without breaking a constraint.
+# A column of each table that can change without violating a constraint.
 CHANGED = {
     "chat_settings": "model",
     "conversations": "model",
@@ -36,7 +35,7 @@ CHANGED = {
 }
 
 Rows = dict[str, str]
-"""The id of a user's one row in each table."""
+"""The id of a user's only row in each table."""
 
 
 @pytest.fixture
@@ -70,12 +69,12 @@ def seen(connection: Connection, table: Table, **values: Any) -> list[str]:
 
 
 def as_owner(connection: Connection, sql: str, *values: object) -> Any:
-    """The first value of what the database's own user is answered, who sees all rows."""
+    """Return the first value of a query by the tables' owner, who sees all rows."""
     return connection.exec_driver_sql(sql, values).scalar()
 
 
-@pytest.mark.parametrize("name", CLOSED)
-def test_every_table_is_closed_by_a_policy(connection: Connection, name: str) -> None:
+@pytest.mark.parametrize("name", PROTECTED)
+def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
     enabled = as_owner(
         connection, "SELECT relrowsecurity FROM pg_class WHERE oid = %s::regclass", name
     )
@@ -95,7 +94,7 @@ def test_every_table_is_closed_by_a_policy(connection: Connection, name: str) ->
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_select_that_forgets_the_owner_finds_only_the_users_rows(
+def test_select_returns_only_the_users_rows(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
 ) -> None:
     user, ids = alice
@@ -105,7 +104,7 @@ def test_a_select_that_forgets_the_owner_finds_only_the_users_rows(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_statement_without_an_acting_user_sees_and_changes_nothing(
+def test_statement_without_an_acting_user_affects_no_rows(
     connection: Connection, alice: tuple[str, Rows], name: str
 ) -> None:
     table = TABLES[name]
@@ -119,7 +118,7 @@ def test_a_statement_without_an_acting_user_sees_and_changes_nothing(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_an_update_that_forgets_the_owner_changes_only_the_users_rows(
+def test_update_changes_only_the_users_rows(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
 ) -> None:
     column = CHANGED[name]
@@ -134,7 +133,7 @@ def test_an_update_that_forgets_the_owner_changes_only_the_users_rows(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_delete_that_forgets_the_owner_deletes_only_the_users_rows(
+def test_delete_deletes_only_the_users_rows(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
 ) -> None:
     deleted = Statement(sa.delete(TABLES[name])).rowcount(connection, {"acting_user": alice[0]})
@@ -146,13 +145,13 @@ def test_a_delete_that_forgets_the_owner_deletes_only_the_users_rows(
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_row_cannot_be_given_away(
+def test_owner_of_a_row_cannot_change(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
 ) -> None:
     user, ids = alice
     give = Statement(sa.update(TABLES[name]).values({OWNER[name]: bob[0] + "'s new"}))
 
-    if name == "messages":  # whose owner is its conversation's, whatever a statement says
+    if name == "messages":  # a trigger sets the conversation's owner
         assert give.rowcount(connection, {"acting_user": user}) == 1
     else:
         with pytest.raises(exc.ProgrammingError, match="row-level security"):
@@ -179,25 +178,25 @@ INSERTS: dict[str, tuple[Table, Callable[[Rows], dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_an_insert_for_another_user_is_refused_as_a_bug(
+def test_insert_for_another_user_is_refused(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
 ) -> None:
     table, columns = INSERTS[name]
     row = {"id": models.new_id(), OWNER[name]: bob[0], **columns(bob[1])}
     if name == "chat_settings":
         row[OWNER[name]] = bob[0] + "'s other"
-    elif name == "messages":  # into bob's conversation, as if it were one's own
+    elif name == "messages":  # into bob's conversation, with alice as the owner
         row[OWNER[name]] = alice[0]
     before = as_owner(connection, f"SELECT count(*) FROM {name}")
 
-    # Not as what passes by itself: a retry would not help.
+    # Not Unavailable: a retry would not help.
     with pytest.raises(errors.Refused, match="SQLSTATE 42501"), engine.translated():
         Statement(sa.insert(table), *row).rowcount(connection, {**row, "acting_user": alice[0]})
 
     assert as_owner(connection, f"SELECT count(*) FROM {name}") == before
 
 
-def test_an_upsert_does_not_reach_another_users_row(
+def test_upsert_cannot_change_another_users_row(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows]
 ) -> None:
     row = {
@@ -215,7 +214,7 @@ def test_an_upsert_does_not_reach_another_users_row(
     assert as_owner(connection, query, bob[1]["chat_settings"]) is None
 
 
-def test_idempotency_keys_are_closed_and_expired_ones_go_all_the_same(
+def test_idempotency_keys_are_private_but_expired_keys_of_all_users_are_deleted(
     connection: Connection, user: str
 ) -> None:
     other = user + "'s friend"
@@ -254,7 +253,7 @@ def test_idempotency_keys_are_closed_and_expired_ones_go_all_the_same(
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_a_lock_finds_only_the_users_rows(
+def test_lock_finds_only_the_users_rows(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], shared: bool
 ) -> None:
     select = sa.select(runs.c.id).where(runs.c.id == sa.bindparam("this", type_=models.Id))
@@ -269,7 +268,7 @@ def test_a_lock_finds_only_the_users_rows(
     assert others is None
 
 
-def test_a_query_without_its_rule_finds_nothing_of_another_user(
+def test_query_without_its_access_rule_finds_no_other_users_rows(
     connection: Connection,
     alice: tuple[str, Rows],
     bob: tuple[str, Rows],
@@ -277,10 +276,11 @@ def test_a_query_without_its_rule_finds_nothing_of_another_user(
 ) -> None:
     monkeypatch.setattr(access, "CONVERSATION", sa.true())
     monkeypatch.setattr(access, "RUN", sa.true())
-    forgetful_message = messages._insert(linked=False)
-    forgetful_page = messages._select_page.__wrapped__("asc", resumed=False)
+    insert_message_anywhere = messages._insert(linked=False)
+    any_page = messages._select_page.__wrapped__("asc", resumed=False)
     written = message(bob[1]["conversations"], alice[0])
-    values = {f"new_{name}": value for name, value in written.items()} | {
+    absent = dict.fromkeys((*models.messages.c.keys(), "title"))
+    values = {f"new_{name}": value for name, value in (absent | written).items()} | {
         "of_conversation": bob[1]["conversations"],
         "new_id": models.new_id(),
         "preview": "Hello",
@@ -290,12 +290,12 @@ def test_a_query_without_its_rule_finds_nothing_of_another_user(
 
     for user, found in ((alice[0], False), (bob[0], True)):
         values |= {"acting_user": user}
-        assert (forgetful_page.read(connection, values) is not None) is found
-        assert (forgetful_message.row(connection, values) is not None) is found
+        assert (any_page.read(connection, values) is not None) is found
+        assert (insert_message_anywhere.row(connection, values) is not None) is found
 
 
 @pytest.mark.parametrize("table", ["conversations", "messages", "runs"])
-def test_who_asks_whether_a_row_exists_can_read_nothing_else_of_it(
+def test_existence_role_reads_only_ids_and_owners(
     connection: Connection, bob: tuple[str, Rows], table: str
 ) -> None:
     ids = sa.text(f"SELECT array_agg(id::text) FROM {table}")
@@ -320,59 +320,8 @@ def test_who_asks_whether_a_row_exists_can_read_nothing_else_of_it(
         "COPY runs TO PROGRAM 'cat'",
     ],
 )
-def test_a_request_may_do_no_more_than_read_and_write_rows(
-    connection: Connection, forbidden: str
-) -> None:
+def test_request_role_may_only_read_and_write_rows(connection: Connection, forbidden: str) -> None:
     with pytest.raises(
         exc.ProgrammingError, match=r"permission denied|must be (the )?owner|must be superuser"
     ):
         Statement(sa.text(forbidden)).rowcount(connection, {})
-
-
-def state(connection: Connection) -> tuple[str, str | None, str]:
-    row = connection.exec_driver_sql(
-        "SELECT current_setting('role'), current_setting('agent_api.acting_user', true),"
-        " current_setting('statement_timeout')"
-    ).one()
-    return tuple(row)
-
-
-def test_a_connection_is_given_back_as_it_was(database_url: str) -> None:
-    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
-    whoami = Statement(sa.text("SELECT current_user || ' for ' || current_setting(:name)"))
-    fails = Statement(sa.text("SELECT 1 / 0"))
-    values = {"name": "agent_api.acting_user", "acting_user": "it's \\ me: %s;"}
-    try:
-        for lend in (engine.autocommit, engine.transaction):
-            with lend() as connection:
-                assert whoami.scalar(connection, values) == b"agent_api_request for it's \\ me: %s;"
-                assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(b" bob")
-            with engine.autocommit() as connection:
-                assert state(connection) == ("none", "", "5s")
-            with pytest.raises(errors.Refused), lend() as connection:
-                fails.scalar(connection, values)
-            with engine.autocommit() as connection:
-                assert state(connection) == ("none", "", "5s")
-    finally:
-        engine.dispose()
-
-
-def test_the_time_limit_needs_no_session(database_url: str) -> None:
-    engine.configure(database_url, pool_size=1, statement_timeout_ms=50)
-    sleep = Statement(sa.text("SELECT pg_sleep(5)"))
-    try:
-        with engine.autocommit() as connection:
-            connection.exec_driver_sql("SET statement_timeout = 0")  # as a pooler leaves it
-            with pytest.raises(errors.Timeout), engine.translated():
-                sleep.scalar(connection, {})
-    finally:
-        engine.dispose()
-
-
-def test_what_is_set_gives_no_warning(configured: None) -> None:
-    with engine.autocommit() as connection:
-        driver: psycopg2.extensions.connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # psycopg2's
-        driver.notices = []
-        Statement(sa.text("SELECT 1")).scalar(connection, {"acting_user": "u"})
-
-        assert driver.notices == []

@@ -1,4 +1,4 @@
-"""A Statement does what SQLAlchemy's own execution would, also where the database fails."""
+"""Tests that Statement behaves like SQLAlchemy's own execution, including database errors."""
 
 import time
 from collections.abc import Iterator
@@ -48,20 +48,20 @@ def echo(type_: Any) -> sa.Select[Any]:
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_a_parameter_comes_back_as_it_went(name: str) -> None:
+def test_parameters_are_returned_unchanged(name: str) -> None:
     type_, value = PARAMETERS[name]
     statement = echo(type_)
 
     found = answer(statement, value=value, of_another_statement={"a": SECRET})
 
-    if isinstance(found, bytes):  # text: a document goes out as it came
+    if isinstance(found, bytes):  # text is returned as UTF-8
         found = found.decode()
     assert str(found) == str(value)
     with engine.autocommit() as connection:
         assert connection.scalar(statement, {"value": value}) == (ID if name == "id" else found)
 
 
-def test_none_is_sql_s_null_where_the_column_says_so() -> None:
+def test_none_is_sql_null_if_the_type_says_so() -> None:
     value: sa.BindParameter[Any] = sa.bindparam("value", type_=Json)
     other: sa.BindParameter[Any] = sa.bindparam("value", type_=JSONB)
 
@@ -69,7 +69,7 @@ def test_none_is_sql_s_null_where_the_column_says_so() -> None:
     assert answer(sa.select(sa.func.num_nulls(other)), value=None) == 0
 
 
-def test_values_within_the_statement_are_its_own() -> None:
+def test_statement_may_contain_literal_values() -> None:
     value = sa.bindparam("value", type_=sa.String)
     statement = sa.select(value.in_(["a", "b'%"]), sa.literal({"a": 1}, JSONB), sa.literal("%"))
 
@@ -79,7 +79,7 @@ def test_values_within_the_statement_are_its_own() -> None:
             assert row == (inside, {"a": 1}, b"%")
 
 
-def test_without_a_row_there_is_none() -> None:
+def test_no_row_returns_none() -> None:
     statement = Statement(sa.select(sa.literal(1)).where(sa.false()))
 
     with engine.autocommit() as connection:
@@ -87,19 +87,19 @@ def test_without_a_row_there_is_none() -> None:
         assert statement.row(connection, {}) is None
 
 
-def test_a_parameter_that_is_not_given_is_a_bug() -> None:
+def test_missing_parameter_raises_key_error() -> None:
     with pytest.raises(KeyError, match="value"):
         answer(echo(sa.String))
 
 
-def test_a_default_in_python_has_to_be_given() -> None:
+def test_column_with_a_python_default_must_be_named() -> None:
     Statement(sa.insert(runs), "id", "agent_id", "created_by")
 
     with pytest.raises(AssertionError, match="default"):
         Statement(sa.insert(runs), "agent_id", "created_by")
 
 
-def test_a_transaction_holds_statements_together() -> None:
+def test_statements_in_a_transaction_share_it() -> None:
     statement = Statement(sa.select(sa.func.txid_current()))
 
     with engine.transaction() as connection:
@@ -110,7 +110,7 @@ def test_a_transaction_holds_statements_together() -> None:
     assert (len(together), len(alone)) == (1, 2)
 
 
-def test_a_transaction_that_raises_undoes_its_statements() -> None:
+def test_failed_transaction_rolls_back_its_statements() -> None:
     columns = {"id": ID, "title": "t", "user_id": "undone"}
     insert = Statement(sa.insert(conversations), *columns)
     values = {**columns, "acting_user": "undone"}
@@ -127,7 +127,7 @@ def test_a_transaction_that_raises_undoes_its_statements() -> None:
     assert answer(count, acting_user="undone") == 0
 
 
-def test_a_lost_connection_is_unavailable_once() -> None:
+def test_lost_connection_raises_unavailable_once() -> None:
     pid = Statement(sa.select(sa.func.pg_backend_pid()))
     with engine.autocommit() as first, engine.autocommit() as second:
         terminate([pid.scalar(each, {}) for each in (first, second)])
@@ -135,12 +135,12 @@ def test_a_lost_connection_is_unavailable_once() -> None:
     with pytest.raises(errors.Unavailable, match="lost"), engine.autocommit() as connection:
         pid.scalar(connection, {})
 
-    for _ in range(4):  # none of the pool's other dead connections comes up
+    for _ in range(4):  # the pool has discarded its other dead connections
         with engine.autocommit() as connection:
             assert pid.scalar(connection, {})
 
 
-def test_a_connection_lost_in_a_transaction_is_unavailable_once() -> None:
+def test_connection_lost_in_a_transaction_raises_unavailable_once() -> None:
     pid = Statement(sa.select(sa.func.pg_backend_pid()))
 
     def fail() -> None:
@@ -151,13 +151,13 @@ def test_a_connection_lost_in_a_transaction_is_unavailable_once() -> None:
     with pytest.raises(errors.Unavailable, match="lost") as raised:
         fail()
 
-    # From which the log has its reason.
+    # The log takes the reason from here.
     assert "closed the connection" in str(getattr(raised.value.__cause__, "orig", None))
     with engine.transaction() as connection:
         assert pid.scalar(connection, {})
 
 
-def test_a_slow_statement_is_a_timeout_and_keeps_the_connection() -> None:
+def test_slow_statement_raises_timeout_and_keeps_the_connection() -> None:
     pid = answer(sa.select(sa.func.pg_backend_pid()))
 
     with pytest.raises(errors.Timeout):
@@ -166,12 +166,12 @@ def test_a_slow_statement_is_a_timeout_and_keeps_the_connection() -> None:
     assert answer(sa.select(sa.func.pg_backend_pid())) == pid
 
 
-def test_a_schema_that_does_not_fit_is_unavailable() -> None:
+def test_wrong_schema_raises_unavailable() -> None:
     with pytest.raises(errors.Unavailable, match="schema"):
         answer(sa.select(sa.literal_column("1")).select_from(sa.table("no_table")))
 
 
-def test_a_read_only_database_is_unavailable() -> None:
+def test_read_only_database_raises_unavailable() -> None:
     columns = {"id": ID, "title": "t", "user_id": "u"}
     insert = Statement(sa.insert(conversations), *columns)
 
@@ -184,7 +184,7 @@ def test_a_read_only_database_is_unavailable() -> None:
         write()
 
 
-def test_a_bug_passes_as_sqlalchemy_s_error_and_says_no_parameter() -> None:
+def test_other_database_error_passes_without_its_parameters() -> None:
     quotient = sa.text("SELECT 1 / :zero, :said")
     columns = {"id": ID, "title": "", "user_id": "u"}
     insert = Statement(sa.insert(conversations), *columns)
@@ -198,6 +198,49 @@ def test_a_bug_passes_as_sqlalchemy_s_error_and_says_no_parameter() -> None:
     assert raised.value.params is None
     assert SECRET not in str(raised.value)
     assert "division by zero" in str(raised.value)
+
+
+def state(connection: sa.Connection) -> tuple[str, str | None, str]:
+    row = connection.exec_driver_sql(
+        "SELECT current_setting('role'), current_setting('agent_api.acting_user', true),"
+        " current_setting('statement_timeout')"
+    ).one()
+    return tuple(row)
+
+
+def test_role_and_user_are_reset_before_the_connection_is_reused(database_url: str) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+    whoami = Statement(sa.text("SELECT current_user || ' for ' || current_setting(:name)"))
+    fails = Statement(sa.text("SELECT 1 / 0"))
+    values = {"name": "agent_api.acting_user", "acting_user": "it's \\ me: %s;"}
+    for lend in (engine.autocommit, engine.transaction):
+        with lend() as connection:
+            assert whoami.scalar(connection, values) == b"agent_api_request for it's \\ me: %s;"
+            assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(b" bob")
+        with engine.autocommit() as connection:
+            assert state(connection) == ("none", "", "5s")
+        with pytest.raises(errors.Refused), lend() as connection:
+            fails.scalar(connection, values)
+        with engine.autocommit() as connection:
+            assert state(connection) == ("none", "", "5s")
+
+
+def test_timeout_applies_without_session_settings() -> None:
+    sleep = Statement(sa.text("SELECT pg_sleep(5)"))
+
+    with engine.autocommit() as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")  # like a pooler
+        with pytest.raises(errors.Timeout), engine.translated():
+            sleep.scalar(connection, {})
+
+
+def test_settings_cause_no_warning() -> None:
+    with engine.autocommit() as connection:
+        driver: psycopg2.extensions.connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # psycopg2's
+        driver.notices = []
+        Statement(sa.text("SELECT 1")).scalar(connection, {"acting_user": "u"})
+
+        assert driver.notices == []
 
 
 def terminate(pids: list[int]) -> None:

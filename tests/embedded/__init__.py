@@ -1,1 +1,1 @@
-"""Tests of the embedded PostgreSQL: real processes, started, killed and looked at."""
+"""Tests of the embedded PostgreSQL with real processes that are started and killed."""

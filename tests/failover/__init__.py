@@ -1,1 +1,1 @@
-"""PostgreSQL restarts, dies, freezes and is replaced, while clients write."""
+"""Tests in which PostgreSQL restarts, dies, freezes or fails over while clients write."""

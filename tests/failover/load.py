@@ -1,4 +1,4 @@
-"""Clients that write all the while, each on one connection, and note each answer."""
+"""Clients that write continuously, each on one connection, and record every response."""
 
 import http.client
 import json
@@ -20,8 +20,8 @@ from tests.servers import Server, sign
 logger = logging.getLogger(__name__)
 
 PAUSE = 0.02
-"""After an error: a client that asked again at once would only show how fast it is refused."""
-LONGEST = 60
+"""The pause in seconds after an error, so that a client does not only collect refusals."""
+TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass
 class Writer:
-    """Posts messages to a conversation of its own, with a content that nobody else has."""
+    """Posts messages with unique content to its own conversation."""
 
     server: Server
     token: str
@@ -50,14 +50,14 @@ class Writer:
     )
 
     def connect(self) -> None:
-        """Open the connection on which all its messages go."""
+        """Open the connection for all messages."""
         netloc = urlsplit(self.server.url).netloc
-        self.connection = http.client.HTTPConnection(netloc, timeout=LONGEST)
+        self.connection = http.client.HTTPConnection(netloc, timeout=TIMEOUT_SECONDS)
         self.connection.connect()
         self.port = self._port()
 
     def run(self, go_on: Callable[[], bool]) -> None:
-        """Write for as long as `go_on`; all but 201 and a well-formed refusal is a fault."""
+        """Write while `go_on`; every response except 201 and a correct refusal is a fault."""
         with closing(self.connection) as connection:
             while go_on():
                 self._post(connection)
@@ -90,7 +90,7 @@ class Writer:
 
 
 def _workers(server: Server) -> list[psutil.Process]:
-    """The processes that serve: those that listen, beside their parent."""
+    """Return the worker processes: the children that listen."""
     return [
         process
         for process in psutil.Process(server.process.pid).children(recursive=True)
@@ -99,17 +99,17 @@ def _workers(server: Server) -> list[psutil.Process]:
 
 
 def _wait_until_accepted(worker: psutil.Process, ports: set[int]) -> None:
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         served = {each.raddr[1:] for each in worker.net_connections("tcp")}
         if {(port,) for port in ports} <= served:
             return
-        assert time.monotonic() < deadline, "the worker accepts nothing"
+        assert time.monotonic() < deadline, "the worker accepts no connections"
         time.sleep(0.01)
 
 
 def _connect_to_each(workers: list[psutil.Process], writers: list[Writer]) -> None:
-    """Give each worker its share: the kernel would give nearly all to one that idles."""
+    """Distribute the writers evenly; the kernel would give most of them to one idle worker."""
     for number, worker in enumerate(workers):
         others = [each for each in workers if each != worker]
         for other in others:
@@ -126,7 +126,7 @@ def _connect_to_each(workers: list[psutil.Process], writers: list[Writer]) -> No
 
 
 class Load:
-    """Writers of one user, from `with` until its end."""
+    """The writers of one user, which run inside a `with` block."""
 
     def __init__(self, server: Server, count: int, *, refusals: Collection[int] = (503,)) -> None:
         self._server = server
@@ -161,7 +161,7 @@ class Load:
         return {writer.worker for writer in self.writers}
 
     def answers(self, worker: int | None = None) -> list[Answer]:
-        """All of them, or those of one worker, in no order."""
+        """Return all responses, or those of one worker, in no particular order."""
         return [
             answer
             for writer in self.writers
@@ -173,14 +173,14 @@ class Load:
         return sum(answer.status == 201 for answer in self.answers())
 
     def wait_for(self, acknowledged: int, seconds: float = 100) -> None:
-        """Return when so many writes are acknowledged."""
+        """Wait until this many writes are acknowledged."""
         deadline = time.monotonic() + seconds
         while self.acknowledged() < acknowledged:
             assert time.monotonic() < deadline, f"only {self.acknowledged()} in {seconds} s"
             time.sleep(0.05)
 
     def wait_for_answers(self, count: int, seconds: float = 100) -> None:
-        """Return when so many requests have got an answer, whichever."""
+        """Wait until this many requests have a response of any status."""
         deadline = time.monotonic() + seconds
         while len(self.answers()) < count:
             assert time.monotonic() < deadline, f"only {len(self.answers())} in {seconds} s"
@@ -190,11 +190,11 @@ class Load:
         return [fault for writer in self.writers for fault in writer.faults]
 
     def longest(self) -> float:
-        """The seconds of the slowest answer."""
+        """Return the duration of the slowest response in seconds."""
         return max(answer.end - answer.begin for answer in self.answers())
 
     def seconds_to_recover(self, since: float) -> dict[int, float]:
-        """For each worker, from when on it has refused nothing and accepted again."""
+        """Return for each worker the time of its first success after its last refusal."""
         recovered = {}
         for worker in self.workers:
             answers = self.answers(worker)
@@ -204,8 +204,8 @@ class Load:
             recovered[worker] = first - since
         return recovered
 
-    def tell(self, since: float) -> None:
-        """Leave the figures in the log, which `pytest --log-cli-level=info` shows."""
+    def log_figures(self, since: float) -> None:
+        """Log the figures, which `pytest --log-cli-level=info` shows."""
         recovered = sorted(round(value, 2) for value in self.seconds_to_recover(since).values())
         accepted, refused = self.acknowledged(), len(self.answers()) - self.acknowledged()
         logger.info(
@@ -217,7 +217,7 @@ class Load:
         )
 
     def assert_kept(self) -> None:
-        """Read all back: what was acknowledged is there once, what was not, at most once."""
+        """Check that acknowledged messages are stored once, and all others at most once."""
         with self._client() as client:
             for writer in self.writers:
                 _assert_kept(client, writer)

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of a test, on ports of this machine, to be killed, frozen and promoted."""
+"""PostgreSQL servers on local ports, which tests can kill, freeze and promote."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ SECONDS_TO_START = 60
 
 
 class Postgres:
-    """One server with data of its own; started, ended and started again by the test."""
+    """One server with its own data, which a test starts and stops."""
 
     def __init__(
         self, program: Path, data: Path, account: Account, settings: Sequence[str]
@@ -36,18 +36,18 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """A superuser's URL of its database `postgres`."""
+        """The superuser's URL of the database `postgres`."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def touch(self, name: str) -> None:
-        """Leave an empty file of this name in its data."""
+        """Create an empty file in the data folder."""
         path = self.data / name
         path.touch()
         if self.account.switch:
             os.chown(path, self.account.uid, self.account.gid)
 
     def start(self) -> None:
-        """Start it; `wait` returns when it answers."""
+        """Start the server without waiting; see `wait`."""
         command = [str(self.program), "-D", str(self.data), f"--port={self.port}"]
         command += ["--listen_addresses=127.0.0.1", "--unix_socket_directories="]
         with self.data.with_suffix(".log").open("ab") as log:
@@ -64,19 +64,19 @@ class Postgres:
             )
 
     def wait(self, question: str = "SELECT true") -> float:
-        """Return the time at which the answer to `question` has become true."""
+        """Wait until the query `question` returns true, and return the time."""
         deadline = time.monotonic() + SECONDS_TO_START
         while time.monotonic() < deadline:
             try:
                 if self.ask(question):
                     return time.monotonic()
             except psycopg2.OperationalError:
-                pass  # it does not answer yet
+                pass  # not ready yet
             time.sleep(0.02)
         raise AssertionError(self.data.with_suffix(".log").read_text())
 
     def ask(self, question: str) -> object:
-        """Return the first value that a statement answers with."""
+        """Execute a statement and return its first value."""
         with closing(psycopg2.connect(self.url, connect_timeout=5)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -85,18 +85,18 @@ class Postgres:
                 return value
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the postmaster: SIGINT stops it fast, SIGQUIT at once, SIGKILL is a crash."""
+        """Signal the postmaster: SIGINT is a fast, SIGQUIT an immediate shutdown."""
         assert self.process is not None
         self.process.send_signal(number)
 
     def send_all(self, number: signal.Signals) -> None:
-        """Signal all its processes, so that none of them sees another's end."""
+        """Signal all processes at once, so that none can react to another's end."""
         for process in self._family():
-            with suppress(psutil.NoSuchProcess):  # it has seen the postmaster's end
+            with suppress(psutil.NoSuchProcess):  # ended together with the postmaster
                 process.send_signal(number)
 
     def wait_for_end(self) -> None:
-        """Return when none of its processes is left, whose memory would stop the next start."""
+        """Wait until all processes have ended; their shared memory would prevent a restart."""
         assert self.process is not None
         self.process.wait(SECONDS_TO_START)
         deadline = time.monotonic() + SECONDS_TO_START
@@ -106,7 +106,7 @@ class Postgres:
         self.process = None
 
     def end(self) -> None:
-        """Kill what of it still runs."""
+        """Kill all remaining processes."""
         if self.process is not None and self.process.poll() is None:
             self.send_all(signal.SIGKILL)
             self.wait_for_end()
@@ -117,28 +117,28 @@ class Postgres:
         return [postmaster, *postmaster.children(recursive=True)]
 
     def _left_over(self) -> bool:
-        """Tell whether a child outlives its postmaster: all of them work in the data's folder."""
+        """Return whether a process is running in the data folder."""
         for process in psutil.process_iter():
             try:
                 if process.name() == "postgres" and process.cwd() == str(self.data):
                     return True
-            except psutil.Error:  # it has ended, or is another user's
+            except psutil.Error:  # ended, or another user's
                 continue
         return False
 
 
 @contextmanager
 def new_servers(*settings: Sequence[str]) -> Iterator[list[Postgres]]:
-    """Yield a server for each of `settings`, not started; all have the same, empty data.
+    """Yield a server for each of `settings`, not started and with copies of the same empty data.
 
-    Of servers that were never started before, one can be a standby of another.
+    Because of the copies, one server can be another's standby.
     """
     folder = Path(tempfile.mkdtemp(prefix="agent-api-failover-"))
     folder.chmod(0o711)
     nothing = os.open(os.devnull, os.O_RDONLY)
     account = choose_account(folder)
     install = reachable_binaries(find_binaries(folder / "data"), folder, account, nothing, print)
-    # As the user that PostgreSQL runs as, so that initdb can rename what it made.
+    # PostgreSQL's user must own the folder, because initdb renames files in it.
     if account.switch:
         os.chown(folder, account.uid, account.gid)
     make_data(install, folder, account, durable=False, lock=nothing)

@@ -1,4 +1,4 @@
-"""The primary dies or freezes while clients write, and its synchronous standby takes its place."""
+"""Tests of failover to a synchronous standby while clients write."""
 
 import signal
 import time
@@ -15,7 +15,7 @@ from tests.failover.load import Load
 from tests.failover.postgres import Postgres, new_servers
 from tests.servers import Server, start_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 WRITERS, WORKERS = 32, "2"
 PRIMARY = [
@@ -28,7 +28,7 @@ PRIMARY = [
 
 @contextmanager
 def primary_and_standby() -> Iterator[tuple[Postgres, Postgres]]:
-    """A primary that acknowledges only what its standby has on disk too."""
+    """Yield a primary with a synchronous standby."""
     with new_servers(PRIMARY, []) as (primary, standby):
         source = f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby"
         standby.settings = [f"primary_conninfo={source}"]
@@ -47,7 +47,7 @@ def pair() -> Iterator[tuple[Postgres, Postgres]]:
 
 @pytest.fixture
 def api(pair: tuple[Postgres, Postgres], tmp_path: Path) -> Iterator[Server]:
-    """It is told both hosts, and to use the one that can be written to."""
+    """A server that knows both hosts and uses the writable one."""
     hosts = ",".join(f"127.0.0.1:{server.port}" for server in pair)
     url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
     schema.upgrade(url, migrations.FOLDER)
@@ -57,7 +57,7 @@ def api(pair: tuple[Postgres, Postgres], tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def test_nothing_acknowledged_is_lost_when_the_primary_dies(
+def test_create_message_keeps_acknowledged_messages_when_the_primary_dies(
     pair: tuple[Postgres, Postgres], api: Server
 ) -> None:
     primary, standby = pair
@@ -70,7 +70,7 @@ def test_nothing_acknowledged_is_lost_when_the_primary_dies(
         back = standby.wait("SELECT NOT pg_is_in_recovery()")
         load.wait_for(10_000)
 
-    load.tell(back)
+    load.log_figures(back)
     assert load.faults() == []
     assert max(load.seconds_to_recover(back).values()) < 2
     assert load.longest() < 15
@@ -78,10 +78,10 @@ def test_nothing_acknowledged_is_lost_when_the_primary_dies(
     load.assert_kept()
 
 
-def test_nothing_acknowledged_is_lost_when_the_primary_freezes(
+def test_create_message_keeps_acknowledged_messages_when_the_primary_freezes(
     pair: tuple[Postgres, Postgres], api: Server
 ) -> None:
-    """It closes no connection and accepts new ones; libpq goes on to the next host after a time."""
+    """A frozen server keeps its connections open; libpq tries the next host after a timeout."""
     primary, standby = pair
 
     with Load(api, WRITERS) as load:
@@ -94,21 +94,21 @@ def test_nothing_acknowledged_is_lost_when_the_primary_freezes(
         ready = httpx.get(f"{api.url}/readyz", timeout=10, verify=False)
     primary.end()
 
-    load.tell(back)
+    load.log_figures(back)
     assert load.faults() == []
-    # The statement's two seconds and one, then two for the host that does not answer.
+    # 3 s for the statement, then 2 s to connect to the host that does not answer.
     assert max(load.seconds_to_recover(back).values()) < 15
     assert load.longest() < 15
     assert (healthy.status_code, ready.status_code) == (200, 200)
     load.assert_kept()
 
 
-def test_what_the_standby_does_not_have_is_not_acknowledged(
+def test_create_message_acknowledges_only_messages_on_the_standby(
     pair: tuple[Postgres, Postgres], api: Server
 ) -> None:
-    """The primary waits for the standby for as long as it is away; the client does not."""
+    """The primary waits for the standby without limit, but clients get an error in time."""
     _, standby = pair
-    # 504: the conversation is locked by the write before, which the server waits on.
+    # 504: the previous write is waiting for the standby and holds the lock.
     load = Load(api, 4, refusals=(503, 504))
     standby.send(signal.SIGINT)
     standby.wait_for_end()
@@ -120,8 +120,8 @@ def test_what_the_standby_does_not_have_is_not_acknowledged(
         standby.start()
         load.wait_for(100)
 
-    load.tell(back)
+    load.log_figures(back)
     assert load.faults() == []
     assert not [answer for answer in load.answers() if answer.status == 201 and answer.end < back]
-    assert ready.status_code == 200  # it answers, and only a write would show it
+    assert ready.status_code == 200  # only writes are affected
     load.assert_kept()

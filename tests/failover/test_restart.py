@@ -1,4 +1,4 @@
-"""PostgreSQL restarts while clients write: 503 in between, then each worker goes on by itself."""
+"""Tests that restart PostgreSQL while clients write: they get 503 until it is back."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ from tests.failover.load import Load
 from tests.failover.postgres import Postgres, new_servers
 from tests.servers import Server, start_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 WRITERS, WORKERS = 16, "2"
 
@@ -35,19 +35,19 @@ def api(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.mark.parametrize(
-    "way",
+    "shutdown",
     [
         pytest.param(signal.SIGINT, id="fast stop"),
         pytest.param(signal.SIGQUIT, id="immediate stop"),
         pytest.param(signal.SIGKILL, id="kill -9 of the postmaster"),
     ],
 )
-def test_create_message_goes_on_after_a_restart(
-    postgres: Postgres, api: Server, way: signal.Signals
+def test_create_message_continues_after_a_restart(
+    postgres: Postgres, api: Server, shutdown: signal.Signals
 ) -> None:
     with Load(api, WRITERS) as load:
         load.wait_for(500)
-        postgres.send(way)
+        postgres.send(shutdown)
         postgres.wait_for_end()
         time.sleep(1)
         postgres.start()
@@ -55,7 +55,7 @@ def test_create_message_goes_on_after_a_restart(
         load.wait_for(load.acknowledged() + 500)
         time.sleep(1)
 
-    load.tell(back)
+    load.log_figures(back)
     assert load.faults() == []
     assert max(load.seconds_to_recover(back).values()) < 2
     assert load.longest() < 15

@@ -1,7 +1,7 @@
-"""python -m tests.fuzz [--seconds N] [target ...]: lets atheris look for bytes that break a target.
+"""Let atheris search for input that breaks a target: python -m tests.fuzz [target ...].
 
-Each target has a process of its own and its share of the time; what it found breaking is written to
-.fuzz/, and given again with --input.
+Each target runs in its own process for its share of the time. Input that breaks a target is written
+to .fuzz/broken; try it again with --input.
 """
 
 import argparse
@@ -17,9 +17,9 @@ NAMES = ("token", "claims", "keys", "parameters", "cursor", "json_body")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("targets", nargs="*", metavar="target", help=", ".join(NAMES))
-    parser.add_argument("--seconds", type=int, default=120, help="in all")
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn; 0: a new one")
-    parser.add_argument("--input", type=Path, help="a file to try alone")
+    parser.add_argument("--seconds", type=int, default=120, help="total time")
+    parser.add_argument("--seed", type=int, default=0, help="random seed; 0: a new one")
+    parser.add_argument("--input", type=Path, help="a single input file to try")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.targets = options.targets or NAMES
@@ -31,19 +31,19 @@ def main() -> None:
     if importlib.util.find_spec("atheris") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         sys.exit(
-            f"There is no atheris for Python {version} on this platform: the coverage-guided fuzz"
-            " needs Python 3.11 to 3.14 on Linux x86_64."
+            f"atheris is not available for Python {version} on this platform: coverage-guided"
+            " fuzzing needs Python 3.11 to 3.14 on Linux x86_64."
         )
     seconds = max(1, options.seconds // len(options.targets))
     if options.here:
         fuzz(options.targets[0], seconds, options.seed)
     failed = [name for name in options.targets if run(name, seconds, options.seed)]
     if failed:
-        sys.exit(f"failed: {', '.join(failed)}; the bytes that broke it are in {FOLDER}/broken")
+        sys.exit(f"failed: {', '.join(failed)}; see the input in {FOLDER}/broken")
 
 
 def run(name: str, seconds: int, seed: int) -> int:
-    """Fuzz one target in a process of its own: atheris ends the process that it runs in."""
+    """Fuzz one target in its own process, because atheris exits the process it runs in."""
     sys.stderr.write(f"--- {name}, {seconds} s\n")
     command = [sys.executable, "-m", "tests.fuzz", name, "--here", "--seconds", str(seconds)]
     command += ["--seed", str(seed)]
@@ -53,7 +53,7 @@ def run(name: str, seconds: int, seed: int) -> int:
 def fuzz(name: str, seconds: int, seed: int) -> None:
     import atheris
 
-    # What is imported here is watched: which branches the bytes reach, and what is compared.
+    # Atheris records the branches and comparisons of modules that are imported here.
     with atheris.instrument_imports(include=["agent_api", "jwt"]):
         from tests.fuzz.targets import SEEDS, TARGETS
 

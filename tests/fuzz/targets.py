@@ -1,7 +1,7 @@
-"""What is fuzzed: each target takes bytes, and raises where the code does what it must not.
+"""The fuzz targets: each takes bytes, and raises if the code under test misbehaves.
 
-The code may refuse the bytes, by the problems that its docstring names, each of which has to make
-an answer. Everything else that it raises is a fault, which a client would see as a 500.
+The code may refuse the bytes with the problems in the target's docstring, whose responses must be
+valid. Any other exception is a defect that a client would see as a 500.
 """
 
 import json
@@ -32,7 +32,7 @@ _KEYS = [KeyPair(algorithm, algorithm) for algorithm in ("RS256", "ES256", "EdDS
 
 
 def _provider() -> Authenticator:
-    """Return what verifies tokens of an identity provider, whose keys are fetched here and now."""
+    """Return an authenticator for an identity provider, after fetching its keys."""
     server = KeyServer(*_KEYS)
     authenticator = Authenticator(
         Settings(data_dir=Path("/nowhere"), jwt_jwks_url=server.url, jwt_audience="agent-api")
@@ -52,14 +52,14 @@ _operations: list[Operation] = sorted(
 
 
 def token(data: bytes) -> None:
-    """From the Authorization header to a principal, or Unauthorized; nothing else comes out."""
+    """Read an Authorization header: the result is a principal or Unauthorized."""
     for authenticator in (_shared, _trusting):
         _authenticate(authenticator, data)
         _authenticate(authenticator, b"Bearer " + data)
 
 
 def claims(data: bytes) -> None:
-    """The same for a header and claims under a good signature, which leads further in."""
+    """Read a token whose header and claims are arbitrary but correctly signed."""
     head, _, payload = data.partition(b"\n")
     algorithm = jwt.get_algorithm_by_name("HS256")
     for header in (b'{"alg": "HS256"}', head):
@@ -78,14 +78,14 @@ def _authenticate(authenticator: Authenticator, header: bytes) -> None:
     except Unauthorized as problem:
         problem.body()
         return
-    assert authenticator is _shared, "nobody has signed this with a provider's key"
+    assert authenticator is _shared, "accepted a token that no key of the provider signed"
     assert 1 <= len(principal.user_id) <= 255, principal
     assert not _CONTROL.search(principal.user_id), principal
     assert all(isinstance(scope, str) for scope in principal.scopes), principal
 
 
 def keys(data: bytes) -> None:
-    """A provider's key set: keys by their ids, or ValueError or RecursionError."""
+    """Read a key set: the result is keys by id, ValueError or RecursionError."""
     try:
         found = key_set.read_keys(data)
     except (ValueError, RecursionError):
@@ -95,7 +95,7 @@ def keys(data: bytes) -> None:
 
 
 def parameters(data: bytes) -> None:
-    """Query, path and headers of each operation: arguments, or ValidationFailed."""
+    """Read query, path and headers of each operation: arguments or ValidationFailed."""
     text = data.decode("latin-1")
     unicode = data.decode("utf-8", errors="replace")
     for operation in _operations:
@@ -112,7 +112,7 @@ def parameters(data: bytes) -> None:
 
 
 def cursor(data: bytes) -> None:
-    """A cursor, as drawn or with what is drawn inside: a key of its list, or a refusal."""
+    """Read a cursor that is or contains the bytes: a key of its list or a problem."""
     listing = "created_at desc"
     made = pagination._write_cursor(listing, [data.decode("latin-1")])
     around = jwt.utils.base64url_encode(b'["created_at desc", ' + data + b"]").decode()
@@ -128,14 +128,14 @@ def json_body(data: bytes) -> None:
     value = _refusable(strict_json.parse, data)
     if value is not None:
         assert orjson.loads(orjson.dumps(value)) == value
-        assert not breaks_a_rule_in_words(value), "PostgreSQL could not keep it"
+        assert not breaks_a_rule_in_words(value), "PostgreSQL cannot store it"
     for operation in _operations:
         if operation.has_body:
             _refusable(operation.parse_body, data)
 
 
 def _refusable(act: Callable[..., Any], *arguments: object) -> Any:
-    """Return what `act` returns, or None where it refuses, in an answer that can be written."""
+    """Return the result of `act`, or None if it raises a problem with a valid response."""
     try:
         return act(*arguments)
     except (BadRequest, ValidationFailed) as problem:

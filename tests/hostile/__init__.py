@@ -1,1 +1,1 @@
-"""Clients that are slow, many, odd or hostile, and a server that stops while they are at it."""
+"""Slow, numerous, odd and hostile clients, and servers that stop while clients are active."""

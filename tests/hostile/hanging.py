@@ -1,4 +1,4 @@
-"""Two workers around an application that can hang: python -m tests.hostile.hanging PORT."""
+"""Two workers with an application that can hang: python -m tests.hostile.hanging PORT."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ from agent_api.server.workers import Workers
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the worker's process id; at /hang, keep its event loop from doing anything."""
+    """Return the worker's process id; at /hang, block its event loop."""
     if Request(scope).url.path == "/hang":
-        time.sleep(600)  # noqa: ASYNC251  # which is what must not be done
+        time.sleep(600)  # noqa: ASYNC251  # on purpose
     await PlainTextResponse(str(os.getpid()))(scope, receive, send)
 
 

@@ -1,4 +1,4 @@
-"""How much memory a server takes, and the most it took while something went on."""
+"""The memory use of a server, now and at its peak."""
 
 import threading
 from collections.abc import Iterator
@@ -11,42 +11,43 @@ from tests.servers import Server
 MIB = 1024 * 1024
 
 
-def used(server: Server) -> int:
-    """Return the resident bytes of the server's process."""
+def resident_bytes(server: Server) -> int:
+    """Return the resident memory of the server's process."""
     size: int = psutil.Process(server.process.pid).memory_info().rss
     return size
 
 
 class Peak:
-    """The most resident bytes that were seen, beyond those at the start."""
+    """The highest memory use that was measured."""
 
     def __init__(self, server: Server) -> None:
-        self.before = self._most = used(server)
+        self.before = self._most = resident_bytes(server)
         self._server = server
 
     @property
     def grown(self) -> int:
+        """Return the growth since the start."""
         return self._most - self.before
 
-    def look(self) -> None:
-        self._most = max(self._most, used(self._server))
+    def measure(self) -> None:
+        self._most = max(self._most, resident_bytes(self._server))
 
 
 @contextmanager
 def peak(server: Server) -> Iterator[Peak]:
-    """Look at the memory fifty times a second until the block ends."""
+    """Measure the memory fifty times a second until the block ends."""
     found = Peak(server)
     ended = threading.Event()
 
-    def look() -> None:
+    def measure() -> None:
         while not ended.wait(0.02):
-            found.look()
+            found.measure()
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=measure)
     thread.start()
     try:
         yield found
     finally:
         ended.set()
         thread.join()
-        found.look()
+        found.measure()

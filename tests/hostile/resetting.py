@@ -1,4 +1,4 @@
-"""An application whose clients reset the connection: python -m tests.hostile.resetting PORT."""
+"""An application for clients that reset the connection: python -m tests.hostile.resetting PORT."""
 
 import sys
 import time
@@ -12,10 +12,10 @@ LENGTH = [(b"content-length", b"2")]
 
 
 async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answer, and end the answer when the client has had the time to be gone."""
+    """Start a response, and end it after the client has disconnected."""
     await send({"type": "http.response.start", "status": 200, "headers": LENGTH})
     await send({"type": "http.response.body", "body": b"{}", "more_body": True})
-    time.sleep(1)  # noqa: ASYNC251  # so that the event loop does not notice it before
+    time.sleep(1)  # noqa: ASYNC251  # so that the event loop does not notice
     await send({"type": "http.response.body", "body": b""})
 
 

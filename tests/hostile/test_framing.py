@@ -1,4 +1,4 @@
-"""Heads that two servers in a row could read in two ways: they are refused, not interpreted."""
+"""Requests that two servers could interpret differently are refused."""
 
 import re
 import time
@@ -6,19 +6,19 @@ import uuid
 
 import pytest
 
+from tests.protocol.cases import case
 from tests.servers import Server
-from tests.wire import Wire, ask, head
+from tests.wire import Answer, Wire, ask, head
 
 JSON = b"Content-Type: application/json"
 CHUNKED = b"Transfer-Encoding: chunked"
 EMPTY_OBJECT = b"2\r\n{}\r\n0\r\n\r\n"
-BAD_CHUNK = b"ZZ\r\n"
+INVALID_CHUNK = b"ZZ\r\n"
 SECOND = head("GET /nothing", token=False)
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
+def test_transfer_coding_other_than_chunked_is_refused(server: Server) -> None:
+    refused = [
         [b"Transfer-Encoding: gzip, chunked"],
         [b"Transfer-Encoding: gzip", CHUNKED],
         [b"Transfer-Encoding: identity, chunked"],
@@ -28,65 +28,60 @@ SECOND = head("GET /nothing", token=False)
         [b"Transfer-Encoding: chunked;q=1"],
         [b"Transfer-Encoding:"],
         [CHUNKED, b"Content-Length: 2"],
-    ],
-)
-def test_a_transfer_coding_other_than_chunked_is_refused(
-    lines: list[bytes], server: Server
-) -> None:
-    with Wire(server) as wire:
-        wire.send(head("POST /conversations", JSON, *lines) + EMPTY_OBJECT + SECOND)
+    ]
+    for lines in refused:
+        with case(lines), Wire(server) as wire:
+            wire.send(head("POST /conversations", JSON, *lines) + EMPTY_OBJECT + SECOND)
 
-        wire.receive("POST").problem(400)
-        assert wire.receive_raw(1) == b""
+            wire.receive("POST").problem(400)
+            assert wire.receive_raw(1) == b""
 
 
-@pytest.mark.parametrize("name", [b"chunked", b"Chunked", b" chunked "])
-def test_chunked_is_read_however_it_is_spelt(name: bytes, server: Server) -> None:
-    raw = head("POST /conversations", JSON, b"Transfer-Encoding:" + name) + EMPTY_OBJECT
+def test_chunked_is_accepted_in_any_spelling(server: Server) -> None:
+    for name in (b"chunked", b"Chunked", b" chunked "):
+        raw = head("POST /conversations", JSON, b"Transfer-Encoding:" + name) + EMPTY_OBJECT
 
-    assert ask(server, raw).status == 201
+        assert ask(server, raw).status == 201, name
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
+def test_contradicting_headers_are_refused(server: Server) -> None:
+    for lines in (
         [JSON, b"Content-Type: text/plain"],
         [JSON, b"Content-Type: application/json; charset=latin-1"],
         [JSON, b"Content-Encoding: identity", b"Content-Encoding: gzip"],
-    ],
-)
-def test_two_lines_that_contradict_each_other_are_refused(
-    lines: list[bytes], server: Server
-) -> None:
-    for these in (lines, lines[::-1]):
-        raw = head("POST /conversations", *these, b"Content-Length: 2") + b"{}"
+    ):
+        for ordered in (lines, lines[::-1]):
+            with case(ordered):
+                raw = head("POST /conversations", *ordered, b"Content-Length: 2") + b"{}"
 
-        ask(server, raw).problem(400)
+                ask(server, raw).problem(400)
 
 
-def test_a_line_that_is_repeated_word_by_word_is_read_once(server: Server) -> None:
+def test_identically_repeated_header_is_accepted(server: Server) -> None:
     raw = head("POST /conversations", JSON, JSON, b"Content-Length: 2") + b"{}"
 
     assert ask(server, raw).status == 201
 
 
-def test_a_bad_chunk_of_who_waits_to_go_on_is_a_400_and_no_fault(server: Server) -> None:
+def test_invalid_chunk_with_expect_100_continue_is_a_400(server: Server) -> None:
     before = server.log.read_text()
     with Wire(server) as wire:
-        wire.send(head("POST /conversations", b"Expect: 100-continue", JSON, CHUNKED) + BAD_CHUNK)
+        wire.send(
+            head("POST /conversations", b"Expect: 100-continue", JSON, CHUNKED) + INVALID_CHUNK
+        )
 
         wire.receive("POST").problem(400)
         assert wire.receive_raw(1) == b""
 
-    assert_no_fault(server, before)
+    assert_no_error(server, before)
 
 
-def test_a_bad_chunk_after_the_answer_has_no_second_answer(server: Server) -> None:
+def test_invalid_chunk_after_the_response_gets_no_second_response(server: Server) -> None:
     with Wire(server) as wire:
         wire.send(head("POST /conversations", JSON, CHUNKED, token=False))
         wire.receive("POST").problem(401)
 
-        wire.send(BAD_CHUNK)
+        wire.send(INVALID_CHUNK)
 
         assert wire.receive_raw(1000) == b""
 
@@ -99,12 +94,12 @@ FIRST = {
 
 @pytest.mark.parametrize("first", FIRST.values(), ids=FIRST.keys())
 @pytest.mark.parametrize("more", [0, 1])
-def test_a_bad_chunk_takes_no_answer_from_the_requests_before_it(
+def test_requests_before_an_invalid_chunk_are_answered(
     more: int, first: bytes, server: Server
 ) -> None:
     before = server.log.read_text()
     with Wire(server) as wire:
-        wire.send(first * (1 + more) + head("POST /conversations", JSON, CHUNKED) + BAD_CHUNK)
+        wire.send(first * (1 + more) + head("POST /conversations", JSON, CHUNKED) + INVALID_CHUNK)
 
         for number in range(1 + more):
             answer = wire.receive(first.partition(b" ")[0].decode())
@@ -112,44 +107,47 @@ def test_a_bad_chunk_takes_no_answer_from_the_requests_before_it(
             assert answer.headers["connection"] == (None if number < more else "close")
         assert wire.receive_raw(1000) == b""
 
-    assert_no_fault(server, before)
+    assert_no_error(server, before)
 
 
-def assert_no_fault(server: Server, before: str) -> None:
-    """Assert that all requests since the log was `before` have ended, and none with an ERROR."""
+def assert_no_error(server: Server, before: str) -> None:
+    """Assert that requests since the log was `before` caused no ERROR, when all have ended."""
     marker = str(uuid.uuid4())
     ask(server, head("GET /nothing", b"X-Request-Id: " + marker.encode()))
     while marker not in (said := server.log.read_text().removeprefix(before)):
-        time.sleep(0.01)  # the line is written behind the answer
+        time.sleep(0.01)  # the line is written after the response
     assert '"ERROR"' not in said
 
 
-def test_each_refused_head_has_one_line_in_the_log_with_its_request_id(server: Server) -> None:
+def test_each_refused_request_is_logged_once_with_its_request_id(server: Server) -> None:
     raws = [
-        b"no request\r\n\r\n",
+        b"garbage\r\n\r\n",
         head("POST /nothing", b"Upgrade: h2c", b"Connection: upgrade", b"Content-Length: 2"),
     ]
     for raw in raws:
-        before = server.log.read_text()
         answer = ask(server, raw)
         answer.problem(400)
-        lines = server.log.read_text().removeprefix(before).splitlines()
 
-        assert len(lines) == 1
-        assert str(answer.headers["x-request-id"]) in lines[0]
+        assert len(log_lines(server, answer)) == 1
+
+
+def log_lines(server: Server, answer: Answer) -> list[str]:
+    """Return the log lines with the request id of `answer`, which may be written after it."""
+    request_id = str(answer.headers["x-request-id"])
+    while request_id + '"' not in (text := server.log.read_text()):
+        time.sleep(0.01)
+    return [line for line in text.splitlines() if request_id in line]
 
 
 UNANSWERED = {
-    "a bad head": (0, b"no request\r\n\r\n"),
-    "a bad chunk": (0, head("POST /conversations", JSON, CHUNKED) + BAD_CHUNK),
-    "a request too many": (16, SECOND),
+    "garbage": (0, b"garbage\r\n\r\n"),
+    "an invalid chunk": (0, head("POST /conversations", JSON, CHUNKED) + INVALID_CHUNK),
+    "one request too many": (16, SECOND),
 }
 
 
 @pytest.mark.parametrize("case", UNANSWERED.values(), ids=UNANSWERED.keys())
-def test_what_is_refused_behind_a_request_has_one_line_in_the_log_too(
-    case: tuple[int, bytes], server: Server
-) -> None:
+def test_refused_pipelined_request_is_logged_once(case: tuple[int, bytes], server: Server) -> None:
     waiting, refused = case
     before = server.log.read_text()
     with Wire(server) as wire:
@@ -162,13 +160,26 @@ def test_what_is_refused_behind_a_request_has_one_line_in_the_log_too(
     assert said.count('"request refused"') == 1
 
 
-def test_an_upgrade_that_is_ignored_has_one_line_in_the_log(server: Server) -> None:
+def test_ignored_upgrade_is_logged_once_as_a_request(server: Server) -> None:
     for protocol in (b"h2c", b"websocket"):
-        before = server.log.read_text()
         answer = ask(server, head("GET /nothing", b"Upgrade: " + protocol, b"Connection: upgrade"))
 
         assert answer.problem(404)
-        while not (said := server.log.read_text().removeprefix(before)).endswith("\n"):
-            time.sleep(0.01)  # the line is written behind the answer
-        lines = said.splitlines()
+        lines = log_lines(server, answer)
         assert [re.findall('"message":"(.*?)"', line) for line in lines] == [["request"]]
+
+
+def test_body_of_an_upgrade_request_is_not_run_as_a_request(server: Server) -> None:
+    body = head("GET /users/me/chat-settings")
+    lines = (JSON, b"Connection: Upgrade", b"Upgrade: h2c")
+    length = b"Content-Length: %d" % len(body)
+    with Wire(server) as wire:
+        wire.send(head("POST /conversations", length, *lines) + body)
+
+        assert wire.receive("POST").status == 400
+        assert wire.receive_raw(1) == b""
+    with Wire(server) as wire:
+        wire.send(head("GET /healthz", b"Connection: Upgrade", b"Upgrade: h2c") + body)
+
+        assert wire.receive().status == 200
+        assert wire.receive_raw(1) == b""

@@ -1,4 +1,4 @@
-"""Workers that hang: they are noticed, killed and replaced, and the others serve on."""
+"""Hanging workers are detected, killed and replaced while the others keep serving."""
 
 import contextlib
 import signal
@@ -15,18 +15,18 @@ import httpx
 import psutil
 import pytest
 
-from tests.hostile.test_drain import wait_until
+from tests.hostile.load import wait_until
 from tests.servers import Server, free_port, start_server
 from tests.wire import Wire, head
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 HANG_SECONDS = 10
 """As in agent_api/server/workers.py."""
 
 
-def children(server: Server) -> set[int]:
-    """Return the ids of the processes that serve."""
+def worker_ids(server: Server) -> set[int]:
+    """Return the process ids of the workers."""
     found = set()
     for child in psutil.Process(server.process.pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
@@ -36,12 +36,12 @@ def children(server: Server) -> set[int]:
 
 
 def is_replaced(server: Server, victim: int) -> bool:
-    return victim not in children(server) and len(children(server)) == 2
+    return victim not in worker_ids(server) and len(worker_ids(server)) == 2
 
 
 @contextmanager
-def asking(server: Server) -> Iterator[Counter[str]]:
-    """Ask on new connections until the block ends, and count what came of it."""
+def requesting(server: Server) -> Iterator[Counter[str]]:
+    """Send requests on new connections until the block ends, and count the outcomes."""
     ended, outcomes = threading.Event(), Counter[str]()
 
     def ask() -> None:
@@ -63,14 +63,14 @@ def asking(server: Server) -> Iterator[Counter[str]]:
             thread.join()
 
 
-def test_a_stopped_worker_is_replaced_and_the_other_serves_on(
+def test_stopped_worker_is_replaced_while_the_other_serves(
     database_url: str, tmp_path: Path
 ) -> None:
     with start_server(database_url, tmp_path, "--workers", "2") as server:
-        wait_until(lambda: len(children(server)) == 2)
-        time.sleep(2)  # both have begun to serve
-        victim = min(children(server))
-        with asking(server) as outcomes:
+        wait_until(lambda: len(worker_ids(server)) == 2)
+        time.sleep(2)  # until both serve
+        victim = min(worker_ids(server))
+        with requesting(server) as outcomes:
             stopped = time.monotonic()
             psutil.Process(victim).suspend()
             wait_until(lambda: is_replaced(server, victim), 60)
@@ -84,7 +84,7 @@ def test_a_stopped_worker_is_replaced_and_the_other_serves_on(
 
 @pytest.fixture
 def hanging(tmp_path: Path) -> Iterator[Server]:
-    """Two workers with an application that hangs where it is asked to."""
+    """Two workers with an application that hangs on request."""
     port, log = free_port(), tmp_path / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -94,29 +94,29 @@ def hanging(tmp_path: Path) -> Iterator[Server]:
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
-        wait_until(lambda: process.poll() is not None or len(children(server)) == 2)
+        wait_until(lambda: process.poll() is not None or len(worker_ids(server)) == 2)
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
 
 
-def test_a_worker_whose_event_loop_hangs_is_replaced(hanging: Server) -> None:
-    """Its other threads run on, so that it is no sign of life that one of them answers."""
+def test_worker_with_a_hanging_event_loop_is_replaced(hanging: Server) -> None:
+    """Its other threads keep running, so they do not prove that the worker is alive."""
     pids: set[int] = set()
 
     def has_answered() -> bool:
-        with contextlib.suppress(httpx.ConnectError):  # it does not listen yet
+        with contextlib.suppress(httpx.ConnectError):  # not listening yet
             pids.add(int(httpx.get(hanging.url, verify=False).text))
         return len(pids) == 2
 
     wait_until(has_answered, 60)
-    with Wire(hanging) as wire, asking(hanging) as outcomes:
+    with Wire(hanging) as wire, requesting(hanging) as outcomes:
         wire.send(head("GET /hang", token=False))
-        wait_until(lambda: children(hanging) != pids, 60)
-        wait_until(lambda: len(children(hanging)) == 2, 60)
+        wait_until(lambda: worker_ids(hanging) != pids, 60)
+        wait_until(lambda: len(worker_ids(hanging)) == 2, 60)
 
         assert wire.receive_raw(1) == b""
 
-    assert len(children(hanging) & pids) == 1
+    assert len(worker_ids(hanging) & pids) == 1
     assert outcomes["200"] > 20

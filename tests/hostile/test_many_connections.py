@@ -1,10 +1,10 @@
-"""Thousands of connections, and too few file descriptors for those that come."""
+"""Thousands of connections, and more connections than file descriptors."""
 
 import contextlib
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,41 +13,37 @@ import httpx
 import psutil
 import pytest
 
-from tests.hostile.memory import used
+from tests.hostile.load import wait_until
+from tests.hostile.memory import resident_bytes
 from tests.servers import Server, start_limited_server, start_server
 from tests.wire import Wire, head
 
+pytestmark = pytest.mark.process
+
 MANY = 10_000
 FEW = 256
-"""File descriptors, half of which the server keeps for itself."""
-HARDLY_ANY = 26
-"""Fewer than the half that it keeps is enough for."""
+"""File descriptors; the server reserves half of them."""
+TOO_FEW = 26
+"""File descriptors; fewer than the server needs for itself."""
 
 
 def connect(server: Server, count: int, stack: contextlib.ExitStack) -> list[socket.socket]:
-    """Return `count` connections that say nothing, and are closed with `stack`."""
+    """Return `count` silent connections, which `stack` closes."""
     address = urlsplit(server.url)
     target = (address.hostname, address.port or 80)
     return [stack.enter_context(socket.create_connection(target, 30)) for _ in range(count)]
 
 
-def is_well(server: Server) -> bool:
+def is_ready(server: Server) -> bool:
     try:
         return httpx.get(f"{server.url}/readyz", timeout=10, verify=False).status_code == 200
     except httpx.TransportError:
         return False
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 @contextmanager
 def all_descriptors() -> Iterator[int]:
-    """Let this process open as many files as it may; yield how many."""
+    """Raise the limit of open files of this process, and yield the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield hard if hard != resource.RLIM_INFINITY else 1 << 20
@@ -55,21 +51,19 @@ def all_descriptors() -> Iterator[int]:
 
 
 @pytest.mark.slow
-def test_ten_thousand_silent_connections_keep_nobody_else_waiting(
-    database_url: str, tmp_path: Path
-) -> None:
-    patience = 30
+def test_ten_thousand_silent_connections_delay_nobody(database_url: str, tmp_path: Path) -> None:
+    timeout = 30
     with (
-        start_server(database_url, tmp_path, client_timeout_seconds=str(patience)) as server,
+        start_server(database_url, tmp_path, client_timeout_seconds=str(timeout)) as server,
         all_descriptors() as limit,
         contextlib.ExitStack() as stack,
     ):
         count = min(MANY, limit - 500)
-        before = used(server)
+        before = resident_bytes(server)
         connections = connect(server, count, stack)
         process = psutil.Process(server.process.pid)
-        wait_until(lambda: process.num_fds() > count, 20)
-        during = used(server)
+        wait_until(lambda: process.num_fds() > count)
+        during = resident_bytes(server)
 
         with server.client("somebody") as client:
             seconds = [client.get("/conversations").elapsed.total_seconds() for _ in range(50)]
@@ -78,12 +72,12 @@ def test_ten_thousand_silent_connections_keep_nobody_else_waiting(
         each = (during - before) / count
         assert each < 16 * 1024
 
-        wait_until(lambda: process.num_fds() < 200, 60)
+        wait_until(lambda: process.num_fds() < 200)
         assert {connection.recv(1) for connection in connections} == {b""}
-        assert used(server) < before + count * 16 * 1024
+        assert resident_bytes(server) < before + count * 16 * 1024
 
 
-def test_connections_beyond_the_descriptors_are_told_so_and_the_others_served(
+def test_connections_without_a_descriptor_get_a_503_and_others_are_served(
     database_url: str, tmp_path: Path
 ) -> None:
     with (
@@ -100,29 +94,29 @@ def test_connections_beyond_the_descriptors_are_told_so_and_the_others_served(
             assert answer.problem(503)["type"] == "/problems/unavailable"
             assert answer.headers["retry-after"]
             early.send(head("GET /conversations"))
-            assert early.receive().status == 200, "the database's connections have room"
+            assert early.receive().status == 200, "no descriptor was left for the database"
 
         stack.close()
-        wait_until(lambda: is_well(server), 20)
+        wait_until(lambda: is_ready(server))
         assert '"too many connections"' in server.log.read_text()
         assert '"ERROR"' not in server.log.read_text()
 
 
-def test_a_server_without_descriptors_waits_and_recovers(database_url: str, tmp_path: Path) -> None:
+def test_server_without_descriptors_waits_and_recovers(database_url: str, tmp_path: Path) -> None:
     with (
-        start_limited_server(database_url, tmp_path, descriptors=HARDLY_ANY) as server,
+        start_limited_server(database_url, tmp_path, descriptors=TOO_FEW) as server,
         contextlib.ExitStack() as stack,
     ):
         process = psutil.Process(server.process.pid)
 
         with contextlib.suppress(ConnectionError):
             connect(server, 100, stack)
-        wait_until(lambda: process.num_fds() >= HARDLY_ANY - 1, 10)
+        wait_until(lambda: process.num_fds() >= TOO_FEW - 1)
         busy = process.cpu_times().user + process.cpu_times().system
         time.sleep(3)
         spent = process.cpu_times().user + process.cpu_times().system - busy
 
         assert server.process.poll() is None
-        assert spent < 1.5, "it turned in circles"
+        assert spent < 1.5, "the server is in a busy loop"
         stack.close()
-        wait_until(lambda: is_well(server), 20)
+        wait_until(lambda: is_ready(server))

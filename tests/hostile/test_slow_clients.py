@@ -1,4 +1,7 @@
-"""Clients that send or read too slowly, or ask on without waiting: the others do not notice."""
+"""Clients that send or read too slowly, or send requests without reading responses.
+
+The basic 408 is in test_smoke.py.
+"""
 
 import contextlib
 import json
@@ -16,20 +19,22 @@ from tests.hostile.memory import MIB, peak
 from tests.servers import Server, start_server
 from tests.wire import Answer, Wire, head
 
-PATIENCE = 2
-"""Seconds; and the server looks at its connections once a second."""
-LONG_PAST = PATIENCE + 4
+pytestmark = pytest.mark.process
+
+TIMEOUT = 2
+"""In seconds; the server checks its connections once a second."""
+AFTER_TIMEOUT = TIMEOUT + 4
 LARGE_BYTES = 16_000_000
-"""What a full page of a list has, and a little less."""
+"""A little less than a full page of a list."""
 NO_ROWS: Rows = dict.fromkeys(["conversation_id", "message_id", "run_id"], NOWHERE)
 HEALTH = head("GET /healthz", token=False)
 
 
 @pytest.fixture(scope="module")
 def impatient(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that does not wait long for slow clients."""
+    """A server with a short timeout for slow clients."""
     folder = tmp_path_factory.mktemp("impatient")
-    with start_server(database_url, folder, client_timeout_seconds=str(PATIENCE)) as running:
+    with start_server(database_url, folder, client_timeout_seconds=str(TIMEOUT)) as running:
         yield running
 
 
@@ -40,8 +45,8 @@ def create(length: int, *, token: bool = True) -> bytes:
 
 
 def trickle(wire: Wire, raw: bytes) -> None:
-    """Send `raw` byte by byte, until it is too late, or the server has enough."""
-    until = time.monotonic() + LONG_PAST
+    """Send `raw` byte by byte until after the timeout, or until the server closes."""
+    until = time.monotonic() + AFTER_TIMEOUT
     with contextlib.suppress(ConnectionError):
         for byte in raw:
             if time.monotonic() > until or wire.is_closed():
@@ -55,7 +60,7 @@ def assert_timeout(answer: Answer) -> None:
     assert answer.headers["connection"] == "close"
 
 
-def test_a_head_that_trickles_is_a_408(impatient: Server) -> None:
+def test_slowly_sent_headers_are_a_408(impatient: Server) -> None:
     started = time.monotonic()
 
     with Wire(impatient) as first, Wire(impatient) as second, Wire(impatient) as third:
@@ -68,20 +73,20 @@ def test_a_head_that_trickles_is_a_408(impatient: Server) -> None:
         assert_timeout(first.receive())
         assert_timeout(second.receive())
         assert_timeout(third.receive())
-    assert time.monotonic() - started >= PATIENCE
+    assert time.monotonic() - started >= TIMEOUT
 
 
-def test_a_connection_that_says_nothing_is_closed_without_an_answer(impatient: Server) -> None:
+def test_silent_connection_is_closed_without_a_response(impatient: Server) -> None:
     started = time.monotonic()
 
     with Wire(impatient) as wire:
         assert wire.receive_raw(1) == b""
 
-    assert PATIENCE <= time.monotonic() - started < 20
+    assert TIMEOUT <= time.monotonic() - started < 60
 
 
-def test_a_connection_is_kept_for_longer_than_clients_keep_theirs(server: Server) -> None:
-    """Where the server ends it first, a request may meet the end: httpx and Node keep 5 seconds."""
+def test_idle_connection_is_kept_longer_than_clients_keep_it(server: Server) -> None:
+    """Httpx and Node keep it for 5 seconds. If the server closed it first, requests could fail."""
     with Wire(server) as wire:
         wire.send(HEALTH)
         assert wire.receive().status == 200
@@ -91,7 +96,7 @@ def test_a_connection_is_kept_for_longer_than_clients_keep_theirs(server: Server
         assert wire.receive().status == 200
 
 
-def test_a_connection_is_kept_no_longer_than_its_setting_says(
+def test_idle_connection_is_closed_after_keep_alive_seconds(
     database_url: str, tmp_path: Path
 ) -> None:
     with (
@@ -104,7 +109,7 @@ def test_a_connection_is_kept_no_longer_than_its_setting_says(
         assert wire.receive_raw(1) == b""
 
 
-def test_every_operation_answers_a_body_that_stops_with_a_408(impatient: Server) -> None:
+def test_incomplete_body_is_a_408_for_every_operation(impatient: Server) -> None:
     wires = {}
     with contextlib.ExitStack() as stack:
         for operation in WITH_BODY:
@@ -121,7 +126,7 @@ def test_every_operation_answers_a_body_that_stops_with_a_408(impatient: Server)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_that_trickles_is_a_408(impatient: Server, chunked: bool) -> None:
+def test_slowly_sent_body_is_a_408(impatient: Server, chunked: bool) -> None:
     with Wire(impatient) as wire:
         if chunked:
             lines = (b"Content-Type: application/json", b"Transfer-Encoding: chunked")
@@ -134,7 +139,7 @@ def test_a_body_that_trickles_is_a_408(impatient: Server, chunked: bool) -> None
         assert_timeout(wire.receive("POST"))
 
 
-def test_a_body_that_nobody_wants_is_not_waited_for(impatient: Server) -> None:
+def test_server_does_not_wait_for_a_refused_body(impatient: Server) -> None:
     with Wire(impatient) as wire:
         wire.send(create(1000, token=False))
         assert wire.receive("POST").status == 401
@@ -142,12 +147,12 @@ def test_a_body_that_nobody_wants_is_not_waited_for(impatient: Server) -> None:
         assert wire.receive_raw(1) == b""
 
 
-def test_a_body_from_far_away_is_taken(impatient: Server) -> None:
+def test_slow_but_steady_body_is_accepted(impatient: Server) -> None:
     body = json.dumps({"metadata": {"text": "a" * 12_000}}).encode()
 
     with Wire(impatient) as wire:
         wire.send(create(len(body)))
-        for start in range(0, len(body), 1000):  # twice what it must be
+        for start in range(0, len(body), 1000):  # twice the minimum rate
             wire.send(body[start : start + 1000])
             time.sleep(0.5)
         answer = wire.receive("POST")
@@ -157,7 +162,7 @@ def test_a_body_from_far_away_is_taken(impatient: Server) -> None:
 
 @pytest.fixture(scope="module")
 def large(impatient: Server) -> bytes:
-    """A request whose answer is larger than what the system takes off the server's hands."""
+    """A request whose response does not fit in the socket buffers of the system."""
     user = f"large-{uuid.uuid4()}"
     with impatient.client(user) as client:
         conversation = new_conversation(client)
@@ -166,10 +171,10 @@ def large(impatient: Server) -> bytes:
     return head(f"GET /conversations/{conversation['id']}/messages", user=user)
 
 
-def test_an_answer_that_nobody_reads_is_cut_off(impatient: Server, large: bytes) -> None:
+def test_response_that_is_not_read_is_aborted(impatient: Server, large: bytes) -> None:
     with peak(impatient) as memory, Wire(impatient, window=4096) as wire:
         wire.send(large)
-        time.sleep(LONG_PAST)
+        time.sleep(AFTER_TIMEOUT)
         got = 0
         with contextlib.suppress(ConnectionError):
             while part := wire.receive_raw(MIB):
@@ -179,11 +184,11 @@ def test_an_answer_that_nobody_reads_is_cut_off(impatient: Server, large: bytes)
     assert memory.grown < 200 * MIB
 
 
-def test_an_answer_that_is_read_slowly_arrives_whole(impatient: Server, large: bytes) -> None:
+def test_slowly_read_response_arrives_completely(impatient: Server, large: bytes) -> None:
     with Wire(impatient, window=65536) as wire:
         wire.send(large)
-        until, got = time.monotonic() + 2 * LONG_PAST, 0
-        while time.monotonic() < until:  # hundreds of kilobytes a second
+        until, got = time.monotonic() + 2 * AFTER_TIMEOUT, 0
+        while time.monotonic() < until:  # hundreds of kilobytes per second
             got += len(wire.receive_raw(65536))
             time.sleep(0.1)
         while got < LARGE_BYTES and (part := wire.receive_raw(MIB)):
@@ -192,7 +197,7 @@ def test_an_answer_that_is_read_slowly_arrives_whole(impatient: Server, large: b
     assert got >= LARGE_BYTES
 
 
-def test_sixteen_requests_at_once_are_answered_in_order(impatient: Server) -> None:
+def test_sixteen_pipelined_requests_are_answered_in_order(impatient: Server) -> None:
     paths = ["/healthz", "/nothing"] * 8
 
     with Wire(impatient) as wire:
@@ -202,34 +207,18 @@ def test_sixteen_requests_at_once_are_answered_in_order(impatient: Server) -> No
     assert statuses == [200, 404] * 8
 
 
-def test_what_is_no_request_does_not_take_the_answer_of_the_one_before(impatient: Server) -> None:
-    body = b'{"title": "Before the noise"}'
+def test_garbage_after_a_request_does_not_prevent_its_response(impatient: Server) -> None:
+    body = b'{"title": "Before the garbage"}'
     length = b"Content-Length: %d" % len(body)
     post = head("POST /conversations", length, b"Content-Type: application/json") + body
     with Wire(impatient) as wire:
-        wire.send(post + b"\x00\x01 no request\r\n\r\n")
+        wire.send(post + b"\x00\x01 garbage\r\n\r\n")
 
         assert wire.receive("POST").status == 201
         assert wire.receive_raw(1) == b""
 
 
-def test_a_body_behind_an_upgrade_is_never_run_as_a_request(impatient: Server) -> None:
-    body = head("GET /users/me/chat-settings")
-    lines = (b"Content-Type: application/json", b"Connection: Upgrade", b"Upgrade: h2c")
-    length = b"Content-Length: %d" % len(body)
-    with Wire(impatient) as wire:
-        wire.send(head("POST /conversations", length, *lines) + body)
-
-        assert wire.receive("POST").status == 400
-        assert wire.receive_raw(1) == b""
-    with Wire(impatient) as wire:
-        wire.send(head("GET /healthz", b"Connection: Upgrade", b"Upgrade: h2c") + body)
-
-        assert wire.receive().status == 200
-        assert wire.receive_raw(1) == b""
-
-
-def test_requests_without_end_on_one_connection_are_cut_short(impatient: Server) -> None:
+def test_endless_pipelined_requests_are_limited(impatient: Server) -> None:
     flood = head("GET /conversations") * 2000
 
     with peak(impatient) as memory, contextlib.ExitStack() as stack:
@@ -237,7 +226,7 @@ def test_requests_without_end_on_one_connection_are_cut_short(impatient: Server)
         for wire in wires:
             with contextlib.suppress(ConnectionError):
                 wire.send(flood)
-        answers = [list(answers_on(wire)) for wire in wires]
+        answers = [list(statuses_on(wire)) for wire in wires]
 
     for statuses in answers:
         assert 1 <= len(statuses) <= 17
@@ -246,8 +235,8 @@ def test_requests_without_end_on_one_connection_are_cut_short(impatient: Server)
     assert httpx.get(f"{impatient.url}/healthz", verify=False).status_code == 200
 
 
-def answers_on(wire: Wire) -> Iterator[int]:
-    """Yield the statuses of the answers until the connection ends."""
+def statuses_on(wire: Wire) -> Iterator[int]:
+    """Yield the status of each response until the connection closes."""
     with contextlib.suppress(ConnectionError):
         while True:
             answer = wire.receive()

@@ -1,4 +1,4 @@
-"""What follows a chunked body: trailers are no headers, are not kept, and have an end."""
+"""Chunked trailers are not treated as headers, use no memory and are limited."""
 
 import contextlib
 import json
@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.calls import new_conversation
+from tests.protocol.cases import case
 from tests.servers import Server, sign
 from tests.wire import Wire, head
 
@@ -22,15 +23,15 @@ def post(*lines: bytes, token: bool = True, trailer: bytes = b"", user: str = "w
     return request + trailer + b"\r\n"
 
 
-@pytest.mark.parametrize("apart", [False, True], ids=["in one packet", "in two"])
-def test_a_trailer_is_no_header(apart: bool, server: Server) -> None:
+@pytest.mark.parametrize("separately", [False, True], ids=["one packet", "two packets"])
+def test_trailer_is_not_a_header(separately: bool, server: Server) -> None:
     token = b"Authorization: Bearer " + sign("mallory").encode()
 
     def status(request: bytes) -> int:
-        middle = request.index(BODY) + len(BODY) if apart else len(request)
+        middle = request.index(BODY) + len(BODY) if separately else len(request)
         with Wire(server) as wire:
             wire.send(request[:middle])
-            if apart:
+            if separately:
                 time.sleep(0.1)
                 wire.send(request[middle:])
             return wire.receive("POST").status
@@ -42,8 +43,8 @@ def test_a_trailer_is_no_header(apart: bool, server: Server) -> None:
     assert status(post(JSON, trailer=b"Content-Type: text/plain\r\n")) == 201
 
 
-def test_a_trailer_is_neither_a_key_nor_an_id_of_the_request(server: Server) -> None:
-    request = post(JSON, trailer=b"Idempotency-Key: k\r\nX-Request-Id: theirs\r\n")
+def test_trailer_is_neither_idempotency_key_nor_request_id(server: Server) -> None:
+    request = post(JSON, trailer=b"Idempotency-Key: k\r\nX-Request-Id: from-trailer\r\n")
 
     with Wire(server) as wire:
         answers = []
@@ -53,29 +54,25 @@ def test_a_trailer_is_neither_a_key_nor_an_id_of_the_request(server: Server) -> 
 
     first, second = (json.loads(answer.content)["id"] for answer in answers)
     assert first != second
-    assert "theirs" not in {answer.headers["x-request-id"] for answer in answers}
+    assert "from-trailer" not in {answer.headers["x-request-id"] for answer in answers}
 
 
-@pytest.mark.parametrize(
-    "trailer", [b"Connection: close", b"Content-Length: 9", CHUNKED, b"Upgrade: x"]
-)
-def test_a_trailer_that_would_change_what_follows_is_refused(
-    trailer: bytes, server: Server
-) -> None:
+def test_trailer_that_would_affect_the_connection_is_refused(server: Server) -> None:
     user = f"wire-{uuid.uuid4()}"
-    with Wire(server) as wire:
-        wire.send(post(JSON, trailer=trailer + b"\r\n", user=user))
-        wire.send(head("GET /healthz", token=False))
+    for trailer in (b"Connection: close", b"Content-Length: 9", CHUNKED, b"Upgrade: x"):
+        with case(trailer), Wire(server) as wire:
+            wire.send(post(JSON, trailer=trailer + b"\r\n", user=user))
+            wire.send(head("GET /healthz", token=False))
 
-        wire.receive("POST").problem(400)
-        assert wire.receive_raw(1) == b""
+            wire.receive("POST").problem(400)
+            assert wire.receive_raw(1) == b""
     with server.client(user) as client:
         assert client.get("/conversations").json()["total"] == 0
 
 
 @pytest.mark.parametrize("token", [True, False])
 @pytest.mark.parametrize("line", [b"a:\r\n", b"a: b\r\n", b"a" * 6])
-def test_trailers_without_end_are_cut_short_and_not_kept(
+def test_endless_trailers_are_limited_and_use_no_memory(
     line: bytes, token: bool, server: Server
 ) -> None:
     process = psutil.Process(server.process.pid)
@@ -83,7 +80,7 @@ def test_trailers_without_end_are_cut_short_and_not_kept(
 
     with Wire(server) as wire:
         wire.send(head("POST /conversations", JSON, CHUNKED, token=token) + BODY)
-        with contextlib.suppress(OSError):  # it is cut off in the middle
+        with contextlib.suppress(OSError):  # the server closes the connection
             for _ in range(2000):
                 wire.send(line * 10_000)
 

@@ -1,1 +1,1 @@
-"""HTTP as the contract has it, one idea a file."""
+"""HTTP as the contract describes it, one topic per file."""

@@ -1,4 +1,4 @@
-"""One user for all tests of a file, and a server that takes small bodies."""
+"""One user for all tests of a file, and a server with a small body limit."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.contract import Rows, make_rows
-from tests.protocol.matrices import ORIGIN, SMALL
+from tests.protocol.cases import ORIGIN, SMALL
 from tests.servers import Server, start_server
 
 
@@ -20,13 +20,13 @@ def user(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def rows(user: httpx.Client) -> Rows:
-    """The user's rows, for requests that are refused before they change anything."""
+    """Rows of this user, for requests that are refused before they change anything."""
     return make_rows(user)
 
 
 @pytest.fixture(scope="session")
 def small_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that takes small bodies, and browsers' requests from one origin."""
+    """A server with a small body limit that allows browsers of one origin."""
     folder = tmp_path_factory.mktemp("small")
     with start_server(
         database_url, folder, cors_origins=ORIGIN, max_body_bytes=str(SMALL)

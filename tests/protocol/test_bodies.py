@@ -1,4 +1,4 @@
-"""Bodies as they arrive: media types, JSON, chunks, lengths, and their size."""
+"""Request bodies: media type, JSON syntax, chunks, length and size."""
 
 import json
 import uuid
@@ -13,31 +13,29 @@ from tests.contract import (
     make_rows,
     places,
 )
-from tests.protocol.matrices import EVERY_OPERATION_WITH_A_BODY, JSON, SMALL
+from tests.protocol.cases import EVERY_OPERATION_WITH_A_BODY, JSON, SMALL, case
 from tests.servers import Server
 from tests.wire import Wire, ask, head
 
 
 @EVERY_OPERATION_WITH_A_BODY
-@pytest.mark.parametrize(
-    "media_type",
-    [
+def test_media_type_json_is_accepted_in_any_spelling(
+    operation: Operation, alice: httpx.Client
+) -> None:
+    rows = make_rows(alice)
+    content = json.dumps(operation.body(rows)).encode()
+
+    for media_type in (
         "application/json",
         "APPLICATION/JSON",
         "application/json; charset=utf-8",
         'Application/Json;Charset="UTF-8"',
         "application/json ; charset=UTF8",
-    ],
-)
-def test_json_by_any_spelling_is_read(
-    operation: Operation, alice: httpx.Client, media_type: str
-) -> None:
-    rows = make_rows(alice)
-    content = json.dumps(operation.body(rows)).encode()
+    ):
+        headers = {"Content-Type": media_type}
+        response = operation.send(alice, rows, content=content, headers=headers)
 
-    response = operation.send(alice, rows, content=content, headers={"Content-Type": media_type})
-
-    assert response.status_code == operation.success, response.text
+        assert response.status_code == operation.success, (media_type, response.text)
 
 
 @EVERY_OPERATION_WITH_A_BODY
@@ -62,10 +60,11 @@ def test_any_other_media_type_is_a_415(
     ]
 
     for headers in wrong:
-        response = operation.send(user, rows, content=b"{}", headers=headers)
+        with case(headers):
+            response = operation.send(user, rows, content=b"{}", headers=headers)
 
-        problem = assert_problem(response, 415)
-        assert problem["type"] == "/problems/unsupported-media-type", headers
+            problem = assert_problem(response, 415)
+            assert problem["type"] == "/problems/unsupported-media-type"
 
 
 NOT_JSON = [
@@ -99,65 +98,65 @@ NOT_JSON = [
 
 
 @EVERY_OPERATION_WITH_A_BODY
-def test_what_is_not_json_in_utf_8_is_a_400(
+def test_invalid_json_or_utf_8_is_a_400(
     operation: Operation, user: httpx.Client, rows: Rows
 ) -> None:
     for content in NOT_JSON:
-        response = operation.send(user, rows, content=content, headers=JSON)
+        with case(content):
+            response = operation.send(user, rows, content=content, headers=JSON)
 
-        assert response.status_code == 400, (content, response.text)
-        assert assert_problem(response, 400)["type"] == "/problems/bad-request"
+            assert assert_problem(response, 400)["type"] == "/problems/bad-request"
 
 
 @EVERY_OPERATION_WITH_A_BODY
-@pytest.mark.parametrize("headers", [{}, JSON], ids=["without a media type", "as JSON"])
-def test_a_missing_body_is_a_400_unless_it_is_optional(
-    operation: Operation, user: httpx.Client, rows: Rows, headers: dict[str, str]
+def test_missing_body_is_refused_unless_it_is_optional(
+    operation: Operation, user: httpx.Client, rows: Rows
 ) -> None:
-    response = operation.send(user, rows, content=b"", headers=headers)
+    """The media type is checked before the body, so without one a 415 wins over the 400."""
+    for headers, status in ((JSON, 400), ({}, 415)):
+        response = operation.send(user, rows, content=b"", headers=headers)
 
-    if operation.body_required:
-        # Without a media type the first thing that is wrong is the media type.
-        assert_problem(response, 400 if headers else 415)
-    else:
-        assert response.status_code == operation.success
+        assert response.status_code == (status if operation.body_required else operation.success)
+        if operation.body_required:
+            assert_problem(response, status)
 
 
 @EVERY_OPERATION_WITH_A_BODY
-@pytest.mark.parametrize("document", [[], None, 1, 1.5, "text", True, [{}]], ids=repr)
-def test_a_body_that_is_no_object_is_a_422(
-    operation: Operation, user: httpx.Client, rows: Rows, document: object
+def test_body_that_is_not_an_object_is_a_422(
+    operation: Operation, user: httpx.Client, rows: Rows
 ) -> None:
-    response = operation.send(user, rows, content=json.dumps(document), headers=JSON)
+    documents: list[object] = [[], None, 1, 1.5, "text", True, [{}]]
+    for document in documents:
+        with case(document):
+            response = operation.send(user, rows, content=json.dumps(document), headers=JSON)
 
-    assert places(assert_problem(response, 422)) == {"body:"}
+            assert places(assert_problem(response, 422)) == {"body:"}
 
 
 @EVERY_OPERATION_WITH_A_BODY
-def test_a_chunked_body_is_read(operation: Operation, alice: httpx.Client) -> None:
+def test_chunked_body_is_read(operation: Operation, alice: httpx.Client) -> None:
     rows = make_rows(alice)
     content = json.dumps(operation.body(rows)).encode()
-    pieces = (content[i : i + 7] for i in range(0, len(content), 7))
+    chunks = (content[i : i + 7] for i in range(0, len(content), 7))
 
-    response = operation.send(alice, rows, content=pieces, headers=JSON)
+    response = operation.send(alice, rows, content=chunks, headers=JSON)
 
     assert "content-length" not in response.request.headers
     assert response.status_code == operation.success, response.text
 
 
-def test_create_conversation_reads_chunks_with_extensions_and_trailers(server: Server) -> None:
-    body = b'8;name=value\r\n{"title"\r\nA\r\n: "Pieces"\r\n1\r\n}\r\n0\r\nX-Sum: 1\r\n\r\n'
+def test_create_conversation_accepts_chunk_extensions_and_trailers(server: Server) -> None:
+    body = b'8;name=value\r\n{"title"\r\nA\r\n: "Chunks"\r\n1\r\n}\r\n0\r\nX-Sum: 1\r\n\r\n'
     lines = (b"Content-Type: application/json", b"Transfer-Encoding: chunked")
 
     answer = ask(server, head("POST /conversations", *lines) + body)
 
     assert answer.status == 201
-    assert json.loads(answer.content)["title"] == "Pieces"
+    assert json.loads(answer.content)["title"] == "Chunks"
 
 
-@pytest.mark.parametrize(
-    "lines",
-    [
+def test_create_conversation_refuses_invalid_or_ambiguous_body_length(server: Server) -> None:
+    for lines in (
         [b"Content-Length: x"],
         [b"Content-Length: -1"],
         [b"Content-Length: +2"],
@@ -172,19 +171,14 @@ def test_create_conversation_reads_chunks_with_extensions_and_trailers(server: S
         [b"Content-Length: 2", b"Transfer-Encoding: chunked"],
         [b"Transfer-Encoding: nonsense"],
         [b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"],
-    ],
-    ids=lambda lines: b" ".join(lines)[:50].decode("latin-1"),
-)
-def test_a_message_whose_length_is_not_clear_is_refused(server: Server, lines: list[bytes]) -> None:
-    answer = ask(
-        server, head("POST /conversations", b"Content-Type: application/json", *lines) + b"{}"
-    )
+    ):
+        request = head("POST /conversations", b"Content-Type: application/json", *lines) + b"{}"
 
-    assert answer.status in (400, 413)
+        assert ask(server, request).status in (400, 413), lines
     assert httpx.get(f"{server.url}/healthz", verify=False).status_code == 200
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(server: Server) -> None:
+def test_client_that_disconnects_while_sending_causes_no_error(server: Server) -> None:
     before = len(server.log.read_text())
 
     with Wire(server) as wire:
@@ -198,11 +192,11 @@ def json_lines(length: int) -> list[bytes]:
     return [b"Content-Type: application/json", b"Content-Length: %d" % length]
 
 
-# Bodies: their size
+# Size
 
 
 @EVERY_OPERATION_WITH_A_BODY
-def test_a_body_over_the_limit_is_a_413_and_one_at_the_limit_is_read(
+def test_body_over_the_limit_is_a_413_and_at_the_limit_is_read(
     operation: Operation, small_server: Server
 ) -> None:
     with small_server.client(f"small-{uuid.uuid4()}") as client:
@@ -221,8 +215,10 @@ def test_a_body_over_the_limit_is_a_413_and_one_at_the_limit_is_read(
         assert str(SMALL) in problem["detail"]
 
 
-@pytest.mark.parametrize("expect", [[], [b"Expect: 100-continue"]], ids=["at once", "asking first"])
-def test_a_body_that_announces_too_much_is_refused_before_it_is_sent(
+@pytest.mark.parametrize(
+    "expect", [[], [b"Expect: 100-continue"]], ids=["immediately", "after 100-continue"]
+)
+def test_too_large_content_length_is_refused_before_the_body_is_sent(
     server: Server, expect: list[bytes]
 ) -> None:
     lines = json_lines(10 * 1024 * 1024 + 1)
@@ -234,17 +230,17 @@ def test_a_body_that_announces_too_much_is_refused_before_it_is_sent(
     assert answer.headers["connection"] == "close"
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(server: Server) -> None:
+def test_client_that_expects_100_continue_gets_a_response(server: Server) -> None:
     with Wire(server) as wire:
         wire.send(head("POST /conversations", *json_lines(2), b"Expect: 100-continue"))
-        # http.client passes over the 100, which is only sent when the body is wanted.
+        # http.client skips the 100, which is only sent if the server reads the body.
         wire.send(b"{}")
         answer = wire.receive()
 
     assert answer.status == 201
 
 
-def test_a_client_that_sends_ten_megabytes_too_many_still_reads_the_answer(
+def test_client_that_sends_ten_megabytes_too_many_receives_the_413(
     user: httpx.Client,
 ) -> None:
     response = user.post("/conversations", content=b" " * (20 * 1024 * 1024), headers=JSON)

@@ -1,4 +1,4 @@
-"""What arrives on a connection that is not one plain request of HTTP."""
+"""Connections that carry something other than one plain HTTP request."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ from tests.servers import Server, start_server
 from tests.wire import Wire, ask, head
 
 
-def test_a_websocket_is_no_way_around_the_token(server: Server) -> None:
+def test_websocket_upgrade_does_not_bypass_authentication(server: Server) -> None:
     lines = [
         b"Upgrade: websocket",
         b"Connection: Upgrade",
@@ -23,7 +23,7 @@ def test_a_websocket_is_no_way_around_the_token(server: Server) -> None:
         assert ask(server, head(f"GET {path}", *lines, token=False)).status == status
 
 
-def test_headers_over_the_limit_are_refused(server: Server) -> None:
+def test_headers_over_the_limit_are_a_431(server: Server) -> None:
     answer = ask(server, head("GET /healthz", b"X-Long: " + b"a" * 100_000, token=False))
 
     assert answer.status == 431
@@ -31,7 +31,7 @@ def test_headers_over_the_limit_are_refused(server: Server) -> None:
     assert answer.headers["x-request-id"]
 
 
-def test_headers_that_never_end_are_refused_on_the_way(server: Server) -> None:
+def test_endless_headers_are_refused_before_they_end(server: Server) -> None:
     with Wire(server) as wire:
         wire.send(b"GET /healthz HTTP/1.1\r\nHost: api\r\n")
         wire.send_again_and_again(b"X-More: " + b"a" * 1000 + b"\r\n")
@@ -40,7 +40,7 @@ def test_headers_that_never_end_are_refused_on_the_way(server: Server) -> None:
         assert wire.receive_raw(1) == b""
 
 
-def test_of_an_endless_head_the_token_alone_is_a_401(server: Server) -> None:
+def test_endless_token_is_a_401_and_any_other_endless_header_a_431(server: Server) -> None:
     for lines, status in (
         ([b"Authori", b"zation: Bearer "], 401),
         ([b"X-Authorization: Bearer "], 431),
@@ -56,15 +56,16 @@ def test_of_an_endless_head_the_token_alone_is_a_401(server: Server) -> None:
             wire.receive().problem(status)
 
 
-def test_of_a_whole_head_the_token_alone_is_a_401(server: Server) -> None:
+def test_too_long_token_is_a_401_and_any_other_too_long_header_a_431(server: Server) -> None:
     token, other = b"Authorization: Bearer " + b"a" * 70_000, b"X-Long: " + b"a" * 70_000
 
     for lines, status in (([token], 401), ([other], 431), ([other, token], 431)):
         ask(server, head("GET /conversations", *lines, token=False)).problem(status)
 
 
-def test_an_empty_line_between_requests_is_none_of_them(database_url: str, tmp_path: Path) -> None:
-    """RFC 9112 section 2.2: old clients send one behind a body."""
+@pytest.mark.process
+def test_blank_line_between_requests_is_ignored(database_url: str, tmp_path: Path) -> None:
+    """Old clients send one after a body (RFC 9112 section 2.2)."""
     settings = {"client_timeout_seconds": "1", "grace_seconds": "600"}
     with start_server(database_url, tmp_path, **settings) as server, Wire(server) as wire:
         for _ in range(2):
@@ -78,9 +79,8 @@ def test_an_empty_line_between_requests_is_none_of_them(database_url: str, tmp_p
         assert server.process.wait(60) == 0
 
 
-@pytest.mark.parametrize(
-    ("start", "lines", "status"),
-    [
+def test_http_1_1_request_must_have_exactly_one_valid_host(server: Server) -> None:
+    for version, lines, status in (
         ("HTTP/1.1", [], 400),
         ("HTTP/1.1", [b"Host: a", b"Host: b"], 400),
         ("HTTP/1.1", [b"Host: a", b"Host: a"], 400),
@@ -92,21 +92,17 @@ def test_an_empty_line_between_requests_is_none_of_them(database_url: str, tmp_p
         ("HTTP/1.0", [], 200),
         ("HTTP/1.0", [b"Host: a", b"Host: b"], 400),
         ("HTTP/2.0", [b"Host: a"], 400),
-    ],
-)
-def test_a_request_names_its_host_once(
-    start: str, lines: list[bytes], status: int, server: Server
-) -> None:
-    raw = b"\r\n".join([f"GET /healthz {start}".encode(), *lines, b"", b""])
+    ):
+        raw = b"\r\n".join([f"GET /healthz {version}".encode(), *lines, b"", b""])
 
-    assert ask(server, raw).status == status
+        assert ask(server, raw).status == status, raw
 
 
-def test_a_request_without_a_version_is_refused(server: Server) -> None:
+def test_request_without_http_version_is_refused(server: Server) -> None:
     ask(server, b"GET /healthz\r\n\r\n").problem(400)
 
 
-def test_many_requests_on_one_connection_have_a_limit_each(server: Server) -> None:
+def test_header_limit_applies_to_each_request_of_a_connection(server: Server) -> None:
     request = head("GET /healthz", b"X-Long: " + b"a" * 40_000, token=False)
 
     with Wire(server) as wire:
@@ -118,7 +114,7 @@ def test_many_requests_on_one_connection_have_a_limit_each(server: Server) -> No
 @pytest.mark.parametrize(
     "raw", [b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", b"GET / FTP/1\r\n\r\n"]
 )
-def test_what_is_no_http_is_a_problem_too(server: Server, raw: bytes) -> None:
+def test_input_that_is_not_http_is_answered_with_a_problem(server: Server, raw: bytes) -> None:
     answer = ask(server, raw)
 
     assert answer.status == 400

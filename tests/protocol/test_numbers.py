@@ -1,4 +1,4 @@
-"""Numbers in the JSON objects that clients send: what comes back, and how much of it."""
+"""Numbers in JSON objects of clients: their spelling and size in responses."""
 
 import json
 from decimal import Decimal
@@ -14,7 +14,7 @@ JSON = {"Content-Type": "application/json"}
 MIB = 1024 * 1024
 
 LIMIT = 1_000_000
-"""Bytes of a body, a little less than the server takes."""
+"""The size of a body in bytes, a little below the limit of the server."""
 
 SPELLINGS = {
     "a large one": "1e308",
@@ -27,7 +27,7 @@ SPELLINGS = {
     "negative": "-1e308",
     "many digits": "1.7976931348623157e308",
 }
-"""Numbers that take several times more bytes when they are written out."""
+"""Numbers that need several times more bytes without their exponent."""
 
 
 def metadata(*numbers: str, text: str = "") -> bytes:
@@ -43,7 +43,7 @@ def written_out(number: str) -> int:
 
 
 @pytest.mark.parametrize("number", SPELLINGS.values(), ids=SPELLINGS)
-def test_create_conversation_refuses_numbers_that_would_fill_a_large_answer(
+def test_create_conversation_refuses_numbers_that_make_the_response_too_large(
     alice: httpx.Client, number: str
 ) -> None:
     response = alice.post("/conversations", content=as_many_as_fit(number), headers=JSON)
@@ -77,7 +77,7 @@ def test_create_conversation_keeps_numbers_with_exponents(alice: httpx.Client, s
 
 
 def doubles(numbers: list[float]) -> list[float]:
-    """Return them as a reader has them that knows doubles only, such as JavaScript's."""
+    """Return the numbers as a client reads them that only has doubles, like JavaScript."""
     return [float(number) for number in numbers]
 
 
@@ -89,14 +89,12 @@ EXPONENTS = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.buil
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     numbers=st.lists(EXPONENTS, min_size=1, max_size=5),
     copies=st.sampled_from([1, 300, 3_000, 12_000]),
 )
-def test_create_conversation_keeps_doubles_or_says_that_they_take_too_much(
+def test_create_conversation_keeps_doubles_or_refuses_their_size(
     alice: httpx.Client, numbers: list[str], copies: int
 ) -> None:
     sent = metadata(*numbers * copies)
@@ -116,7 +114,7 @@ def test_create_conversation_keeps_doubles_or_says_that_they_take_too_much(
         assert_problem(made, 413)
 
 
-def test_create_conversation_spells_numbers_as_the_contract_says(alice: httpx.Client) -> None:
+def test_create_conversation_returns_numbers_without_exponents(alice: httpx.Client) -> None:
     sent = metadata(
         "1e2", "1e22", "-0.0", "1.0", "1E-7", "1.10", "9007199254740993", str(2**64 - 1)
     )

@@ -1,10 +1,9 @@
-"""The contract, its page, and browsers of other origins."""
+"""The contract, its documentation page, and CORS."""
 
 import re
 from urllib.parse import urljoin
 
 import httpx
-import pytest
 import yaml
 
 from tests.contract import (
@@ -12,20 +11,20 @@ from tests.contract import (
     TEXT,
     assert_problem,
 )
-from tests.protocol.matrices import ORIGIN
+from tests.protocol.cases import ORIGIN
 from tests.servers import Server
 
-# The contract and its page
+# The contract and its documentation page
 
 
-def test_the_contract_is_served_as_it_stands_in_the_file(anonymous: httpx.Client) -> None:
+def test_contract_is_served_byte_for_byte(anonymous: httpx.Client) -> None:
     as_yaml = anonymous.get("/openapi.yaml")
 
     assert as_yaml.content == TEXT
     assert as_yaml.headers["content-type"].startswith("application/yaml")
 
 
-def test_the_contract_is_served_as_json_also_after_bodies_were_checked(
+def test_contract_is_served_as_json_after_bodies_were_validated(
     anonymous: httpx.Client, user: httpx.Client
 ) -> None:
     assert user.post("/conversations", json={}).status_code == 201
@@ -37,7 +36,7 @@ def test_the_contract_is_served_as_json_also_after_bodies_were_checked(
     assert as_json.json() == yaml.safe_load(TEXT)
 
 
-def test_the_page_works_offline(anonymous: httpx.Client) -> None:
+def test_documentation_page_works_offline(anonymous: httpx.Client) -> None:
     page = anonymous.get("/docs")
 
     assert page.status_code == 200
@@ -54,7 +53,7 @@ def test_the_page_works_offline(anonymous: httpx.Client) -> None:
     assert anonymous.get(urljoin("/docs", contract)).json()["openapi"] == "3.0.3"
 
 
-def test_the_page_forbids_itself_everything_from_elsewhere(anonymous: httpx.Client) -> None:
+def test_documentation_page_forbids_other_origins_by_its_csp(anonymous: httpx.Client) -> None:
     policy = anonymous.get("/docs").headers["content-security-policy"]
 
     rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split("; ")}
@@ -64,17 +63,17 @@ def test_the_page_forbids_itself_everything_from_elsewhere(anonymous: httpx.Clie
     assert not [source for sources in rules.values() for source in sources if "http" in source]
 
 
-@pytest.mark.parametrize("value", ["bytes=0-3", "bytes=999999999-", "bytes=x", "lines=1-2"])
-def test_a_range_of_the_contract_is_never_not_found(anonymous: httpx.Client, value: str) -> None:
-    response = anonymous.get("/openapi.yaml", headers={"Range": value})
+def test_range_request_for_the_contract_is_answered(anonymous: httpx.Client) -> None:
+    for value in ("bytes=0-3", "bytes=999999999-", "bytes=x", "lines=1-2"):
+        response = anonymous.get("/openapi.yaml", headers={"Range": value})
 
-    assert response.status_code in (200, 206, 416)
-
-
-# Browsers of other origins
+        assert response.status_code in (200, 206, 416), value
 
 
-def test_other_origins_are_shut_out_by_default(user: httpx.Client) -> None:
+# CORS
+
+
+def test_cors_is_off_by_default(user: httpx.Client) -> None:
     simple = user.get("/conversations", headers={"Origin": ORIGIN})
     preflight = user.options("/conversations", headers=PREFLIGHT)
 
@@ -92,7 +91,7 @@ PREFLIGHT = {
 }
 
 
-def test_a_configured_origin_may_ask(small_server: Server) -> None:
+def test_configured_origin_is_allowed(small_server: Server) -> None:
     with small_server.client("browser") as client:
         preflight = client.options("/conversations", headers=PREFLIGHT)
         simple = client.get("/conversations", headers={"Origin": ORIGIN})
@@ -113,7 +112,7 @@ def test_a_configured_origin_may_ask(small_server: Server) -> None:
     assert {"ETag", "Location", "X-Request-Id", "WWW-Authenticate", "Retry-After"} <= set(exposed)
 
 
-def test_any_other_origin_may_not_ask(small_server: Server) -> None:
+def test_any_other_origin_is_refused(small_server: Server) -> None:
     with small_server.client("browser") as client:
         other = {"Origin": "https://elsewhere.example.org"}
         preflight = client.options("/conversations", headers=PREFLIGHT | other)

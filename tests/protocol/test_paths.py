@@ -1,4 +1,4 @@
-"""Routes and methods: what there is, what there is not, and what is allowed on it."""
+"""Routes, ids in paths, and methods."""
 
 import json
 import re
@@ -21,14 +21,14 @@ from tests.contract import (
     name_of,
     places,
 )
-from tests.protocol.matrices import EVERY_PATH
+from tests.protocol.cases import EVERY_PATH, case
 from tests.servers import Server
 from tests.wire import Wire, ask, head
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_unknown_path_is_a_404_with_or_without_token(server: Server, method: str) -> None:
+    paths = [
         "/",
         "/nothing",
         "/conversations/",
@@ -50,39 +50,39 @@ from tests.wire import Wire, ask, head
         "/%00",
         "/%ff",
         "/" + "a" * 8000,
-    ],
-)
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_path_is_a_404_with_or_without_a_token(
-    server: Server, path: str, method: str
-) -> None:
-    for token in (True, False):
-        answer = ask(server, head(f"{method} {path}", b"Content-Length: 0", token=token))
+    ]
+    for path in paths:
+        for token in (True, False):
+            with case(path, token):
+                answer = ask(server, head(f"{method} {path}", b"Content-Length: 0", token=token))
 
-        assert answer.status == 404
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.headers["x-request-id"]
-        assert json.loads(answer.content)["type"] == "/problems/not-found"
+                assert answer.problem(404)["type"] == "/problems/not-found"
 
 
-@pytest.mark.parametrize(
-    "odd", ["%00", "%FF", "%ED%A0%80", "%C3%28", "%zz", "%", "%0A", "%0D%0AX:y", "*", ";a=b", "é"]
-)
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_an_odd_id_is_a_422(operation: Operation, server: Server, odd: str) -> None:
-    path = operation.path.format_map(dict.fromkeys(operation.names, odd))
+def test_id_with_odd_escapes_is_a_422(operation: Operation, server: Server) -> None:
+    for odd in ("%00", "%FF", "%ED%A0%80", "%C3%28", "%zz", "%", "%0A", "%0D%0AX:y", "*", ";a=b"):
+        with case(odd):
+            path = operation.path.format_map(dict.fromkeys(operation.names, odd))
+
+            answer = ask(server, head(f"{operation.method} {path}", b"Content-Length: 0"))
+
+            assert places(answer.problem(422)) == {f"path:/{name}" for name in operation.names}
+
+
+@pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
+def test_id_with_bytes_outside_ascii_is_a_400_or_422(operation: Operation, server: Server) -> None:
+    path = operation.path.format_map(dict.fromkeys(operation.names, "é"))
 
     answer = ask(server, head(f"{operation.method} {path}", b"Content-Length: 0"))
 
-    if odd == "é" and answer.status == 400:  # bytes outside ASCII are no HTTP
-        return
-    assert answer.status == 422, answer.content
-    assert places(json.loads(answer.content)) == {f"path:/{name}" for name in operation.names}
+    assert answer.status in (400, 422)
+    answer.problem(answer.status)
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
+@pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
+def test_id_that_is_not_a_uuid_is_a_422(operation: Operation, user: httpx.Client) -> None:
+    for bad in (
         "1",
         "not-a-uuid",
         NOWHERE[:-1],
@@ -93,18 +93,15 @@ def test_an_odd_id_is_a_422(operation: Operation, server: Server, odd: str) -> N
         NOWHERE.replace("0", "g"),
         NOWHERE.replace("0", "\u0660"),
         f"{NOWHERE[:-1]}\n",
-    ],
-)
-@pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_an_id_that_is_no_uuid_is_a_422(operation: Operation, user: httpx.Client, bad: str) -> None:
-    response = operation.send(
-        user, dict.fromkeys(operation.names, quote(bad)) | {"run_id": quote(bad)}
-    )
+    ):
+        with case(bad):
+            ids = dict.fromkeys([*operation.names, "run_id"], quote(bad))
+            problem = assert_problem(operation.send(user, ids), 422)
 
-    assert places(assert_problem(response, 422)) == {f"path:/{name}" for name in operation.names}
+            assert places(problem) == {f"path:/{name}" for name in operation.names}
 
 
-def test_an_escaped_path_and_an_id_in_capitals_mean_the_same(
+def test_get_conversation_accepts_escaped_path_and_upper_case_id(
     user: httpx.Client, rows: Rows
 ) -> None:
     plain = user.get(f"/conversations/{rows['conversation_id']}")
@@ -117,7 +114,7 @@ def test_an_escaped_path_and_an_id_in_capitals_mean_the_same(
 
 
 @EVERY_PATH
-def test_every_path_refuses_other_methods_and_allows_all_of_its_own(
+def test_other_methods_are_a_405_with_all_allowed_methods(
     path: str, anonymous: httpx.Client
 ) -> None:
     has = {method.upper() for method in METHODS if method in CONTRACT["paths"][path]}
@@ -132,18 +129,17 @@ def test_every_path_refuses_other_methods_and_allows_all_of_its_own(
             assert assert_problem(response, 405)["type"] == "/problems/method-not-allowed"
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/openapi.yaml", "/docs", "/docs/init.js"])
-def test_the_pages_refuse_other_methods(path: str, anonymous: httpx.Client) -> None:
-    response = anonymous.post(path)
+def test_pages_refuse_other_methods(anonymous: httpx.Client) -> None:
+    for path in ("/openapi.json", "/openapi.yaml", "/docs", "/docs/init.js"):
+        with case(path):
+            response = anonymous.post(path)
 
-    assert_problem(response, 405)
-    assert {"GET", "HEAD"} <= set(response.headers["allow"].split(", "))
+            assert_problem(response, 405)
+            assert {"GET", "HEAD"} <= set(response.headers["allow"].split(", "))
 
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.method == "GET"], ids=name_of)
-def test_head_answers_like_get_without_a_body(
-    operation: Operation, user: httpx.Client, rows: Rows
-) -> None:
+def test_head_equals_get_without_body(operation: Operation, user: httpx.Client, rows: Rows) -> None:
     got = operation.send(user, rows)
     headed = operation.send(user, rows, method="HEAD")
 
@@ -155,7 +151,7 @@ def test_head_answers_like_get_without_a_body(
     }
 
 
-def test_head_of_an_error_has_no_body_and_leaves_the_connection_in_step(server: Server) -> None:
+def test_head_of_an_error_has_no_body_and_keeps_the_connection_usable(server: Server) -> None:
     with Wire(server) as wire:
         for path, status in (("/conversations", 401), ("/nothing", 404), ("/healthz", 200)):
             wire.send(head(f"HEAD {path}", token=False))
@@ -165,7 +161,7 @@ def test_head_of_an_error_has_no_body_and_leaves_the_connection_in_step(server: 
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_body_that_no_operation_reads_is_passed_over(server: Server, method: str) -> None:
+def test_unexpected_body_is_skipped(server: Server, method: str) -> None:
     body = b"GET /never HTTP/1.1\r\n\r\n"
 
     with Wire(server) as wire:
@@ -178,7 +174,7 @@ def test_a_body_that_no_operation_reads_is_passed_over(server: Server, method: s
     assert second.status == 200
 
 
-def test_every_secured_operation_is_known() -> None:
-    """The matrices are made from these: they must not have become empty."""
+def test_contract_has_secured_operations_and_bodies() -> None:
+    """Without them many tests would test nothing."""
     assert len(SECURED) >= 14
     assert len(WITH_BODY) >= 6

@@ -1,4 +1,4 @@
-"""What every request goes through: the order of the checks, and its id."""
+"""What applies to every request: the order of checks, and request ids."""
 
 import re
 import time
@@ -12,14 +12,12 @@ from tests.contract import (
     NOWHERE,
     make_rows,
 )
-from tests.protocol.matrices import JSON, SMALL
+from tests.protocol.cases import JSON, SMALL, case
 from tests.servers import Server, sign
 from tests.wire import ask, head
 
-# The order of checks
 
-
-def test_the_checks_come_in_the_documented_order(small_server: Server) -> None:
+def test_checks_run_in_the_documented_order(small_server: Server) -> None:
     too_much = b"{" * (SMALL + 1)
     with small_server.client("someone") as client:
         token = client.headers["Authorization"]
@@ -50,20 +48,20 @@ def test_the_checks_come_in_the_documented_order(small_server: Server) -> None:
 # Request ids
 
 
-@pytest.mark.parametrize("given_id", ["a", "a" * 128, "b2c3~._+/=:-Z", NOWHERE])
-@pytest.mark.parametrize("path", ["/healthz", "/conversations", "/nothing", "/docs"])
-def test_a_request_id_comes_back_on_every_answer(
-    anonymous: httpx.Client, path: str, given_id: str
-) -> None:
-    response = anonymous.get(path, headers={"X-Request-Id": given_id})
-
-    assert response.headers.get_list("x-request-id") == [given_id]
+PATHS = pytest.mark.parametrize("path", ["/healthz", "/conversations", "/nothing", "/docs"])
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/conversations", "/nothing", "/docs"])
-@pytest.mark.parametrize(
-    "lines",
-    [
+@PATHS
+def test_request_id_is_returned_by_every_response(anonymous: httpx.Client, path: str) -> None:
+    for request_id in ("a", "a" * 128, "b2c3~._+/=:-Z", NOWHERE):
+        response = anonymous.get(path, headers={"X-Request-Id": request_id})
+
+        assert response.headers.get_list("x-request-id") == [request_id]
+
+
+@PATHS
+def test_missing_or_invalid_request_id_is_replaced(server: Server, path: str) -> None:
+    invalid: list[list[bytes]] = [
         [],
         [b"X-Request-Id:"],
         [b"X-Request-Id: " + b"a" * 129],
@@ -72,22 +70,18 @@ def test_a_request_id_comes_back_on_every_answer(
         [b"X-Request-Id: <script>"],
         [b'X-Request-Id: {"a": 1}'],
         [b"X-Request-Id: one", b"X-Request-Id: two"],
-    ],
-    ids=repr,
-)
-def test_a_request_id_that_is_missing_or_odd_is_made_anew(
-    server: Server, path: str, lines: list[bytes]
-) -> None:
-    first = ask(server, head(f"GET {path}", *lines))
-    second = ask(server, head(f"GET {path}", *lines))
+    ]
+    for lines in invalid:
+        with case(lines):
+            request = head(f"GET {path}", *lines)
+            first, second = (ask(server, request).headers["x-request-id"] for _ in range(2))
 
-    made = [answer.headers["x-request-id"] for answer in (first, second)]
-    assert re.fullmatch("[A-Za-z0-9._~+/=:-]{1,128}", made[0])
-    assert made[0] != made[1]
-    assert not any(made[0].encode() in line for line in lines)
+            assert re.fullmatch("[A-Za-z0-9._~+/=:-]{1,128}", first)
+            assert first != second
+            assert not any(first.encode() in line for line in lines)
 
 
-def test_a_request_id_stands_in_the_log(server: Server, anonymous: httpx.Client) -> None:
+def test_request_id_is_logged(server: Server, anonymous: httpx.Client) -> None:
     request_id = f"test-{uuid.uuid4()}"
 
     anonymous.get("/healthz", headers={"X-Request-Id": request_id})

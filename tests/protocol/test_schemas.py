@@ -1,4 +1,4 @@
-"""Bodies that break their schema: what a 422 says, and any document at all."""
+"""Bodies that do not match their schema, and the 422 that describes them."""
 
 import json
 import re
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract import (
-    WITH_BODY,
     Operation,
     Rows,
     assert_problem,
@@ -18,7 +17,7 @@ from tests.contract import (
     make_rows,
     places,
 )
-from tests.protocol.matrices import EVERY_OPERATION_WITH_A_BODY, JSON, PROPERTY
+from tests.protocol.cases import EVERY_OPERATION_WITH_A_BODY, JSON, PROPERTY, case
 
 BROKEN: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("create_conversation", {"title": ""}, {"/title": "must have 1 or more characters"}),
@@ -52,23 +51,26 @@ BROKEN: list[tuple[str, dict[str, Any], dict[str, str]]] = [
 COMPLETE = {"create_message": {"role": "user", "content": "Hello"}, "create_run": {"agent_id": "a"}}
 
 
-@pytest.mark.parametrize(("operation_id", "body", "wrong"), BROKEN, ids=str)
-def test_a_422_points_at_what_is_wrong_and_says_what_is_right(
-    user: httpx.Client, rows: Rows, operation_id: str, body: dict[str, Any], wrong: dict[str, str]
+@EVERY_OPERATION_WITH_A_BODY
+def test_422_has_a_pointer_and_a_reason_for_each_error(
+    operation: Operation, user: httpx.Client, rows: Rows
 ) -> None:
-    operation = next(o for o in WITH_BODY if o.operation_id == operation_id)
-    whole = COMPLETE.get(operation_id, {}) | body if body else {}
+    for operation_id, body, wrong in BROKEN:
+        if operation_id != operation.operation_id:
+            continue
+        with case(body):
+            complete = COMPLETE.get(operation_id, {}) | body if body else {}
 
-    problem = assert_problem(operation.send(user, rows, json=whole), 422)
+            errors = assert_problem(operation.send(user, rows, json=complete), 422)["errors"]
 
-    found = {error["pointer"]: error["detail"] for error in problem["errors"]}
-    for pointer, detail in wrong.items():
-        assert found[pointer].startswith(detail)
-    assert all(error["in"] == "body" for error in problem["errors"])
-    assert all(pointer.startswith(tuple(wrong)) or body.get("attachments") for pointer in found)
+            found = {error["pointer"]: error["detail"] for error in errors}
+            assert body.get("attachments") or found.keys() == wrong.keys()
+            for pointer, reason in wrong.items():
+                assert found[pointer].startswith(reason)
+            assert {error["in"] for error in errors} == {"body"}
 
 
-def test_a_pointer_escapes_slashes_and_tildes(user: httpx.Client) -> None:
+def test_pointer_escapes_slashes_and_tildes(user: httpx.Client) -> None:
     response = user.post(
         "/conversations", content='{"metadata": {"a/b~c": "\\u0000"}}', headers=JSON
     )
@@ -76,7 +78,7 @@ def test_a_pointer_escapes_slashes_and_tildes(user: httpx.Client) -> None:
     assert places(assert_problem(response, 422)) == {"body:/metadata/a~1b~0c"}
 
 
-def test_no_error_repeats_what_was_sent(user: httpx.Client, rows: Rows) -> None:
+def test_errors_do_not_repeat_what_was_sent(user: httpx.Client, rows: Rows) -> None:
     secret = "hunter2"
     long = secret * 50
     bodies: list[tuple[str, str, Any]] = [
@@ -104,7 +106,7 @@ def test_no_error_repeats_what_was_sent(user: httpx.Client, rows: Rows) -> None:
         assert secret not in answer.text
 
 
-def test_a_body_with_a_thousand_mistakes_names_some_of_them(user: httpx.Client) -> None:
+def test_body_with_a_thousand_errors_gets_at_most_100(user: httpx.Client) -> None:
     response = user.put("/users/me/chat-settings", json={"enabled_agents": ["x"] * 1000})
 
     assert 1 <= len(assert_problem(response, 422)["errors"]) <= 100
@@ -126,7 +128,7 @@ JSON_VALUES = st.recursive(
 
 
 def is_kept(value: Any) -> bool:
-    """Tell whether the contract promises to keep `value`: no NUL, no surrogate, no wide number."""
+    """Tell whether the contract stores `value`: no NUL, no surrogate, no too large number."""
     match value:
         case str():
             return not re.search("[\0\ud800-\udfff]", value)
@@ -145,7 +147,7 @@ def is_kept(value: Any) -> bool:
 @EVERY_OPERATION_WITH_A_BODY
 @given(data=st.data())
 @PROPERTY
-def test_any_document_is_taken_or_refused(
+def test_any_document_is_accepted_or_refused(
     operation: Operation, user: httpx.Client, rows: Rows, data: st.DataObject
 ) -> None:
     schema = st.sampled_from(
@@ -163,7 +165,7 @@ def test_any_document_is_taken_or_refused(
 
 
 def is_same(sent: Any, got: Any) -> bool:
-    """Compare JSON: a number with a point or an exponent is the same in any other notation."""
+    """Compare JSON; floating-point numbers may have another notation."""
     match sent:
         case float():
             return isinstance(got, int | float) and sent == float(got)
@@ -177,7 +179,7 @@ def is_same(sent: Any, got: Any) -> bool:
 
 @given(metadata=st.dictionaries(st.text(st.characters(), max_size=10), JSON_VALUES, max_size=4))
 @PROPERTY
-def test_create_conversation_keeps_what_it_takes(
+def test_create_conversation_stores_any_metadata_that_it_accepts(
     user: httpx.Client, metadata: dict[str, Any]
 ) -> None:
     content = json.dumps({"metadata": metadata})
@@ -192,7 +194,7 @@ def test_create_conversation_keeps_what_it_takes(
 
 
 def is_json(text: str) -> bool:
-    """Tell whether `text` is JSON, which has no NaN and no Infinity."""
+    """Tell whether `text` is JSON, without NaN and Infinity."""
 
     def refuse(constant: str) -> None:
         raise ValueError(constant)
@@ -204,7 +206,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-def test_an_answer_about_long_keys_is_short(user: httpx.Client) -> None:
+def test_422_about_long_keys_is_short(user: httpx.Client) -> None:
     values = ["\x00"] * 60
 
     response = user.post("/conversations", json={"metadata": {"k" * 100_000: values}})
@@ -214,7 +216,7 @@ def test_an_answer_about_long_keys_is_short(user: httpx.Client) -> None:
     assert len(response.content) < 10_000
 
 
-def test_a_large_wrong_body_is_refused_soon(user: httpx.Client) -> None:
+def test_large_invalid_body_is_refused_quickly(user: httpx.Client) -> None:
     rows = make_rows(user)
     body = b'{"role":"user","content":"x","attachments":[' + b"0," * 500_000 + b"0]}"
 
@@ -224,4 +226,4 @@ def test_a_large_wrong_body_is_refused_soon(user: httpx.Client) -> None:
 
     (error,) = assert_problem(response, 422)["errors"]
     assert error["pointer"].startswith("/attachments")
-    assert response.elapsed.total_seconds() < 5  # listing all that is wrong took minutes
+    assert response.elapsed.total_seconds() < 20  # listing all errors took minutes

@@ -1,9 +1,7 @@
-"""What the frame does with handlers that keep the contract, and with those that do not."""
+"""Handlers that follow the contract, and handlers that do not."""
 
 import asyncio
 import logging
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,29 +10,23 @@ import pytest
 from agent_api.contract.spec import ContractError
 from tests.contract import assert_problem as assert_problem_with_id
 from tests.contract import places
-from tests.frame.parcels import CONTRACT, HANDLERS, LINES, SECRET_DETAIL, Line
-from tests.frame.serving import Handlers, contract, frame_app, serving
+from tests.framework.apps import Handlers, contract, framework_app, serving
+from tests.framework.parcels import SECRET_DETAIL
 from tests.servers import sign
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[httpx.Client]:
-    with serving(frame_app(CONTRACT, HANDLERS)) as connected:
-        yield connected
-
-
 def assert_problem(response: httpx.Response, status: int) -> dict[str, Any]:
-    """Here nothing gives requests an id: the log does, which is not part of this application."""
+    """Assert a problem; this application has no request log, which would set X-Request-Id."""
     response.headers["x-request-id"] = "none"
     return assert_problem_with_id(response, status)
 
 
-# What a handler returns
+# Return values
 
 
 @pytest.mark.parametrize("parcel_id", ["right", "a-response"])
-def test_a_handler_returns_data_or_a_response(client: httpx.Client, parcel_id: str) -> None:
-    """The contract documents two media types for it, and plain data is still the JSON one."""
+def test_handler_may_return_data_or_response(client: httpx.Client, parcel_id: str) -> None:
+    """The contract documents two media types; plain data is sent as JSON."""
     response = client.get(f"/parcels/{parcel_id}")
 
     assert response.status_code == 200
@@ -53,7 +45,7 @@ def test_a_handler_returns_data_or_a_response(client: httpx.Client, parcel_id: s
         ("raises", SECRET_DETAIL),
     ],
 )
-def test_a_handler_that_breaks_the_contract_is_a_500_whose_reason_only_the_log_has(
+def test_invalid_response_is_a_500_and_its_reason_is_only_logged(
     client: httpx.Client, caplog: pytest.LogCaptureFixture, parcel_id: str, logged: str
 ) -> None:
     with caplog.at_level(logging.ERROR):
@@ -68,7 +60,7 @@ def test_a_handler_that_breaks_the_contract_is_a_500_whose_reason_only_the_log_h
     assert logged in caplog.text
 
 
-def test_the_log_of_a_broken_answer_does_not_quote_it(
+def test_log_does_not_quote_invalid_response(
     client: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.get("/parcels/wrong-shape")
@@ -76,19 +68,19 @@ def test_the_log_of_a_broken_answer_does_not_quote_it(
     assert SECRET_DETAIL not in caplog.text
 
 
-def test_a_header_that_the_contract_requires_must_be_given(
+def test_missing_required_response_header_is_a_500(
     client: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with_it = client.post("/parcels", json={"found": True})
-    without = client.post("/parcels", json={"found": False})
+    complete = client.post("/parcels", json={"found": True})
+    incomplete = client.post("/parcels", json={"found": False})
 
-    assert with_it.status_code == 201
-    assert with_it.headers["location"] == "/parcels/1"
-    assert_problem(without, 500)
+    assert complete.status_code == 201
+    assert complete.headers["location"] == "/parcels/1"
+    assert_problem(incomplete, 500)
     assert "Location" in caplog.text
 
 
-def test_an_answer_without_content_has_no_media_type(client: httpx.Client) -> None:
+def test_response_without_content_has_no_content_type(client: httpx.Client) -> None:
     response = client.post("/pickups")
 
     assert response.status_code == 202
@@ -96,7 +88,7 @@ def test_an_answer_without_content_has_no_media_type(client: httpx.Client) -> No
     assert "content-type" not in response.headers
 
 
-def test_an_async_handler_runs_on_the_event_loop(client: httpx.Client) -> None:
+def test_async_handler_runs_on_the_event_loop(client: httpx.Client) -> None:
     anonymous = client.get("/sender")
     known = client.get("/sender", headers={"Authorization": f"Bearer {sign('ada')}"})
 
@@ -104,13 +96,13 @@ def test_an_async_handler_runs_on_the_event_loop(client: httpx.Client) -> None:
     assert known.json() == {"user_id": "ada", "on_the_loop": True}
 
 
-# What a handler is given
+# Arguments
 
 
 @pytest.mark.parametrize(
     "name", ["beside_a_reference", "beside_all_of", "beside_any_of", "beside_enum"]
 )
-def test_nullable_admits_null_wherever_it_stands(client: httpx.Client, name: str) -> None:
+def test_nullable_allows_null_beside_any_keyword(client: httpx.Client, name: str) -> None:
     null = client.post("/labels", json={name: None})
     wrong = client.post("/labels", json={name: []})
 
@@ -118,17 +110,17 @@ def test_nullable_admits_null_wherever_it_stands(client: httpx.Client, name: str
     assert places(assert_problem(wrong, 422)) == {f"body:/{name}"}
 
 
-def test_null_is_refused_where_nullable_does_not_stand(client: httpx.Client) -> None:
+def test_null_is_refused_without_nullable(client: httpx.Client) -> None:
     response = client.post("/labels", json={"not_nullable": None})
 
     assert places(assert_problem(response, 422)) == {"body:/not_nullable"}
 
 
-def test_braces_in_the_contract_stay_as_they_are(client: httpx.Client) -> None:
+def test_braces_in_the_contract_are_not_a_template(client: httpx.Client) -> None:
     assert client.get("/greeting").json()["template"] == "Dear {{name}}"
 
 
-def test_a_header_parameter_is_an_integer(client: httpx.Client) -> None:
+def test_header_parameter_can_be_an_integer(client: httpx.Client) -> None:
     right = client.get("/greeting", headers={"X-Copies": "7"})
     twice = client.get("/greeting", headers=[("X-Copies", "1"), ("x-copies", "2")])
 
@@ -152,7 +144,7 @@ paths:
             schema: {$ref: '#/components/schemas/Tree'}
       responses:
         '200':
-          description: The same tree.
+          description: The request body.
           content:
             application/json:
               schema: {$ref: '#/components/schemas/Tree'}
@@ -169,13 +161,13 @@ components:
 """
 
 
-def test_a_recursive_schema_holds_at_every_level() -> None:
+def test_recursive_schema_is_validated_at_every_level() -> None:
     tree = {"name": "a", "parent": None, "children": [{"name": "b", "children": [{"name": "c"}]}]}
-    crooked = {"name": "a", "children": [{"name": "b", "children": [{"name": 1}, {}]}]}
+    invalid = {"name": "a", "children": [{"name": "b", "children": [{"name": 1}, {}]}]}
 
-    with serving(frame_app(contract(TREE), {"create_tree": lambda body: body})) as client:
+    with serving(framework_app(contract(TREE), {"create_tree": lambda body: body})) as client:
         right = client.post("/trees", json=tree)
-        wrong = client.post("/trees", json=crooked)
+        wrong = client.post("/trees", json=invalid)
 
     assert right.json() == tree
     assert places(assert_problem(wrong, 422)) == {
@@ -184,94 +176,7 @@ def test_a_recursive_schema_holds_at_every_level() -> None:
     }
 
 
-# Streams
-
-
-KINDS = pytest.mark.parametrize("kind", ["plain", "async"])
-
-
-@pytest.fixture
-def line() -> Line:
-    """A stream, which the handler finds by its name."""
-    new = Line()
-    LINES[new.name] = new
-    return new
-
-
-@KINDS
-def test_a_stream_is_sent_piece_by_piece_and_not_validated(
-    client: httpx.Client, line: Line, kind: str
-) -> None:
-    with client.stream("GET", f"/tracking/{kind}-{line.name}") as response:
-        pieces = response.iter_raw()
-        first = next(pieces)
-        made_by_then = line.made
-        line.may_go_on.set()
-        rest = b"".join(pieces)
-
-    assert response.status_code == 200
-    assert response.headers["content-type"] == "application/x-ndjson"
-    assert first == b"[1]\n"
-    assert made_by_then == 1, "the first piece arrived before the second was made"
-    assert rest == b"[2]\n[3]\n"
-    assert line.ended.is_set()
-
-
-@KINDS
-def test_a_client_that_leaves_ends_the_stream(client: httpx.Client, line: Line, kind: str) -> None:
-    with client.stream("GET", f"/tracking/{kind}-{line.name}") as response:
-        next(response.iter_raw())
-
-    assert line.ended.wait(5), "the generator was never closed"
-    assert line.made == 1
-
-
-@KINDS
-def test_head_of_a_stream_sends_none_of_it(client: httpx.Client, line: Line, kind: str) -> None:
-    response = client.head(f"/tracking/{kind}-{line.name}")
-    afterwards = client.get("/greeting")  # on the same connection: the first request is over
-
-    assert response.status_code == 200
-    assert response.headers["content-type"] == "application/x-ndjson"
-    assert line.made <= 1
-    assert afterwards.status_code == 200
-
-
-def test_a_stream_that_fails_is_cut_off_and_logged(
-    client: httpx.Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(httpx.RemoteProtocolError), client.stream("GET", "/tracking/broken-") as cut:
-        cut.read()
-
-    assert cut.status_code == 200
-    assert SECRET_DETAIL in caplog.text
-
-
-def test_slow_streams_do_not_hold_up_other_requests(client: httpx.Client) -> None:
-    """More of them than the application has threads."""
-    lines = [Line() for _ in range(8)]
-    LINES.update({line.name: line for line in lines})
-    arrived = threading.Barrier(9)
-
-    def hold(line: Line) -> None:
-        with client.stream("GET", f"/tracking/plain-{line.name}") as response:
-            next(response.iter_raw())
-            arrived.wait(10)
-            arrived.wait(10)
-
-    threads = [threading.Thread(target=hold, args=(line,)) for line in lines]
-    for thread in threads:
-        thread.start()
-    arrived.wait(10)
-    answer = client.get("/parcels/right")
-    arrived.wait(10)
-    for thread in threads:
-        thread.join()
-
-    assert answer.status_code == 200
-
-
-# What is refused at the start
+# Errors at startup
 
 
 ONE = """
@@ -291,15 +196,15 @@ KEY = {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}}
 
 
 def start(definition: dict[str, Any], handlers: Handlers) -> None:
-    """Start the application as a server does, without serving."""
+    """Run the startup of the application, without serving."""
 
     async def receive() -> dict[str, str]:
         return {"type": "lifespan.startup"}
 
     async def send(_message: object) -> None:
-        """Take what the application says."""
+        """Ignore messages."""
 
-    asyncio.run(frame_app(definition, handlers)({"type": "lifespan"}, receive, send))
+    asyncio.run(framework_app(definition, handlers)({"type": "lifespan"}, receive, send))
 
 
 def one_with(**changes: Any) -> dict[str, Any]:
@@ -309,27 +214,27 @@ def one_with(**changes: Any) -> dict[str, Any]:
 
 
 def get_one(size: int) -> None:
-    """Take what the contract gives."""
+    """Take all arguments of the contract."""
 
 
 async def on_the_loop(size: int, principal: object) -> None:
-    """Take what the contract gives, on the event loop."""
+    """Take all arguments of the contract, on the event loop."""
 
 
 def without_arguments() -> None:
-    """Take less than the contract gives."""
+    """Take fewer arguments than the contract has."""
 
 
 def with_another(size: int, colour: str) -> None:
-    """Take more than the contract gives."""
+    """Take more arguments than the contract has."""
 
 
 def with_a_principal(size: int, principal: object) -> None:
-    """Take a caller, who is not known: the operation asks for no token."""
+    """Take a principal, although the operation requires no token."""
 
 
 @pytest.mark.parametrize(
-    ("definition", "handlers", "said"),
+    ("definition", "handlers", "message"),
     [
         (
             one_with()
@@ -371,18 +276,18 @@ def with_a_principal(size: int, principal: object) -> None:
     ids=[
         "an operationId twice",
         "no handler",
-        "an idle handler",
-        "an argument too few",
-        "an argument too many",
+        "a handler without an operation",
+        "too few arguments",
+        "too many arguments",
         "a principal without a token",
-        "a type that is not read",
-        "a place that is not read",
+        "an unsupported type",
+        "an unsupported place",
         "a key without a token",
         "a key on the event loop",
     ],
 )
-def test_a_contract_that_does_not_fit_its_handlers_is_refused_at_the_start(
-    definition: dict[str, Any], handlers: Handlers, said: str
+def test_contract_that_does_not_fit_its_handlers_prevents_startup(
+    definition: dict[str, Any], handlers: Handlers, message: str
 ) -> None:
-    with pytest.raises(ContractError, match=said):
+    with pytest.raises(ContractError, match=message):
         start(definition, handlers)

@@ -1,19 +1,21 @@
-"""Adds headers that tell browsers and caches not to store or run responses.
+"""Adds the rate limit, and headers against storing and running responses.
 
-They follow OWASP's REST cheat sheet and secure headers project. The proxy that terminates TLS sends
-Strict-Transport-Security, because RFC 6797 section 7.2 forbids it over plain HTTP.
+The latter follow OWASP's REST cheat sheet and secure headers project. Strict-Transport-Security is
+up to the proxy that terminates TLS, because RFC 6797 section 7.2 forbids it over plain HTTP.
 """
 
 from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent_api.http.request_context import RATE_LIMIT
+
 Header = tuple[bytes, bytes]
 
 NO_STORE: Header = (b"cache-control", b"no-store")
 REVALIDATE: Header = (b"cache-control", b"private, no-cache")
 """For responses with an ETag. Clients may store them, but must revalidate."""
-NO_CONTENT: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+INERT: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """A browser that displays a response as a page must not load or run anything."""
 ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -21,11 +23,11 @@ ALWAYS: tuple[Header, ...] = (
     # Other sites need CORS to load a response; <img> and <script> elements cannot.
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-OF_PROBLEMS: tuple[Header, ...] = (*ALWAYS, NO_STORE, NO_CONTENT)
+PROBLEM_HEADERS: tuple[Header, ...] = (*ALWAYS, NO_STORE, INERT)
 
 
-class SecurityHeadersMiddleware:
-    """Adds the headers that a response does not have yet."""
+class ResponseHeadersMiddleware:
+    """Adds missing security headers, and the headers of the rate limit."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -38,15 +40,16 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *missing(message["headers"])]
+                headers = message["headers"]
+                message["headers"] = [*headers, *missing(headers), *scope.get(RATE_LIMIT, ())]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
 
 def missing(headers: Iterable[Header]) -> Iterable[Header]:
-    """Return the headers to add to `headers`, whose names are in lower case."""
+    """Return the security headers to add to `headers`, whose names are in lower case."""
     names = {name for name, _ in headers}
     caching = REVALIDATE if b"etag" in names else NO_STORE
-    own = [header for header in (caching, NO_CONTENT) if header[0] not in names]
+    own = [header for header in (caching, INERT) if header[0] not in names]
     return (*ALWAYS, *own)

@@ -1,4 +1,4 @@
-"""The handlers of parcels.yaml, which answer rightly or wrongly as the test asks them to."""
+"""The handlers of parcels.yaml. Their responses are valid or wrong, as the test requests."""
 
 import asyncio
 import threading
@@ -10,29 +10,29 @@ from typing import Any
 from agent_api.auth.principal import Principal
 from agent_api.http.problems import Conflict
 from agent_api.http.responses import Response, created, ok, stream
-from tests.frame.serving import contract
+from tests.framework.apps import contract
 
 CONTRACT = contract(Path(__file__).with_name("parcels.yaml").read_text(encoding="utf-8"))
 SECRET_DETAIL = "the vault's code is 1234"
 
 
-class Line:
-    """A stream under the test's eyes."""
+class ObservedStream:
+    """A stream of three lines that waits after the first until the test lets it continue."""
 
     def __init__(self) -> None:
         self.name = uuid.uuid4().hex
-        self.made = 0
-        self.may_go_on = threading.Event()
+        self.sent = 0
+        self.may_continue = threading.Event()
         self.ended = threading.Event()
 
     def send(self) -> Iterator[bytes]:
         try:
             while True:
-                self.made += 1
-                yield b"[%d]\n" % self.made
-                if self.made == 3:
+                self.sent += 1
+                yield b"[%d]\n" % self.sent
+                if self.sent == 3:
                     return
-                while not self.may_go_on.wait(0.01):
+                while not self.may_continue.wait(0.01):
                     yield b""
         finally:
             self.ended.set()
@@ -40,21 +40,21 @@ class Line:
     async def send_async(self) -> AsyncIterator[bytes]:
         try:
             while True:
-                self.made += 1
-                yield b"[%d]\n" % self.made
-                if self.made == 3:
+                self.sent += 1
+                yield b"[%d]\n" % self.sent
+                if self.sent == 3:
                     return
-                while not self.may_go_on.is_set():  # noqa: ASYNC110  # set in another thread
+                while not self.may_continue.is_set():  # noqa: ASYNC110  # set in another thread
                     await asyncio.sleep(0.01)
         finally:
             self.ended.set()
 
 
-LINES: dict[str, Line] = {}
+STREAMS: dict[str, ObservedStream] = {}
 
 
 def get_parcel(parcel_id: str) -> Any:
-    """Answer plain data, a Response, or what the contract does not allow."""
+    """Return plain data, a Response, or something that the contract does not allow."""
     match parcel_id:
         case "right":
             return {"weight": 5, "label": None}
@@ -100,8 +100,10 @@ def get_tracking(parcel_id: str) -> Response:
     kind, _, name = parcel_id.partition("-")
     if kind == "broken":
         return stream(_broken(), "text/plain")
-    line = LINES[name]
-    return stream(line.send() if kind == "plain" else line.send_async(), "application/x-ndjson")
+    observed = STREAMS[name]
+    return stream(
+        observed.send() if kind == "plain" else observed.send_async(), "application/x-ndjson"
+    )
 
 
 def _broken() -> Iterator[bytes]:

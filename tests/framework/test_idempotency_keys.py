@@ -1,4 +1,4 @@
-"""What the frame does with an Idempotency-Key where an operation answers with something unusual."""
+"""Idempotency-Key with operations whose responses are not JSON objects."""
 
 import logging
 import uuid
@@ -10,7 +10,7 @@ import pytest
 
 from agent_api.http.responses import Response, ok, stream
 from db import engine
-from tests.frame.serving import contract, frame_app, serving
+from tests.framework.apps import contract, framework_app, serving
 from tests.servers import sign
 
 CONTRACT = contract("""
@@ -49,19 +49,19 @@ called: list[str] = []
 
 
 def create_pickup() -> Response:
-    """Answer nothing."""
+    """Return no content."""
     called.append("pickup")
     return Response(202)
 
 
 def create_list() -> Response:
-    """Answer what is no object."""
+    """Return an array."""
     called.append("list")
     return ok([str(uuid.uuid4())])
 
 
 def create_stream() -> Response:
-    """Answer what cannot be kept."""
+    """Return a stream, which cannot be stored."""
     return stream(iter([b"line\n"]), "text/plain")
 
 
@@ -76,23 +76,23 @@ HANDLERS: dict[str, Any] = {
 def client(database_url: str) -> Iterator[httpx.Client]:
     called.clear()
     engine.configure(database_url, pool_size=2, statement_timeout_ms=5000)
-    with serving(frame_app(CONTRACT, HANDLERS)) as connected:
+    with serving(framework_app(CONTRACT, HANDLERS)) as connected:
         connected.headers["Authorization"] = f"Bearer {sign(f'user-{uuid.uuid4()}')}"
         connected.headers["Idempotency-Key"] = "a key"
         yield connected
     engine.dispose()
 
 
-def test_an_answer_without_content_is_repeated_without_content(client: httpx.Client) -> None:
-    answers = [client.post("/pickups") for _ in range(2)]
+def test_repeated_request_gets_stored_empty_response(client: httpx.Client) -> None:
+    responses = [client.post("/pickups") for _ in range(2)]
 
-    assert [answer.status_code for answer in answers] == [202, 202]
-    assert [answer.content for answer in answers] == [b"", b""]
-    assert ["content-type" in answer.headers for answer in answers] == [False, False]
+    assert [response.status_code for response in responses] == [202, 202]
+    assert [response.content for response in responses] == [b"", b""]
+    assert ["content-type" in response.headers for response in responses] == [False, False]
     assert called == ["pickup"]
 
 
-def test_an_answer_that_is_no_object_is_repeated(client: httpx.Client) -> None:
+def test_repeated_request_gets_stored_array(client: httpx.Client) -> None:
     first, again = [client.post("/lists") for _ in range(2)]
 
     assert first.status_code == again.status_code == 200
@@ -100,7 +100,7 @@ def test_an_answer_that_is_no_object_is_repeated(client: httpx.Client) -> None:
     assert called == ["list"]
 
 
-def test_a_stream_has_no_answer_that_could_be_repeated(
+def test_idempotency_key_for_stream_is_a_500(
     client: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):

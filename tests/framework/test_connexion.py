@@ -1,6 +1,6 @@
-"""What stock Connexion 3.3 gets wrong: a test that fails here says that a workaround can go.
+"""Defects of stock Connexion 3.3. If a test fails here, its workaround can be removed.
 
-Each of these is answered rightly by our frame, as other tests show.
+Other tests show that our framework layer handles each case correctly.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.frame.serving import Handlers, contract, serving, stock_app
+from tests.framework.apps import Handlers, contract, serving, stock_app
 
 ECHO = """
 paths:
@@ -23,7 +23,7 @@ paths:
             schema: {$ref: '#/components/schemas/Thing'}
       responses:
         '200':
-          description: The same.
+          description: The request body.
           content:
             application/json:
               schema: {type: object}
@@ -39,7 +39,7 @@ HANDLERS: Handlers = {"create_echo": lambda body: body}
 
 
 def echo_with(path: list[str], value: Any) -> dict[str, Any]:
-    """Return the contract with `value` at `path` of its one operation."""
+    """Return the ECHO contract with `value` at `path` of its operation."""
     definition = contract(ECHO)
     place = definition["paths"]["/echo"]["post"]
     for step in path[:-1]:
@@ -48,7 +48,7 @@ def echo_with(path: list[str], value: Any) -> dict[str, Any]:
     return definition
 
 
-def test_upstream_two_media_types_make_plain_data_a_500() -> None:
+def test_connexion_fails_for_plain_data_with_two_media_types() -> None:
     """https://github.com/spec-first/connexion/issues/1956: see Operation.checked."""
     both = {name: {"schema": {"type": "object"}} for name in ("json", "problem+json")}
     content = {f"application/{name}": value for name, value in both.items()}
@@ -58,7 +58,7 @@ def test_upstream_two_media_types_make_plain_data_a_500() -> None:
         assert client.post("/echo", json={}).status_code == 500
 
 
-def test_upstream_a_chunked_body_counts_as_missing() -> None:
+def test_connexion_treats_chunked_body_as_missing() -> None:
     """https://github.com/spec-first/connexion/issues/2020: see agent_api/contract/body.py, read."""
     with serving(stock_app(contract(ECHO), HANDLERS)) as client:
         headers = {"Content-Type": "application/json"}
@@ -68,7 +68,7 @@ def test_upstream_a_chunked_body_counts_as_missing() -> None:
     assert "RequestBody is required" in response.text
 
 
-def test_upstream_a_recursive_contract_is_not_served() -> None:
+def test_connexion_does_not_serve_recursive_contract() -> None:
     """https://github.com/spec-first/connexion/issues/2095: see agent_api/pages/docs.py."""
     definition = contract(ECHO)
     things = {"type": "array", "items": {"$ref": "#/components/schemas/Thing"}}
@@ -78,7 +78,7 @@ def test_upstream_a_recursive_contract_is_not_served() -> None:
         assert client.get("/openapi.json").status_code == 500
 
 
-def test_upstream_the_format_uuid_is_not_checked() -> None:
+def test_connexion_does_not_check_format_uuid() -> None:
     """See agent_api/contract/schema.py, Schema."""
     schema = {"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}}
     definition = echo_with(["requestBody", "content", "application/json", "schema"], schema)
@@ -87,7 +87,7 @@ def test_upstream_the_format_uuid_is_not_checked() -> None:
         assert client.post("/echo", json={"id": "not-a-uuid"}).status_code == 200
 
 
-def test_upstream_nullable_beside_all_of_is_not_seen() -> None:
+def test_connexion_ignores_nullable_beside_all_of() -> None:
     """See agent_api/contract/schema.py, to_json_schema."""
     with serving(stock_app(contract(ECHO), HANDLERS)) as client:
         response = client.post("/echo", json={"name": None})
@@ -96,7 +96,7 @@ def test_upstream_nullable_beside_all_of_is_not_seen() -> None:
     assert "None is not of type 'string'" in json.loads(response.content)["detail"]
 
 
-def test_upstream_a_contract_in_a_file_is_taken_for_a_template(tmp_path: Path) -> None:
+def test_connexion_renders_contract_file_as_template(tmp_path: Path) -> None:
     """See agent_api/contract/spec.py, load_contract."""
     definition = echo_with(["description"], "Dear {{name}}!")
     path = tmp_path / "contract.yaml"

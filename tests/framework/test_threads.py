@@ -1,6 +1,6 @@
-"""Calls on their way to a thread and back: each is made once or not at all, and none is forgotten.
+"""Calls that run in threads: each runs once or not at all, and each gets its own result.
 
-In process, as only there a call can be held at each point of its way.
+These tests run in process, because only there can they pause a call at any point.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ NAME = contextvars.ContextVar("NAME", default="nobody")
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What holds a thread until it is set; at the end it is."""
+    """An event that threads wait for; it is set at the end of the test."""
     event = threading.Event()
     yield event
     event.set()
 
 
-def where_it_runs(number: int) -> tuple[int, str]:
+def with_thread_name(number: int) -> tuple[int, str]:
     return number, threading.current_thread().name
 
 
@@ -36,7 +36,7 @@ def run(
     assert not [t for t in threading.enumerate() if t.name.startswith("test_")]
 
 
-def test_a_call_returns_and_raises_where_it_is_awaited() -> None:
+def test_call_returns_result_or_raises_in_the_caller() -> None:
     async def story(threads: Threads) -> None:
         NAME.set("alice")
 
@@ -50,10 +50,10 @@ def test_a_call_returns_and_raises_where_it_is_awaited() -> None:
     run(story)
 
 
-def test_many_calls_at_once_get_each_its_own_answer_by_no_more_threads_than_there_are() -> None:
+def test_concurrent_calls_get_their_own_results_from_a_limited_number_of_threads() -> None:
     async def story(threads: Threads) -> None:
         found = await asyncio.gather(
-            *(threads.run(where_it_runs, number) for number in range(2000))
+            *(threads.run(with_thread_name, number) for number in range(2000))
         )
 
         assert [number for number, _ in found] == list(range(2000))
@@ -62,7 +62,7 @@ def test_many_calls_at_once_get_each_its_own_answer_by_no_more_threads_than_ther
     run(story, count=3)
 
 
-def test_a_call_that_nobody_waits_for_any_more_is_not_begun(gate: threading.Event) -> None:
+def test_cancelled_call_is_not_started(gate: threading.Event) -> None:
     made: list[str] = []
 
     async def story(threads: Threads) -> None:
@@ -81,7 +81,7 @@ def test_a_call_that_nobody_waits_for_any_more_is_not_begun(gate: threading.Even
     assert made == ["third"]
 
 
-def test_a_call_that_waits_for_too_long_is_overdue_and_never_made(gate: threading.Event) -> None:
+def test_call_that_waits_too_long_is_overdue_and_never_started(gate: threading.Event) -> None:
     made: list[str] = []
 
     async def story(threads: Threads) -> None:
@@ -90,7 +90,7 @@ def test_a_call_that_waits_for_too_long_is_overdue_and_never_made(gate: threadin
         with pytest.raises(QueueTimeout):
             await threads.run(made.append, "second")
         gate.set()
-        assert await first is True  # it was begun, and may take its time
+        assert await first is True  # it had started, so it may take longer
         await threads.run(made.append, "third")
 
     run(story, timeout=0.2)
@@ -98,7 +98,7 @@ def test_a_call_that_waits_for_too_long_is_overdue_and_never_made(gate: threadin
     assert made == ["third"]
 
 
-def test_a_system_that_allows_no_more_threads_leaves_those_there_are(
+def test_existing_threads_keep_working_if_no_new_one_can_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(_thread: threading.Thread) -> None:

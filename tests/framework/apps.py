@@ -1,4 +1,4 @@
-"""Serves small contracts in this process: through our frame, and through stock Connexion."""
+"""Applications for small contracts, by our framework layer or by stock Connexion."""
 
 import socket
 import threading
@@ -27,25 +27,25 @@ Handlers = Mapping[str, Callable[..., Any]]
 
 
 def contract(text: str) -> dict[str, Any]:
-    """Return the contract of the YAML `text`: its `paths`, and what else it needs."""
+    """Return a contract from YAML `text`, which has `paths` and may have components."""
     head = {"openapi": "3.0.3", "info": {"title": "Parcels", "version": "1.0.0"}}
     found: dict[str, Any] = yaml.safe_load(text)
     return head | found
 
 
-def frame_app(definition: dict[str, Any], handlers: Handlers) -> connexion.FlaskApp:
-    """Return the application that agent_api.app makes of a contract, without pages and database."""
-    frame: Any = {
+def framework_app(definition: dict[str, Any], handlers: Handlers) -> connexion.FlaskApp:
+    """Return the application that agent_api.app builds, without pages and database."""
+    options: Any = {
         "authenticator": Authenticator(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)),
         "max_body_bytes": 100_000,
         "threads": Threads(4, name="handler", timeout=5),
     }
 
     def contract_middleware(app: Any) -> HandlerMiddleware:
-        return HandlerMiddleware(app, **frame)
+        return HandlerMiddleware(app, **options)
 
     app = connexion.FlaskApp(
-        "tests.frame", middlewares=[ProblemMiddleware, contract_middleware, LifespanMiddleware]
+        "tests.framework", middlewares=[ProblemMiddleware, contract_middleware, LifespanMiddleware]
     )
     app._middleware_app.add_api = lambda *_, **__: None
     app.add_api(definition, resolver=HandlerResolver(handlers))
@@ -53,8 +53,8 @@ def frame_app(definition: dict[str, Any], handlers: Handlers) -> connexion.Flask
 
 
 def stock_app(definition: dict[str, Any] | Path, handlers: Handlers) -> connexion.FlaskApp:
-    """Return the application that Connexion alone makes of a contract."""
-    app = connexion.FlaskApp("tests.frame")
+    """Return the application that stock Connexion builds."""
+    app = connexion.FlaskApp("tests.framework")
     resolver = Resolver(lambda name: handlers[name])
     app.add_api(definition, resolver=resolver, validate_responses=True)
     return app
@@ -62,7 +62,7 @@ def stock_app(definition: dict[str, Any] | Path, handlers: Handlers) -> connexio
 
 @contextmanager
 def serving(app: connexion.FlaskApp) -> Iterator[httpx.Client]:
-    """Serve `app` on a port of 127.0.0.1, and yield a client of it."""
+    """Serve `app` on a free port of 127.0.0.1, and yield a client for it."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -78,4 +78,4 @@ def serving(app: connexion.FlaskApp) -> Iterator[httpx.Client]:
         server.should_exit = True
         thread.join(15)
         listener.close()
-    assert not thread.is_alive(), "a request never ended"
+    assert not thread.is_alive(), "a request did not end"

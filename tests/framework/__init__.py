@@ -1,0 +1,1 @@
+"""Tests of the framework layer with small contracts, for rules that our own contract never uses."""
