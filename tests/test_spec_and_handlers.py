@@ -1,4 +1,4 @@
-"""The contract, the handlers, the command line and the docs name the same things."""
+"""The contract, the handlers, `agent-api routes` and the configuration page agree."""
 
 import ast
 import dataclasses
@@ -13,7 +13,7 @@ from tests.contract import OPERATIONS
 from tests.servers import clean_environment, command
 
 ROOT = Path(__file__).parents[1]
-# We parse the modules because only the server's process imports them.
+# The names come from the source because only the server's process imports the handlers.
 HANDLERS = {
     node.name: f"handlers.{module.stem}.{node.name}"
     for module in (ROOT / "handlers").glob("*.py")
@@ -22,7 +22,7 @@ HANDLERS = {
 }
 
 
-def test_every_operation_has_its_handler_and_every_handler_its_operation() -> None:
+def test_every_operation_has_one_handler_and_every_handler_one_operation() -> None:
     assert sorted(HANDLERS) == sorted(operation.operation_id for operation in OPERATIONS)
 
 
