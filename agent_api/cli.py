@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from agent_api import __version__, cli_options
+from agent_api.cli_options import Duration, UserId
 from agent_api.contract.spec import ContractError
 from agent_api.settings import ConfigError, Settings
 from db import errors
@@ -34,9 +35,7 @@ def main() -> None:
     except (EmbeddedError, ContractError) as error:
         _fail(str(error), 1)
     except errors.Failure as error:
-        # The first line of the driver's message names host and user, but not the password.
-        cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
-        _fail(f"{error}: {cause}" if cause else str(error), 1)
+        _fail(errors.describe(error), 1)
 
 
 def _fail(message: str, code: int) -> None:
@@ -44,7 +43,7 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _print_progress(text: str) -> None:
+def _print_to_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
@@ -122,9 +121,9 @@ def migrate(check: bool) -> None:
     log.configure(settings)
     if check and database_is_missing(settings):
         _fail(f"There is no database in {settings.data_dir} yet: run agent-api migrate or serve", 1)
-    with database(settings, _print_progress) as url:
+    with database(settings, _print_to_stderr) as url:
         if not check:
-            schema.upgrade(url, migrations.FOLDER, on_step=_print_progress)
+            schema.upgrade(url, migrations.FOLDER, on_step=_print_to_stderr)
         # A restored database may have the newest schema, but a user without the roles.
         reason = readiness.check(url, migrations.FOLDER, explain=True, exact=True)
         if reason is not None:
@@ -133,28 +132,14 @@ def migrate(check: bool) -> None:
 
 
 @commands.command(short_help="Print a bearer token.")
-@click.option(
-    "--user",
-    "user_id",
-    type=cli_options.UserId(),
-    required=True,
-    help="The user id, which becomes the token's sub.",
-)
-@click.option(
-    "--expires-in",
-    type=cli_options.Duration(),
-    default="8h",
-    show_default=True,
-    help="Lifetime, such as 30m, 8h or 7d.",
-)
+@click.option("--user", "user_id", type=UserId(), required=True, help="The token's sub.")
+@click.option("--expires-in", type=Duration(), default="8h", show_default=True, help="Lifetime.")
 @click.option("--scope", multiple=True, help="A scope to grant. Can be repeated.")
 def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
     """Print a bearer token, signed with the configured or the development secret."""
     settings = Settings.load()
     if not settings.can_sign:
-        raise ConfigError(
-            "Cannot sign tokens without a secret: get them from your identity provider"
-        )
+        raise ConfigError("Cannot sign tokens without a secret: ask your identity provider")
 
     import jwt
 
@@ -169,20 +154,13 @@ def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
     if settings.jwt_audience:
         claims["aud"] = settings.jwt_audience
     key = settings.jwt_secret or development_secret.load_or_create(
-        settings.data_dir, on_new=_print_progress
+        settings.data_dir, on_new=_print_to_stderr
     )
     click.echo(jwt.encode(claims, key, algorithm="HS256"))
 
 
 @commands.command("demo", short_help="Add example conversations for a user.")
-@click.option(
-    "--user",
-    "user_id",
-    type=cli_options.UserId(),
-    default="demo",
-    show_default=True,
-    help="The user id.",
-)
+@click.option("--user", "user_id", type=UserId(), default="demo", show_default=True, help="Owner.")
 def demo(user_id: str) -> None:
     """Add a dozen realistic conversations for a user, to try the API."""
     settings = Settings.load()
@@ -196,9 +174,9 @@ def demo(user_id: str) -> None:
     from db.schema import readiness
 
     log.configure(settings)
-    with database(settings, _print_progress) as url:
+    with database(settings, _print_to_stderr) as url:
         if settings.database_url is None:
-            schema.upgrade(url, migrations.FOLDER, on_step=_print_progress)
+            schema.upgrade(url, migrations.FOLDER, on_step=_print_to_stderr)
         elif (reason := readiness.check(url, migrations.FOLDER, explain=True)) is not None:
             _fail(reason, 1)
         engine.configure(url, pool_size=1, statement_timeout_ms=settings.statement_timeout_ms)
@@ -210,24 +188,20 @@ def demo(user_id: str) -> None:
         f"{user_id} has {conversations} new conversations, {messages} messages, {runs} runs."
     )
     if settings.can_sign:
-        _print_progress(f"A token: {startup_message.command_name()} token --user {user_id}")
+        _print_to_stderr(f"A token: {startup_message.command_name()} token --user {user_id}")
 
 
 @commands.command(
     context_settings={"ignore_unknown_options": True},
     short_help="Open the embedded database with psql.",
 )
-@click.option(
-    "--url",
-    "print_url",
-    is_flag=True,
-    help="Only print the database URL, for alembic and other tools.",
-)
+@click.option("--url", "print_url", is_flag=True, help="Only print the database URL.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(print_url: bool, arguments: tuple[str, ...]) -> None:
     """Open the embedded database with psql, and pass ARGUMENTS to psql.
 
-    Starts the database if necessary. The URL of --url only works while a server is running.
+    Starts the database if necessary. --url prints the URL for alembic and other tools, which
+    works while a server is running.
     """
     settings = Settings.load(needs_key=False)
     if settings.database_url is not None:
@@ -241,7 +215,7 @@ def psql(print_url: bool, arguments: tuple[str, ...]) -> None:
     from agent_api.settings.storage import database
     from db import embedded
 
-    with database(settings, _print_progress) as url:
+    with database(settings, _print_to_stderr) as url:
         if print_url:
             click.echo(url)
             return

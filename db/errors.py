@@ -69,3 +69,12 @@ class Refused(Exception):
     The text contains the SQLSTATE and the names of the objects involved. It omits the driver's
     message, which quotes the statement and the row.
     """
+
+
+def describe(error: Exception) -> str:
+    """Return the message of an error and the first line of the driver's message.
+
+    It may name a host and a user, but contains no password and no data of a row.
+    """
+    cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
+    return f"{error}: {cause}" if cause else str(error)

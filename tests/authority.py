@@ -1,4 +1,4 @@
-"""A certificate authority of the test's own, so that a server here can be any host."""
+"""A certificate authority for tests, so that a local server can present any host name."""
 
 import datetime as dt
 import ssl
@@ -14,14 +14,14 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Identity:
-    """What a client is to trust, and what the server that it reaches shows."""
+    """The certificate that a client must trust, and the TLS context of the server."""
 
     trusted: Path
     server: ssl.SSLContext
 
 
 def identity_of(host: str, folder: Path) -> Identity:
-    """Make an authority, and a certificate of `host` by it, for an hour."""
+    """Create an authority and a certificate for `host`, both valid for an hour."""
     authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the tests")])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])

@@ -1,7 +1,6 @@
 """What the tests share: a real PostgreSQL, a real server on a port, and clients with tokens.
 
-Tests do not clean up. Each one acts as users whom nobody else knows, so what the others left behind
-is out of its sight, just as it is for the users of the product.
+Tests do not delete their rows. Each test acts as users of its own, and users see only their rows.
 """
 
 import os
@@ -32,27 +31,49 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run one folder, which the workers of pytest-xdist find in their environment."""
-    if "TEST_FOLDER" not in os.environ:
-        # Not in pytest's own temporary folder: the account that runs PostgreSQL for root cannot
-        # enter it.
-        folder = Path(tempfile.mkdtemp(prefix="agent-api-test-"))
-        folder.chmod(0o711)
-        os.environ["TEST_FOLDER"] = str(folder)
-        config.add_cleanup(lambda: _remove(folder))
+    """Create the run's folder, which the workers of pytest-xdist find in their environment.
+
+    It holds the embedded database and, in `tmp`, the temporary files of all processes.
+    """
+    if "TEST_FOLDER" in os.environ:
+        return
+    # pytest keeps its folders of the last three runs, which are useful after a failure.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    # The account that runs PostgreSQL for root cannot enter pytest's own temporary folder.
+    folder = Path(tempfile.mkdtemp(prefix="agent-api-test-"))
+    folder.chmod(0o711)
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    os.environ["TEST_FOLDER"] = str(folder)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
+    config.add_cleanup(lambda: _remove(folder))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a test left something in the temporary folder."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    folder = Path(os.environ["TEST_FOLDER"], "tmp")
+    left = sorted(path.name for path in folder.glob("agent-api-*"))
+    if left and session.exitstatus == pytest.ExitCode.OK:
+        print(f"\nThe tests left files in the temporary folder: {', '.join(left)}")  # noqa: T201
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _remove(folder: Path) -> None:
-    """Remove the run's folder once the database server that was in it has stopped."""
-    deadline = time.monotonic() + 10
-    while not embedded.is_stopped(folder) and time.monotonic() < deadline:
+    """Remove a folder after the database server in it has stopped."""
+    deadline = time.monotonic() + 30
+    while not embedded.is_stopped(folder):
+        assert time.monotonic() < deadline, f"the database server in {folder} is still running"
         time.sleep(0.05)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet_log() -> Iterator[None]:
-    """Fail the run where the code that ran in this process logged a token or content."""
+    """Fail the run if code in this process logged a token or content."""
     with log_watch.watching_this_process():
         yield
 
@@ -69,16 +90,25 @@ def admin_url() -> Iterator[str]:
     server.close()
 
 
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder for an embedded database, which the account that runs PostgreSQL can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="agent-api-data-"))
+    folder.chmod(0o711)
+    yield folder
+    _remove(folder)
+
+
 @pytest.fixture(scope="session")
 def new_database(admin_url: str) -> Iterator[Callable[[], str]]:
-    """Call it for the URL of a new, empty database."""
+    """Return a function that returns the URL of a new, empty database."""
     made: list[str] = []
 
     def make() -> str:
         name = f"test_{uuid.uuid4().hex}"
         _run_sql(admin_url, f'CREATE DATABASE "{name}"')
         if "TEST_POOLER_URL" in os.environ:
-            # Sessions behind a pooler are as the server makes them, and in no useful time zone.
+            # A pooler ignores the options of a connection, so test with an unusual time zone.
             _run_sql(admin_url, f'ALTER DATABASE "{name}" SET timezone = "Asia/Kathmandu"')
         made.append(name)
         return make_url(admin_url).set(database=name).render_as_string(hide_password=False)
@@ -99,7 +129,7 @@ def _run_sql(url: str, statement: str) -> None:
 
 @pytest.fixture(scope="session")
 def database_url(new_database: Callable[[], str]) -> str:
-    """The URL of this worker's database, made by the migrations."""
+    """The URL of this worker's database, with the schema."""
     url = new_database()
     schema.upgrade(url, migrations.FOLDER)
     return url
@@ -107,7 +137,7 @@ def database_url(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Any]:
-    """A connection that goes past the server; each statement stands alone."""
+    """A direct connection to the database, in autocommit mode."""
     with closing(psycopg2.connect(database_url)) as connection:
         connection.autocommit = True
         yield connection
@@ -115,14 +145,14 @@ def database(database_url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server as its users run it: the command, in a process of its own, on a real port."""
+    """The server as users run it: the command, in its own process, on a real port."""
     with start_server(database_url, tmp_path_factory.mktemp("data")) as running:
         yield running
 
 
 @pytest.fixture
 def new_client(server: Server) -> Iterator[Callable[..., httpx.Client]]:
-    """Call it for the HTTP client of a new user, or of the named one."""
+    """Return a function that returns an HTTP client of a new user, or of the named one."""
     clients: list[httpx.Client] = []
 
     def make(user_id: str | None = None) -> httpx.Client:
@@ -136,13 +166,13 @@ def new_client(server: Server) -> Iterator[Callable[..., httpx.Client]]:
 
 @pytest.fixture
 def alice(new_client: Callable[..., httpx.Client]) -> httpx.Client:
-    """A user with nothing yet."""
+    """A client of a user who has no rows yet."""
     return new_client(f"alice-{uuid.uuid4()}")
 
 
 @pytest.fixture
 def bob(new_client: Callable[..., httpx.Client]) -> httpx.Client:
-    """Another user."""
+    """A client of another user."""
     return new_client(f"bob-{uuid.uuid4()}")
 
 
@@ -155,7 +185,7 @@ def anonymous(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def conversation(alice: httpx.Client) -> dict[str, Any]:
-    """An empty conversation of alice's."""
+    """An empty conversation of Alice."""
     response = alice.post("/conversations", json={})
     assert response.status_code == 201, response.text
     result: dict[str, Any] = response.json()

@@ -1,6 +1,6 @@
-"""Tokens as an attacker makes them: a good one of an identity provider, but for one thing.
+"""Forged tokens: each differs in one point from a valid token of an identity provider.
 
-`ATTACKS` maps what is wrong to a function that makes the request's Authorization headers.
+`ATTACKS` maps the name of an attack to a function that returns the request's headers.
 """
 
 import base64
@@ -23,7 +23,7 @@ LATE_TIMES: list[object] = ["later", [], 2**63, float("inf")]
 
 
 def encoded(value: object) -> bytes:
-    """Return one part of a token: base64url without padding (RFC 7515 section 2)."""
+    """Return a part of a token in base64url without padding (RFC 7515 section 2)."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
@@ -35,22 +35,22 @@ def bearer(token: str | bytes) -> Headers:
 
 @dataclass
 class Provider:
-    """An identity provider that the server trusts, and what an attacker can do with its output."""
+    """An identity provider that the server trusts, with ways to forge its tokens."""
 
     elsewhere: str
-    """A URL of the attacker's, which the server must never fetch."""
+    """A URL of the attacker, which the server must never fetch."""
     rsa: KeyPair = field(default_factory=lambda: KeyPair("RS256", "rsa"))
     curve: KeyPair = field(default_factory=lambda: KeyPair("ES256", "curve"))
     edwards: KeyPair = field(default_factory=lambda: KeyPair("EdDSA", "edwards"))
     stranger: KeyPair = field(default_factory=lambda: KeyPair("RS256", "rsa"))
-    """A key that is nobody's, under the id of one that is known."""
+    """An unknown key with the id of a known one."""
 
     @property
     def keys(self) -> tuple[KeyPair, ...]:
         return self.rsa, self.curve, self.edwards
 
     def claims(self, **changes: object) -> dict[str, object]:
-        """Return good claims with `changes`; one that is changed to None is left out."""
+        """Return valid claims with `changes`; claims changed to None are left out."""
         now = int(time.time())
         good = {"sub": "mallory", "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600}
         return {name: v for name, v in (good | changes).items() if v is not None}
@@ -62,7 +62,7 @@ class Provider:
         key: KeyPair | None = None,
         head: dict[str, object] | bytes | None = None,
     ) -> str:
-        """Return a token of `claims`, by default good ones, under a signature that is right."""
+        """Return a token with a correct signature of `claims`, which are valid by default."""
         key = key or self.rsa
         if not isinstance(head, bytes):
             head = json.dumps({"alg": key.algorithm, "kid": key.key_id} | (head or {})).encode()
@@ -73,20 +73,20 @@ class Provider:
         return (signing_input + b"." + encoded(signature)).decode()
 
     def with_claims(self, **changes: object) -> Headers:
-        """Return good headers but for `changes` of the claims."""
+        """Return the header with a valid token except for `changes` of the claims."""
         return bearer(self.signed(self.claims(**changes)))
 
     def with_head(self, **changes: object) -> Headers:
-        """Return good headers but for `changes` of the token's header, which is signed too."""
+        """Return the header with a correctly signed token with `changes` of the token's header."""
         return bearer(self.signed(head=changes))
 
     def unsigned(self, algorithm: object, signature: bytes = b"") -> Headers:
-        """Return an unsecured token (RFC 7519 section 6), even where it has a signature."""
+        """Return an unsecured token (RFC 7519 section 6), optionally with a signature."""
         head = encoded({"alg": algorithm, "kid": self.rsa.key_id})
         return bearer(b".".join([head, encoded(self.claims()), signature]))
 
     def by_secret(self, secret: bytes, algorithm: str = "HS256") -> Headers:
-        """Return a token whose HMAC is right where the server takes `secret` for one."""
+        """Return a token whose HMAC is correct if the server uses `secret` as its secret."""
         digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
         head = encoded({"alg": algorithm, "kid": self.rsa.key_id})
         signing_input = head + b"." + encoded(self.claims())
@@ -94,31 +94,31 @@ class Provider:
         return bearer(signing_input + b"." + encoded(signature))
 
     def with_signature(self, change: Callable[[bytes], bytes]) -> Headers:
-        """Return a good token whose signature was changed."""
+        """Return a valid token with a changed signature."""
         signing_input, _, signature = self.signed().rpartition(".")
         raw = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
         return bearer(signing_input.encode() + b"." + encoded(change(raw)))
 
     def swapped(self) -> Headers:
-        """Return one user's claims under the signature of another's."""
+        """Return the claims of one user with the signature of another user's token."""
         head, _, signature = self.signed().split(".")
         claims = encoded(self.claims(sub="alice")).decode()
         return bearer(f"{head}.{claims}.{signature}")
 
 
 def soon(seconds: float) -> float:
-    """Return the time in `seconds`, as claims have it."""
+    """Return the time in `seconds` as a numeric date."""
     return int(time.time()) + seconds
 
 
 def der_of(provider: Provider) -> bytes:
-    """Return the public key in its binary form, the same for everybody who looks it up."""
+    """Return the public key in the DER format."""
     lines = provider.rsa.pem.decode().splitlines()[1:-1]
     return base64.b64decode("".join(lines))
 
 
 def own_key(provider: Provider) -> dict[str, Any]:
-    """Return the attacker's own key as a JWK, which a token can bring along."""
+    """Return the attacker's own key as a JWK that a token can contain."""
     return provider.stranger.jwk
 
 

@@ -1,4 +1,4 @@
-"""An identity provider for tests: key pairs, tokens signed with them, and a server of its keys."""
+"""An identity provider for tests: key pairs, signed tokens, and a server of public keys."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ def new_private_key(algorithm: str) -> PrivateKey:
 
 @dataclass
 class KeyPair:
-    """A key that signs tokens, known to verifiers by `key_id`."""
+    """A key pair that signs tokens with `key_id` in their header."""
 
     algorithm: str
     key_id: str = "first"
@@ -41,14 +41,14 @@ class KeyPair:
 
     @property
     def pem(self) -> bytes:
-        """Return the public key as a PEM file holds it."""
+        """Return the public key in the PEM format."""
         return self.private.public_key().public_bytes(
             Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
         )
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """Return the public key as a JWKS holds it (RFC 7517)."""
+        """Return the public key as a JWK (RFC 7517)."""
         algorithm: Any = jwt.get_algorithm_by_name(self.algorithm)
         public: dict[str, Any] = algorithm.to_jwk(self.private.public_key(), as_dict=True)
         return public | {"kid": self.key_id, "alg": self.algorithm, "use": "sig"}
@@ -61,7 +61,7 @@ class KeyPair:
 
 
 class KeyServer:
-    """Serves a JWKS on 127.0.0.1 for as long as the block runs, or until it is closed."""
+    """Serves a key set on 127.0.0.1 until it is closed or its block ends."""
 
     def __init__(self, *keys: KeyPair, port: int = 0) -> None:
         self.keys = list(keys)

@@ -1,8 +1,7 @@
-"""Watches the logs of everything that the tests start, for tokens and for what requests said.
+"""Searches the logs of all servers under test for tokens and for content of requests.
 
-Each token that is signed or sent, and each text in a body that is sent, leaves a piece in `_sent`.
-When a server has stopped, its log is searched for all the pieces, and for whatever looks like a
-token. So each log of a run is searched, in the process of pytest-xdist that knows what was sent.
+`_sent` remembers a piece of each token that is signed or sent, and of each text in a body. When a
+server has stopped, its log is searched for these pieces and for everything that looks like a token.
 """
 
 import json
@@ -20,26 +19,26 @@ FREE_TEXT = frozenset(
     {"title", "content", "metadata", "input", "output", "error", "attachments"}
     | {"routing_decision", "tool_calls"}
 )
-"""The properties in which users write; the others are ids and names, which may be logged."""
+"""Properties with content of users. The others are ids and names, which may be logged."""
 MAX_BODY = 256 * 1024
 TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.")
 PLAIN = re.compile(r"[A-Za-z0-9 .,:_-]{24,}")
-"""What no way of writing a log escapes."""
+"""Characters that no log format escapes."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""An id may be logged, wherever else it stands."""
+"""Ids may be logged, even if they are also in content."""
 
 _sent: set[str] = set()
 _watching: list[logging.Handler] = []
 
 
 def token(value: str) -> None:
-    """Remember a token: the beginnings of its claims and of its signature."""
+    """Remember the beginnings of a token's claims and signature."""
     for part in value.split(".")[1:]:
         _remember(part)
 
 
 def text(value: object) -> None:
-    """Remember each string in a JSON value, property names included."""
+    """Remember each string in a JSON value, including property names."""
     match value:
         case str():
             found = PLAIN.search(value)
@@ -55,9 +54,9 @@ def text(value: object) -> None:
 
 
 def request(sent: httpx.Request) -> None:
-    """Remember what a request must not leave in a log: an event hook of httpx."""
+    """Remember the token and content of a request. This is an event hook of httpx."""
     token(sent.headers.get("authorization", ""))
-    body = getattr(sent, "_content", b"")  # what is streamed is not there, and stays unread
+    body = getattr(sent, "_content", b"")  # absent if the body is streamed
     if not 0 < len(body) < MAX_BODY:
         return
     try:
@@ -70,13 +69,13 @@ def request(sent: httpx.Request) -> None:
 
 
 def _remember(piece: str) -> None:
-    # Fewer letters than that are padding, which may stand anywhere.
+    # Texts of a few repeated letters are padding and could be in any log.
     if len(piece) >= LENGTH and len(set(piece[:LENGTH])) > 5:
         _sent.add(piece[:LENGTH])
 
 
 def leaks(log: str) -> list[str]:
-    """Return the lines of `log` that hold a token, or text that a request sent."""
+    """Return the lines of `log` that contain a token or content of a request."""
     return [line for line in log.splitlines() if TOKEN.search(line) or _holds_piece(line)]
 
 
@@ -86,14 +85,14 @@ def _holds_piece(line: str) -> bool:
 
 
 def check(log: str) -> None:
-    """Fail where `log` holds what it must not."""
+    """Fail if `log` contains a token or content of a request."""
     if found := leaks(log):
         raise AssertionError("\n".join(["a log holds a token or what a request said:", *found[:5]]))
 
 
 @contextmanager
 def watching_this_process() -> Iterator[None]:
-    """Check what this process itself logs until the block ends, as its log would say it."""
+    """Check what this process logs during the block, in the JSON format."""
     lines: list[str] = []
     formatter = json_formatter()
 

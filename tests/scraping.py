@@ -1,4 +1,4 @@
-"""What Prometheus reads of a server: /metrics, each value by its name and labels."""
+"""Read /metrics like Prometheus does."""
 
 import time
 
@@ -6,7 +6,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-"""Each value by its name and its labels."""
+"""Maps the name and labels of a sample to its value."""
 
 
 def scrape(port: int) -> Samples:
@@ -20,7 +20,7 @@ def scrape(port: int) -> Samples:
 
 
 def scrape_idle(port: int) -> Samples:
-    """Scrape when nothing is being answered: a client may have its answer before it is counted."""
+    """Scrape when no request is in progress: a response is sent before it is counted."""
     deadline = time.monotonic() + 10
     while value(samples := scrape(port), "agent_api_http_requests_in_progress"):
         assert time.monotonic() < deadline

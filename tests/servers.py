@@ -1,4 +1,4 @@
-"""Servers under test: started as a user would, with a clean environment, and ended by their id."""
+"""Starts servers under test with the real command and a clean environment, and stops them."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ SECONDS_TO_START = 90
 
 
 def sign(user_id: str, *, secret: str = SECRET, seconds: int = 3600, **claims: object) -> str:
-    """Return a token for `user_id`; a claim given as None is left out."""
+    """Return a token for `user_id`; claims that are None are left out."""
     now = int(time.time())
     body: dict[str, object] = {"sub": user_id, "iat": now, "exp": now + seconds} | claims
     token = jwt.encode(
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: where it answers, its process, and the file that holds its log."""
+    """A running server: its URL, process and log file."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -51,7 +51,7 @@ class Server:
     def client(self, user_id: str) -> httpx.Client:
         """Return a client that acts as `user_id`."""
         headers = {"Authorization": f"Bearer {sign(user_id)}"}
-        # Plain HTTP: reading the certificates for each client would take longer than most tests.
+        # verify=False: loading certificates for plain HTTP would take longer than most tests.
         hooks = {"request": [log_watch.request]}
         return httpx.Client(
             base_url=self.url, headers=headers, timeout=30, verify=False, event_hooks=hooks
@@ -59,9 +59,9 @@ class Server:
 
 
 def through_pooler(url: str) -> str:
-    """Return the way by TEST_POOLER_URL's pooler to a database of the tests' own server.
+    """Return the URL of the same database behind the pooler of TEST_POOLER_URL.
 
-    Any other URL, and any while there is no pooler, stays as it is.
+    Without a pooler, or for another server than that of TEST_DATABASE_URL, return `url` unchanged.
     """
     pooler, behind = (os.environ.get(name) for name in ("TEST_POOLER_URL", "TEST_DATABASE_URL"))
     if pooler is None or behind is None or not url.startswith("postgresql://"):
@@ -73,9 +73,9 @@ def through_pooler(url: str) -> str:
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
-    """Return this process's environment with no setting of the API but `settings`.
+    """Return the environment with `settings` as the only settings of the API.
 
-    What is started in it reaches the database by the pooler, if there is one.
+    If there is a pooler, `database_url` is replaced by the URL behind it.
     """
     if "database_url" in settings:
         settings["database_url"] = through_pooler(settings["database_url"])
@@ -84,17 +84,27 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the command line of agent-api in the interpreter that runs the tests."""
+    """Return the command line that runs agent-api with the interpreter of the tests."""
     return [sys.executable, "-m", "agent_api", *arguments]
+
+
+def agent_api(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of agent-api to its end, with only these settings."""
+    return subprocess.run(
+        command(*arguments),
+        env=clean_environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 @contextmanager
 def start_server(
     database_url: str | None, data_dir: Path, *arguments: str, **settings: str
 ) -> Iterator[Server]:
-    """Serve until the block ends, with more `settings` in the environment and `arguments`.
-
-    When it has stopped, its log must hold no token, and nothing that a request said.
+    """Start a server and stop it after the block; its log must not contain tokens or content.
 
     Without `database_url` the server uses the embedded database of `data_dir`.
     """
@@ -112,7 +122,7 @@ def start_server(
 def start_limited_server(
     database_url: str, data_dir: Path, *, descriptors: int
 ) -> Iterator[Server]:
-    """Serve until the block ends, with at most so many open files."""
+    """Start a server that may open at most `descriptors` files."""
     port = free_port()
     settings = {"data_dir": str(data_dir), "port": str(port), "jwt_secret": SECRET}
     settings["database_url"] = database_url
@@ -124,7 +134,7 @@ def start_limited_server(
 def start_mock(
     log_folder: Path, *arguments: str, folder: Path | None = None, **settings: str
 ) -> Iterator[Server]:
-    """Serve the examples until the block ends, by the code in `folder` if there is some."""
+    """Start the mock and stop it after the block; it uses the code in `folder`, if given."""
     port = free_port()
     base = {"port": str(port)}
     with _start(["mock", *arguments], port, log_folder, base | settings, folder) as server:
@@ -163,13 +173,13 @@ def _start(
 
 
 def wait_until_ready(server: Server) -> None:
-    """Return when /readyz says 200; fail with the log where the server ends or takes too long."""
+    """Wait until /readyz returns 200; fail with the log if the server ends or takes too long."""
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
             if httpx.get(f"{server.url}/readyz", timeout=5, verify=False).status_code == 200:
                 return
         except httpx.TransportError:
-            pass  # it does not listen yet
+            pass  # not listening yet
         time.sleep(0.05)
     raise AssertionError(f"the server did not start:\n{server.log.read_text()}")

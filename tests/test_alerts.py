@@ -1,4 +1,4 @@
-"""The alerts of docs/operations/monitoring.md fire for real faults, and only then.
+"""The alerts in docs/operations/monitoring.md fire for real faults and for nothing else.
 
 promtool evaluates the rules on samples scraped from /metrics. Consecutive scrapes count as 30
 seconds apart, so that minutes pass within a test.
@@ -6,6 +6,7 @@ seconds apart, so that minutes pass within a test.
 
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -35,12 +36,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.process]
 
 RULES = yaml.safe_load(blocks("yaml", section("Metrics"))[1])["groups"][0]["rules"]
 SCRAPES_OF_TEN_MINUTES = 22
-"""Ten minutes since the second one: a rate needs two."""
+"""The second one starts the ten minutes, because a rate needs two samples."""
 
 
 @dataclass
 class Watched:
-    """A server, and all that Prometheus has scraped of it."""
+    """A server, and all samples that were scraped from it."""
 
     server: Server
     port: int
@@ -48,7 +49,7 @@ class Watched:
     scrapes: list[Samples] = field(default_factory=list)
 
     def scrape(self) -> None:
-        """Take the next one, with the labels that Prometheus adds."""
+        """Scrape once, and add the labels that Prometheus adds."""
         mine = {("job", "agent-api"), ("instance", f"127.0.0.1:{self.port}")}
         try:
             found = scrape(self.port)
@@ -60,13 +61,13 @@ class Watched:
         self.scrapes.append(samples)
 
     def scrape_while(self, act: Callable[[], object]) -> None:
-        """Take those of ten minutes, and do something before each."""
+        """Scrape for ten simulated minutes, and call `act` before each scrape."""
         for _ in range(SCRAPES_OF_TEN_MINUTES):
             act()
             self.scrape()
 
     def rest(self) -> None:
-        """Take those of ten minutes in which nothing happens."""
+        """Scrape for ten simulated minutes in which nothing happens."""
         self.scrape_while(lambda: None)
 
     def assert_firing(self, *alerts: str) -> None:
@@ -78,7 +79,7 @@ class Watched:
 def watched(
     new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Watched]:
-    """A server with one connection, and a database of its own that can be broken."""
+    """A server with one connection and its own database, which tests may break."""
     url, port = new_database(), free_port()
     schema.upgrade(url, migrations.FOLDER)
     settings = {"pool_size": "1", "statement_timeout_ms": "60000", "metrics_port": str(port)}
@@ -92,7 +93,7 @@ def maria(watched: Watched) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_alerts_name_metrics_labels_and_operations_that_there_are(watched: Watched) -> None:
+def test_alerts_name_existing_metrics_labels_and_operations(watched: Watched) -> None:
     with watched.server.client(f"maria-{uuid.uuid4()}") as maria:
         maria.get("/conversations")
     text = httpx.get(f"http://127.0.0.1:{watched.port}/metrics", verify=False).text
@@ -116,7 +117,7 @@ def test_alerts_name_metrics_labels_and_operations_that_there_are(watched: Watch
             assert label == "job" or re.search(rf'[{{,]{label}="', text)
 
 
-def test_a_server_that_serves_alerts_nobody(watched: Watched, maria: httpx.Client) -> None:
+def test_healthy_server_fires_no_alert(watched: Watched, maria: httpx.Client) -> None:
     def use() -> None:
         assert maria.post("/conversations", json={}).status_code == 201
         assert maria.get("/readyz").status_code == 200
@@ -126,10 +127,10 @@ def test_a_server_that_serves_alerts_nobody(watched: Watched, maria: httpx.Clien
     watched.assert_firing()
 
 
-def test_one_request_that_holds_the_whole_pool_alerts_though_the_others_give_up(
+def test_one_request_that_holds_the_whole_pool_fires_the_pool_alerts(
     watched: Watched, maria: httpx.Client
 ) -> None:
-    """They never had a thread, and the one that has one does not end."""
+    """The other requests time out before they get a thread."""
     conversation = maria.post("/conversations", json={}).json()["id"]
     user = maria.headers["Authorization"]
     answers: list[httpx.Response] = []
@@ -162,7 +163,7 @@ def test_one_request_that_holds_the_whole_pool_alerts_though_the_others_give_up(
     watched.assert_firing()
 
 
-def test_a_single_defect_alerts(watched: Watched, maria: httpx.Client) -> None:
+def test_one_defect_fires_an_alert(watched: Watched, maria: httpx.Client) -> None:
     conversation = maria.post("/conversations", json={}).json()["id"]
     path, hello = f"/conversations/{conversation}/messages", {"role": "user", "content": "Hello"}
     watched.rest()
@@ -180,7 +181,7 @@ def test_a_single_defect_alerts(watched: Watched, maria: httpx.Client) -> None:
     watched.assert_firing()
 
 
-def test_a_database_that_is_away_alerts_that_nobody_is_ready_and_that_requests_fail(
+def test_unavailable_database_fires_not_ready_and_failure_alerts(
     watched: Watched, maria: httpx.Client
 ) -> None:
     name = make_url(watched.database_url).database
@@ -204,7 +205,7 @@ def test_a_database_that_is_away_alerts_that_nobody_is_ready_and_that_requests_f
     watched.assert_firing()
 
 
-def test_workers_that_die_and_a_server_that_is_gone_alert(watched: Watched, tmp_path: Path) -> None:
+def test_killed_worker_and_killed_server_fire_alerts(watched: Watched, tmp_path: Path) -> None:
     port = free_port()
     settings = {"metrics_port": str(port)}
     with start_server(watched.database_url, tmp_path, "--workers", "2", **settings) as server:
@@ -222,8 +223,10 @@ def test_workers_that_die_and_a_server_that_is_gone_alert(watched: Watched, tmp_
         both.scrape()
         both.assert_firing()
 
+        folder = metrics_folder(server)
         server.process.kill()
         server.process.wait()
+        shutil.rmtree(folder)  # as the next start would
         for _ in range(3):
             both.scrape()
         both.assert_firing("AgentApiDown")
@@ -238,7 +241,7 @@ def wait_for_workers(port: int, count: int) -> None:
 
 @contextmanager
 def changed(url: str, *statements: str) -> Iterator[Callable[[str], Any]]:
-    """Run statements, each by itself; yield what runs another one."""
+    """Run statements in autocommit mode; yield a function that runs another one."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         for statement in statements:

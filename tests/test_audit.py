@@ -1,4 +1,4 @@
-"""The audit of the locks tells "vulnerable" from "nobody could be asked", with pip-audit itself."""
+"""`make audit` with the real pip-audit: vulnerable packages and unreachable sources."""
 
 import json
 import os
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 AUDIT = ROOT / ".ci" / "audit.py"
 LOCK_OF_OURS = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
 LOCKED = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK_OF_OURS, re.MULTILINE))
-"""What the server is installed with."""
+"""The locked packages of the server and their versions."""
 LOCK = f"some-package==1.0.0 --hash=sha256:{'0' * 64}\nother==2.0 --hash=sha256:{'1' * 64}\n"
 ADVISORY = {
     "id": "PYSEC-2026-1",
@@ -38,12 +38,12 @@ ADVISORY = {
 
 Environment = dict[str, str]
 
-pytestmark = pytest.mark.slow  # each run of pip-audit takes more than a second
+pytestmark = [pytest.mark.slow, pytest.mark.process]  # pip-audit takes over a second
 
 
 @contextmanager
 def advisories(status: int, answer: dict[str, Any]) -> Iterator[str]:
-    """Serve as OSV does: `answer` for some-package, and nothing for any other."""
+    """Imitate OSV: `answer` for some-package, and no vulnerability for others."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -66,9 +66,9 @@ def advisories(status: int, answer: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def pypi(folder: Path, about: Callable[[str, str], dict[str, Any] | None]) -> Iterator[Environment]:
-    """Be pypi.org, by a proxy that is its own other end; yield what leads there.
+    """Imitate pypi.org behind a proxy; yield the environment variables that lead there.
 
-    `about` says what there is to say of a version of a package; None makes it a 404.
+    `about` returns the document of a package's version, or None for a 404.
     """
     identity = identity_of("pypi.org", folder)
 
@@ -110,7 +110,7 @@ def pypi(folder: Path, about: Callable[[str, str], dict[str, Any] | None]) -> It
 
 
 def way_by(proxy: str) -> Environment:
-    """Return what sends all requests for other machines to a proxy."""
+    """Return environment variables that send requests for other machines to a proxy."""
     return {
         **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), proxy),
         **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
@@ -120,13 +120,13 @@ def way_by(proxy: str) -> Environment:
 def audit(
     folder: Path, osv_url: str, lock: str = LOCK, way: Environment | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the audit where OSV is at `osv_url`, and PyPI cannot be reached but by `way`."""
+    """Run the audit with OSV at `osv_url`. PyPI can be reached only through `way`."""
     path = folder / "lock.txt"
     path.write_text(lock)
     environment = os.environ | (way or way_by(f"http://127.0.0.1:{free_port()}"))
     environment |= {
         "PIP_AUDIT_OSV_URL": osv_url,
-        **dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(folder)),  # nothing that it remembers
+        **dict.fromkeys(("HOME", "XDG_CACHE_HOME"), str(folder)),  # no cache
     }
     return subprocess.run(
         [sys.executable, AUDIT, path],
@@ -138,7 +138,7 @@ def audit(
     )
 
 
-def test_a_vulnerability_fails_the_audit(tmp_path: Path) -> None:
+def test_vulnerability_fails_the_audit(tmp_path: Path) -> None:
     with advisories(200, {"vulns": [ADVISORY]}) as url:
         result = audit(tmp_path, url)
 
@@ -148,7 +148,7 @@ def test_a_vulnerability_fails_the_audit(tmp_path: Path) -> None:
 
 
 def of_a_version(*vulnerabilities: dict[str, Any]) -> dict[str, Any]:
-    """Return what PyPI says of a version, as far as it matters."""
+    """Return the part of PyPI's document about a version that the audit reads."""
     return {"info": {"yanked": False}, "urls": [], "vulnerabilities": list(vulnerabilities)}
 
 
@@ -168,12 +168,12 @@ WITHDRAWN = IN_WERKZEUG | {"withdrawn": "2026-02-01T00:00:00Z"}
 def audit_of_our_lock(
     folder: Path, about: Callable[[str, str], dict[str, Any] | None]
 ) -> subprocess.CompletedProcess[str]:
-    """Audit what the server is installed with, by PyPI alone."""
+    """Audit the locked packages of the server with PyPI only."""
     with pypi(folder, about) as way:
         return audit(folder, f"http://127.0.0.1:{free_port()}/v1/query", LOCK_OF_OURS, way)
 
 
-def test_pypi_names_a_vulnerability_in_what_is_locked(tmp_path: Path) -> None:
+def test_vulnerability_known_to_pypi_is_reported(tmp_path: Path) -> None:
     asked: dict[str, str] = {}
 
     def about(name: str, version: str) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def test_pypi_names_a_vulnerability_in_what_is_locked(tmp_path: Path) -> None:
     assert asked == LOCKED
 
 
-def test_pypi_knows_of_none(tmp_path: Path) -> None:
+def test_audit_by_pypi_passes_without_vulnerabilities(tmp_path: Path) -> None:
     result = audit_of_our_lock(tmp_path, lambda name, version: of_a_version(WITHDRAWN))
 
     assert (result.returncode, result.stderr) == (0, "")
@@ -198,8 +198,8 @@ def test_pypi_knows_of_none(tmp_path: Path) -> None:
     )
 
 
-def test_pypi_that_knows_no_package_has_audited_none(tmp_path: Path) -> None:
-    """A mirror may answer 404 for all of them, and pip-audit then finds no vulnerability."""
+def test_pypi_that_knows_no_package_counts_as_no_answer(tmp_path: Path) -> None:
+    """If a mirror answers 404 for all packages, pip-audit finds no vulnerability."""
     result = audit_of_our_lock(tmp_path, lambda name, version: None)
 
     assert result.returncode == 0, result.stderr
@@ -207,7 +207,7 @@ def test_pypi_that_knows_no_package_has_audited_none(tmp_path: Path) -> None:
     assert "NOTHING WAS AUDITED" in result.stderr
 
 
-def test_no_vulnerability_is_said(tmp_path: Path) -> None:
+def test_audit_by_osv_passes_without_vulnerabilities(tmp_path: Path) -> None:
     with advisories(200, {}) as url:
         result = audit(tmp_path, url)
 
@@ -217,7 +217,7 @@ def test_no_vulnerability_is_said(tmp_path: Path) -> None:
     )
 
 
-def test_sources_that_cannot_be_reached_are_said_loudly_and_fail_nothing(tmp_path: Path) -> None:
+def test_unreachable_sources_are_reported_but_do_not_fail_the_audit(tmp_path: Path) -> None:
     result = audit(tmp_path, f"http://127.0.0.1:{free_port()}/v1/query")
 
     assert result.returncode == 0, result.stderr
@@ -227,7 +227,7 @@ def test_sources_that_cannot_be_reached_are_said_loudly_and_fail_nothing(tmp_pat
     assert result.stdout == ""
 
 
-def test_a_source_that_is_broken_has_not_answered(tmp_path: Path) -> None:
+def test_source_with_an_error_counts_as_no_answer(tmp_path: Path) -> None:
     with advisories(500, {}) as url:
         result = audit(tmp_path, url)
 
@@ -236,7 +236,7 @@ def test_a_source_that_is_broken_has_not_answered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lock", ["some-package==1.0.0\n", "some-package>=1.0 --hash=sha256:00\n"])
-def test_a_lock_that_cannot_be_read_fails_the_audit(tmp_path: Path, lock: str) -> None:
+def test_unreadable_lock_fails_the_audit(tmp_path: Path, lock: str) -> None:
     with advisories(200, {}) as url:
         result = audit(tmp_path, url, lock)
 

@@ -1,6 +1,6 @@
-"""A database that hangs: each request ends in a bounded time, and says that it can be tried again.
+"""A database that hangs: each request gets a retryable error within a bounded time.
 
-The server has two connections and half a second for a statement, so that trouble comes soon.
+The server has two connections and a statement timeout of half a second, to fail quickly.
 """
 
 import threading
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.process
 
 POOL_SIZE = 2
 QUEUE_SECONDS, CONNECT_SECONDS, STATEMENT_SECONDS = 5, 5, 1.75
-MARGIN = 3
-"""For a machine that has more to do than this test."""
+MARGIN = 8
+"""Additional seconds for a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def carol(troubled: Server) -> Iterator[httpx.Client]:
 
 @contextmanager
 def locked(database_url: str, conversation: Json) -> Iterator[None]:
-    """Hold the conversation's row as a writer does that never ends."""
+    """Lock the conversation's row, like a transaction that does not end."""
     holder = psycopg2.connect(database_url)
     try:
         statement = "SELECT FROM conversations WHERE id = %s FOR UPDATE"
@@ -62,7 +62,7 @@ def locked(database_url: str, conversation: Json) -> Iterator[None]:
 
 @contextmanager
 def health_watched(server: Server) -> Iterator[None]:
-    """Ask /healthz all the while: it always answers, and soon."""
+    """Check that /healthz always responds quickly during the block."""
     ended = threading.Event()
     seen: list[tuple[int, float]] = []
 
@@ -84,7 +84,7 @@ def health_watched(server: Server) -> Iterator[None]:
 
 
 def post(server: Server, user: str, conversation: Json) -> tuple[httpx.Response, float]:
-    """Post a message on a connection of its own; tell how long it took."""
+    """Post a message on a new connection; return the response and its seconds."""
     with server.client(user) as client:
         begin = time.monotonic()
         path = f"/conversations/{conversation['id']}/messages"
@@ -111,7 +111,7 @@ def wait_until_served(act: Callable[[], httpx.Response], seconds: float) -> None
         time.sleep(0.05)
 
 
-def test_create_message_to_a_locked_conversation_is_a_timeout(
+def test_create_message_to_a_locked_conversation_is_a_504(
     troubled: Server, carol: httpx.Client, database_url: str
 ) -> None:
     conversation = new_conversation(carol)
@@ -126,30 +126,30 @@ def test_create_message_to_a_locked_conversation_is_a_timeout(
     post_message(carol, conversation, "Hi again")
 
 
-def test_create_message_waits_for_a_thread_only_so_long(
+def test_create_message_that_waits_too_long_for_a_thread_is_a_503(
     troubled: Server, carol: httpx.Client, database_url: str
 ) -> None:
-    """Forty at half a second, two at a time: the last ones would have to wait for ten seconds."""
+    """64 requests take half a second each, two at a time: the last ones would wait for 16 s."""
     user = new_conversation(carol)["user_id"]
     conversation = new_conversation(carol)
 
     with locked(database_url, conversation), health_watched(troubled):
-        answers = at_once_by_many(troubled, user, conversation, 40)
+        answers = at_once_by_many(troubled, user, conversation, 64)
         ready = httpx.get(f"{troubled.url}/readyz", timeout=10, verify=False)
 
     for response, seconds in answers:
         assert_can_be_retried(response, 503, 504)
         assert seconds < QUEUE_SECONDS + STATEMENT_SECONDS + MARGIN
     assert {response.status_code for response, _ in answers} == {503, 504}
-    assert ready.status_code == 200  # busy, which is not the database's fault
+    assert ready.status_code == 200  # busy, but the database works
     post_message(carol, conversation, "Hi")
 
 
 @pytest.mark.slow
-def test_a_database_that_falls_silent_is_unavailable_until_it_speaks(
+def test_unresponsive_database_is_a_503_until_it_responds(
     troubled: Server, carol: httpx.Client, relay: Relay
 ) -> None:
-    """Those in the pool are silent, and those made anew, which log in without an answer."""
+    """Neither pooled connections nor new logins get a response."""
     conversation = new_conversation(carol)
     user = conversation["user_id"]
     at_once_by_many(troubled, user, conversation, POOL_SIZE)

@@ -1,4 +1,4 @@
-"""The identity provider's keys when it misbehaves, and tokens that ask for keys nobody has."""
+"""Faulty key sets of an identity provider, and tokens with unknown key ids."""
 
 import json
 import time
@@ -20,13 +20,13 @@ from tests.servers import SECRET, Server, start_server
 from tests.tokens import ask
 
 PAUSE = 2.1
-"""Seconds after which the server may ask for keys again."""
+"""Seconds after which the server may fetch the keys again."""
 Fault = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
 def trusting(database_url: str, folder: Path, *keys: KeyPair) -> Iterator[tuple[Server, KeyServer]]:
-    """Serve with the keys of a provider, which have been fetched once."""
+    """Start a server that has fetched the keys of a provider once."""
     with (
         KeyServer(*keys) as provider,
         start_server(database_url, folder, jwt_jwks_url=provider.url) as server,
@@ -49,19 +49,19 @@ def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
 
 
 def endless(request: BaseHTTPRequestHandler) -> None:
-    """Send keys for as long as somebody reads, a gigabyte a second."""
+    """Send keys until the reader closes the connection, a gigabyte a second."""
     request.send_response(200)
     request.end_headers()
     request.wfile.write(b'{"keys": [')
     try:
         while True:
             request.wfile.write(b'{"kty": "RSA"},' * 100_000)
-    except OSError:  # the reader has had enough
+    except OSError:  # the reader closed the connection
         request.close_connection = True
 
 
 def trickle(request: BaseHTTPRequestHandler) -> None:
-    """Send a byte now and then, so that no single wait is long."""
+    """Send a byte every 0.1 s, so that no single read times out."""
     request.send_response(200)
     request.end_headers()
     try:
@@ -87,9 +87,7 @@ def trickle_the_headers(request: BaseHTTPRequestHandler) -> None:
 
 
 @pytest.mark.process
-def test_a_flood_of_unknown_key_ids_is_no_flood_of_fetches(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_many_unknown_key_ids_cause_few_fetches(database_url: str, tmp_path: Path) -> None:
     key, forger = KeyPair("EdDSA"), KeyPair("EdDSA", "forged")
     with trusting(database_url, tmp_path, key) as (server, provider), ThreadPoolExecutor(8) as pool:
         time.sleep(PAUSE)
@@ -108,7 +106,7 @@ def test_a_flood_of_unknown_key_ids_is_no_flood_of_fetches(
 
 
 @pytest.mark.slow
-def test_a_new_key_is_found_in_the_middle_of_such_a_flood(
+def test_new_key_is_found_while_unknown_key_ids_keep_coming(
     database_url: str, tmp_path: Path
 ) -> None:
     old, new, forger = KeyPair("EdDSA", "old"), KeyPair("ES256", "new"), KeyPair("EdDSA", "forged")
@@ -121,10 +119,10 @@ def test_a_new_key_is_found_in_the_middle_of_such_a_flood(
                 ask(server, forger.sign("mallory"))
 
         floods = [pool.submit(flood, number) for number in range(2)]
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         try:
             while ask(server, new.sign("alice")).status_code != 200:
-                assert time.monotonic() < deadline, "the new key is never accepted"
+                assert time.monotonic() < deadline, "the new key is still refused"
                 time.sleep(0.05)
         finally:
             flooding = False
@@ -172,27 +170,30 @@ DOCUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=range(len(DOCUMENTS)))
-def test_a_set_that_is_none_brings_no_key_and_no_fault(document: bytes) -> None:
-    """Asked without a server around it, which would pause two seconds between two of these."""
+def test_documents_that_are_not_key_sets_provide_no_key() -> None:
+    """KeySet is called directly, because a server waits two seconds between two fetches."""
+    failures = []
     with KeyServer() as provider:
-        provider.fault = answering(document)
-        keys = KeySet(provider.url)
+        for document in DOCUMENTS:
+            provider.fault, provider.fetched = answering(document), 0
+            keys = KeySet(provider.url)
 
-        keys.fetch()
+            keys.fetch()
 
-        assert provider.fetched == 1
-        assert brings_no_key(keys, "theirs")
+            if provider.fetched != 1 or not has_no_key(keys, "theirs"):
+                failures.append(document[:80])
+
+    assert not failures
 
 
-def brings_no_key(keys: KeySet, key_id: str) -> bool:
+def has_no_key(keys: KeySet, key_id: str) -> bool:
     try:
         return keys.get(key_id) is None
     except KeysUnavailable:
         return True
 
 
-def test_good_keys_beside_bad_ones_are_found() -> None:
+def test_valid_keys_among_invalid_ones_are_found() -> None:
     good = KeyPair("EdDSA", "good")
     rubbish = [None, 7, {}, {"kty": "RSA"}, JWK | {"kid": ["theirs"]}, JWK | {"alg": []}]
     with KeyServer() as provider:
@@ -205,8 +206,8 @@ def test_good_keys_beside_bad_ones_are_found() -> None:
 
 
 @pytest.mark.process
-def test_a_secret_in_the_key_set_verifies_nothing(database_url: str, tmp_path: Path) -> None:
-    """Whoever can read the set could sign with it."""
+def test_secret_in_a_key_set_is_ignored(database_url: str, tmp_path: Path) -> None:
+    """Everyone who can read the key set could sign with the secret."""
     key = KeyPair("EdDSA")
     secret = {"kty": "oct", "kid": "shared", "alg": "HS256", "k": encoded(SECRET.encode()).decode()}
     with trusting(database_url, tmp_path, key) as (server, provider):
@@ -220,8 +221,8 @@ def test_a_secret_in_the_key_set_verifies_nothing(database_url: str, tmp_path: P
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(status: int) -> None:
-    """Where the keys are is the operator's word, not that of whoever answers there."""
+def test_redirect_of_the_key_set_is_not_followed(status: int) -> None:
+    """Only the operator decides from where keys are fetched."""
     with KeyServer(KeyPair("EdDSA", "theirs")) as elsewhere, KeyServer() as provider:
         provider.fault = answering(b"", status, Location=elsewhere.url)
         keys = KeySet(provider.url)
@@ -230,11 +231,11 @@ def test_a_redirect_is_not_followed(status: int) -> None:
 
         assert provider.fetched == 1
         assert elsewhere.fetched == 0
-        assert brings_no_key(keys, "theirs")
+        assert has_no_key(keys, "theirs")
 
 
 @pytest.mark.slow
-def test_keys_that_do_not_end_hold_up_nobody_for_long(database_url: str, tmp_path: Path) -> None:
+def test_endless_key_set_delays_only_unknown_keys(database_url: str, tmp_path: Path) -> None:
     key, unknown = KeyPair("EdDSA"), KeyPair("EdDSA", "unknown")
     with trusting(database_url, tmp_path, key) as (server, provider), ThreadPoolExecutor(8) as pool:
         memory = psutil.Process(server.process.pid).memory_info().rss

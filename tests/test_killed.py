@@ -1,16 +1,15 @@
-"""kill -9 under 32 writers: of a worker, of all of them, of PostgreSQL, of everything.
+"""kill -9 of a worker, of all workers, of PostgreSQL and of everything, with 32 writers.
 
-On the embedded database as its users have it, durable, and with two workers. What a 201 has
-acknowledged is there afterwards, exactly once, and every count and preview agrees with it.
+The server has two workers and the embedded database with its default, durable settings. Each row
+that a 201 acknowledged exists exactly once afterwards, and all counts and previews agree with it.
 """
 
 import logging
-import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -26,11 +25,11 @@ WRITERS = 32
 ACKNOWLEDGED = 10_000
 KILLS = 4
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.timeout(900)]
 
 
 class Installation:
-    """The server with its embedded database, and all the processes that it is made of."""
+    """The server with its embedded database, and all of their processes."""
 
     def __init__(self, data: Path, stack: ExitStack) -> None:
         self.data = data
@@ -51,24 +50,25 @@ class Installation:
         return [child for child in children if "spawn_main" in _command_line(child)]
 
     def postmaster(self) -> psutil.Process:
-        lines = (self.data / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
-        return psutil.Process(int(lines[0]))
-
-    def database_processes(self) -> list[psutil.Process]:
-        """Return PostgreSQL's processes and their supervisors."""
-        postmaster = self.postmaster()
-        return [*postmaster.parents()[:2], postmaster, *postmaster.children()]
+        return postmaster(self.data)
 
     def everything(self) -> list[psutil.Process]:
         return [
             psutil.Process(self.server.process.pid),
             *self.workers(),
-            *(
-                process
-                for process in self.database_processes()
-                if process.pid not in (0, 1, os.getpid())
-            ),
+            *database_processes(self.data),
         ]
+
+
+def postmaster(data: Path) -> psutil.Process:
+    lines = (data / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
+    return psutil.Process(int(lines[0]))
+
+
+def database_processes(data: Path) -> list[psutil.Process]:
+    """Return PostgreSQL's processes and their supervisors, whose command lines name `data`."""
+    named = [process for process in psutil.process_iter() if str(data) in _command_line(process)]
+    return [*named, *postmaster(data).children()]
 
 
 def _command_line(process: psutil.Process) -> str:
@@ -78,19 +78,25 @@ def _command_line(process: psutil.Process) -> str:
         return ""
 
 
-@pytest.fixture
-def installation() -> Iterator[Installation]:
-    # Not in pytest's own folder, which the account that runs PostgreSQL for root cannot enter.
+@contextmanager
+def temporary_data() -> Iterator[Path]:
+    """Make a data folder for the block. Its database must have stopped soon afterwards."""
+    # The account that runs PostgreSQL for root cannot enter pytest's own temporary folder.
     folder = Path(tempfile.mkdtemp(prefix="agent-api-killed-"))
     folder.chmod(0o711)
     data = folder / "data"
     data.mkdir(mode=0o711)
     try:
-        with ExitStack() as stack:
-            yield Installation(data, stack)
+        yield data
     finally:
         wait_until(lambda: embedded.is_stopped(data), seconds=40)
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def installation() -> Iterator[Installation]:
+    with temporary_data() as data, ExitStack() as stack:
+        yield Installation(data, stack)
 
 
 @pytest.fixture
@@ -102,10 +108,10 @@ def writers(installation: Installation) -> Iterator[Writers]:
 
 
 def kill(doomed: Sequence[psutil.Process]) -> None:
-    """Kill -9 in one go, so that nobody has the time to notice another's death."""
+    """Send SIGKILL to all at once, so that none can react to another's end."""
     assert doomed
     for process in doomed:
-        with suppress(psutil.NoSuchProcess):  # one of those before it was its parent
+        with suppress(psutil.NoSuchProcess):  # it ended with its parent
             process.kill()
     wait_until(lambda: not any(is_alive(process) for process in doomed))
 
@@ -113,7 +119,7 @@ def kill(doomed: Sequence[psutil.Process]) -> None:
 def finish(
     scenario: str, installation: Installation, writers: Writers, healed: list[float]
 ) -> None:
-    """Let the writers come to their number, and look at all rows."""
+    """Wait until the writers have written all messages, then check every row."""
     writers.wait_for(ACKNOWLEDGED)
     writers.end()
     assert set(writers.statuses) <= {0, 201, 503, 504}, writers.statuses
@@ -133,8 +139,21 @@ def finish(
     )
 
 
-def test_a_worker_is_killed(installation: Installation, writers: Writers) -> None:
-    """The other one goes on, and a new one takes its place."""
+@pytest.mark.smoke
+def test_acknowledged_conversation_survives_killing_everything() -> None:
+    with temporary_data() as data:
+        with start_server(None, data) as server, server.client("maria") as maria:
+            acknowledged = maria.post("/conversations", json={}).json()
+            kill([*database_processes(data), psutil.Process(server.process.pid)])
+        with start_server(None, data) as server, server.client("maria") as maria:
+            path = f"/conversations/{acknowledged['id']}"
+            assert maria.get(path).json() == acknowledged | {"messages": []}
+
+
+def test_no_message_is_lost_when_a_worker_is_killed(
+    installation: Installation, writers: Writers
+) -> None:
+    """The other worker goes on, and a new one replaces the killed one."""
     healed = []
     for number in range(KILLS):
         writers.wait_for(ACKNOWLEDGED * (number + 1) // (KILLS + 1))
@@ -147,8 +166,10 @@ def test_a_worker_is_killed(installation: Installation, writers: Writers) -> Non
     finish("a worker", installation, writers, healed)
 
 
-def test_all_workers_are_killed(installation: Installation, writers: Writers) -> None:
-    """Nothing of ours has to be started: the process that started them starts new ones."""
+def test_no_message_is_lost_when_all_workers_are_killed(
+    installation: Installation, writers: Writers
+) -> None:
+    """The parent process starts new workers."""
     healed = []
     for number in range(KILLS):
         writers.wait_for(ACKNOWLEDGED * (number + 1) // (KILLS + 1))
@@ -160,8 +181,10 @@ def test_all_workers_are_killed(installation: Installation, writers: Writers) ->
     assert installation.server.process.poll() is None
 
 
-def test_postgresql_is_killed(installation: Installation, writers: Writers) -> None:
-    """First a session's process, upon which the server restarts itself; then the server."""
+def test_no_message_is_lost_when_postgresql_is_killed(
+    installation: Installation, writers: Writers
+) -> None:
+    """Kill a session's process, after which PostgreSQL restarts itself, then the postmaster."""
     pids = {process.pid for process in installation.workers()}
     healed = []
     for number in range(KILLS):
@@ -172,11 +195,11 @@ def test_postgresql_is_killed(installation: Installation, writers: Writers) -> N
         healed.append(writers.wait_for_the_next())
 
     finish("PostgreSQL", installation, writers, healed)
-    assert {process.pid for process in installation.workers()} == pids, "none of ours restarted"
+    assert {process.pid for process in installation.workers()} == pids, "workers must not restart"
     assert max(healed) < 30
 
 
-def test_everything_is_killed_and_started_again(
+def test_no_message_is_lost_when_everything_is_killed(
     installation: Installation, writers: Writers
 ) -> None:
     healed = []
@@ -190,7 +213,7 @@ def test_everything_is_killed_and_started_again(
 
 
 def test_workers_end_with_the_process_that_started_them(installation: Installation) -> None:
-    """Nobody would start new ones in their place, and the next start would find the port taken."""
+    """Orphaned workers would keep the port, and the next start would fail."""
     workers, port = installation.workers(), installation.port
     kill([psutil.Process(installation.server.process.pid)])
 

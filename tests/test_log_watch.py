@@ -1,4 +1,4 @@
-"""The search of the logs finds what it is there for: a log that leaks fails the run."""
+"""The search of the logs finds tokens and content, and then fails the run."""
 
 import json
 import logging
@@ -18,8 +18,8 @@ FOUND = "a log holds a token or what a request said"
 
 
 @pytest.mark.process
-def test_a_server_that_logs_content_fails_its_test(database_url: str, tmp_path: Path) -> None:
-    """A request id is logged as it was sent: here it is what the message says as well."""
+def test_server_that_logs_content_fails_its_test(database_url: str, tmp_path: Path) -> None:
+    """Request ids are logged unchanged; here the id equals the content of the message."""
     content = f"nobody-may-read-this-{uuid.uuid4()}"
 
     def leak() -> None:
@@ -35,14 +35,14 @@ def test_a_server_that_logs_content_fails_its_test(database_url: str, tmp_path: 
     assert content in str(failed.value)
 
 
-def test_code_of_ours_that_logs_a_token_in_this_process_fails_the_run() -> None:
+def test_token_logged_in_this_process_fails_the_run() -> None:
     with pytest.raises(AssertionError, match=FOUND), log_watch.watching_this_process():
         logging.getLogger("agent_api.auth").warning("refused", extra={"token": sign("somebody")})
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), json_formatter()], ids=["text", "json"])
 @pytest.mark.parametrize("part", [0, 1, 2], ids=["whole", "without its header", "its signature"])
-def test_a_token_is_found_in_any_form(formatter: logging.Formatter, part: int) -> None:
+def test_tokens_are_found_in_every_log_format(formatter: logging.Formatter, part: int) -> None:
     for token in (sign("somebody"), KeyPair("EdDSA").sign("somebody")):
         said = ".".join(token.split(".")[part:])
         try:
@@ -55,7 +55,7 @@ def test_a_token_is_found_in_any_form(formatter: logging.Formatter, part: int) -
         assert log_watch.leaks(formatter.format(record))
 
 
-def test_a_token_that_nobody_signed_here_is_found_too() -> None:
+def test_unknown_tokens_are_found() -> None:
     assert log_watch.leaks("refused eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl")
 
 
@@ -70,7 +70,7 @@ def test_a_token_that_nobody_signed_here_is_found_too() -> None:
     ],
     ids=["text", "a value", "a name", "escapes", "a tool call"],
 )
-def test_what_a_body_said_is_found(body: dict[str, object]) -> None:
+def test_content_of_a_request_body_is_found(body: dict[str, object]) -> None:
     secret = json.loads(json.dumps(body).replace("{}", uuid.uuid4().hex))
 
     log_watch.request(httpx.Request("POST", "http://api/", json=secret))
@@ -78,7 +78,7 @@ def test_what_a_body_said_is_found(body: dict[str, object]) -> None:
     assert log_watch.leaks(json.dumps({"message": "failed", "body": json.dumps(secret)}))
 
 
-def test_a_line_of_an_ordinary_request_is_no_leak() -> None:
+def test_ordinary_line_of_a_request_is_not_a_leak() -> None:
     nowhere = "019cadd3-0000-7000-8000-000000000000"
     log_watch.request(httpx.Request("POST", "http://api/", json={"metadata": {"of": nowhere}}))
 

@@ -1,4 +1,4 @@
-"""Metrics: what Prometheus reads of one server or of several workers, also when one is killed."""
+"""What Prometheus reads from one worker or several, also after one was killed."""
 
 import itertools
 import os
@@ -22,8 +22,16 @@ import pytest
 
 from tests.contract import NOWHERE, OPERATIONS
 from tests.scraping import Samples, scrape, scrape_idle, value
-from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
-from tests.test_config import agent_api, refusal
+from tests.servers import (
+    SECRET,
+    Server,
+    agent_api,
+    clean_environment,
+    command,
+    free_port,
+    start_server,
+)
+from tests.test_config import refusal
 
 pytestmark = pytest.mark.process
 
@@ -37,9 +45,9 @@ def metrics_port() -> int:
 def watched(
     database_url: str, tmp_path_factory: pytest.TempPathFactory, metrics_port: int
 ) -> Iterator[Server]:
-    """A server of its own with metrics: what the tests of this module did is all that it counts.
+    """A server with metrics that only this module uses.
 
-    It has one connection, so that two requests are one too many.
+    It has one database connection, so that a second request has to wait.
     """
     folder = tmp_path_factory.mktemp("data")
     settings = {"pool_size": "1", "statement_timeout_ms": "2000"}
@@ -74,7 +82,9 @@ def test_requests_are_counted_by_operation_method_and_status(
     )
 
 
-def test_labels_are_bounded_whatever_clients_ask_for(watched: Server, metrics_port: int) -> None:
+def test_labels_are_limited_to_operations_and_known_methods(
+    watched: Server, metrics_port: int
+) -> None:
     with httpx.Client(base_url=watched.url, verify=False) as stranger:
         for number in range(20):
             stranger.get(f"/nowhere/{number}")
@@ -89,7 +99,7 @@ def test_labels_are_bounded_whatever_clients_ask_for(watched: Server, metrics_po
     assert {found["method"] for found in labels if "method" in found} <= methods
 
 
-def test_a_pool_in_use_is_told_and_who_waits_for_it(
+def test_pool_use_and_waiting_times_are_measured(
     watched: Server, metrics_port: int, database_url: str
 ) -> None:
     in_progress = "agent_api_http_requests_in_progress"
@@ -142,7 +152,7 @@ def test_database_errors_are_counted_by_kind(
 
 
 @pytest.mark.slow
-def test_a_killed_worker_takes_no_count_with_it(database_url: str, tmp_path: Path) -> None:
+def test_counts_of_a_killed_worker_are_kept(database_url: str, tmp_path: Path) -> None:
     port = free_port()
     settings = {"metrics_port": str(port), "pool_size": "3"}
     stop = threading.Event()
@@ -199,20 +209,20 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def ask(server: Server, times: int) -> int:
-    """Ask for the health that often, each time on a connection of its own."""
+    """Send GET /healthz `times` times, each on a new connection."""
     return sum(
         httpx.get(f"{server.url}/healthz", verify=False).status_code == 200 for _ in range(times)
     )
 
 
 def metrics_folder(server: Server) -> Path:
-    """Return the folder that the server told its workers."""
+    """Return the folder in which the workers count."""
     (worker, *_) = psutil.Process(server.process.pid).children()
     return Path(worker.environ()["PROMETHEUS_MULTIPROC_DIR"])
 
 
 def workers(server: Server, folder: Path) -> list[int]:
-    """Return the processes that serve: the children that are alive and have counted something."""
+    """Return the workers: the running child processes that have counted something."""
     children = psutil.Process(server.process.pid).children()
     counting = {int(re.findall(r"\d+", path.name)[-1]) for path in folder.glob("gauge_*.db")}
     return sorted(child.pid for child in children if child.pid in counting and is_alive(child))
@@ -230,7 +240,7 @@ def has_successor(server: Server, folder: Path, victim: int, survivor: int) -> b
     return len(now) == 2 and survivor in now and victim not in now
 
 
-def test_metrics_port_has_nothing_else_and_no_versions_but_its_own(
+def test_metrics_port_serves_only_metrics_and_names_no_software(
     watched: Server, metrics_port: int
 ) -> None:
     base = f"http://127.0.0.1:{metrics_port}"
@@ -247,9 +257,7 @@ def test_metrics_port_has_nothing_else_and_no_versions_but_its_own(
         assert "Python" not in answer.text
 
 
-def test_metrics_can_be_asked_for_their_head_and_by_no_other_method(
-    watched: Server, metrics_port: int
-) -> None:
+def test_metrics_port_allows_only_get_and_head(watched: Server, metrics_port: int) -> None:
     url = f"http://127.0.0.1:{metrics_port}/metrics"
 
     head = httpx.head(url, verify=False)
@@ -263,7 +271,7 @@ def test_metrics_can_be_asked_for_their_head_and_by_no_other_method(
         assert (other.status_code, other.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_metrics_hold_no_user_and_no_id(watched: Server, metrics_port: int) -> None:
+def test_metrics_contain_no_user_id_or_title(watched: Server, metrics_port: int) -> None:
     user = f"maria-{uuid.uuid4()}"
     with watched.client(user) as maria:
         conversation = maria.post("/conversations", json={"title": "A secret title"}).json()["id"]
@@ -275,7 +283,7 @@ def test_metrics_hold_no_user_and_no_id(watched: Server, metrics_port: int) -> N
         assert secret not in text
 
 
-def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_occupied_metrics_port_is_reported_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = agent_api(
@@ -324,13 +332,13 @@ def test_metrics_folder_of_a_killed_server_is_removed_by_the_next_start(
     assert list(temporary.iterdir()) == [unlocked]
 
 
-def test_the_port_of_the_api_is_refused() -> None:
+def test_metrics_port_must_differ_from_the_port_of_the_api() -> None:
     assert refusal(port="9000", metrics_port="9000") == (
         "AGENT_API_METRICS_PORT 9000 is the port of the API: choose another"
     )
 
 
-def test_what_is_off_is_not_even_imported(database_url: str, tmp_path: Path) -> None:
+def test_metrics_and_tracing_are_not_imported_when_off(database_url: str, tmp_path: Path) -> None:
     code = (
         "import sys; from agent_api.app import create_app; from agent_api.settings import Settings;"
         "import agent_api.server.run; create_app(Settings.load());"

@@ -1,4 +1,4 @@
-"""A limited server: how many requests each user gets, and what the others are told."""
+"""A server with a rate limit: how many requests each user gets, and the 429 afterwards."""
 
 import time
 import uuid
@@ -29,7 +29,7 @@ FIELDS = ("ratelimit", "ratelimit-policy")
 
 @pytest.fixture(scope="module")
 def limited(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two workers, and a bucket that gets one token a minute: within a test hardly any."""
+    """Two workers, and buckets that gain one token a minute: hardly any within a test."""
     with start_server(
         database_url,
         tmp_path_factory.mktemp("limited"),
@@ -49,7 +49,7 @@ def user(limited: Server) -> Iterator[httpx.Client]:
 
 
 def field(response: httpx.Response, name: str) -> dict[str, int]:
-    """Return the parameters of a field: it is a list of one string, by RFC 9651."""
+    """Return the parameters of a header field, a list of one string (RFC 9651)."""
     parsed: Any = http_sf.parse(response.headers[name].encode(), tltype="list")
     ((policy, parameters),) = parsed
     assert policy == "user"
@@ -62,7 +62,7 @@ def left(response: httpx.Response) -> int:
 
 
 def empty(client: httpx.Client) -> httpx.Response:
-    """Send requests until one is too many, and return its answer."""
+    """Send requests until one is refused, and return its response."""
     for _ in range(2 * BURST):
         response = client.get("/users/me/chat-settings")
         if response.status_code != 200:
@@ -70,7 +70,7 @@ def empty(client: httpx.Client) -> httpx.Response:
     raise AssertionError("there is no limit")
 
 
-def test_a_burst_passes_and_one_more_is_told_when_to_come_back(user: httpx.Client) -> None:
+def test_request_after_a_full_burst_is_a_429_with_retry_after(user: httpx.Client) -> None:
     answers = [user.get("/conversations") for _ in range(BURST)]
     refused = user.post("/conversations", json={})
 
@@ -85,7 +85,7 @@ def test_a_burst_passes_and_one_more_is_told_when_to_come_back(user: httpx.Clien
         assert 1 <= field(answer, "ratelimit")["t"] <= 60
 
 
-def test_a_request_over_the_limit_does_nothing(user: httpx.Client, server: Server) -> None:
+def test_request_over_the_limit_has_no_effect(user: httpx.Client, server: Server) -> None:
     empty(user)
 
     assert_problem(user.post("/conversations", json={}), 429)
@@ -112,14 +112,14 @@ def test_every_operation_with_a_token_is_limited(
     assert_problem(refused, 429)
 
 
-def test_each_user_has_a_limit_of_their_own(limited: Server, user: httpx.Client) -> None:
+def test_each_user_has_a_separate_limit(limited: Server, user: httpx.Client) -> None:
     empty(user)
 
     with limited.client(f"other-{uuid.uuid4()}") as other:
         assert left(other.get("/conversations")) == BURST - 1
 
 
-def test_two_workers_give_no_token_twice(limited: Server) -> None:
+def test_workers_share_one_limit(limited: Server) -> None:
     name = f"user-{uuid.uuid4()}"
     started = time.monotonic()
     with ExitStack() as stack:
@@ -145,7 +145,7 @@ def is_connected(process: psutil.Process, port: int | None) -> bool:
     )
 
 
-def test_head_takes_a_token_like_get(user: httpx.Client) -> None:
+def test_head_counts_like_get(user: httpx.Client) -> None:
     first, second = user.head("/conversations"), user.get("/conversations")
 
     assert (left(first), left(second)) == (BURST - 1, BURST - 2)
@@ -156,7 +156,7 @@ def test_head_takes_a_token_like_get(user: httpx.Client) -> None:
     assert refused.headers["retry-after"]
 
 
-def test_what_reaches_the_handler_counts_even_where_it_fails(user: httpx.Client) -> None:
+def test_requests_that_fail_in_the_handler_count(user: httpx.Client) -> None:
     answers = [
         user.get(f"/conversations/{NOBODYS_ID}"),
         user.post("/conversations", json={"title": 5}),
@@ -167,7 +167,9 @@ def test_what_reaches_the_handler_counts_even_where_it_fails(user: httpx.Client)
     assert [left(answer) for answer in answers] == [BURST - 1, BURST - 2, BURST - 3]
 
 
-def test_what_is_refused_before_costs_nothing(user: httpx.Client, limited: Server) -> None:
+def test_requests_refused_before_the_handler_do_not_count(
+    user: httpx.Client, limited: Server
+) -> None:
     answers = [
         user.get("/conversations", params={"limit": 0}),
         user.post("/conversations", data={"title": "a form"}),
@@ -183,20 +185,20 @@ def test_what_is_refused_before_costs_nothing(user: httpx.Client, limited: Serve
     assert left(user.get("/conversations")) == BURST - 1
 
 
-def test_health_is_never_limited(user: httpx.Client) -> None:
+def test_get_health_is_not_limited(user: httpx.Client) -> None:
     empty(user)
 
     assert {user.get("/healthz").status_code for _ in range(2 * BURST)} == {200}
 
 
-def test_a_page_of_another_origin_may_read_the_headers(user: httpx.Client) -> None:
+def test_cors_exposes_the_rate_limit_headers(user: httpx.Client) -> None:
     response = user.get("/conversations", headers={"Origin": ORIGIN})
 
     exposed = response.headers["access-control-expose-headers"].lower().split(", ")
     assert {*FIELDS, "retry-after"} <= set(exposed)
 
 
-def test_a_server_without_a_limit_says_nothing_of_one(alice: httpx.Client) -> None:
+def test_server_without_a_limit_sends_no_rate_limit_headers(alice: httpx.Client) -> None:
     answers = [alice.get("/conversations") for _ in range(2 * BURST)]
 
     assert {answer.status_code for answer in answers} == {200}
@@ -204,7 +206,7 @@ def test_a_server_without_a_limit_says_nothing_of_one(alice: httpx.Client) -> No
 
 
 @pytest.mark.slow
-def test_who_waits_as_long_as_told_is_served_and_a_database_that_is_away_is_a_503(
+def test_request_after_retry_after_succeeds_and_an_unavailable_database_is_a_503(
     new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     url = new_database()

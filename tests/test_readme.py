@@ -1,4 +1,4 @@
-"""The tour prints what README.md shows, and everything that the documents name exists."""
+"""The README's commands print what it shows, and all names in the documents exist."""
 
 import base64
 import difflib
@@ -32,7 +32,7 @@ UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 END = "== end of a command =="
 
-# Stands in for curl, which not every machine has.
+# Replaces curl, which is not installed everywhere.
 CURL = """
 import argparse, httpx
 parser = argparse.ArgumentParser("curl", allow_abbrev=False)
@@ -53,11 +53,11 @@ curl() {{ {shlex.join([sys.executable, "-c", CURL])} "$@"; }}
 
 
 def rows(text: str, names: dict[str, str]) -> list[str]:
-    """Return JSON on many lines, cursors decoded, each id and time named by its first place."""
+    """Return JSON in lines, with decoded cursors and numbered ids and times."""
     try:
         value = json.loads(text, object_hook=with_readable_cursor)
     except ValueError:
-        return [text]  # the shell complains
+        return [text]  # an error message of the shell
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
     for found in re.findall(f"{UUID}|{TIME}", text):
         text = text.replace(found, names.setdefault(found, f"<id or time {len(names) + 1}>"))
@@ -93,7 +93,7 @@ def test_readme_tour_prints_what_it_shows(server: Server) -> None:
         after = [row for text in said.split("\n") if text for row in rows(text, printed_names)]
         if before != after:
             diff = difflib.unified_diff(before, after, "README.md", "printed", lineterm="")
-            report = [f"README.md shows another answer than these commands print:\n\n{commands}"]
+            report = [f"README.md does not show what these commands print:\n\n{commands}"]
             pytest.fail("\n".join([*report, *diff, "", "They printed:", said]), pytrace=False)
 
 

@@ -1,4 +1,4 @@
-"""Every answer tells browsers and caches to keep out, and none says what the server is made of."""
+"""Every response has the security headers, and none names the software of the server."""
 
 import re
 from importlib.metadata import distributions
@@ -15,7 +15,7 @@ from tests.wire import ask
 ORIGIN = "https://chat.example.org"
 PAGES = ("/openapi.json", "/openapi.yaml", "/docs/init.js", "/nothing")
 NOTHING_RUNS = "default-src 'none'; frame-ancestors 'none'"
-MADE_OF = (
+SOFTWARE = (
     "uvicorn",
     "python",
     "connexion",
@@ -27,8 +27,8 @@ MADE_OF = (
 )
 
 
-def assert_kept_out(headers: httpx.Headers, *, policy: str = NOTHING_RUNS) -> None:
-    """Assert that each header stands once, and says what it should."""
+def assert_secure(headers: httpx.Headers, *, policy: str = NOTHING_RUNS) -> None:
+    """Assert that each security header is present once, with the right value."""
     assert headers.get_list("x-content-type-options") == ["nosniff"]
     assert headers.get_list("referrer-policy") == ["no-referrer"]
     assert headers.get_list("cross-origin-resource-policy") == ["same-origin"]
@@ -38,7 +38,7 @@ def assert_kept_out(headers: httpx.Headers, *, policy: str = NOTHING_RUNS) -> No
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=name_of)
-def test_every_operation_keeps_browsers_and_caches_out(
+def test_every_operation_sends_the_security_headers(
     operation: Operation, alice: httpx.Client, anonymous: httpx.Client
 ) -> None:
     rows = make_rows(alice)
@@ -51,26 +51,28 @@ def test_every_operation_keeps_browsers_and_caches_out(
     assert refused.status_code == (401 if operation.secured else operation.success)
     assert nowhere.status_code == 405
     for response in (answer, refused, nowhere):
-        assert_kept_out(response.headers)
+        assert_secure(response.headers)
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_what_is_beside_the_operations_keeps_them_out_too(
+def test_pages_and_unknown_paths_send_the_security_headers(
     path: str, anonymous: httpx.Client
 ) -> None:
     for method in ("GET", "HEAD", "POST"):
-        assert_kept_out(anonymous.request(method, path).headers)
+        assert_secure(anonymous.request(method, path).headers)
 
 
-def test_the_page_has_a_policy_of_its_own_and_no_opener(anonymous: httpx.Client) -> None:
+def test_docs_page_has_its_own_content_security_policy_and_no_opener(
+    anonymous: httpx.Client,
+) -> None:
     headers = anonymous.get("/docs").headers
 
     assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self';")
-    assert_kept_out(headers, policy=headers["content-security-policy"])
+    assert_secure(headers, policy=headers["content-security-policy"])
     assert headers["cross-origin-opener-policy"] == "same-origin"
 
 
-def test_the_pages_large_files_may_be_kept(anonymous: httpx.Client) -> None:
+def test_static_files_of_the_docs_page_may_be_cached(anonymous: httpx.Client) -> None:
     headers = anonymous.get("/docs/swagger-ui.css").headers
 
     assert "max-age=86400" in headers["cache-control"]
@@ -78,9 +80,7 @@ def test_the_pages_large_files_may_be_kept(anonymous: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_pages_large_files_are_not_sent_to_who_has_them(
-    method: str, anonymous: httpx.Client
-) -> None:
+def test_static_files_with_a_matching_etag_are_a_304(method: str, anonymous: httpx.Client) -> None:
     path = "/docs/swagger-ui-bundle.js"
     file = anonymous.get(path)
     tag = file.headers["etag"]
@@ -97,16 +97,14 @@ def test_the_pages_large_files_are_not_sent_to_who_has_them(
 @pytest.mark.parametrize(
     "raw", [b"not HTTP at all\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a:b\r\n" * 20_000]
 )
-def test_what_is_refused_before_it_is_a_request_keeps_them_out_too(
-    server: Server, raw: bytes
-) -> None:
+def test_malformed_requests_get_the_security_headers(server: Server, raw: bytes) -> None:
     answer = ask(server, raw)
 
     assert answer.status in (400, 431)
-    assert_kept_out(httpx.Headers(answer.headers.items()))
+    assert_secure(httpx.Headers(answer.headers.items()))
 
 
-def test_an_answer_keeps_what_it_says_itself() -> None:
+def test_headers_that_a_response_already_has_are_kept() -> None:
     own = [(b"cache-control", b"max-age=60"), (b"content-security-policy", b"default-src 'self'")]
 
     added = dict(response_headers.missing(own))
@@ -114,17 +112,17 @@ def test_an_answer_keeps_what_it_says_itself() -> None:
     assert added == dict(response_headers.ALWAYS)
 
 
-def test_an_answer_with_an_etag_may_be_kept_by_its_own_reader() -> None:
+def test_response_with_an_etag_may_be_cached_privately() -> None:
     added = dict(response_headers.missing([(b"etag", b'"1"')]))
 
     assert added[b"cache-control"] == b"private, no-cache"
 
 
 def banners(text: str) -> set[str]:
-    """Return what in `text` names a part that the server is made of, or a version of one."""
+    """Return the names and versions of the server's software that `text` contains."""
     versions = {part.version for part in distributions() if part.version.count(".") > 1}
     found = {version for version in versions - {__version__} if f"/{version}" in text}
-    return found | {name for name in MADE_OF if name in text.lower()}
+    return found | {name for name in SOFTWARE if name in text.lower()}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +141,7 @@ def banners(text: str) -> set[str]:
     ],
     ids=lambda raw: repr(raw[:24]),
 )
-def test_no_answer_has_a_banner(server: Server, raw: bytes) -> None:
+def test_no_response_names_the_software(server: Server, raw: bytes) -> None:
     answer = ask(server, raw)
 
     head = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())

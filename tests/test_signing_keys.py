@@ -1,4 +1,4 @@
-"""The keys that tokens are signed with: a public key's file, and an identity provider's set."""
+"""Tokens are verified by a public key file or by the key set of an identity provider."""
 
 import socket
 import time
@@ -18,12 +18,15 @@ from tests.tokens import ask, assert_refused
 
 pytestmark = pytest.mark.process
 
+ANSWER_DELAY = 4
+"""Seconds. Requests with known keys must not wait that long."""
+
 
 @pytest.mark.parametrize(
     "algorithm",
     ["RS256", *(pytest.param(name, marks=pytest.mark.slow) for name in ALGORITHMS[1:])],
 )
-def test_a_public_key_file_verifies_tokens(
+def test_tokens_are_verified_by_a_public_key_file(
     algorithm: str, database_url: str, tmp_path: Path
 ) -> None:
     key, stranger = KeyPair(algorithm), KeyPair(algorithm)
@@ -40,8 +43,8 @@ def test_a_public_key_file_verifies_tokens(
 
 
 def signed_with_the_public_key(key: KeyPair) -> str:
-    """Take the public key for the secret of HS256, which a careless server then does too."""
-    # PyJWT does not make such a token, so the library's own parts do.
+    """Sign with the public key as an HS256 secret, which a careless server accepts."""
+    # PyJWT refuses to make such a token, so it is assembled here.
     algorithm: Any = jwt.get_algorithm_by_name("HS256")
     header, payload, _ = key.sign("alice").split(".")
     header = jwt.utils.base64url_encode(b'{"alg": "HS256", "kid": "first"}').decode()
@@ -50,7 +53,7 @@ def signed_with_the_public_key(key: KeyPair) -> str:
 
 
 @pytest.mark.smoke
-def test_a_key_set_verifies_tokens_and_follows_a_rotation(
+def test_tokens_are_verified_by_a_key_set_before_and_after_a_rotation(
     database_url: str, tmp_path: Path
 ) -> None:
     old, new = KeyPair("RS256", "old"), KeyPair("ES256", "new")
@@ -73,14 +76,16 @@ def test_a_key_set_verifies_tokens_and_follows_a_rotation(
 
 
 def wait_until_accepted(server: Server, key: KeyPair) -> None:
-    """Poll: a set that was just fetched is not fetched again at once for a key it did not have."""
-    deadline = time.monotonic() + 15
+    """Poll, because a key set is not fetched again immediately after the last time."""
+    deadline = time.monotonic() + 60
     while ask(server, key.sign("alice")).status_code != 200:
-        assert time.monotonic() < deadline, "the new key is never accepted"
+        assert time.monotonic() < deadline, "the new key is still refused"
         time.sleep(0.1)
 
 
-def test_known_keys_go_on_while_the_key_server_is_away(database_url: str, tmp_path: Path) -> None:
+def test_known_keys_are_accepted_while_the_key_server_is_unreachable(
+    database_url: str, tmp_path: Path
+) -> None:
     key, unknown = KeyPair("EdDSA"), KeyPair("EdDSA", "unknown")
     port = free_port()
     url = f"http://127.0.0.1:{port}/keys"
@@ -100,8 +105,8 @@ def test_known_keys_go_on_while_the_key_server_is_away(database_url: str, tmp_pa
 
 
 def wait_for_status(server: Server, key: KeyPair, status: int) -> None:
-    """Ask as a new user each time, since a token that was accepted once is remembered."""
-    deadline = time.monotonic() + 15
+    """Ask as a new user each time, because accepted tokens are cached."""
+    deadline = time.monotonic() + 60
     while ask(server, key.sign(f"user-{time.monotonic_ns()}")).status_code != status:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -123,7 +128,7 @@ def answer_an_error(request: BaseHTTPRequestHandler) -> None:
 
 
 def answer_late(request: BaseHTTPRequestHandler) -> None:
-    time.sleep(3)
+    time.sleep(ANSWER_DELAY)
     answer_an_error(request)
 
 
@@ -138,7 +143,7 @@ def answer_late(request: BaseHTTPRequestHandler) -> None:
     ],
     ids=lambda fault: fault.__name__,
 )
-def test_a_faulty_key_server_hinders_only_unknown_keys(
+def test_faulty_key_server_affects_only_unknown_keys(
     database_url: str, tmp_path: Path, fault: Callable[[BaseHTTPRequestHandler], None]
 ) -> None:
     key, unknown = KeyPair("EdDSA"), KeyPair("EdDSA", "unknown")
@@ -150,7 +155,7 @@ def test_a_faulty_key_server_hinders_only_unknown_keys(
     ):
         wait_for_status(server, key, 200)
         keys.fault = fault
-        time.sleep(2.1)  # a pause between two fetches, so that the next one is due
+        time.sleep(2.1)  # the pause between two fetches
         strangers = [threads.submit(ask, server, unknown.sign(f"user-{n}")) for n in range(4)]
         started = time.monotonic()
         known = [ask(server, key.sign(f"known-{number}")) for number in range(4)]
@@ -158,7 +163,7 @@ def test_a_faulty_key_server_hinders_only_unknown_keys(
         refused = [stranger.result() for stranger in strangers]
 
     assert [response.status_code for response in known] == [200] * 4
-    assert seconds < 2.5
+    assert seconds < ANSWER_DELAY
     for response in refused:
         assert_problem(response, 503)
     assert keys.fetched <= 4

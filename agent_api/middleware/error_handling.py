@@ -87,15 +87,9 @@ class ProblemMiddleware:
             if known is not None and problem.status not in known:
                 logger.error("status is not in the contract", extra={"status": problem.status})
                 problem = problems.InternalError()
-            if problem.status >= 500:
-                if problem.status == 500:
-                    logger.error("request failed", exc_info=error)
-                else:  # expected, and frequent during an outage: no traceback
-                    logger.warning("request failed", extra={"reason": _reason(error)})
+            if problem.status == 500:
+                logger.error("request failed", exc_info=error)
+            elif problem.status > 500:  # expected, and frequent during an outage: no traceback
+                reason = db_errors.describe(error)
+                logger.warning("request failed", extra={"reason": reason})
             await send_problem(problem, send)
-
-
-def _reason(error: Exception) -> str:
-    """Return the error and the first line of the driver's message, without row data."""
-    cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
-    return f"{error}: {cause}" if cause else str(error)

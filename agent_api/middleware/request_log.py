@@ -34,11 +34,11 @@ def user_hash(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()[:12]
 
 
-WriteAccess = Callable[[dict[str, Any], dict[str, str]], None]
+LogWriter = Callable[[dict[str, Any], dict[str, str]], None]
 """Writes the log line of a request, given its fields and its ids."""
 
 
-def access_writer(log_format: str) -> WriteAccess:
+def access_writer(log_format: str) -> LogWriter:
     """Return a function that writes log lines to the current standard error."""
     return _write_text if log_format == "text" else _json_writer()
 
@@ -47,7 +47,7 @@ def _write_text(fields: dict[str, Any], _ids: dict[str, str]) -> None:
     access.info("request", extra=fields)  # RequestIdFilter adds the ids
 
 
-def _json_writer() -> WriteAccess:
+def _json_writer() -> LogWriter:
     """Return a writer that bypasses `logging`, which takes ten times as long.
 
     It shares the buffer of the logging handler, so that lines do not mix.
@@ -67,7 +67,7 @@ def _json_writer() -> WriteAccess:
 class RequestLogMiddleware:
     """Sends `X-Request-Id`, and logs one line per request."""
 
-    def __init__(self, app: ASGIApp, *, write: WriteAccess) -> None:
+    def __init__(self, app: ASGIApp, *, write: LogWriter) -> None:
         self.app = app
         self._write = write
 

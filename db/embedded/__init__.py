@@ -21,7 +21,7 @@ __all__ = ["EmbeddedError", "Server", "attach", "is_stopped", "make_folder", "pr
 class Server:
     """A share in a running server, which stops when no process holds a share any more.
 
-    The share lasts until `close` or the end of the process, even if this object is garbage.
+    The share lasts until `close` or the end of the process, even if this object is discarded.
     """
 
     url: str

@@ -34,7 +34,7 @@ _UNIT = 4 * 1024
 _LIMIT = bindparam("limit", type_=Integer)
 _OFFSET = bindparam("offset", type_=Integer)
 _SHARE: ColumnElement[int] = literal_column(str(MAX_BYTES), Integer) // _LIMIT
-"""The largest document of which a full page cannot exceed MAX_BYTES."""
+"""A page of documents up to this size cannot exceed MAX_BYTES."""
 
 
 class RowsRead(NamedTuple):

@@ -1,13 +1,19 @@
 """Fixtures of the database layer: the configured engine, and rows of a new user."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Connection
 
 from db import engine
 from tests.db.rows import insert_conversation, insert_run
+
+
+@pytest.fixture
+def url(new_database: Callable[[], str]) -> str:
+    """The URL of a new, empty database."""
+    return new_database()
 
 
 @pytest.fixture

@@ -12,12 +12,11 @@ import psycopg2
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, inspect, make_url, text
+from sqlalchemy import create_engine, inspect, text
 
 import migrations
 from db import engine, errors, models, schema
 from db.engine import address
-from db.schema import readiness
 
 SEED = {
     "conversations": {"id", "title", "user_id", "created_at", "updated_at"},
@@ -56,11 +55,6 @@ REVISIONS = sorted(path.name[:4] for path in Path(*migrations.__path__).glob("ve
 """All revisions in order; their files are numbered."""
 
 UNREACHABLE = "postgresql://postgres@127.0.0.1:1/none"
-
-
-@pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    return new_database()
 
 
 def alembic(url: str) -> Config:
@@ -240,36 +234,6 @@ def test_new_migration_gets_the_next_number(
     )
 
 
-def test_readiness_check_compares_schema_revisions(url: str, database_url: str) -> None:
-    missing = ", ".join(REVISIONS)
-    assert (
-        readiness.check(url, migrations.FOLDER)
-        == f"The schema is behind this version: {missing} not applied yet."
-    )
-    assert readiness.check(database_url, migrations.FOLDER) is None
-
-    schema.upgrade(url, migrations.FOLDER)
-    set_revision(url, "9999")
-
-    ahead = "The schema is ahead of this version, which does not know 9999."
-    assert readiness.check(url, migrations.FOLDER) is None  # an old server keeps serving
-    assert readiness.check(url, migrations.FOLDER, exact=True) == ahead
-    assert schema.pending(url, migrations.FOLDER) == []
-    with pytest.raises(errors.SchemaAhead, match=ahead):
-        schema.upgrade(url, migrations.FOLDER)
-
-
-def test_unreachable_database_is_reported(url: str) -> None:
-    gone = make_url(url).set(database="gone").render_as_string(hide_password=False)
-
-    assert readiness.check(UNREACHABLE, migrations.FOLDER) == "The database cannot be reached."
-    assert readiness.check(gone, migrations.FOLDER) == "The database cannot be reached."
-    with pytest.raises(errors.Unavailable):
-        schema.pending(gone, migrations.FOLDER)
-    with pytest.raises(errors.Unavailable):
-        schema.upgrade(gone, migrations.FOLDER)
-
-
 def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
     """Readers that hold one table's lock and wait for the next one's cause no deadlock."""
     command.upgrade(alembic(url), "0001")
@@ -306,17 +270,6 @@ def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
     assert ask(url, f"{owners} WHERE c.id = m.conversation_id") == {"true"}
 
 
-def test_readiness_check_does_not_wait_for_a_locked_table(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(readiness, "READINESS_SECONDS", 0.3)
-    schema.upgrade(url, migrations.FOLDER)
-    with closing(psycopg2.connect(url)) as holder:
-        holder.cursor().execute("LOCK TABLE alembic_version")
-
-        assert readiness.check(url, migrations.FOLDER) == "The database did not answer in time."
-
-
 def snapshot(url: str) -> set[str]:
     """Return all tables, columns, indexes and constraints with their definitions."""
     return ask(
@@ -341,8 +294,3 @@ def snapshot(url: str) -> set[str]:
         FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid
         """,
     )
-
-
-def set_revision(url: str, revision: str) -> None:
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE alembic_version SET version_num = %s", (revision,))

@@ -200,6 +200,49 @@ def test_other_database_error_passes_without_its_parameters() -> None:
     assert "division by zero" in str(raised.value)
 
 
+def state(connection: sa.Connection) -> tuple[str, str | None, str]:
+    row = connection.exec_driver_sql(
+        "SELECT current_setting('role'), current_setting('agent_api.acting_user', true),"
+        " current_setting('statement_timeout')"
+    ).one()
+    return tuple(row)
+
+
+def test_role_and_user_are_reset_before_the_connection_is_reused(database_url: str) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+    whoami = Statement(sa.text("SELECT current_user || ' for ' || current_setting(:name)"))
+    fails = Statement(sa.text("SELECT 1 / 0"))
+    values = {"name": "agent_api.acting_user", "acting_user": "it's \\ me: %s;"}
+    for lend in (engine.autocommit, engine.transaction):
+        with lend() as connection:
+            assert whoami.scalar(connection, values) == b"agent_api_request for it's \\ me: %s;"
+            assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(b" bob")
+        with engine.autocommit() as connection:
+            assert state(connection) == ("none", "", "5s")
+        with pytest.raises(errors.Refused), lend() as connection:
+            fails.scalar(connection, values)
+        with engine.autocommit() as connection:
+            assert state(connection) == ("none", "", "5s")
+
+
+def test_timeout_applies_without_session_settings() -> None:
+    sleep = Statement(sa.text("SELECT pg_sleep(5)"))
+
+    with engine.autocommit() as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")  # like a pooler
+        with pytest.raises(errors.Timeout), engine.translated():
+            sleep.scalar(connection, {})
+
+
+def test_settings_cause_no_warning() -> None:
+    with engine.autocommit() as connection:
+        driver: psycopg2.extensions.connection = connection.connection.dbapi_connection  # type: ignore[assignment]  # psycopg2's
+        driver.notices = []
+        Statement(sa.text("SELECT 1")).scalar(connection, {"acting_user": "u"})
+
+        assert driver.notices == []
+
+
 def terminate(pids: list[int]) -> None:
     with closing(psycopg2.connect(engine.url())) as other, other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (pids,))

@@ -52,15 +52,15 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "new_run_in_a_conversation": lambda c, u, t, r: insert_run(
         c, u, conversation_id=t, status="running"
     ),
-    "moved_run": lambda c, u, t, r: runs.update(
+    "run_with_new_status": lambda c, u, t, r: runs.update(
         c, run_id=r, user_id=u, changes={"status": "running"}
     ),
     "changed_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={"error": "E"}),
     "unchanged_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={}),
     "settings": lambda c, u, t, r: chat_settings.select_one(c, user_id=u),
-    "lock_of_a_key": lambda c, u, t, r: idempotency_keys.try_lock(c, user_id=u, key="k"),
-    "answer_of_a_key": lambda c, u, t, r: idempotency_keys.select_one(c, user_id=u, key="k"),
-    "new_answer_of_a_key": lambda c, u, t, r: idempotency_keys.insert(c, **answer(u, id=t)),
+    "locked_key": lambda c, u, t, r: idempotency_keys.try_lock(c, user_id=u, key="k"),
+    "response_of_a_key": lambda c, u, t, r: idempotency_keys.select_one(c, user_id=u, key="k"),
+    "new_response_of_a_key": lambda c, u, t, r: idempotency_keys.insert(c, **answer(u, id=t)),
     "saved_settings": lambda c, u, t, r: chat_settings.upsert(
         c, user_id=u, changes={"max_tokens": 1}
     ),
@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object
         lambda c, u, i: messages.select_one(c, message_id=i["message"], user_id=u),
     ),
     "read_run": ("run", lambda c, u, i: runs.select_one(c, run_id=i["run"], user_id=u)),
-    "move_run": (
+    "change_status": (
         "run",
         lambda c, u, i: runs.update(c, run_id=i["run"], user_id=u, changes={"status": "running"}),
     ),

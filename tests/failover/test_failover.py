@@ -72,8 +72,8 @@ def test_create_message_keeps_acknowledged_messages_when_the_primary_dies(
 
     load.log_figures(back)
     assert load.faults() == []
-    assert max(load.seconds_to_recover(back).values()) < 10
-    assert load.longest() < 30
+    assert max(load.seconds_to_recover(back).values()) < 2
+    assert load.longest() < 15
     assert load.acknowledged() >= 10_000
     load.assert_kept()
 
@@ -97,8 +97,8 @@ def test_create_message_keeps_acknowledged_messages_when_the_primary_freezes(
     load.log_figures(back)
     assert load.faults() == []
     # 3 s for the statement, then 2 s to connect to the host that does not answer.
-    assert max(load.seconds_to_recover(back).values()) < 30
-    assert load.longest() < 30
+    assert max(load.seconds_to_recover(back).values()) < 15
+    assert load.longest() < 15
     assert (healthy.status_code, ready.status_code) == (200, 200)
     load.assert_kept()
 

@@ -1,1 +1,1 @@
-"""Pages of every list in every order, cursors and filters; a test runs once for each Listing."""
+"""Tests of pages, cursors and filters of every list in every order."""

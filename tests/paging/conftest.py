@@ -1,4 +1,4 @@
-"""The world whose lists the tests read."""
+"""Creates the rows whose lists the tests read."""
 
 import random
 import uuid
@@ -6,19 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.calls import (
-    ids,
-    new_conversation,
-    new_run,
-    post_message,
-)
+from tests.calls import ids, new_conversation, new_run, post_message
 from tests.paging.listings import AGENTS, ROWS, SOURCES, STATUSES, World
 from tests.servers import Server
 
 
 @pytest.fixture(scope="session")
 def world(server: Server) -> Iterator[World]:
-    """Nothing changes it: tests that write have users of their own."""
+    """Read-only: tests that write use other users."""
     with server.client(f"world-{uuid.uuid4()}") as client:
         conversations = [
             new_conversation(

@@ -1,4 +1,4 @@
-"""The lists in each of their orders, and a world of rows in all of them."""
+"""The lists in each of their orders, and the user who has rows in all of them."""
 
 import base64
 from dataclasses import dataclass
@@ -7,10 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.calls import (
-    Json,
-    read,
-)
+from tests.calls import Json, read, refusals
 
 ROWS = 24
 SOURCES = ["agent-manager", "web", None]
@@ -20,7 +17,7 @@ STATUSES = ["pending", "running"]
 
 @dataclass(frozen=True)
 class Listing:
-    """A list in one order; `kind` is the order in which the oldest comes first."""
+    """A list in one order; `kind` names the rows and the time that they are ordered by."""
 
     operation_id: str
     kind: str
@@ -37,7 +34,7 @@ class Listing:
         own = {"list_messages": f"/conversations/{conversation['id']}/messages"}
         return own.get(self.operation_id, f"/{self.operation_id.removeprefix('list_')}")
 
-    def turned(self, oldest_first: list[str]) -> list[str]:
+    def ordered(self, oldest_first: list[str]) -> list[str]:
         return oldest_first if self.query["order"] == "asc" else oldest_first[::-1]
 
 
@@ -58,7 +55,7 @@ every_listing = pytest.mark.parametrize("listing", LISTINGS, ids=str)
 
 @dataclass(frozen=True)
 class World:
-    """A user with ROWS rows in every list, and their ids from the oldest to the newest."""
+    """A user with ROWS rows in every list, and the ids of the rows from oldest to newest."""
 
     client: httpx.Client
     conversation: Json
@@ -75,7 +72,14 @@ class World:
         return self.client.get(path, params=listing.query | parameters)
 
     def expected(self, listing: Listing) -> list[str]:
-        return listing.turned(self.oldest_first[listing.kind])
+        return listing.ordered(self.oldest_first[listing.kind])
+
+
+def refused(response: httpx.Response) -> set[tuple[str, str]] | str:
+    """Return what a 422 refuses, or the status and text of any other response."""
+    if response.status_code == 422:
+        return refusals(response)
+    return f"{response.status_code} {response.text[:200]}"
 
 
 def encoded(value: bytes) -> str:

@@ -1,12 +1,14 @@
-"""What narrows a list, and the bounds of what can be asked of it."""
+"""Tests of filters, and of the limits and defaults of list parameters."""
 
 from collections.abc import Callable
+from itertools import product
 
 import httpx
 import pytest
 
 from tests.calls import (
     NOBODYS_ID,
+    Json,
     ids,
     new_run,
     pages,
@@ -15,40 +17,35 @@ from tests.calls import (
     refusals,
     rows,
 )
-from tests.paging.listings import ROWS, Listing, World, every_listing
+from tests.paging.listings import LISTINGS, ROWS, Listing, World, every_listing, refused
+
+INVALID = {
+    "limit": ["0", "-1", "501", "ten", ""],
+    "offset": ["-1", "2147483648", "1.5"],
+    "order": ["up", "ASC"],
+}
 
 
 @every_listing
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("limit", "0"),
-        ("limit", "-1"),
-        ("limit", "501"),
-        ("limit", "ten"),
-        ("limit", ""),
-        ("offset", "-1"),
-        ("offset", "2147483648"),
-        ("offset", "1.5"),
-        ("order", "up"),
-        ("order", "ASC"),
-    ],
-)
-def test_list_refuses_a_wrong_parameter(
-    world: World, listing: Listing, name: str, value: str
-) -> None:
-    assert refusals(world.get(listing, **{name: value})) == {("query", f"/{name}")}
+def test_list_refuses_invalid_parameters(world: World, listing: Listing) -> None:
+    answers = {
+        (name, value): refused(world.get(listing, **{name: value}))
+        for name, values in INVALID.items()
+        for value in values
+    }
+
+    assert answers == {(name, value): {("query", f"/{name}")} for name, value in answers}
 
 
 @every_listing
-def test_list_knows_its_greatest_limit(world: World, listing: Listing) -> None:
+def test_list_has_a_maximum_limit(world: World, listing: Listing) -> None:
     greatest = 500 if listing.operation_id == "list_messages" else 100
 
     assert world.read(listing, limit=greatest)["limit"] == greatest
     assert refusals(world.get(listing, limit=greatest + 1)) == {("query", "/limit")}
 
 
-def test_list_conversations_refuses_another_order(world: World) -> None:
+def test_list_conversations_refuses_an_unknown_order_by(world: World) -> None:
     response = world.client.get("/conversations", params={"order_by": "title"})
 
     assert refusals(response) == {("query", "/order_by")}
@@ -59,72 +56,73 @@ def test_list_conversations_refuses_another_order(world: World) -> None:
     [("/conversations", "created_at"), ("/runs", "runs")],
     ids=["list_conversations", "list_runs"],
 )
-def test_list_says_its_defaults(world: World, path: str, kind: str) -> None:
+def test_list_returns_its_defaults(world: World, path: str, kind: str) -> None:
     page = read(world.client, path)
 
     assert ids(rows(page)) == world.oldest_first[kind][::-1]
     assert (page["limit"], page["offset"], page["total"]) == (50, 0, ROWS)
 
 
-@pytest.mark.parametrize("order_by", ["created_at", "updated_at"])
-@pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize(
-    "filters",
-    [
-        {"source": "web"},
-        {"agent_id": "web-agent"},
-        {"source": "agent-manager", "agent_id": "document-agent"},
-        {"source": "web", "agent_id": "nobody"},
-        {"source": "WEB"},
-        {"source": "we"},
-        {"agent_id": "%"},
-    ],
-    ids=lambda filters: " ".join(filters.values()),
-)
-def test_list_conversations_narrows_to_exact_matches(
-    world: World, order_by: str, order: str, filters: dict[str, str]
-) -> None:
-    listing = Listing("list_conversations", order_by, (("order_by", order_by), ("order", order)))
-    matching = {
-        conversation["id"]
-        for conversation in world.conversations
-        if all(conversation[name] == value for name, value in filters.items())
+def read_filtered(
+    world: World, listing: Listing, filters: dict[str, str]
+) -> tuple[list[str], set[int]]:
+    """Return the ids and the totals of all pages."""
+    path = listing.path(world.conversation)
+    found = list(pages(world.client, path, **listing.query, **filters, limit=3))
+    return [row_id for page in found for row_id in ids(rows(page))], {
+        page["total"] for page in found
     }
-    expected = [row_id for row_id in world.expected(listing) if row_id in matching]
-
-    read_pages = list(pages(world.client, "/conversations", **listing.query, **filters, limit=3))
-
-    assert [row_id for page in read_pages for row_id in ids(rows(page))] == expected
-    assert {page["total"] for page in read_pages} == {len(expected)}
 
 
-@pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize("agent_id", [None, "web-agent", "nobody"])
-@pytest.mark.parametrize("status", [None, "running", "cancelled"])
-@pytest.mark.parametrize("of_conversation", [False, True])
-def test_list_runs_narrows_to_exact_matches(
-    world: World, order: str, agent_id: str | None, status: str | None, of_conversation: bool
-) -> None:
-    given_filters = {
-        "agent_id": agent_id,
-        "status": status,
-        "conversation_id": world.conversation["id"] if of_conversation else None,
+def matching(
+    world: World, listing: Listing, candidates: list[Json], filters: dict[str, str]
+) -> tuple[list[str], set[int]]:
+    """Return the ids and the total that `read_filtered` should return."""
+    found = {
+        row["id"]
+        for row in candidates
+        if all(row[name] == value for name, value in filters.items())
     }
-    filters = {name: value for name, value in given_filters.items() if value is not None}
-    matching = [
-        run["id"]
-        for run in world.runs
-        if all(run[name] == value for name, value in filters.items())
-    ]
-
-    read_pages = list(pages(world.client, "/runs", order=order, **filters, limit=3))
-
-    expected = matching if order == "asc" else matching[::-1]
-    assert [row_id for page in read_pages for row_id in ids(rows(page))] == expected
-    assert {page["total"] for page in read_pages} == {len(expected)}
+    return [row_id for row_id in world.expected(listing) if row_id in found], {len(found)}
 
 
-def test_list_runs_follows_a_status_that_moves(alice: httpx.Client) -> None:
+CONVERSATION_FILTERS = [
+    {"source": "web"},
+    {"agent_id": "web-agent"},
+    {"source": "agent-manager", "agent_id": "document-agent"},
+    {"source": "web", "agent_id": "nobody"},
+    {"source": "WEB"},
+    {"source": "we"},
+    {"agent_id": "%"},
+]
+
+
+def listings_of(operation_id: str) -> pytest.MarkDecorator:
+    chosen = [listing for listing in LISTINGS if listing.operation_id == operation_id]
+    return pytest.mark.parametrize("listing", chosen, ids=str)
+
+
+@listings_of("list_conversations")
+def test_list_conversations_filters_by_exact_values(world: World, listing: Listing) -> None:
+    for filters in CONVERSATION_FILTERS:
+        expected = matching(world, listing, world.conversations, filters)
+
+        assert read_filtered(world, listing, filters) == expected, filters
+
+
+@listings_of("list_runs")
+def test_list_runs_filters_by_exact_values(world: World, listing: Listing) -> None:
+    agents = [{}, {"agent_id": "web-agent"}, {"agent_id": "nobody"}]
+    statuses = [{}, {"status": "running"}, {"status": "cancelled"}]
+    of_conversation = [{}, {"conversation_id": world.conversation["id"]}]
+    for parts in product(agents, statuses, of_conversation):
+        filters = parts[0] | parts[1] | parts[2]
+        expected = matching(world, listing, world.runs, filters)
+
+        assert read_filtered(world, listing, filters) == expected, filters
+
+
+def test_list_runs_filters_by_the_current_status(alice: httpx.Client) -> None:
     run = new_run(alice)
     alice.patch(f"/runs/{run['id']}", json={"status": "failed"})
 
@@ -132,7 +130,7 @@ def test_list_runs_follows_a_status_that_moves(alice: httpx.Client) -> None:
     assert ids(read_all(alice, "/runs", status="failed")) == [run["id"]]
 
 
-def test_list_runs_of_a_conversation_that_is_not_the_users_is_empty(
+def test_list_runs_of_another_users_conversation_is_empty(
     world: World, new_client: Callable[..., httpx.Client]
 ) -> None:
     stranger = new_client()
@@ -154,7 +152,7 @@ def test_list_runs_of_a_conversation_that_is_not_the_users_is_empty(
     ],
     ids=lambda value: value[:20],
 )
-def test_list_refuses_a_wrong_filter(world: World, path: str, name: str, value: str) -> None:
+def test_list_refuses_an_invalid_filter(world: World, path: str, name: str, value: str) -> None:
     response = world.client.get(path, params={name: value})
 
     assert refusals(response) == {("query", f"/{name}")}

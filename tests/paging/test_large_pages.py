@@ -1,7 +1,4 @@
-"""Pages of large rows: each answer is bounded, and the pages together are the whole list.
-
-A page ends with the row at which it reaches 16 MiB.
-"""
+"""Tests of pages of large rows, which end with the row that reaches 16 MiB."""
 
 import uuid
 from collections.abc import Iterator
@@ -15,11 +12,11 @@ from tests.hostile.memory import MIB, peak
 from tests.servers import Server
 
 LARGE = "A long lease. " * 70_000
-"""Nearly 1 MB, which is what a request may send, and next to nothing once PostgreSQL packed it."""
+"""Nearly 1 MB, the limit of a request; PostgreSQL compresses it to almost nothing."""
 
 PAGE = 16 * MIB
 MANY = 40
-"""Rows, of which 18 make a page full."""
+"""The number of rows; 18 of them fill a page."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +27,7 @@ def user(server: Server) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def talk(user: httpx.Client) -> tuple[str, list[str]]:
-    """A conversation of 40 large messages, large by different columns: its path and their ids."""
+    """Return the path of a conversation with 40 messages with large columns, and their ids."""
     made = new_conversation(user)
     messages = []
     for number in range(MANY):
@@ -45,7 +42,7 @@ def talk(user: httpx.Client) -> tuple[str, list[str]]:
 
 
 def read_pages(client: httpx.Client, path: str, **query: Any) -> list[httpx.Response]:
-    """Read a list by its cursors, to the end."""
+    """Read all pages of a list."""
     found: list[httpx.Response] = []
     while True:
         found.append(client.get(path, params=query))
@@ -58,11 +55,12 @@ def read_pages(client: httpx.Client, path: str, **query: Any) -> list[httpx.Resp
 def assert_bounded(found: list[httpx.Response]) -> None:
     sizes = [len(page.content) for page in found]
     assert max(sizes) < PAGE + 2 * MIB, sizes
-    assert min(sizes[:-1]) > PAGE - 2 * MIB, sizes  # and no smaller than they have to be
+    assert min(sizes[:-1]) > PAGE - 2 * MIB, sizes  # pages end no earlier than necessary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_list_messages_ends_a_page_early_where_messages_are_large(
+def test_list_messages_limits_the_size_of_a_page(
     server: Server, user: httpx.Client, talk: tuple[str, list[str]], order: str
 ) -> None:
     path, made = talk
@@ -77,7 +75,8 @@ def test_list_messages_ends_a_page_early_where_messages_are_large(
     assert {page.json()["total"] for page in found} == {MANY}
 
 
-def test_list_messages_goes_on_with_the_offset_behind_what_came(
+@pytest.mark.slow
+def test_list_messages_continues_by_offset_after_a_short_page(
     user: httpx.Client, talk: tuple[str, list[str]]
 ) -> None:
     path, made = talk
@@ -91,7 +90,8 @@ def test_list_messages_goes_on_with_the_offset_behind_what_came(
     assert seen == made
 
 
-def test_get_conversation_holds_as_many_messages_as_make_a_page(
+@pytest.mark.slow
+def test_get_conversation_limits_the_size_of_its_messages(
     server: Server, user: httpx.Client, talk: tuple[str, list[str]]
 ) -> None:
     path, made = talk
@@ -113,9 +113,7 @@ def test_get_conversation_holds_as_many_messages_as_make_a_page(
     assert tags == {user.get(path, params={"include_messages": False}).headers["etag"]}
 
 
-def test_list_conversations_ends_a_page_early_where_metadata_is_large(
-    alice: httpx.Client,
-) -> None:
+def test_list_conversations_limits_the_size_of_a_page(alice: httpx.Client) -> None:
     made = [new_conversation(alice, metadata={"text": LARGE})["id"] for _ in range(MANY // 2)]
 
     for order_by in ("created_at", "updated_at"):
@@ -126,7 +124,8 @@ def test_list_conversations_ends_a_page_early_where_metadata_is_large(
         assert {page.json()["total"] for page in found} == {len(made)}
 
 
-def test_list_runs_ends_a_page_early_where_outputs_are_large(alice: httpx.Client) -> None:
+@pytest.mark.slow
+def test_list_runs_limits_the_size_of_a_page(alice: httpx.Client) -> None:
     made = [new_run(alice, input={"text": LARGE[::2]})["id"] for _ in range(MANY // 2)]
     for run in made:
         change(alice, f"/runs/{run}", output={"text": LARGE})
@@ -137,7 +136,9 @@ def test_list_runs_ends_a_page_early_where_outputs_are_large(alice: httpx.Client
     assert [row["id"] for page in found for row in page.json()["runs"]] == made
 
 
-def test_a_page_that_is_not_too_large_holds_what_was_asked_for(alice: httpx.Client) -> None:
+def test_list_messages_returns_the_requested_number_below_the_size_limit(
+    alice: httpx.Client,
+) -> None:
     made = new_conversation(alice)
     for number in range(12):
         post_message(alice, made, LARGE if number % 4 == 0 else "short")
@@ -151,7 +152,7 @@ def test_a_page_that_is_not_too_large_holds_what_was_asked_for(alice: httpx.Clie
     assert len(read(alice, f"/conversations/{made['id']}")["messages"]) == 12
 
 
-def test_a_long_page_with_a_larger_row_holds_what_was_asked_for(alice: httpx.Client) -> None:
+def test_list_messages_returns_a_long_page_with_one_larger_row(alice: httpx.Client) -> None:
     made = new_conversation(alice)
     for number in range(300):
         post_message(alice, made, "x" * 40_000 if number == 150 else "short")

@@ -1,4 +1,4 @@
-"""Joined the pages are the list, whatever happens between two."""
+"""Tests that the pages together are the whole list, even if it changes in between."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ from itertools import count
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.calls import (
@@ -28,53 +28,45 @@ from tests.paging.listings import (
     every_listing,
 )
 
+SIZES = {7: [7, 7, 7, 3], 8: [8, 8, 8], ROWS: [ROWS], ROWS + 1: [ROWS], ROWS - 1: [ROWS - 1, 1]}
+
 
 @every_listing
-@pytest.mark.parametrize(
-    ("limit", "sizes"),
-    [(7, [7, 7, 7, 3]), (8, [8, 8, 8]), (ROWS, [ROWS]), (ROWS + 1, [ROWS]), (ROWS - 1, [23, 1])],
-)
-def test_list_pages_by_cursor_join_to_the_list(
-    world: World, listing: Listing, limit: int, sizes: list[int]
-) -> None:
+def test_list_pages_by_cursor_are_the_whole_list(world: World, listing: Listing) -> None:
     path = listing.path(world.conversation)
+    for limit, sizes in SIZES.items():
+        found = list(pages(world.client, path, **listing.query, limit=limit))
 
-    read_pages = list(pages(world.client, path, **listing.query, limit=limit))
-
-    assert [len(rows(page)) for page in read_pages] == sizes
-    assert [row_id for page in read_pages for row_id in ids(rows(page))] == world.expected(listing)
-    assert {(page["total"], page["limit"], page["offset"]) for page in read_pages} == {
-        (ROWS, limit, 0)
-    }
-    assert read_pages[-1]["next_cursor"] is None
-
-
-@every_listing
-@pytest.mark.parametrize("limit", [5, 8])
-def test_list_pages_by_offset_join_to_the_list(world: World, listing: Listing, limit: int) -> None:
-    offsets = range(0, ROWS, limit)
-
-    read_pages = [world.read(listing, limit=limit, offset=offset) for offset in offsets]
-
-    assert [row_id for page in read_pages for row_id in ids(rows(page))] == world.expected(listing)
-    assert [page["offset"] for page in read_pages] == list(offsets)
-    assert {page["total"] for page in read_pages} == {ROWS}
-    assert [page["next_cursor"] is None for page in read_pages] == [
-        offset + limit >= ROWS for offset in offsets
-    ]
+        assert [len(rows(page)) for page in found] == sizes, limit
+        assert [row_id for page in found for row_id in ids(rows(page))] == world.expected(listing)
+        numbers = {(page["total"], page["limit"], page["offset"]) for page in found}
+        assert numbers == {(ROWS, limit, 0)}
+        assert found[-1]["next_cursor"] is None
 
 
 @every_listing
-@settings(max_examples=25, deadline=None)
+def test_list_pages_by_offset_are_the_whole_list(world: World, listing: Listing) -> None:
+    for limit in (5, 8):
+        offsets = range(0, ROWS, limit)
+        found = [world.read(listing, limit=limit, offset=offset) for offset in offsets]
+
+        assert [row_id for page in found for row_id in ids(rows(page))] == world.expected(listing)
+        assert [page["offset"] for page in found] == list(offsets)
+        assert {page["total"] for page in found} == {ROWS}
+        is_last = [page["next_cursor"] is None for page in found]
+        assert is_last == [offset + limit >= ROWS for offset in offsets]
+
+
 @given(
+    listing=st.sampled_from(LISTINGS),
     steps=st.lists(
         st.tuples(st.integers(1, 2 * ROWS), st.sampled_from(["cursor", "offset"])), max_size=8
-    )
+    ),
 )
-def test_list_pages_of_any_size_and_kind_join_to_the_list(
+def test_list_pages_of_any_size_and_kind_are_the_whole_list(
     world: World, listing: Listing, steps: list[tuple[int, str]]
 ) -> None:
-    """A cursor goes on from a page that was cut by offset, and the other way round."""
+    """A cursor continues after a page that was read by offset, and the other way round."""
     page = world.read(listing, limit=1)
     seen = ids(rows(page))
     for limit, way in [*steps, (100, "cursor")]:
@@ -89,16 +81,16 @@ def test_list_pages_of_any_size_and_kind_join_to_the_list(
 
 
 @every_listing
-@pytest.mark.parametrize("offset", [ROWS, ROWS + 1, 2**31 - 1])
-def test_list_beyond_its_end_is_empty(world: World, listing: Listing, offset: int) -> None:
-    page = world.read(listing, offset=offset)
+def test_list_beyond_its_end_is_empty(world: World, listing: Listing) -> None:
+    for offset in (ROWS, ROWS + 1, 2**31 - 1):
+        page = world.read(listing, offset=offset)
 
-    assert rows(page) == []
-    assert (page["total"], page["offset"], page["next_cursor"]) == (ROWS, offset, None)
+        assert rows(page) == []
+        assert (page["total"], page["offset"], page["next_cursor"]) == (ROWS, offset, None)
 
 
 @every_listing
-def test_list_takes_a_cursor_beside_an_offset_of_none(world: World, listing: Listing) -> None:
+def test_list_accepts_a_cursor_with_offset_0(world: World, listing: Listing) -> None:
     cursor = world.read(listing, limit=5)["next_cursor"]
 
     page = world.read(listing, limit=5, cursor=cursor, offset=0)
@@ -107,15 +99,15 @@ def test_list_takes_a_cursor_beside_an_offset_of_none(world: World, listing: Lis
 
 
 @every_listing
-def test_list_answers_a_cursor_again(world: World, listing: Listing) -> None:
+def test_list_accepts_a_cursor_repeatedly(world: World, listing: Listing) -> None:
     cursor = world.read(listing, limit=5)["next_cursor"]
 
     assert world.read(listing, cursor=cursor) == world.read(listing, cursor=cursor)
 
 
 @pytest.mark.parametrize("listing", [each for each in LISTINGS if each.kind != "messages"], ids=str)
-def test_list_goes_on_from_a_cursor_of_version_1_0(world: World, listing: Listing) -> None:
-    """It has no total in it: that is counted then."""
+def test_list_accepts_a_cursor_of_version_1_0(world: World, listing: Listing) -> None:
+    """Such a cursor contains no total, so the total is counted again."""
     page = world.read(listing, limit=5)
     order, (moment, row_id, _) = json.loads(base64.urlsafe_b64decode(page["next_cursor"] + "=="))
     old = encoded(json.dumps([order, [moment, row_id]]).encode())
@@ -127,7 +119,7 @@ def test_list_goes_on_from_a_cursor_of_version_1_0(world: World, listing: Listin
 
 
 @every_listing
-def test_list_pages_repeat_and_skip_nothing_while_rows_are_added(
+def test_list_pages_neither_repeat_nor_skip_rows_while_rows_are_added(
     alice: httpx.Client, conversation: Json, listing: Listing
 ) -> None:
     def add(number: int) -> str:
@@ -148,7 +140,7 @@ def test_list_pages_repeat_and_skip_nothing_while_rows_are_added(
 
     for page in pages(alice, listing.path(conversation), **listing.query, limit=3):
         seen += ids(rows(page))
-        # Messages are counted as they come; what takes counting is counted once.
+        # The count of messages is current; other totals are counted once, for the first page.
         counted = added if listing.operation_id == "list_messages" else before
         assert page["total"] == len(counted)
         added.append(add(next(numbers)))
@@ -161,7 +153,7 @@ def test_list_pages_repeat_and_skip_nothing_while_rows_are_added(
 
 @pytest.mark.parametrize("order_by", ["created_at", "updated_at"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_list_conversations_goes_on_behind_a_row_that_was_deleted(
+def test_list_conversations_continues_after_a_deleted_row(
     alice: httpx.Client, order_by: str, order: str
 ) -> None:
     made = ids([new_conversation(alice) for _ in range(7)])
@@ -174,13 +166,11 @@ def test_list_conversations_goes_on_behind_a_row_that_was_deleted(
     following = read(alice, "/conversations", **query, cursor=page["next_cursor"])
 
     assert ids(rows(following)) == expected[4:]
-    assert following["total"] == page["total"] == 7  # as the first page counted
+    assert following["total"] == page["total"] == 7  # counted for the first page
 
 
-def test_list_conversations_by_activity_shows_a_moved_one_again_at_most(
-    alice: httpx.Client,
-) -> None:
-    """A row that moves while one reads may come twice; those that stay come once."""
+def test_list_conversations_by_updated_at_may_repeat_an_updated_row(alice: httpx.Client) -> None:
+    """A row that is updated between two pages may be repeated; all others appear once."""
     made = [new_conversation(alice) for _ in range(9)]
     seen = []
 

@@ -1,0 +1,62 @@
+"""Helpers for tests that run the commands of agent-api."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests import log_watch
+from tests.servers import Server, clean_environment, command, free_port
+
+ROOT = Path(__file__).parents[1]
+Result = subprocess.CompletedProcess[str]
+
+
+def refusal(result: Result, *, code: int = 2) -> str:
+    """Return the one-line error message of a command that failed."""
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("agent-api: ")
+    return line
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def status(url: str) -> int | None:
+    try:
+        return httpx.get(url, timeout=5).status_code
+    except httpx.TransportError:
+        return None  # no server listens
+
+
+@contextmanager
+def starting(log_dir: Path, options: list[str], **settings: str) -> Iterator[Server]:
+    """Start a server with only the given settings, and stop it after the block."""
+    port = free_port()
+    log = log_dir / f"serve-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command("serve", "--port", str(port), *options),
+            cwd=log_dir,  # what --reload watches
+            env=clean_environment(**settings) | {"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield Server(f"http://127.0.0.1:{port}", process, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    log_watch.check(log.read_text())
