@@ -30,14 +30,12 @@ from tests.calls import (
 from tests.servers import Server
 
 WRITERS = 32
+SETTINGS = "/users/me/chat-settings"
 
 
 def race(*, usual: int, thorough: int) -> pytest.MarkDecorator:
     """Repeat a test, more often in the Hypothesis profile `ci`."""
     return pytest.mark.parametrize("attempt", range(attempts(usual, thorough)))
-
-
-SETTINGS = "/users/me/chat-settings"
 
 
 @pytest.fixture(scope="module")
