@@ -28,7 +28,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.parameters import ParameterLocation
 
 from tests.calls import attempts
-from tests.contract import PATH, breaks_a_rule_in_words
+from tests.contract import OPERATIONS, PATH, breaks_a_rule_in_words
 from tests.servers import Server, sign
 
 MARIA, SOMEBODY_ELSE = (f"{name}-{uuid.uuid4()}" for name in ("maria", "somebody-else"))
@@ -163,18 +163,22 @@ def rows(server: Server) -> Iterator[Rows]:
         yield Rows(Owner(maria), Owner(somebody_else))
 
 
-@few.parametrize()
-def test_responses_match_the_contract(case: schemathesis.Case, server: Server, rows: Rows) -> None:
-    send(case, server, rows)
+def check(contract: Any, operation_id: str) -> Any:
+    """Return a test that sends the requests of `contract` for one operation."""
+
+    def test(case: schemathesis.Case, server: Server, rows: Rows) -> None:
+        send(case, server, rows)
+
+    return contract.include(operation_id=operation_id).parametrize()(test)
 
 
-@pytest.mark.slow
-@takes_long
-@many.parametrize()
-def test_responses_match_the_contract_thoroughly(
-    case: schemathesis.Case, server: Server, rows: Rows
-) -> None:
-    send(case, server, rows)
+# Schemathesis gives the tests of all operations of one function the same node id, and
+# `pytest --dist loadfile` runs only one test for each node id.
+for _id in [operation.operation_id for operation in OPERATIONS]:
+    globals()[f"test_{_id}_matches_the_contract"] = check(few, _id)
+    globals()[f"test_{_id}_thoroughly_matches_the_contract"] = pytest.mark.slow(
+        takes_long(check(many, _id))
+    )
 
 
 def send(case: schemathesis.Case, server: Server, rows: Rows) -> None:
