@@ -12,6 +12,8 @@ from tests.contract_walk import (
     BODY_VERBS,
     COMPONENTS,
     CONTRACT,
+    METHODS,
+    PATH,
     errors,
     examples,
     input_schemas,
@@ -67,6 +69,33 @@ def test_every_summary_is_a_short_command_and_every_description_says_more() -> N
         or len(operation.get("description", "")) < 40
     ]
     none(faults, "An operation has a summary of 2 to 6 words without a stop, and a description:")
+
+
+def test_every_operation_and_the_introduction_have_at_most_110_lines() -> None:
+    methods = "|".join(METHODS)
+    found = re.findall(
+        rf"^    (?:{methods}):\n((?:      .*\n)+)", PATH.read_text("utf-8"), re.MULTILINE
+    )
+    lengths = {re.findall(r"operationId: (\w+)", text)[0]: text.count("\n") + 1 for text in found}
+    assert lengths.keys() == {operation["operationId"] for _, _, operation in operations()}
+    lengths["info.description"] = CONTRACT["info"]["description"].count("\n")
+    none((f"{name}: {n}" for name, n in lengths.items() if n > 110), "It has over 110 lines:")
+
+
+def test_examples_and_links_stand_in_components() -> None:
+    faults = [
+        f"{where}: {name}"
+        for where, media in media_types()
+        for name, example in media.get("examples", {}).items()
+        if "$ref" not in example
+    ]
+    faults += [
+        f"{where}: {name}"
+        for where, _, response in responses()
+        for name, link in response.get("links", {}).items()
+        if "$ref" not in link
+    ]
+    none(faults, "Move it to components/examples or components/links:")
 
 
 def test_every_operation_has_one_tag_that_is_described() -> None:

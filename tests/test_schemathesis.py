@@ -9,6 +9,9 @@ thousand.
 import base64
 import json
 import os
+import shutil
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -270,3 +273,24 @@ def follow_links(contract: Any, server: Server, rows: Rows, *, stories: int) -> 
     for failure in failures:
         raise failure
     return reached
+
+
+@pytest.mark.process
+def test_client_that_runs_schemathesis_gets_no_report(server: Server, tmp_path: Path) -> None:
+    """docs/contract-testing.md says how."""
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    token = sign(f"ci-{uuid.uuid4()}")
+    shutil.copy(PATH.with_name("schemathesis.toml"), tmp_path)
+
+    finished = subprocess.run(
+        (
+            *(program, "run", f"{server.url}/openapi.yaml", "--phases", "examples,coverage"),
+            *("--header", f"Authorization: Bearer {token}"),
+        ),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "No issues found" in finished.stdout, finished.stdout + finished.stderr

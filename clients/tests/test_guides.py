@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def test_contract_testing_guide_prints_what_it_shows(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     found = blocks("contract-testing.md")
+    shutil.copy(ROOT / "openapi" / "schemathesis.toml", tmp_path)
     script = "set -e\ntrap 'kill $(jobs -p)' EXIT\n"
     for kind, text in found:
         if kind == "sh":
