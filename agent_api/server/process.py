@@ -109,6 +109,7 @@ class Server(uvicorn.Server):
 
         It would not end by itself while a handler waits for the database.
         """
+        await asyncio.sleep(1 / TICKS_PER_SECOND)  # what has arrived becomes a task
         tasks = self.server_state.tasks
         counts = {"requests": len(tasks), "connections": len(self._connections())}
         logger.warning("stopping with unfinished requests", extra=counts)
