@@ -65,17 +65,12 @@ def _update(changed: frozenset[str]) -> Statement:
 
 @functools.cache
 def _select_page(
-    order_by: str, order: str, *, by_source: bool, by_agent: bool, resumed: bool, counted: bool
+    filters: frozenset[str], order_by: str, order: str, *, resumed: bool, counted: bool
 ) -> RowPage:
-    where = [access.CONVERSATION]
-    if by_source:
-        where.append(_c.source == sa.bindparam("source"))
-    if by_agent:
-        where.append(_c.agent_id == sa.bindparam("agent_id"))
     return page.by_time(
         conversations,
         documents.conversation,
-        where=where,
+        where=[access.CONVERSATION, *page.matching(conversations, filters)],
         order_by=order_by,
         order=order,
         resumed=resumed,
@@ -96,15 +91,15 @@ def select_page(
     after: list[Any] | None = None,
 ) -> Page:
     """Return a page of the user's conversations. Keys are [`order_by`'s time, id, total]."""
+    filters = page.given(source=source, agent_id=agent_id)
     row_page = _select_page(
+        frozenset(filters),
         order_by,
         order,
-        by_source=source is not None,
-        by_agent=agent_id is not None,
         resumed=after is not None,
         counted=page.needs_total(after),
     )
-    values = {"acting_user": user_id, "source": source, "agent_id": agent_id}
+    values = {"acting_user": user_id, **filters}
     return page.read_by_time(
         connection, row_page, values, order_by=order_by, limit=limit, offset=offset, after=after
     )

@@ -31,26 +31,11 @@ _select_status = Statement(sa.select(_c.status).where(_this))
 
 
 @functools.cache
-def _select_page(
-    order: str,
-    *,
-    by_conversation: bool,
-    by_agent: bool,
-    by_status: bool,
-    resumed: bool,
-    counted: bool,
-) -> RowPage:
-    where = [access.RUN]
-    if by_conversation:
-        where.append(_c.conversation_id == sa.bindparam("conversation_id", type_=Id))
-    if by_agent:
-        where.append(_c.agent_id == sa.bindparam("agent_id"))
-    if by_status:
-        where.append(_c.status == sa.bindparam("status", type_=_c.status.type))
+def _select_page(filters: frozenset[str], order: str, *, resumed: bool, counted: bool) -> RowPage:
     return page.by_time(
         runs,
         documents.run,
-        where=where,
+        where=[access.RUN, *page.matching(runs, filters)],
         order_by="created_at",
         order=order,
         resumed=resumed,
@@ -114,20 +99,11 @@ def select_page(
     after: list[Any] | None = None,
 ) -> Page:
     """Return a page of the user's runs. Keys are [created_at, id, total]."""
+    filters = page.given(conversation_id=conversation_id, agent_id=agent_id, status=status)
     row_page = _select_page(
-        order,
-        by_conversation=conversation_id is not None,
-        by_agent=agent_id is not None,
-        by_status=status is not None,
-        resumed=after is not None,
-        counted=page.needs_total(after),
+        frozenset(filters), order, resumed=after is not None, counted=page.needs_total(after)
     )
-    values = {
-        "acting_user": user_id,
-        "conversation_id": conversation_id,
-        "agent_id": agent_id,
-        "status": status,
-    }
+    values = {"acting_user": user_id, **filters}
     return page.read_by_time(
         connection,
         row_page,

@@ -1,23 +1,35 @@
-"""The contract's operations as the tests see them: what to send, and what the contract promises.
+"""The contract's operations: what tests send, and what the contract promises.
 
-Matrices are made from these, so that an operation that is added later is tested without being
-named.
+Tests loop over these, so that they also cover operations that are added later.
+`DOCUMENT` reads the contract; its class is in .ci/contract/document.py.
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
-PATH = Path(__file__).parents[1] / "openapi" / "agent-api.yaml"
+from tests.calls import NOBODYS_ID
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / ".ci" / "contract"))
+import document  # noqa: E402  # its folder is on the path only here
+
+sys.path.pop(0)
+
+PATH = ROOT / "openapi" / "agent-api.yaml"
 TEXT = PATH.read_bytes()
-CONTRACT: dict[str, Any] = yaml.safe_load(TEXT)
-NOWHERE = "019cadd3-0000-7000-8000-000000000000"
-"""An id that no row has."""
+DOCUMENT = document.load(PATH)
+METHODS = document.METHODS
+CONTRACT = DOCUMENT.raw
+resolved = DOCUMENT.resolved
+walk = document.walk
+subschemas = document.subschemas
+NOWHERE = NOBODYS_ID
 
 Rows = dict[str, str]
 """The ids of a user's rows by the name of the path parameter that takes them."""
@@ -33,14 +45,27 @@ class Operation:
     tag: str
     secured: bool
     parameters: tuple[dict[str, Any], ...]
-    example: Any
-    """The first example of its body, or None where it has no body."""
+    body_schema: dict[str, Any]
     body_required: bool
-    statuses: frozenset[int]
+    requests: dict[str, Any]
+    """The examples of its body by name, none if it has no body."""
+    responses: dict[int, dict[str, Any]]
+    """The examples of each status by name."""
+    links: dict[str, dict[str, Any]]
+    """The links of its success by name."""
 
     @property
     def has_body(self) -> bool:
-        return self.example is not None
+        return bool(self.requests)
+
+    @property
+    def example(self) -> Any:
+        """Return the first example of its body, or None if it has no body."""
+        return next(iter(self.requests.values()), None)
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        return frozenset(self.responses)
 
     @property
     def names(self) -> list[str]:
@@ -49,7 +74,7 @@ class Operation:
 
     @property
     def success(self) -> int:
-        return min(self.statuses)
+        return min(self.responses)
 
     def url(self, rows: Rows) -> str:
         """Return its path with the ids of `rows`."""
@@ -75,43 +100,36 @@ class Operation:
         return client.request(options.pop("method", self.method), url, **options)
 
 
-def resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """Return what `node` refers to, or `node` itself if it is not a reference."""
-    while "$ref" in node:
-        found: Any = CONTRACT
-        for step in node["$ref"].split("/")[1:]:
-            found = found[step]
-        node = found
-    return node
-
-
-def _operation(path: str, method: str) -> Operation:
-    item = CONTRACT["paths"][path]
-    source = item[method]
-    given = [*item.get("parameters", []), *source.get("parameters", [])]
-    parameters = [resolved(parameter) for parameter in given]
-    content = source.get("requestBody", {}).get("content", {}).get("application/json", {})
-    examples = [resolved(example)["value"] for example in content.get("examples", {}).values()]
+def _operation(name: str) -> Operation:
+    method, path = name.split()
+    item, source = DOCUMENT.operations()[name]
+    parameters = DOCUMENT.parameters(item, source)
+    body = DOCUMENT.resolved(source.get("requestBody", {}))
+    content = body.get("content", {}).get("application/json", {})
+    responses = {int(s): DOCUMENT.resolved(node) for s, node in source["responses"].items()}
+    links = responses[min(responses)].get("links", {})
     return Operation(
         operation_id=source["operationId"],
-        method=method.upper(),
+        method=method,
         path=path,
         tag=source["tags"][0],
         secured=bool(source.get("security", CONTRACT["security"])),
         parameters=tuple(part | {"schema": resolved(part["schema"])} for part in parameters),
-        example=examples[0] if examples else None,
-        body_required=source.get("requestBody", {}).get("required", False),
-        statuses=frozenset(int(status) for status in source["responses"]),
+        body_schema=resolved(content.get("schema", {})),
+        body_required=body.get("required", False),
+        requests=DOCUMENT.examples(content),
+        responses={status: _examples(response) for status, response in responses.items()},
+        links={name: resolved(link) for name, link in links.items()},
     )
 
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-OPERATIONS = [
-    _operation(path, method)
-    for path, item in CONTRACT["paths"].items()
-    for method in METHODS
-    if method in item
-]
+def _examples(response: dict[str, Any]) -> dict[str, Any]:
+    """Return the examples of a response, which has one media type at most."""
+    (content,) = response.get("content", {"": {}}).values()
+    return DOCUMENT.examples(content)
+
+
+OPERATIONS = [_operation(name) for name in DOCUMENT.operations()]
 SECURED = [operation for operation in OPERATIONS if operation.secured]
 ON_ROWS = [operation for operation in OPERATIONS if operation.names]
 WITH_BODY = [operation for operation in OPERATIONS if operation.has_body]

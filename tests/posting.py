@@ -1,4 +1,4 @@
-"""What tests of repeated POSTs share: keys, counts, and the database behind the server."""
+"""Helpers for tests of repeated POSTs: keys, row counts, and SQL statements."""
 
 import uuid
 from typing import Any
@@ -19,17 +19,18 @@ each_post = pytest.mark.parametrize("operation", POSTS, ids=name_of)
 
 
 def new_key() -> dict[str, str]:
-    """Return the header with a key that nobody has used."""
+    """Return an Idempotency-Key header with a new key."""
     return {"Idempotency-Key": str(uuid.uuid4())}
 
 
 def count(client: httpx.Client, operation: Operation, rows: Rows) -> int:
-    """Return how many rows there are of the kind that `operation` makes."""
+    """Return how many rows the list at the path of `operation` has."""
     total: int = read(client, operation.url(rows))["total"]
     return total
 
 
-def assert_same_answer(first: httpx.Response, again: httpx.Response) -> None:
+def assert_same_response(first: httpx.Response, again: httpx.Response) -> None:
+    """Assert that both are the same 201, except for its date and request id."""
     assert first.status_code == again.status_code == 201, again.text
     assert again.content == first.content
     own = {"date", "x-request-id"}
@@ -39,8 +40,8 @@ def assert_same_answer(first: httpx.Response, again: httpx.Response) -> None:
     assert again.headers["location"].endswith(first.json()["id"])
 
 
-def ask(database: Any, statement: str, *values: object) -> Any:
-    """Run SQL; return the first value of its first row, or how many rows it changed."""
+def execute(database: Any, statement: str, *values: object) -> Any:
+    """Run SQL; return the first value of the first row, or the number of changed rows."""
     with database.cursor() as cursor:
         cursor.execute(statement, values)
         if cursor.description is None:

@@ -1,4 +1,4 @@
-"""A relay to a PostgreSQL that can fall silent: it keeps what comes, and closes nothing."""
+"""A proxy for PostgreSQL that can stop passing on data without closing connections."""
 
 import contextlib
 import socket
@@ -10,11 +10,11 @@ import psycopg2
 from sqlalchemy import make_url
 
 READY = b"Z\x00\x00\x00\x05I"
-"""What ends PostgreSQL's answer to a login: it waits for a statement."""
+"""The end of PostgreSQL's response to a login: ready for a statement."""
 
 
 class Relay:
-    """On a port of this machine; each connection made there is one to the PostgreSQL of `url`."""
+    """A local port that passes connections on to the PostgreSQL of `url`."""
 
     def __init__(self, url: str) -> None:
         with contextlib.closing(psycopg2.connect(url)) as direct:
@@ -26,7 +26,7 @@ class Relay:
         port = self._listener.getsockname()[1]
         given = make_url(url)
         query = {k: v for k, v in given.query.items() if k not in ("host", "port")}
-        # Without TLS, which would hide the end of the login.
+        # TLS would hide the end of the login.
         mine = given.set(host="127.0.0.1", port=port, query=query | {"sslmode": "disable"})
         self.url = mine.render_as_string(hide_password=False)
 
@@ -43,25 +43,25 @@ class Relay:
     ) -> None:
         self._speaks.set()
         for each in self._open:
-            with contextlib.suppress(OSError):  # it is closed already
+            with contextlib.suppress(OSError):  # already closed
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
     def fall_silent(self) -> None:
-        """Pass nothing on from now on, and still take all that comes."""
+        """Stop passing on data, but keep receiving it."""
         self._speaks.clear()
 
     def fall_silent_after_login(self) -> None:
-        """The same for each connection that is made from now on, once it has logged in."""
+        """Stop passing on data after the login of the next connection."""
         self._silent_after_login = True
 
     def speak(self) -> None:
-        """Pass on what was kept, and all that comes."""
+        """Pass on the data kept so far, and all later data."""
         self._silent_after_login = False
         self._speaks.set()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # the end: the listener is closed
+        with contextlib.suppress(OSError):  # the listener was closed
             while True:
                 client, _ = self._listener.accept()
                 server = self._connect()
@@ -77,7 +77,7 @@ class Relay:
         return server
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # either side is gone
+        with contextlib.suppress(OSError):  # one side closed its connection
             while data := source.recv(65536):
                 self._speaks.wait()
                 target.sendall(data)

@@ -1,4 +1,4 @@
-"""Every example of the contract is true: its story is played on the real server, word for word."""
+"""The real server returns every example of the contract, word for word."""
 
 import time
 import uuid
@@ -14,29 +14,26 @@ from sqlalchemy import make_url
 
 import migrations
 from db import schema
-from tests.contract import resolved
 from tests.servers import Server, sign, start_server
-from tests.story import MARIA, OPERATIONS, STORY, Play
+from tests.story import MARIA, OPERATIONS, STORY, Play, parameter_examples
 
-WITH_BODY = [operation for operation in OPERATIONS.values() if operation.body]
-ANSWERS = [(o.id, name) for o in OPERATIONS.values() for name in o.answers]
-LINKS = [(operation.id, name) for operation in OPERATIONS.values() for name in operation.links]
-PROBLEMS = sorted(
-    {
-        (status, name)
-        for operation in OPERATIONS.values()
-        for status in operation.responses
-        if status >= 400
-        for name in operation.examples(status)
-    }
-)
+LINKS = [
+    (operation, link) for operation in OPERATIONS.values() for link in operation.links.values()
+]
+PROBLEMS = {
+    (status, name)
+    for operation in OPERATIONS.values()
+    for status, examples in operation.responses.items()
+    for name in examples
+    if status >= 400
+}
 
 NewPlay = Callable[[], Play]
 
 
 @pytest.fixture
 def new_play(new_client: Callable[..., httpx.Client]) -> NewPlay:
-    """Call it for the story with a new user in Maria's part."""
+    """Call it to play the story as another new user."""
 
     def make() -> Play:
         client = new_client()
@@ -46,94 +43,88 @@ def new_play(new_client: Callable[..., httpx.Client]) -> NewPlay:
     return make
 
 
-@pytest.fixture
-def whole_play(new_play: NewPlay) -> Play:
-    return new_play().until(*STORY[-1])
+def test_story_contains_every_example_once() -> None:
+    of_responses = [
+        (o.operation_id, n) for o in OPERATIONS.values() for n in o.responses[o.success]
+    ]
+    of_requests = [(o.operation_id, name) for o in OPERATIONS.values() for name in o.requests]
+
+    assert sorted(scene for scene in STORY if scene[1]) == sorted(of_responses)
+    assert set(of_requests) <= set(STORY)
 
 
-def test_the_story_tells_every_example_once() -> None:
-    assert sorted(scene for scene in STORY if scene[1]) == sorted(ANSWERS)
-    asked = [(operation.id, name) for operation in WITH_BODY for name in operation.requests]
-    assert set(asked) <= set(STORY)
+def test_every_response_of_the_story_equals_its_example(new_play: NewPlay) -> None:
+    play = new_play().until(*STORY[-1])
 
-
-def test_every_response_example_is_what_the_server_returns(whole_play: Play) -> None:
-    for operation_id, name in ANSWERS:
-        response = whole_play.answers[operation_id, name]
-        place = f"{operation_id} {name}"
-        assert response.status_code == OPERATIONS[operation_id].success, (place, response.text)
-        assert response.json() == whole_play.expected[operation_id, name], place
-
-
-def test_ids_and_times_of_the_story_stand_for_one_each(whole_play: Play) -> None:
-    assert len(set(whole_play.cast.real.values())) == len(whole_play.cast.real)
-    times = whole_play.cast.times()
+    assert {scene: response.status_code for scene, response in play.responses.items()} == {
+        scene: OPERATIONS[scene[0]].success for scene in STORY
+    }
+    for scene, expected in play.expected.items():
+        assert play.responses[scene].json() == expected, scene
+    assert play.responses["delete_conversation", ""].content == b""
+    # Each id and time of the examples stands for another real one, in the same order.
+    assert len(set(play.cast.real.values())) == len(play.cast.real)
+    times = play.cast.times()
     assert times == sorted(times)
 
 
-def test_deleting_ends_the_story(whole_play: Play) -> None:
-    response = whole_play.answers["delete_conversation", ""]
-    assert (response.status_code, response.content) == (204, b"")
+def test_examples_of_body_schemas_are_accepted(new_play: NewPlay) -> None:
+    for operation in OPERATIONS.values():
+        if operation.has_body:
+            play = new_play().until("get_run", "succeeded")
+            response = play.send(operation, {}, operation.body_schema["example"])
+            assert response.status_code == operation.success, (
+                operation.operation_id,
+                response.text,
+            )
 
 
-def test_every_body_schemas_example_is_accepted(new_play: NewPlay) -> None:
-    for operation in WITH_BODY:
-        play = new_play().until("get_run", "succeeded")
-        example = resolved(operation.body["schema"])["example"]
-
-        response = play.send(operation, {}, example)
-
-        assert response.status_code == operation.success, (operation.id, response.text)
-
-
-def test_every_parameters_example_is_accepted(new_play: NewPlay) -> None:
+def test_examples_of_query_parameters_are_accepted(new_play: NewPlay) -> None:
     play = new_play().until("get_run", "succeeded")
     for operation in OPERATIONS.values():
-        for name, example in operation.parameter_examples("query").items():
-            response = play.send(operation, {name: play.cast.act(example)}, None)
+        for name, example in parameter_examples(operation, "query").items():
+            response = play.send(operation, {name: example}, None)
+            assert response.status_code == 200, (operation.operation_id, name, response.text)
 
-            assert response.status_code == 200, (operation.id, name, response.text)
 
-
-def test_every_link_leads_to_a_successful_response(new_play: NewPlay) -> None:
-    for operation_id, name in LINKS:
-        operation = OPERATIONS[operation_id]
-        link = operation.links[name]
+def test_every_link_leads_to_its_operation(new_play: NewPlay) -> None:
+    for operation, link in LINKS:
         target = OPERATIONS[link["operationId"]]
-        play = new_play().until(operation_id, next(iter(operation.answers)))
-        answer = play.answers[operation_id, next(iter(operation.answers))].json()
+        scene = (operation.operation_id, next(iter(operation.responses[operation.success])))
+        play = new_play().until(*scene)
+        source = play.responses[scene].json()
 
-        values = {key: taken(answer, expression) for key, expression in link["parameters"].items()}
+        values = {key: evaluated(source, value) for key, value in link["parameters"].items()}
         response = play.client.request(
             target.method,
             target.path.format_map(values),
             params={key: value for key, value in values.items() if f"{{{key}}}" not in target.path},
-            json=play.cast.act(next(iter(target.requests.values()), None)),
+            json=play.cast.replace(next(iter(target.requests.values()), None)),
         )
 
-        assert response.status_code == target.success, (operation_id, name, response.text)
+        assert response.status_code == target.success, (scene, target.operation_id, response.text)
 
 
-def taken(answer: Any, expression: str) -> Any:
-    """Return what a link's runtime expression takes from an answer."""
+def evaluated(body: Any, expression: str) -> Any:
+    """Return the value of a link's runtime expression in a response body."""
     source, pointer = expression.split("#/")
     assert source == "$response.body"
     for step in pointer.split("/"):
-        answer = answer[int(step)] if isinstance(answer, list) else answer[step]
-    return answer
+        body = body[int(step)] if isinstance(body, list) else body[step]
+    return body
 
 
-class Mishaps:
-    """One way to meet each example of an error that a client can bring about."""
+class Errors:
+    """Causes each error of the examples that a client can cause."""
 
     def __init__(self, server: Server, play: Play, bob: httpx.Client) -> None:
         self.maria, self.bob = play.client, bob
         self.url = server.url
-        self.conversation = play.cast.act("019cadd3-7914-7a6a-8d23-f082128b2f33")
-        self.run = play.cast.act("019cadd3-c2e6-70ed-b36f-675c81e74ef5")
+        self.conversation = play.cast.replace("019cadd3-7914-7a6a-8d23-f082128b2f33")
+        self.run = play.cast.replace("019cadd3-c2e6-70ed-b36f-675c81e74ef5")
         self.messages = f"/conversations/{self.conversation}/messages"
 
-    def meet(self, status: int, name: str) -> httpx.Response:
+    def cause(self, status: int, name: str) -> httpx.Response:
         json_type = {"Content-Type": "application/json"}
         message = {"role": "user", "content": "Which costs less?"}
         match status, name:
@@ -181,62 +172,51 @@ class Mishaps:
             case 422, "reference":
                 bobs = self.bob.post("/runs", json={"agent_id": "document-agent"}).json()["id"]
                 return self.maria.post(self.messages, json=message | {"run_id": bobs})
-        raise AssertionError(f"say here how a client meets the {status} called {name}")
+        raise AssertionError(f"add a case that causes the {status} called {name}")
 
-
-SETTINGS = {(429, "limit")}
-"""What takes a server with another setting."""
 
 FAULTS = {(500, "fault"), (503, "database"), (503, "away"), (504, "statement")}
-"""What no client brings about: something has to be wrong with the database."""
+"""The errors that need a fault of the database."""
 
-IN_PROGRESS = {(409, "in_progress")}
-"""What takes two requests at once: tests/test_retries.py brings it about."""
-
-SLOW = {(408, "body")}
-"""What takes a client time, and a server without patience."""
+ELSEWHERE = FAULTS | {(408, "body"), (409, "in_progress"), (429, "limit")}
+"""The errors of other tests; tests/test_retries.py has the one that needs two requests at once."""
 
 
 def example_of(status: int, name: str) -> Any:
-    """Return the example of an error, which all operations that can give it share."""
+    """Return the example of an error, which all operations share."""
     found = [
-        operation.examples(status)[name]
+        operation.responses[status][name]
         for operation in OPERATIONS.values()
-        if status in operation.responses and name in operation.examples(status)
+        if name in operation.responses.get(status, {})
     ]
     assert found
     assert all(example == found[0] for example in found)
     return found[0]
 
 
-ELSEWHERE = FAULTS | IN_PROGRESS | SETTINGS | SLOW
-
-
-def test_every_problem_example_is_what_the_server_returns(
-    server: Server, new_play: NewPlay, bob: httpx.Client
+def test_every_error_that_a_client_can_cause_equals_its_example(
+    server: Server, new_play: NewPlay, new_client: Callable[..., httpx.Client]
 ) -> None:
-    for status, name in PROBLEMS:
-        if (status, name) in ELSEWHERE:
-            continue
+    for status, name in sorted(PROBLEMS - ELSEWHERE):
         play = new_play().until("get_run", "succeeded")
 
-        response = Mishaps(server, play, bob).meet(status, name)
+        response = Errors(server, play, new_client()).cause(status, name)
 
         assert response.status_code == status, (name, response.text)
-        assert response.headers["content-type"] == "application/problem+json", (status, name)
-        assert response.json() == example_of(status, name), (status, name)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json() == example_of(status, name)
 
 
 @pytest.fixture(scope="module")
 def strict_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that gives clients a second, and ten requests in one."""
+    """A server with a client timeout of one second and a rate limit."""
     settings = {"client_timeout_seconds": "1", "rate_limit_per_minute": "600"}
     with start_server(database_url, tmp_path_factory.mktemp("strict"), **settings) as running:
         yield running
 
 
 @pytest.mark.process
-def test_a_slow_body_is_the_example(strict_server: Server) -> None:
+def test_408_of_a_slow_body_equals_its_example(strict_server: Server) -> None:
     def half() -> Iterator[bytes]:
         yield b'{"title": "Compare'
         time.sleep(3)
@@ -247,21 +227,20 @@ def test_a_slow_body_is_the_example(strict_server: Server) -> None:
             "/conversations", content=half(), headers={"Content-Type": "application/json"}
         )
 
-    assert {(408, "body")} == SLOW
     assert response.status_code == 408, response.text
     assert response.headers["connection"] == "close"
     assert response.json() == example_of(408, "body")
 
 
 @pytest.mark.process
-def test_problem_of_a_limited_server_is_the_example(
+def test_429_over_the_rate_limit_equals_its_example(
     strict_server: Server, database_url: str
 ) -> None:
     maria = f"{MARIA}-{uuid.uuid4()}"
     with strict_server.client(maria) as client:
         assert client.get("/conversations").status_code == 200
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-            # Empty, and since a time to come: it does not fill meanwhile.
+            # A time in the future, so that no token arrives before the request.
             cursor.execute(
                 "UPDATE rate_limits SET tokens = 0, updated_at = now() + interval '1 hour' "
                 "WHERE user_id = %s",
@@ -276,24 +255,24 @@ def test_problem_of_a_limited_server_is_the_example(
 
 
 @pytest.mark.process
-def test_faults_of_the_database_are_the_examples(
+def test_errors_by_faults_of_the_database_equal_their_examples(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     url = new_database()
     schema.upgrade(url, migrations.FOLDER)
-    answers = {}
+    responses = {}
     with (
         start_server(url, tmp_path, statement_timeout_ms="300") as server,
         server.client(MARIA) as client,
     ):
         with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
             cursor.execute("LOCK TABLE conversations")
-            answers[504, "statement"] = client.get("/conversations")
+            responses[504, "statement"] = client.get("/conversations")
 
             cursor.execute("ALTER TABLE conversations ALTER created_at DROP DEFAULT")
             cursor.execute("ALTER TABLE conversations ALTER created_at TYPE text")
             other.commit()
-            answers[500, "fault"] = client.get("/conversations")
+            responses[500, "fault"] = client.get("/conversations")
 
         with closing(psycopg2.connect(url, dbname="postgres")) as other, other.cursor() as cursor:
             other.autocommit = True
@@ -303,10 +282,10 @@ def test_faults_of_the_database_are_the_examples(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
                 [database],
             )
-            answers[503, "database"] = client.get("/conversations")
-            answers[503, "away"] = client.get("/readyz")
+            responses[503, "database"] = client.get("/conversations")
+            responses[503, "away"] = client.get("/readyz")
 
-    assert set(answers) == FAULTS
-    for (status, name), response in answers.items():
+    assert set(responses) == FAULTS
+    for (status, name), response in responses.items():
         assert response.status_code == status, response.text
         assert response.json() == example_of(status, name)

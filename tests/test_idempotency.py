@@ -1,4 +1,4 @@
-"""A POST with an Idempotency-Key is carried out once, however often it is sent."""
+"""A POST with an Idempotency-Key is carried out once, no matter how often it is sent."""
 
 import json
 import uuid
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.calls import Json, change, create, new_conversation, post_message, read
@@ -19,7 +19,7 @@ from tests.contract import (
     make_rows,
     places,
 )
-from tests.posting import POSTS, ask, assert_same_answer, count, each_post, new_key
+from tests.posting import POSTS, assert_same_response, count, each_post, execute, new_key
 from tests.servers import Server
 
 HEADER = "header:/Idempotency-Key"
@@ -27,13 +27,13 @@ HEADER = "header:/Idempotency-Key"
 
 @pytest.fixture
 def rows(alice: httpx.Client) -> Rows:
-    """One row of each kind of alice's."""
+    """One row of each kind, owned by alice."""
     return make_rows(alice)
 
 
 @pytest.fixture(scope="module")
 def carol(server: Server) -> Iterator[httpx.Client]:
-    """A user of this module's own, for tests that make many rows."""
+    """A user for the tests with many rows."""
     with server.client(f"carol-{uuid.uuid4()}") as client:
         yield client
 
@@ -43,10 +43,10 @@ def user_of(client: httpx.Client) -> str:
     return user_id
 
 
-# The first answer again
+# Repeated requests
 
 
-def test_every_post_takes_a_key() -> None:
+def test_every_post_accepts_a_key() -> None:
     taking = [o for o in OPERATIONS if any(p["name"] == "Idempotency-Key" for p in o.parameters)]
 
     assert taking == POSTS
@@ -54,7 +54,7 @@ def test_every_post_takes_a_key() -> None:
 
 
 @each_post
-def test_a_repeated_post_gets_the_first_answer_and_makes_nothing(
+def test_repeated_post_gets_the_first_response_and_creates_nothing(
     operation: Operation, alice: httpx.Client, rows: Rows
 ) -> None:
     before, key = count(alice, operation, rows), new_key()
@@ -62,13 +62,13 @@ def test_a_repeated_post_gets_the_first_answer_and_makes_nothing(
     first, *others = [operation.send(alice, rows, headers=key) for _ in range(3)]
 
     for again in others:
-        assert_same_answer(first, again)
+        assert_same_response(first, again)
         assert again.headers["x-request-id"] != first.headers["x-request-id"]
     assert count(alice, operation, rows) == before + 1
 
 
 @each_post
-def test_without_a_key_and_with_others_each_post_makes_a_row(
+def test_posts_without_a_key_or_with_new_keys_create_rows(
     operation: Operation, alice: httpx.Client, rows: Rows
 ) -> None:
     before = count(alice, operation, rows)
@@ -80,24 +80,24 @@ def test_without_a_key_and_with_others_each_post_makes_a_row(
     assert count(alice, operation, rows) == before + 4
 
 
-def test_the_answer_stays_the_first_when_the_row_has_changed(alice: httpx.Client) -> None:
+def test_repeated_post_gets_the_first_response_after_changes_too(alice: httpx.Client) -> None:
     key = new_key()
     first = alice.post("/conversations", json={}, headers=key)
     change(alice, f"/conversations/{first.json()['id']}", title="Renamed")
 
     again = alice.post("/conversations", json={}, headers=key)
 
-    assert_same_answer(first, again)
+    assert_same_response(first, again)
     assert again.json()["title"] == "New Conversation"
 
 
-def test_a_body_that_is_absent_is_as_good_as_an_empty_one(alice: httpx.Client) -> None:
+def test_absent_and_empty_bodies_are_the_same_request(alice: httpx.Client) -> None:
     key = new_key()
 
     first = alice.post("/conversations", headers=key)
     again = alice.post("/conversations", json={}, headers=key)
 
-    assert_same_answer(first, again)
+    assert_same_response(first, again)
 
 
 JSON_VALUES = st.recursive(
@@ -108,7 +108,7 @@ JSON_VALUES = st.recursive(
 
 
 def reversed_keys(value: Any) -> Any:
-    """Return the same JSON value with the properties of every object the other way round."""
+    """Return `value` with the properties of every object in reverse order."""
     if isinstance(value, dict):
         return {name: reversed_keys(item) for name, item in reversed(value.items())}
     return [reversed_keys(item) for item in value] if isinstance(value, list) else value
@@ -118,10 +118,7 @@ def reversed_keys(value: Any) -> Any:
     st.dictionaries(st.text("abc", max_size=3), JSON_VALUES),
     st.dictionaries(st.text("abc", max_size=3), JSON_VALUES),
 )
-@settings(max_examples=40, deadline=None)
-def test_bodies_are_the_same_if_their_values_are(
-    carol: httpx.Client, metadata: Json, other: Json
-) -> None:
+def test_bodies_are_compared_by_value(carol: httpx.Client, metadata: Json, other: Json) -> None:
     headers = {**new_key(), "Content-Type": "application/json"}
     body = {"source": "property", "metadata": metadata}
     first = carol.post("/conversations", content=json.dumps(body), headers=headers)
@@ -130,20 +127,19 @@ def test_bodies_are_the_same_if_their_values_are(
     again = carol.post("/conversations", content=rewritten, headers=headers)
     different = carol.post("/conversations", json=body | {"metadata": other}, headers=headers)
 
-    assert_same_answer(first, again)
-    # As text: for Python, True is 1.
+    assert_same_response(first, again)
+    # Compared as text because True equals 1 in Python.
     if json.dumps(metadata, sort_keys=True) == json.dumps(other, sort_keys=True):
-        assert_same_answer(first, different)
+        assert_same_response(first, different)
     else:
         assert places(assert_problem(different, 422)) == {HEADER}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "1", "2", "3"]), st.sampled_from("ab"))))
-@settings(max_examples=40, deadline=None)
-def test_of_any_sequence_of_posts_each_key_makes_one_row(
+def test_each_key_creates_one_row_in_any_sequence_of_posts(
     carol: httpx.Client, sent: list[tuple[str, str]]
 ) -> None:
-    """The whole rule as a model: a dictionary of the first request and answer of each key."""
+    """The model is a dictionary of each key's first request and response."""
     conversation = new_conversation(carol)
     path, run = f"/conversations/{conversation['id']}/messages", uuid.uuid4()
     known: dict[str, tuple[str, bytes]] = {}
@@ -168,11 +164,11 @@ def test_of_any_sequence_of_posts_each_key_makes_one_row(
     assert [message["id"] for message in found] == expected
 
 
-# A key that was used for something else
+# Keys of other requests, invalid keys
 
 
 @each_post
-def test_another_body_is_refused_and_makes_nothing(
+def test_used_key_with_another_body_is_rejected(
     operation: Operation, alice: httpx.Client, rows: Rows
 ) -> None:
     key, body = new_key(), operation.body(rows)
@@ -183,34 +179,26 @@ def test_another_body_is_refused_and_makes_nothing(
     again = operation.send(alice, rows, headers=key)
 
     assert places(assert_problem(different, 422)) == {HEADER}
-    assert_same_answer(first, again)
+    assert_same_response(first, again)
     assert count(alice, operation, rows) == before
 
 
-def test_another_path_is_refused(alice: httpx.Client) -> None:
-    key, body = new_key(), {"role": "user", "content": "Hello"}
+def test_used_key_with_another_path_is_rejected(alice: httpx.Client) -> None:
     one, other = [f"/conversations/{new_conversation(alice)['id']}/messages" for _ in range(2)]
-    assert alice.post(one, json=body, headers=key).status_code == 201
+    for path, other_path, body in (
+        (one, other, {"role": "user", "content": "Hello"}),
+        ("/conversations", "/runs", {"agent_id": "an agent"}),
+    ):
+        key = new_key()
+        assert alice.post(path, json=body, headers=key).status_code == 201
 
-    response = alice.post(other, json=body, headers=key)
+        response = alice.post(other_path, json=body, headers=key)
 
-    assert places(assert_problem(response, 422)) == {HEADER}
-    assert read(alice, other)["total"] == 0
-
-
-def test_another_operation_is_refused(alice: httpx.Client) -> None:
-    key, body = new_key(), {"agent_id": "an agent"}
-    assert alice.post("/conversations", json=body, headers=key).status_code == 201
-
-    response = alice.post("/runs", json=body, headers=key)
-
-    assert places(assert_problem(response, 422)) == {HEADER}
-    assert read(alice, "/runs")["total"] == 0
+        assert places(assert_problem(response, 422)) == {HEADER}
+        assert read(alice, other_path)["total"] == 0
 
 
-def test_the_same_key_of_another_user_is_another_key(
-    alice: httpx.Client, bob: httpx.Client
-) -> None:
+def test_users_do_not_share_keys(alice: httpx.Client, bob: httpx.Client) -> None:
     key = new_key()
 
     hers, his = (client.post("/conversations", json={}, headers=key) for client in (alice, bob))
@@ -218,35 +206,31 @@ def test_the_same_key_of_another_user_is_another_key(
     assert hers.status_code == his.status_code == 201
     assert hers.json()["id"] != his.json()["id"]
     assert his.json()["user_id"] == user_of(bob)
-    assert_same_answer(his, bob.post("/conversations", json={}, headers=key))
+    assert_same_response(his, bob.post("/conversations", json={}, headers=key))
 
 
 @pytest.mark.parametrize("key", ["x", '"quoted"', "k" * 255, "!#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"])
-def test_any_visible_ascii_is_a_key(alice: httpx.Client, key: str) -> None:
+def test_keys_may_have_any_visible_ascii(alice: httpx.Client, key: str) -> None:
     headers = {"Idempotency-Key": key}
 
     first, again = [alice.post("/conversations", json={}, headers=headers) for _ in range(2)]
 
-    assert_same_answer(first, again)
+    assert_same_response(first, again)
 
 
-@pytest.mark.parametrize(
-    "key", ["", "k" * 256, "two words", "tab\tbed", "schlüssel", "\x85"], ids=ascii
-)
 @each_post
-def test_another_key_is_refused(
-    operation: Operation, alice: httpx.Client, rows: Rows, key: str
-) -> None:
+def test_invalid_keys_are_rejected(operation: Operation, alice: httpx.Client, rows: Rows) -> None:
     before = count(alice, operation, rows)
-    headers = httpx.Headers([(b"Idempotency-Key", key.encode("latin-1"))])
 
-    response = operation.send(alice, rows, headers=headers)
+    for key in ("", "k" * 256, "two words", "tab\tbed", "schlüssel", "\x85"):
+        headers = httpx.Headers([(b"Idempotency-Key", key.encode("latin-1"))])
+        response = operation.send(alice, rows, headers=headers)
+        assert places(assert_problem(response, 422)) == {HEADER}, key
 
-    assert places(assert_problem(response, 422)) == {HEADER}
     assert count(alice, operation, rows) == before
 
 
-def test_two_keys_are_refused(alice: httpx.Client) -> None:
+def test_two_keys_are_rejected(alice: httpx.Client) -> None:
     headers = [(name, key) for name, key in [*new_key().items(), *new_key().items()]]
 
     response = alice.post("/conversations", json={}, headers=httpx.Headers(headers))
@@ -254,31 +238,29 @@ def test_two_keys_are_refused(alice: httpx.Client) -> None:
     assert places(assert_problem(response, 422)) == {HEADER}
 
 
-# How long an answer is kept
+# Stored responses
 
 
-def test_an_expired_key_is_a_new_one(alice: httpx.Client, database: Any) -> None:
+def test_expired_key_can_be_used_again(alice: httpx.Client, database: Any) -> None:
     key, own = new_key(), "WHERE user_id = %s AND key = %s"
     place = (user_of(alice), key["Idempotency-Key"])
     first = alice.post("/conversations", json={"source": "first"}, headers=key)
-    kept = ask(database, f"SELECT expires_at - now() FROM idempotency_keys {own}", *place)
-    ask(database, f"UPDATE idempotency_keys SET expires_at = now() {own}", *place)
+    kept = execute(database, f"SELECT expires_at - now() FROM idempotency_keys {own}", *place)
+    execute(database, f"UPDATE idempotency_keys SET expires_at = now() {own}", *place)
 
     second = alice.post("/conversations", json={"source": "second"}, headers=key)
     again = alice.post("/conversations", json={"source": "second"}, headers=key)
 
     assert 23.9 * 3600 < kept.total_seconds() <= 24 * 3600
     assert second.json()["id"] != first.json()["id"]
-    assert_same_answer(second, again)
+    assert_same_response(second, again)
     assert read(alice, "/conversations")["total"] == 2
-    assert ask(database, f"SELECT count(*) FROM idempotency_keys {own}", *place) == 1
+    assert execute(database, f"SELECT count(*) FROM idempotency_keys {own}", *place) == 1
 
 
-def test_each_new_key_clears_away_some_that_have_expired(
-    alice: httpx.Client, database: Any
-) -> None:
+def test_each_new_key_deletes_some_expired_ones(alice: httpx.Client, database: Any) -> None:
     gone = f"gone-{uuid.uuid4()}"
-    ask(
+    execute(
         database,
         "INSERT INTO idempotency_keys"
         " (user_id, key, fingerprint, status, headers, body, expires_at)"
@@ -291,13 +273,13 @@ def test_each_new_key_clears_away_some_that_have_expired(
     counts = []
     for _ in range(3):
         assert alice.post("/conversations", json={}, headers=new_key()).status_code == 201
-        counts.append(ask(database, left, gone))
+        counts.append(execute(database, left, gone))
 
-    assert counts == [5, 0, 0]  # ten went with the rows that were inserted just now
-    assert ask(database, left, user_of(alice)) == 3
+    assert counts == [5, 0, 0]  # `execute` inserted 25 rows; the first POST deletes 20 of them
+    assert execute(database, left, user_of(alice)) == 3
 
 
-def test_delete_conversation_deletes_the_answers_about_it_and_no_others(
+def test_delete_conversation_deletes_only_the_responses_about_it(
     alice: httpx.Client, database: Any
 ) -> None:
     keys = [new_key() for _ in range(5)]
@@ -315,19 +297,19 @@ def test_delete_conversation_deletes_the_answers_about_it_and_no_others(
     assert alice.delete(f"/conversations/{conversation['id']}").status_code == 204
 
     stored = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
-    assert ask(database, stored, user_of(alice)) == 2
+    assert execute(database, stored, user_of(alice)) == 2
     again = [
         alice.post(to, json=body, headers=key) for (to, body), key in zip(sent, keys, strict=False)
     ]
     assert [answer.status_code for answer in again] == [201, 404, 422, 201]
     assert again[0].json()["id"] != conversation["id"]
     assert read(alice, "/runs")["total"] == 2
-    assert_same_answer(
+    assert_same_response(
         kept, alice.post(f"/conversations/{other['id']}/messages", json=message, headers=keys[4])
     )
 
 
-def test_an_answer_keeps_every_character(alice: httpx.Client) -> None:
+def test_repeated_response_keeps_every_character(alice: httpx.Client) -> None:
     key, conversation = new_key(), new_conversation(alice)
     content = "".join(map(chr, [*range(1, 0x300), 0x2028, 0xFFFD, 0xFFFF, 0x1F600])) * 100
     body = {"role": "user", "content": content}
@@ -335,6 +317,6 @@ def test_an_answer_keeps_every_character(alice: httpx.Client) -> None:
 
     first, again = [alice.post(path, json=body, headers=key) for _ in range(2)]
 
-    assert_same_answer(first, again)
+    assert_same_response(first, again)
     assert again.json()["content"] == content
     post_message(alice, conversation, "and it goes on")

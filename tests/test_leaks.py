@@ -1,4 +1,4 @@
-"""What fails tells the client nothing of the server's inside, and the log nothing of content."""
+"""Errors reveal nothing of the implementation to clients, and logs contain no user content."""
 
 import re
 import uuid
@@ -17,10 +17,10 @@ from tests.contract import OPERATIONS, Rows, assert_problem, make_rows
 from tests.servers import SECRET, Server, sign, start_server
 from tests.wire import ask
 
-CONTENT = "Nobody but its reader may see this line of a message."
+CONTENT = "Only its user may see this line of a message."
 
 
-def change(url: str, *statements: str) -> None:
+def execute(url: str, *statements: str) -> None:
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         for statement in statements:
@@ -29,7 +29,7 @@ def change(url: str, *statements: str) -> None:
 
 @pytest.fixture(scope="module")
 def own_url(new_database: Callable[[], str]) -> str:
-    """A database that the tests of this module may break."""
+    """A database that the tests may break."""
     url = new_database()
     schema.upgrade(url, migrations.FOLDER)
     return url
@@ -42,6 +42,7 @@ def own_server(own_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield server
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("statement", "undo", "code", "names"),
     [
@@ -59,8 +60,9 @@ def own_server(own_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         ),
         ("ALTER content TYPE integer USING 0", "ALTER content TYPE text", "22P02", ()),
     ],
+    ids=["check constraint", "too long", "wrong type"],
 )
-def test_a_row_that_the_database_refuses_is_logged_without_its_content(
+def test_rows_rejected_by_the_database_are_logged_without_content(
     own_url: str,
     own_server: Server,
     statement: str,
@@ -71,21 +73,21 @@ def test_a_row_that_the_database_refuses_is_logged_without_its_content(
     before = len(own_server.log.read_text())
     with own_server.client(f"writer-{uuid.uuid4()}") as writer:
         rows = make_rows(writer)
-        change(own_url, "TRUNCATE messages", f"ALTER TABLE messages {statement}")
+        execute(own_url, "TRUNCATE messages", f"ALTER TABLE messages {statement}")
         path = f"/conversations/{rows['conversation_id']}/messages"
 
         response = writer.post(path, json={"role": "user", "content": f"{CONTENT} {'x' * 60}"})
 
-        change(own_url, f"ALTER TABLE messages {undo}")
+        execute(own_url, f"ALTER TABLE messages {undo}")
     assert_problem(response, 500)
     log = own_server.log.read_text()[before:]
     for word in (code, "db/messages.py", *names):
         assert word in log
-    for secret in ("Nobody but", "DETAIL", "LINE 1", "INSERT INTO"):
+    for secret in ("Only its user", "DETAIL", "LINE 1", "INSERT INTO"):
         assert secret not in log
 
 
-INSIDE = re.compile(
+IMPLEMENTATION = re.compile(
     r"""
     \b(SELECT|INSERT|UPDATE|DELETE)\s.+\s(FROM|INTO|SET)\s | \bSQL\b | SQLSTATE  # statements
     | Traceback | \bFile\s" | \bline\s\d+,\sin\b | \w+(Error|Exception)\b       # stacks
@@ -96,18 +98,18 @@ INSIDE = re.compile(
 )
 
 
-def assert_tells_nothing(response: httpx.Response, *secrets: str) -> None:
-    """Assert that an error has nothing of the server's inside, in its head or its body."""
-    said = "\n".join([*(f"{name}: {value}" for name, value in response.headers.items())])
-    said = f"{said}\n{response.text}"
-    found = INSIDE.search(said)
-    assert found is None, f"{found}: {said}"
+def assert_reveals_nothing(response: httpx.Response, *secrets: str) -> None:
+    """Assert that neither headers nor body reveal the implementation or one of `secrets`."""
+    headers = [f"{name}: {value}" for name, value in response.headers.items()]
+    text = "\n".join([*headers, response.text])
+    found = IMPLEMENTATION.search(text)
+    assert found is None, f"{found}: {text}"
     for secret in secrets:
-        assert secret not in said
+        assert secret not in text
 
 
-def problems_of(client: httpx.Client, rows: Rows) -> Iterator[httpx.Response]:
-    """Yield what each operation says to requests that break the contract, each in another way."""
+def responses_to_bad_requests(client: httpx.Client, rows: Rows) -> Iterator[httpx.Response]:
+    """Yield the responses of each operation to requests that break the contract."""
     odd = "' OR 1=1; SELECT version(); --"
     for operation in OPERATIONS:
         url = operation.url(rows)
@@ -131,15 +133,15 @@ def problems_of(client: httpx.Client, rows: Rows) -> Iterator[httpx.Response]:
             yield client.request(operation.method, url, content=b"[" * (2 << 20), headers=json_type)
 
 
-def test_no_error_that_a_client_can_cause_tells_of_the_inside(server: Server) -> None:
+def test_client_errors_reveal_nothing(server: Server) -> None:
     statuses = set()
     with server.client(f"prober-{uuid.uuid4()}") as client:
         token = client.headers["Authorization"].removeprefix("Bearer ")
-        for response in problems_of(client, make_rows(client)):
+        for response in responses_to_bad_requests(client, make_rows(client)):
             if response.status_code >= 400:
                 statuses.add(response.status_code)
                 assert response.headers["content-type"] == "application/problem+json"
-                assert_tells_nothing(response, token, SECRET)
+                assert_reveals_nothing(response, token, SECRET)
     assert statuses == {400, 401, 404, 405, 413, 415, 422}
 
 
@@ -156,23 +158,20 @@ def test_no_error_that_a_client_can_cause_tells_of_the_inside(server: Server) ->
     ],
     ids=lambda value: repr(value)[:32],
 )
-def test_no_error_of_malformed_http_tells_of_the_inside(
-    server: Server, raw: bytes, status: int
-) -> None:
+def test_errors_of_malformed_http_reveal_nothing(server: Server, raw: bytes, status: int) -> None:
     answer = ask(server, raw)
 
     assert answer.status == status
     headers = list(answer.headers.items())
-    assert_tells_nothing(httpx.Response(answer.status, headers=headers, content=answer.content))
+    assert_reveals_nothing(httpx.Response(answer.status, headers=headers, content=answer.content))
 
 
-def test_no_fault_of_the_database_tells_of_it(
-    new_database: Callable[[], str], tmp_path: Path
-) -> None:
-    """A lock that is held, a schema that is broken, one that is behind, and nobody there."""
+@pytest.mark.process
+def test_database_failures_reveal_nothing(new_database: Callable[[], str], tmp_path: Path) -> None:
+    """The failures: a lock, a broken schema, an outdated schema, and no connection."""
     url = new_database()
     schema.upgrade(url, migrations.FOLDER)
-    inside = [part for part in (make_url(url).database, make_url(url).host) if part]
+    secrets = [part for part in (make_url(url).database, make_url(url).host) if part]
     answers: list[httpx.Response] = []
 
     with (
@@ -186,13 +185,13 @@ def test_no_fault_of_the_database_tells_of_it(
         with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
             cursor.execute("LOCK TABLE conversations, runs")
             read_all()
-        change(url, "ALTER TABLE runs ALTER created_at DROP DEFAULT")
-        change(url, "ALTER TABLE runs ALTER created_at TYPE text")
-        change(url, "DROP TABLE messages", "DROP TABLE conversations CASCADE")
-        change(url, "DELETE FROM alembic_version")
+        execute(url, "ALTER TABLE runs ALTER created_at DROP DEFAULT")
+        execute(url, "ALTER TABLE runs ALTER created_at TYPE text")
+        execute(url, "DROP TABLE messages", "DROP TABLE conversations CASCADE")
+        execute(url, "DELETE FROM alembic_version")
         read_all()
         admin = make_url(url).set(database="postgres").render_as_string(hide_password=False)
-        change(
+        execute(
             admin,
             f'ALTER DATABASE "{make_url(url).database}" ALLOW_CONNECTIONS false',
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -204,4 +203,4 @@ def test_no_fault_of_the_database_tells_of_it(
     for answer in answers:
         if answer.status_code != 200:
             assert_problem(answer, answer.status_code)
-            assert_tells_nothing(answer, SECRET, *inside)
+            assert_reveals_nothing(answer, SECRET, *secrets)

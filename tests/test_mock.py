@@ -1,4 +1,4 @@
-"""`agent-api mock` answers with the contract's examples, and refuses what the server refuses."""
+"""`agent-api mock` returns the contract's examples and refuses what the server refuses."""
 
 import shutil
 import subprocess
@@ -15,14 +15,9 @@ from tests.contract import (
     OPERATIONS,
     SECURED,
     WITH_BODY,
-    Operation,
     assert_problem,
-    name_of,
-    resolved,
 )
 from tests.servers import Server, clean_environment, command, free_port, start_mock
-
-pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[1]
 MARIAS: dict[str, str] = {
@@ -33,23 +28,7 @@ MARIAS: dict[str, str] = {
 CONVERSATION = f"/conversations/{MARIAS['conversation_id']}"
 
 
-def answers(operation: Operation) -> Iterator[tuple[Operation, int, str, Any]]:
-    """Yield each answer of an operation that the contract shows: its status, name and content."""
-    item = CONTRACT["paths"][operation.path][operation.method.lower()]
-    for status, response in item["responses"].items():
-        for content in resolved(response).get("content", {}).values():
-            for example, shown in content["examples"].items():
-                yield operation, int(status), example, resolved(shown)["value"]
-
-
-ANSWERS = [answer for operation in OPERATIONS for answer in answers(operation)]
-REQUESTS = [
-    (operation, name, resolved(example)["value"])
-    for operation in WITH_BODY
-    for name, example in CONTRACT["paths"][operation.path][operation.method.lower()]["requestBody"][
-        "content"
-    ]["application/json"]["examples"].items()
-]
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
@@ -66,35 +45,41 @@ def client(mock: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.smoke
-def test_prefer_selects_every_example(client: httpx.Client) -> None:
-    for operation, status, name, value in ANSWERS:
-        preference = {"Prefer": f"code={status}, example={name}"}
-
-        response = operation.send(client, MARIAS, headers=preference)
-
-        place = (operation.operation_id, status, name)
-        assert response.status_code == status, place
-        assert response.json() == value, place
-        assert response.headers["x-request-id"], place
-        kind = "application/json" if status < 300 else "application/problem+json"
-        assert response.headers["content-type"] == kind, place
-
-
-def test_every_request_example_gets_the_response_example_of_its_name(client: httpx.Client) -> None:
-    for operation, name, body in REQUESTS:
-        response = operation.send(client, MARIAS, json=body)
-
-        shown = {answer: value for _, status, answer, value in answers(operation) if status < 300}
-        place = (operation.operation_id, name)
-        assert response.status_code == operation.success, place
-        assert response.json() == shown[name], place
-
-
-def test_every_operation_succeeds_without_a_preference(client: httpx.Client) -> None:
+def test_every_example_of_a_response_can_be_preferred(client: httpx.Client) -> None:
+    failures = []
     for operation in OPERATIONS:
-        response = operation.send(client, MARIAS)
+        for status, examples in operation.responses.items():
+            kind = "application/json" if status < 300 else "application/problem+json"
+            for name, value in examples.items():
+                preference = {"Prefer": f"code={status}, example={name}"}
+                response = operation.send(client, MARIAS, headers=preference)
+                if (
+                    (response.status_code, response.headers["content-type"]) != (status, kind)
+                    or response.json() != value
+                    or not response.headers["x-request-id"]
+                ):
+                    failures.append((operation.operation_id, status, name, response.text))
+    assert not failures, failures
 
-        assert response.status_code == operation.success, (operation.operation_id, response.text)
+
+@pytest.mark.smoke
+def test_example_of_a_request_gets_the_response_of_the_same_name(client: httpx.Client) -> None:
+    failures = []
+    for operation in WITH_BODY:
+        for name, body in operation.requests.items():
+            response = operation.send(client, MARIAS, json=body)
+            if (response.status_code, response.json()) != (
+                operation.success,
+                operation.responses[operation.success][name],
+            ):
+                failures.append((operation.operation_id, name, response.text))
+    assert not failures, failures
+
+
+def test_every_operation_responds_without_a_preference(client: httpx.Client) -> None:
+    statuses = {o.operation_id: o.send(client, MARIAS).status_code for o in OPERATIONS}
+
+    assert statuses == {o.operation_id: o.success for o in OPERATIONS}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +90,7 @@ def test_every_operation_succeeds_without_a_preference(client: httpx.Client) -> 
         ({"selected_tools": ["search"], "confidence": 0.5}, "selected_tools"),
     ],
 )
-def test_routing_decision_is_answered_in_its_shape(
+def test_create_message_returns_the_example_with_the_same_shape_of_decision(
     decision: dict[str, Any], shape: str, client: httpx.Client
 ) -> None:
     body = {"role": "assistant", "content": "Done.", "routing_decision": decision}
@@ -115,7 +100,7 @@ def test_routing_decision_is_answered_in_its_shape(
     assert shape in response.json()["routing_decision"]
 
 
-def test_message_of_an_assistant_is_answered_with_one(client: httpx.Client) -> None:
+def test_create_message_of_an_assistant_returns_one_of_an_assistant(client: httpx.Client) -> None:
     body = {"role": "assistant", "content": "Something that no example says."}
 
     response = client.post(f"{CONVERSATION}/messages", json=body)
@@ -124,19 +109,19 @@ def test_message_of_an_assistant_is_answered_with_one(client: httpx.Client) -> N
 
 
 @pytest.mark.parametrize("path", ["/conversations", f"{CONVERSATION}/messages", "/runs"])
-def test_paging_by_cursor_comes_to_an_end(path: str, client: httpx.Client) -> None:
+def test_paging_by_cursor_ends(path: str, client: httpx.Client) -> None:
     followed = list(pages(client, path))
 
     assert len(followed) <= 2
 
 
-def test_paging_by_offset_comes_to_an_end(client: httpx.Client) -> None:
+def test_paging_by_offset_ends(client: httpx.Client) -> None:
     page = read(client, f"{CONVERSATION}/messages", offset=2)
 
     assert page["next_cursor"] is None
 
 
-def test_messages_can_be_paged_to_the_last_one(client: httpx.Client) -> None:
+def test_list_messages_pages_through_all_messages(client: httpx.Client) -> None:
     contents = [
         m["id"] for page in pages(client, f"{CONVERSATION}/messages") for m in page["messages"]
     ]
@@ -144,13 +129,13 @@ def test_messages_can_be_paged_to_the_last_one(client: httpx.Client) -> None:
     assert len(set(contents)) == len(contents) == 4
 
 
-def test_messages_can_be_declined(client: httpx.Client) -> None:
+def test_get_conversation_can_leave_out_its_messages(client: httpx.Client) -> None:
     assert "messages" in read(client, CONVERSATION)
     assert "messages" not in read(client, CONVERSATION, include_messages=False)
 
 
 @pytest.mark.parametrize("path", ["/conversations", f"{CONVERSATION}/messages", "/runs"])
-def test_location_leads_to_what_was_created(path: str, client: httpx.Client) -> None:
+def test_location_of_a_created_row_can_be_read(path: str, client: httpx.Client) -> None:
     bodies = {"/runs": {"agent_id": "document-agent"}, "/conversations": {}}
     made = client.post(path, json=bodies.get(path, {"role": "user", "content": "Hello"}))
 
@@ -182,7 +167,7 @@ def test_problem_has_the_headers_of_the_contract(client: httpx.Client) -> None:
     assert response.headers["retry-after"] == "1"
 
 
-def test_unknown_preference_is_told_what_there_is(client: httpx.Client) -> None:
+def test_unknown_preference_lists_the_known_ones(client: httpx.Client) -> None:
     response = client.get("/users/me/chat-settings", headers={"Prefer": "code=418"})
 
     assert response.status_code == 400
@@ -208,15 +193,14 @@ def test_preference_is_read_strictly(value: str, status: int, client: httpx.Clie
     assert_problem(response, status)
 
 
-@pytest.mark.parametrize("operation", SECURED, ids=name_of)
-def test_no_token_is_refused(operation: Operation, mock: Server) -> None:
+def test_every_secured_operation_refuses_a_request_without_a_token(mock: Server) -> None:
     with httpx.Client(base_url=mock.url, verify=False) as nobody:
-        response = operation.send(nobody, MARIAS)
+        statuses = {o.operation_id: o.send(nobody, MARIAS).status_code for o in SECURED}
 
-    assert_problem(response, 401)
+    assert statuses == dict.fromkeys(statuses, 401)
 
 
-def test_what_breaks_the_contract_is_refused(client: httpx.Client) -> None:
+def test_requests_that_break_the_contract_are_refused(client: httpx.Client) -> None:
     too_many = client.get("/conversations", params={"limit": 101})
     no_content = client.post(f"{CONVERSATION}/messages", json={"role": "user"})
     no_json = client.post("/runs", content="{", headers={"Content-Type": "application/json"})
@@ -230,7 +214,7 @@ def test_what_breaks_the_contract_is_refused(client: httpx.Client) -> None:
     assert_problem(client.get("/conversation"), 404)
 
 
-def test_post_with_a_key_is_answered_and_a_bad_key_refused(client: httpx.Client) -> None:
+def test_create_conversation_accepts_a_key_and_refuses_an_invalid_one(client: httpx.Client) -> None:
     answers = [
         client.post("/conversations", json={}, headers={"Idempotency-Key": key})
         for key in ("a-key", "a key")
@@ -240,7 +224,7 @@ def test_post_with_a_key_is_answered_and_a_bad_key_refused(client: httpx.Client)
     assert refusals(answers[1]) == {("header", "/Idempotency-Key")}
 
 
-def test_page_of_any_origin_may_call_it_and_prefer(client: httpx.Client) -> None:
+def test_pages_of_any_origin_may_send_preferences(client: httpx.Client) -> None:
     preflight = client.options(
         "/conversations",
         headers={
@@ -256,7 +240,7 @@ def test_page_of_any_origin_may_call_it_and_prefer(client: httpx.Client) -> None
     assert response.headers["access-control-allow-origin"] == "*"
 
 
-def test_mock_needs_neither_data_nor_key(tmp_path: Path) -> None:
+def test_mock_needs_no_data_folder_and_no_secret(tmp_path: Path) -> None:
     data = tmp_path / "data"
 
     with start_mock(tmp_path, "--host", "0.0.0.0", data_dir=str(data)) as server:
@@ -269,7 +253,7 @@ def test_mock_needs_neither_data_nor_key(tmp_path: Path) -> None:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A folder with a copy of the frame, where the contract can be another one."""
+    """A folder with a copy of the code, whose contract a test can change."""
     shutil.copytree(ROOT / "agent_api", tmp_path / "agent_api")
     shutil.copytree(ROOT / "openapi", tmp_path / "openapi")
     return tmp_path
@@ -283,14 +267,14 @@ def test_operation_without_a_handler_is_served(elsewhere: Path) -> None:
         assert httpx.get(f"{server.url}/readyz", verify=False).json() == {"status": "ready"}
 
 
-def test_example_that_breaks_its_schema_is_said_in_one_line(elsewhere: Path) -> None:
+def test_example_that_breaks_its_schema_is_reported_in_one_line(elsewhere: Path) -> None:
     contract = elsewhere / "openapi" / "agent-api.yaml"
     contract.write_text(contract.read_text().replace("status: ready", "status: nearly"))
 
     run = subprocess.run(
-        command("mock", "--port", str(free_port())),
+        command("mock"),
         cwd=elsewhere,
-        env=clean_environment(),
+        env=clean_environment(port=str(free_port())),
         capture_output=True,
         text=True,
         check=False,
@@ -301,7 +285,7 @@ def test_example_that_breaks_its_schema_is_said_in_one_line(elsewhere: Path) -> 
     assert run.stderr.count("\n") == 1
 
 
-def test_who_is_over_the_limit_has_nothing_left(client: httpx.Client) -> None:
+def test_ratelimit_header_of_a_429_shows_that_nothing_is_left(client: httpx.Client) -> None:
     over = client.get("/conversations", headers={"Prefer": "code=429"})
     within = client.get("/conversations")
 
@@ -310,14 +294,14 @@ def test_who_is_over_the_limit_has_nothing_left(client: httpx.Client) -> None:
     assert within.headers["ratelimit"] == '"user";r=599;t=1'
 
 
-def test_a_check_without_a_user_has_no_limit(client: httpx.Client) -> None:
+def test_health_checks_have_no_ratelimit_header(client: httpx.Client) -> None:
     answer = client.get("/readyz", headers={"Prefer": "code=503"})
 
     assert answer.status_code == 503
     assert "ratelimit" not in answer.headers
 
 
-def test_a_conversation_has_one_tag_whether_or_not_its_messages_are_asked_for(
+def test_get_conversation_has_the_same_tag_with_and_without_messages(
     client: httpx.Client,
 ) -> None:
     whole = client.get(CONVERSATION)

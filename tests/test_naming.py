@@ -1,4 +1,4 @@
-"""How a conversation gets its name: from its first message, unless somebody gave it one."""
+"""A conversation without a title is named after its first user message."""
 
 import string
 import uuid
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.calls import Json, change, get_conversation, new_conversation, post_message
@@ -15,7 +15,7 @@ from tests.servers import Server
 
 UNNAMED = "New Conversation"
 LONGEST = 60
-# Much white space of all kinds, so that lines, words and blanks come about; no NUL, no surrogates.
+# All kinds of white space are frequent, for lines and words; NUL and surrogates are invalid.
 CONTENT = st.text(
     st.one_of(
         st.sampled_from(" \t\n\r\v\f\x1c\x1f\x85\xa0\u2003\u2028\u3000"),
@@ -51,13 +51,13 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def carol(server: Server) -> Iterator[httpx.Client]:
-    """A user of this module's own, for tests that make many conversations."""
+    """A user for the tests with many conversations."""
     with server.client(f"carol-{uuid.uuid4()}") as client:
         yield client
 
 
 def title_after(client: httpx.Client, *contents: str, **creation: Any) -> str:
-    """Create a conversation, post messages of the user's, and return its title."""
+    """Create a conversation, post user messages, and return its title."""
     conversation = new_conversation(client, **creation)
     for content in contents:
         post_message(client, conversation, content)
@@ -70,8 +70,7 @@ def title_of(client: httpx.Client, conversation: Json) -> str:
 
 
 @given(CONTENT)
-@settings(max_examples=60, deadline=None)
-def test_create_message_names_its_conversation_by_the_rule(
+def test_create_message_names_its_conversation_as_documented(
     carol: httpx.Client, content: str
 ) -> None:
     title = title_after(carol, content)
@@ -93,11 +92,12 @@ def test_create_message_names_its_conversation_by_the_rule(
         assert title == line[:LONGEST]
 
 
-@pytest.mark.parametrize(("content", "title"), NAMES.values(), ids=NAMES)
 def test_create_message_names_its_conversation(
-    carol: httpx.Client, content: str, title: str
+    carol: httpx.Client, subtests: pytest.Subtests
 ) -> None:
-    assert title_after(carol, content) == title
+    for kind, (content, title) in NAMES.items():
+        with subtests.test(kind):
+            assert title_after(carol, content) == title
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_create_message_names_its_conversation(
     [{}, {"title": None}, {"title": UNNAMED}],
     ids=["absent", "null", "default"],
 )
-def test_create_message_names_what_nobody_named(carol: httpx.Client, creation: Json) -> None:
+def test_create_message_names_untitled_conversations(carol: httpx.Client, creation: Json) -> None:
     assert title_after(carol, "A question", **creation) == "A question"
 
 
@@ -113,14 +113,14 @@ def test_create_message_names_what_nobody_named(carol: httpx.Client, creation: J
     "given_title",
     ["Mine", "new conversation", "New Conversation ", "New conversation", "NEW CONVERSATION", "N"],
 )
-def test_create_message_keeps_the_title_given_at_creation(
+def test_create_message_keeps_a_title_given_at_creation(
     carol: httpx.Client, given_title: str
 ) -> None:
     assert title_after(carol, "A question", title=given_title) == given_title
 
 
 @pytest.mark.parametrize("given_title", ["Renamed", UNNAMED])
-def test_create_message_keeps_the_title_given_later(carol: httpx.Client, given_title: str) -> None:
+def test_create_message_keeps_a_title_given_later(carol: httpx.Client, given_title: str) -> None:
     conversation = new_conversation(carol)
     change(carol, f"/conversations/{conversation['id']}", title=given_title)
 
@@ -129,7 +129,7 @@ def test_create_message_keeps_the_title_given_later(carol: httpx.Client, given_t
     assert title_of(carol, conversation) == given_title
 
 
-def test_update_conversation_renames_over_a_name_from_a_message(carol: httpx.Client) -> None:
+def test_update_conversation_replaces_a_name_from_a_message(carol: httpx.Client) -> None:
     conversation = new_conversation(carol)
     post_message(carol, conversation, "A question")
 
@@ -142,7 +142,7 @@ def test_update_conversation_renames_over_a_name_from_a_message(carol: httpx.Cli
 @pytest.mark.parametrize(
     "body", [{"title": None}, {}, {"model": "m", "is_private": True, "metadata": {}}]
 )
-def test_update_conversation_without_a_title_does_not_stop_the_naming(
+def test_update_conversation_without_a_title_does_not_prevent_naming(
     carol: httpx.Client, body: Json
 ) -> None:
     conversation = new_conversation(carol)
@@ -157,12 +157,12 @@ def test_create_message_names_only_once(carol: httpx.Client) -> None:
     assert title_after(carol, "First", "Second", "Third") == "First"
 
 
-def test_create_message_names_only_once_also_by_the_default_name(carol: httpx.Client) -> None:
+def test_create_message_names_only_once_even_as_the_default_title(carol: httpx.Client) -> None:
     assert title_after(carol, UNNAMED, "Second") == UNNAMED
 
 
 @pytest.mark.parametrize("role", ["assistant", "system"])
-def test_create_message_of_another_role_names_nothing(carol: httpx.Client, role: str) -> None:
+def test_create_message_of_other_roles_names_nothing(carol: httpx.Client, role: str) -> None:
     conversation = new_conversation(carol)
 
     post_message(carol, conversation, "You are a helpful assistant.", role=role)
@@ -178,14 +178,12 @@ def test_create_message_of_another_role_names_nothing(carol: httpx.Client, role:
     ["", " ", "\n\r\n\t", "\u2003\u3000\xa0\x1c\x85\u2029", "\u200b\ufeff", "\x07\u202e"],
     ids=ascii,
 )
-def test_create_message_that_is_blank_leaves_the_naming_to_the_next(
-    carol: httpx.Client, blank: str
-) -> None:
+def test_create_message_without_visible_text_names_nothing(carol: httpx.Client, blank: str) -> None:
     assert title_after(carol, blank) == UNNAMED
     assert title_after(carol, blank, blank, "A question", "Another") == "A question"
 
 
-def test_create_message_that_is_refused_names_nothing(carol: httpx.Client) -> None:
+def test_create_message_rejected_as_invalid_names_nothing(carol: httpx.Client) -> None:
     conversation = new_conversation(carol)
     body = {"role": "user", "content": "Refused", "run_id": "no id"}
 

@@ -1,4 +1,4 @@
-"""What answers without a token: the docs, the contract and the health checks, and nothing else."""
+"""Only the docs, the contract and the health checks are open to requests without a token."""
 
 import re
 from pathlib import Path
@@ -15,8 +15,16 @@ from tests.servers import SECRET, Server
 from tests.wire import ask, head
 
 ASSETS = {"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png"}
-OPEN = {"/healthz", "/readyz", "/openapi.json", "/openapi.yaml", "/docs", "/docs/init.js", *ASSETS}
-"""The whole list: whoever adds to it opens something to everybody."""
+OPEN_PATHS = {
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/openapi.yaml",
+    "/docs",
+    "/docs/init.js",
+    *ASSETS,
+}
+"""All open paths. Every addition is public."""
 
 OTHER_METHODS = ["OPTIONS", "TRACE", "PROPFIND", "QUERY", "PURGE", "LINK", "ACL", "M-SEARCH"]
 GUESSES = """
@@ -47,8 +55,8 @@ PROBLEMS = {"/problems/not-found", "/problems/unauthorized", "/problems/method-n
 REFUSED = {401, 404, 405}
 
 
-def assert_shows_nothing(server: Server, method: str, target: str) -> None:
-    """Assert that without a token there is a plain refusal, however the target is spelled."""
+def assert_rejected(server: Server, method: str, target: str) -> None:
+    """Assert that `target` is rejected without a token, in a short problem document."""
     answer = ask(server, head(f"{method} {target}", b"Content-Length: 0", token=False))
 
     assert answer.status in REFUSED, (method, target, answer.status, answer.content[:200])
@@ -61,26 +69,25 @@ def assert_shows_nothing(server: Server, method: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("path", CONTRACT["paths"])
-def test_no_path_of_the_contract_answers_without_a_token_but_the_health_checks(
-    path: str, server: Server
-) -> None:
+def test_paths_of_the_contract_require_a_token_except_open_ones(path: str, server: Server) -> None:
     url = re.sub(r"{\w+}", NOWHERE, path)
     shown = {o.method for o in OPERATIONS if o.path == path and not o.secured}
     shown |= {"HEAD"} if "GET" in shown else set()
-    assert not shown or path in OPEN
+    assert not shown or path in OPEN_PATHS
 
     for method in {*(method.upper() for method in METHODS), *OTHER_METHODS} - shown:
-        assert_shows_nothing(server, method, url)
+        assert_rejected(server, method, url)
 
 
-@pytest.mark.parametrize("target", GUESSES)
-def test_no_guess_finds_anything(target: str, server: Server) -> None:
-    for method in ("GET", "HEAD", "POST", "OPTIONS"):
-        assert_shows_nothing(server, method, target)
+def test_guessed_paths_show_nothing(server: Server, subtests: pytest.Subtests) -> None:
+    for target in GUESSES:
+        with subtests.test(target):
+            for method in ("GET", "HEAD", "POST", "OPTIONS"):
+                assert_rejected(server, method, target)
 
 
 @pytest.mark.parametrize("page", ["/docs", "/openapi.json"])
-def test_more_slashes_before_an_open_page_show_that_page(page: str, server: Server) -> None:
+def test_extra_leading_slash_shows_the_same_open_page(page: str, server: Server) -> None:
     plain = ask(server, head(f"GET {page}", token=False))
     doubled = ask(server, head(f"GET /{page}", token=False))
 
@@ -88,25 +95,25 @@ def test_more_slashes_before_an_open_page_show_that_page(page: str, server: Serv
 
 
 def routes() -> list[Any]:
-    """Return what the application inside serves beside the contract."""
+    """Return the Flask routes, which are not in the contract."""
     application: flask.Flask = create_app(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)).app
     return list(application.url_map.iter_rules())
 
 
-def test_the_pages_are_those_of_the_list() -> None:
+def test_open_paths_are_listed_here() -> None:
     pages = {rule.rule for rule in routes()}
     templates = {page for page in pages if "<" in page}
 
     assert templates == {"/docs/<name>"}
-    assert pages - templates == OPEN - ASSETS - {"/healthz", "/readyz"}
+    assert pages - templates == OPEN_PATHS - ASSETS - {"/healthz", "/readyz"}
 
 
-def test_what_is_open_is_read_only_and_shows_the_contract_alone(server: Server) -> None:
-    for path in OPEN:
+def test_open_paths_are_read_only(server: Server) -> None:
+    for path in OPEN_PATHS:
         shown = httpx.get(f"{server.url}{path}", verify=False)
         assert shown.status_code == 200, path
         for method in {"POST", "PUT", "PATCH", "DELETE", *OTHER_METHODS}:
-            assert_shows_nothing(server, method, path)
+            assert_rejected(server, method, path)
 
     assert httpx.get(f"{server.url}/openapi.yaml", verify=False).content == TEXT
     assert httpx.get(f"{server.url}/healthz", verify=False).json() == {"status": "ok"}

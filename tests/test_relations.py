@@ -1,7 +1,7 @@
-"""Every operation times every relation to the row: the owner's, another user's, nobody's.
+"""Access to rows: every operation on the caller's row, on another user's, and on a missing one.
 
-All of it follows from the contract: an operation on a row declares 403 and 404, one without does
-not, and a body or query that names a row says so by the name of a path parameter.
+The cases follow from the contract. A body or query property refers to a row if it has the name of
+a path parameter.
 """
 
 from typing import Any
@@ -24,21 +24,21 @@ from tests.contract import (
 )
 from tests.tokens import SETTINGS
 
-KINDS = {name for operation in ON_ROWS for name in operation.names}
-NOBODYS = dict.fromkeys(KINDS, NOWHERE)
+ROW_PARAMETERS = {name for operation in ON_ROWS for name in operation.names}
+NOBODYS = dict.fromkeys(ROW_PARAMETERS, NOWHERE)
 READING = [operation for operation in SECURED if operation.method == "GET"]
 LISTING = [operation for operation in READING if not operation.names]
 
 
 def references(operation: Operation) -> list[str]:
-    """Return the properties of the operation's body that name a row."""
+    """Return the properties of the operation's body that refer to a row."""
     path = CONTRACT["paths"][operation.path][operation.method.lower()]
     content = path.get("requestBody", {}).get("content", {}).get("application/json", {})
-    return [name for name in _properties(content.get("schema", {})) if name in KINDS]
+    return [name for name in _properties(content.get("schema", {})) if name in ROW_PARAMETERS]
 
 
 def _properties(schema: dict[str, Any]) -> set[str]:
-    """Return the names of a schema's properties, also of those that it refers to or combines."""
+    """Return the names of a schema's properties, including those of schemas it refers to."""
     if "$ref" in schema:
         return _properties(CONTRACT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     parts = [part for word in ("allOf", "anyOf", "oneOf") for part in schema.get(word, [])]
@@ -46,8 +46,12 @@ def _properties(schema: dict[str, Any]) -> set[str]:
 
 
 def filters(operation: Operation) -> list[str]:
-    """Return the parameters of the operation's query that name a row."""
-    return [p["name"] for p in operation.parameters if p["in"] == "query" and p["name"] in KINDS]
+    """Return the query parameters of the operation that refer to a row."""
+    return [
+        p["name"]
+        for p in operation.parameters
+        if p["in"] == "query" and p["name"] in ROW_PARAMETERS
+    ]
 
 
 REFERRING = [(o, name) for o in SECURED for name in references(o)]
@@ -56,26 +60,26 @@ FILTERING = [(o, name) for o in SECURED for name in filters(o)]
 
 @pytest.fixture
 def rows(alice: httpx.Client) -> Rows:
-    """One row of each kind, alice's, and settings of hers."""
+    """One row of each kind and saved settings, all owned by alice."""
     saved = alice.put(SETTINGS, json={"model": "alices-model", "enabled_tools": ["alices-tool"]})
     assert saved.status_code == 200
     return make_rows(alice)
 
 
 def everything_of(client: httpx.Client, rows: Rows) -> list[Any]:
-    """Return what each reading operation says to the owner of `rows`."""
+    """Return the response bodies of all reading operations for the owner of `rows`."""
     answers = [operation.send(client, rows) for operation in READING]
     assert {answer.status_code for answer in answers} == {200}
     return [answer.json() for answer in answers]
 
 
-def test_there_is_a_row_of_each_kind(rows: Rows) -> None:
-    """A new kind of row is added to make_rows; without it nothing below would try it."""
-    assert rows.keys() == KINDS
+def test_make_rows_makes_every_kind_of_row(rows: Rows) -> None:
+    """If this fails, add the new kind of row to make_rows."""
+    assert rows.keys() == ROW_PARAMETERS
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=name_of)
-def test_what_works_on_a_row_declares_403_and_404_and_nothing_else_does(
+def test_only_operations_on_rows_declare_403_and_404(
     operation: Operation,
 ) -> None:
     declared = operation.statuses & {401, 403, 404}
@@ -86,12 +90,14 @@ def test_what_works_on_a_row_declares_403_and_404_and_nothing_else_does(
 
 
 @pytest.mark.parametrize("operation", SECURED, ids=name_of)
-def test_the_owner_is_answered(operation: Operation, alice: httpx.Client, rows: Rows) -> None:
+def test_owner_may_use_every_operation(
+    operation: Operation, alice: httpx.Client, rows: Rows
+) -> None:
     assert operation.send(alice, rows).status_code == operation.success
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_another_user_is_refused_and_nothing_has_changed(
+def test_other_users_get_403_and_change_nothing(
     operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows
 ) -> None:
     before = everything_of(alice, rows)
@@ -105,10 +111,10 @@ def test_another_user_is_refused_and_nothing_has_changed(
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_another_user_who_owns_rows_of_the_same_kind_is_refused_too(
+def test_users_with_rows_of_the_same_kind_are_rejected_too(
     operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows
 ) -> None:
-    """Of several ids in a request one may be the caller's own: each one has to be."""
+    """Every id in a request must be the caller's, not just one of them."""
     his = make_rows(bob)
     before, his_before = everything_of(alice, rows), everything_of(bob, his)
 
@@ -121,9 +127,7 @@ def test_another_user_who_owns_rows_of_the_same_kind_is_refused_too(
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_what_does_not_exist_is_not_found_by_anybody(
-    operation: Operation, alice: httpx.Client, rows: Rows
-) -> None:
+def test_missing_rows_are_not_found(operation: Operation, alice: httpx.Client, rows: Rows) -> None:
     before = everything_of(alice, rows)
 
     for name in operation.names:
@@ -135,7 +139,7 @@ def test_what_does_not_exist_is_not_found_by_anybody(
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_without_a_token_a_row_that_exists_looks_like_none(
+def test_existing_and_missing_rows_look_alike_without_a_token(
     operation: Operation, anonymous: httpx.Client, rows: Rows
 ) -> None:
     existing, missing = operation.send(anonymous, rows), operation.send(anonymous, NOBODYS)
@@ -144,7 +148,7 @@ def test_without_a_token_a_row_that_exists_looks_like_none(
 
 
 @pytest.mark.parametrize("operation", LISTING, ids=name_of)
-def test_lists_and_settings_show_nothing_of_another_user(
+def test_lists_and_settings_show_nothing_of_other_users(
     operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows
 ) -> None:
     make_rows(bob)
@@ -156,7 +160,7 @@ def test_lists_and_settings_show_nothing_of_another_user(
 
 
 @pytest.mark.parametrize(("operation", "name"), FILTERING, ids=name_of)
-def test_a_filter_by_another_users_row_finds_what_one_by_no_row_finds(
+def test_filters_by_rows_of_other_users_find_nothing(
     operation: Operation, name: str, alice: httpx.Client, bob: httpx.Client, rows: Rows
 ) -> None:
     make_rows(bob)
@@ -171,7 +175,7 @@ def test_a_filter_by_another_users_row_finds_what_one_by_no_row_finds(
 
 
 @pytest.mark.parametrize(("operation", "name"), REFERRING, ids=name_of)
-def test_a_body_that_names_another_users_row_is_refused_like_one_that_names_none(
+def test_references_to_rows_of_other_users_look_like_missing_rows(
     operation: Operation, name: str, alice: httpx.Client, bob: httpx.Client, rows: Rows
 ) -> None:
     his = make_rows(bob)
@@ -189,7 +193,7 @@ def test_a_body_that_names_another_users_row_is_refused_like_one_that_names_none
 
 
 def secrets_of(client: httpx.Client, rows: Rows) -> list[str]:
-    """Return what must not show up in an answer to anybody else."""
+    """Return values that no response to another user may contain."""
     settings = client.get(SETTINGS).json()
     ids = [*rows.values(), settings["id"]] if "id" in settings else [*rows.values()]
     return [*ids, settings["user_id"], "alices-"]

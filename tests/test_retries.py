@@ -1,4 +1,4 @@
-"""A POST with an Idempotency-Key that is sent again while, or after, something went wrong."""
+"""Retries of a POST with an Idempotency-Key, during the first request and after failures."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.calls import at_once, new_conversation, read
+from tests.calls import at_once, attempts, new_conversation, read
 from tests.contract import (
     CONTRACT,
     Operation,
@@ -21,21 +21,21 @@ from tests.contract import (
     make_rows,
     resolved,
 )
-from tests.posting import ask, assert_same_answer, count, each_post, new_key
+from tests.posting import assert_same_response, count, each_post, execute, new_key
 from tests.servers import Server
 
-AT_ONCE = 12
+CLIENTS = 12
 
 
 @pytest.fixture
 def rows(alice: httpx.Client) -> Rows:
-    """One row of each kind of alice's."""
+    """One row of each kind, owned by alice."""
     return make_rows(alice)
 
 
 @contextmanager
-def held(database: Any) -> Iterator[None]:
-    """Let nobody write to a table that a POST writes to, until the block ends."""
+def locked_tables(database: Any) -> Iterator[None]:
+    """Block writes to the tables of every POST until the block ends."""
     with database.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE conversations, messages, runs IN SHARE MODE")
         try:
@@ -44,25 +44,25 @@ def held(database: Any) -> Iterator[None]:
             cursor.execute("ROLLBACK")
 
 
-def wait_for_a_waiting(database: Any) -> int:
-    """Return the process of the session that waits for a lock, once there is one."""
-    deadline = time.monotonic() + 10
+def wait_for_blocked_session(database: Any) -> int:
+    """Wait until a session waits for a lock; return its process id."""
+    deadline = time.monotonic() + 60
     query = (
         "SELECT min(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
         " WHERE NOT granted AND datname = current_database()"
     )
-    while (pid := ask(database, query)) is None:
-        assert time.monotonic() < deadline, "the request did not come to the lock"
+    while (pid := execute(database, query)) is None:
+        assert time.monotonic() < deadline, "no session waits for a lock"
         time.sleep(0.01)
     found: int = pid
     return found
 
 
-# In flight
+# Concurrent requests
 
 
 @each_post
-def test_a_key_in_flight_is_a_conflict_until_it_is_answered(
+def test_key_of_a_running_request_is_a_conflict(
     operation: Operation, new_client: Callable[..., httpx.Client], database: Any
 ) -> None:
     user_id, key = f"user-{uuid.uuid4()}", new_key()
@@ -73,9 +73,9 @@ def test_a_key_in_flight_is_a_conflict_until_it_is_answered(
     send = partial(operation.send, rows=rows, headers=key)
     waiting = threading.Thread(target=lambda: answers.append(send(first)))
 
-    with held(database):
+    with locked_tables(database):
         waiting.start()
-        wait_for_a_waiting(database)
+        wait_for_blocked_session(database)
         conflict = send(second)
         others = second.get(operation.url(rows)).status_code
     waiting.join(30)
@@ -87,16 +87,16 @@ def test_a_key_in_flight_is_a_conflict_until_it_is_answered(
     assert problem == resolved(examples["in_progress"])["value"]
     assert int(conflict.headers["retry-after"]) >= 1
     assert others == 200
-    assert_same_answer(answers[0], again)
+    assert_same_response(answers[0], again)
     assert count(first, operation, rows) == before + 1
 
 
 @each_post
-def test_of_many_at_once_with_one_key_one_makes_a_row(
+def test_concurrent_posts_with_one_key_create_one_row(
     operation: Operation, new_client: Callable[..., httpx.Client]
 ) -> None:
     user_id, key = f"user-{uuid.uuid4()}", new_key()
-    clients = [new_client(user_id) for _ in range(AT_ONCE)]
+    clients = [new_client(user_id) for _ in range(CLIENTS)]
     rows = make_rows(clients[0])
     before = count(clients[0], operation, rows)
 
@@ -104,18 +104,18 @@ def test_of_many_at_once_with_one_key_one_makes_a_row(
 
     made = [answer for answer in answers if answer.status_code == 201]
     for answer in made:
-        assert_same_answer(made[0], answer)
+        assert_same_response(made[0], answer)
     for answer in answers:
         if answer not in made:
             assert_problem(answer, 409)
-    assert_same_answer(made[0], operation.send(clients[0], rows, headers=key))
+    assert_same_response(made[0], operation.send(clients[0], rows, headers=key))
     assert count(clients[0], operation, rows) == before + 1
 
 
-# What was not carried out
+# Rejected and failed requests
 
 
-def test_a_refused_request_leaves_its_key_free(alice: httpx.Client, bob: httpx.Client) -> None:
+def test_rejected_requests_do_not_use_up_their_key(alice: httpx.Client, bob: httpx.Client) -> None:
     key, body = new_key(), {"role": "user", "content": "Hello"}
     path = f"/conversations/{new_conversation(alice)['id']}/messages"
     bobs = f"/conversations/{new_conversation(bob)['id']}/messages"
@@ -132,12 +132,12 @@ def test_a_refused_request_leaves_its_key_free(alice: httpx.Client, bob: httpx.C
     made, again = send(path, json=body), send(path, json=body)
 
     assert [answer.status_code for answer in refused] == [404, 403, 422, 422, 415]
-    assert_same_answer(made, again)
+    assert_same_response(made, again)
     assert read(alice, path)["total"] == 1
 
 
 @each_post
-def test_a_request_that_lost_its_database_is_carried_out_when_it_is_repeated(
+def test_retry_after_a_lost_database_connection_creates_one_row(
     operation: Operation, alice: httpx.Client, rows: Rows, database: Any
 ) -> None:
     before, key = count(alice, operation, rows), new_key()
@@ -145,23 +145,23 @@ def test_a_request_that_lost_its_database_is_carried_out_when_it_is_repeated(
     send = partial(operation.send, alice, rows, headers=key)
     waiting = threading.Thread(target=lambda: answers.append(send()))
 
-    with held(database):
+    with locked_tables(database):
         waiting.start()
-        ask(database, "SELECT pg_terminate_backend(%s)", wait_for_a_waiting(database))
+        execute(database, "SELECT pg_terminate_backend(%s)", wait_for_blocked_session(database))
         waiting.join(30)
     first, again = send(), send()
 
     assert_problem(answers[0], 503)
-    assert_same_answer(first, again)
+    assert_same_response(first, again)
     assert count(alice, operation, rows) == before + 1
 
 
-# A client that is cut off
+# Clients that lose their connection
 
 
 @contextmanager
 def cutting_proxy(server: Server, passed_on: int) -> Iterator[str]:
-    """Yield the URL of a proxy that takes a request and cuts the answer off after some bytes."""
+    """Yield the URL of a proxy for one request that passes on only part of the response."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -181,11 +181,11 @@ def cutting_proxy(server: Server, passed_on: int) -> Iterator[str]:
                     piece = client.recv(min(remaining, 65536))
                     upstream.sendall(piece)
                     remaining -= len(piece)
-                answer = b""
-                # The answer is there, so all of it is committed, and the client learns nothing.
-                while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
-                    answer += upstream.recv(65536)
-                client.sendall(answer[:passed_on])
+                response = b""
+                # A complete response means that the transaction is committed.
+                while b"\r\n\r\n" not in response or not response.endswith(b"}"):
+                    response += upstream.recv(65536)
+                client.sendall(response[:passed_on])
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -196,7 +196,7 @@ def cutting_proxy(server: Server, passed_on: int) -> Iterator[str]:
 
 @pytest.mark.parametrize("passed_on", [0, 12, 400])
 @each_post
-def test_a_client_that_is_cut_off_after_the_commit_and_retries_makes_one_row(
+def test_retry_after_a_truncated_response_creates_one_row(
     operation: Operation, alice: httpx.Client, rows: Rows, server: Server, passed_on: int
 ) -> None:
     before, key = count(alice, operation, rows), new_key()
@@ -208,22 +208,21 @@ def test_a_client_that_is_cut_off_after_the_commit_and_retries_makes_one_row(
         pytest.raises(httpx.RemoteProtocolError),
     ):
         cut_off.post(operation.url(rows), json=body, headers=key)
-    after_the_cut = count(alice, operation, rows)
+    after_cut = count(alice, operation, rows)
     retried = operation.send(alice, rows, headers=key)
 
-    assert after_the_cut == before + 1
+    assert after_cut == before + 1
     assert retried.status_code == 201
     assert alice.get(retried.headers["location"]).json()["id"] == retried.json()["id"]
     assert count(alice, operation, rows) == before + 1
 
 
-def test_a_client_that_hangs_up_at_once_and_retries_makes_one_row(
-    alice: httpx.Client, server: Server
-) -> None:
+def test_retry_after_hanging_up_creates_one_row(alice: httpx.Client, server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     path = f"/conversations/{new_conversation(alice)['id']}/messages"
 
-    for _ in range(10):
+    repeats = attempts(3, 10)
+    for _ in range(repeats):
         request = alice.build_request(
             "POST", path, json={"role": "user", "content": "Hello"}, headers=new_key()
         )
@@ -236,4 +235,4 @@ def test_a_client_that_hangs_up_at_once_and_retries_makes_one_row(
             answer = alice.send(request)
         assert answer.status_code == 201
 
-    assert read(alice, path)["total"] == 10
+    assert read(alice, path)["total"] == repeats

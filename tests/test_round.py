@@ -1,4 +1,4 @@
-"""The whole round of an agent-manager, and what is left of it after everything was stopped."""
+"""A complete chat of an agent-manager, and its data after a restart of server and database."""
 
 import shutil
 import tempfile
@@ -87,7 +87,7 @@ TOOL_CALLS: list[Json] = [
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A folder for the embedded database, which its account may pass through."""
+    """A folder for the embedded database that its operating system account can enter."""
     folder = Path(tempfile.mkdtemp(prefix="agent-api-round-"))
     folder.chmod(0o711)
     yield folder
@@ -96,15 +96,15 @@ def data_dir() -> Iterator[Path]:
 
 
 def wait_until_stopped(folder: Path) -> None:
-    """Return when nothing of the folder's database server runs any more."""
-    deadline = time.monotonic() + 20
+    """Wait until the folder's database server has stopped."""
+    deadline = time.monotonic() + 60
     while not embedded.is_stopped(folder):
         assert time.monotonic() < deadline, "the database server did not stop"
         time.sleep(0.05)
 
 
 @pytest.mark.process
-def test_whole_round_stays_after_a_restart(data_dir: Path) -> None:
+def test_complete_chat_is_unchanged_after_a_restart(data_dir: Path) -> None:
     with start_server(None, data_dir) as server, server.client(USER) as maria:
         conversation = chat_about_leases(maria)
         browse(maria, conversation)
@@ -115,8 +115,8 @@ def test_whole_round_stays_after_a_restart(data_dir: Path) -> None:
 
     with start_server(None, data_dir) as server, server.client(USER) as maria:
         assert everything(maria) == before
-        go_on(maria, conversation, first_page)
-        throw_away(maria, conversation)
+        continue_chat(maria, conversation, first_page)
+        delete(maria, conversation)
 
 
 def chat_about_leases(maria: httpx.Client) -> Json:
@@ -158,7 +158,7 @@ def chat_about_leases(maria: httpx.Client) -> Json:
 
 
 def browse(maria: httpx.Client, conversation: Json) -> None:
-    """Look at it as a chat's side bar and history do, and make two more."""
+    """Read the lists that a chat client shows, and create two more conversations."""
     (listed,) = read(maria, "/conversations", order_by="updated_at")["conversations"]
     assert listed["title"] == "Compare the two lease offers and tell me which costs less"
     assert listed["message_count"] == 4
@@ -179,7 +179,7 @@ def browse(maria: httpx.Client, conversation: Json) -> None:
 
 
 def everything(maria: httpx.Client) -> Json:
-    """Return all that the user has."""
+    """Return all rows of the user."""
     conversations = read_all(maria, "/conversations")
     return {
         "conversations": conversations,
@@ -192,8 +192,8 @@ def everything(maria: httpx.Client) -> Json:
     }
 
 
-def go_on(maria: httpx.Client, conversation: Json, first_page: Json) -> None:
-    """Use an old cursor, write to the old conversation, and change what was saved."""
+def continue_chat(maria: httpx.Client, conversation: Json, first_page: Json) -> None:
+    """Use an old cursor, post to the old conversation, and change the saved settings."""
     second_page = read(maria, "/conversations", limit=2, cursor=first_page["next_cursor"])
     assert ids(rows(second_page)) == [conversation["id"]]
 
@@ -211,8 +211,8 @@ def go_on(maria: httpx.Client, conversation: Json, first_page: Json) -> None:
     assert (changed["id"], changed["enabled_tools"]) == (saved["id"], ["document_search"])
 
 
-def throw_away(maria: httpx.Client, conversation: Json) -> None:
-    """Delete the conversation: its messages go, its run stays."""
+def delete(maria: httpx.Client, conversation: Json) -> None:
+    """Delete the conversation and its messages; its run stays."""
     messages = read_all(maria, f"/conversations/{conversation['id']}/messages")
 
     assert maria.delete(f"/conversations/{conversation['id']}").status_code == 204

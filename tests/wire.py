@@ -1,4 +1,4 @@
-"""A connection on which a test sends what an HTTP client would not, or not so slowly."""
+"""Raw TCP connections, for requests that an HTTP client would not send."""
 
 import http.client
 import io
@@ -13,7 +13,7 @@ from tests.servers import Server, sign
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer read from a socket."""
+    """A response read from a socket."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -30,7 +30,7 @@ class Answer:
 
 
 class Stream(io.BufferedReader):
-    """What comes on a socket; an HTTPResponse closes it at its end, and another may follow."""
+    """A buffered socket that stays open when an HTTPResponse closes it."""
 
     def makefile(self, _mode: str) -> "Stream":
         return self
@@ -40,13 +40,13 @@ class Stream(io.BufferedReader):
 
 
 class Wire:
-    """A connection; `window` is how many bytes the client's side keeps unread."""
+    """A connection; `window` limits the bytes that the client's kernel buffers."""
 
     def __init__(self, server: Server, *, window: int | None = None) -> None:
         address = urlsplit(server.url)
         assert address.hostname is not None
         self._socket = socket.socket()
-        if window is not None:  # before connecting: the window is told then
+        if window is not None:  # set before connecting, when the window is announced
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         self._socket.settimeout(30)
         try:
@@ -73,17 +73,17 @@ class Wire:
             self.send(raw)
 
     def receive(self, method: str = "GET") -> Answer:
+        # HTTPResponse only calls makefile().
         response = http.client.HTTPResponse(self._stream, method=method)  # type: ignore[arg-type]
-        # It asks for makefile alone.
         response.begin()
         return Answer(response.status, response.headers, response.read())
 
     def receive_raw(self, size: int) -> bytes:
-        """Return what has come, at most `size` bytes; nothing where the server has closed."""
+        """Return up to `size` received bytes, or none if the server closed the connection."""
         return self._stream.read1(size)
 
     def is_closed(self) -> bool:
-        """Tell whether the server has closed, or sent something that was not asked for."""
+        """Return whether the server closed the connection or sent unread data."""
         self._socket.setblocking(False)
         try:
             self._socket.recv(1, socket.MSG_PEEK)
@@ -97,13 +97,13 @@ class Wire:
 
 
 def head(start: str, *lines: bytes, token: bool = True, user: str = "wire") -> bytes:
-    """Return the head of a request, with a token unless it is declined."""
+    """Return the head of a request, with a token of `user` unless `token` is false."""
     given = [b"Authorization: Bearer " + sign(user).encode()] if token else []
     return b"\r\n".join([f"{start} HTTP/1.1".encode(), b"Host: api", *given, *lines, b"", b""])
 
 
 def ask(server: Server, raw: bytes) -> Answer:
-    """Send `raw` on a connection of its own, and return the answer."""
+    """Send `raw` on a new connection and return the response."""
     with Wire(server) as wire:
         wire.send(raw)
         return wire.receive(raw.split(b" ")[0].decode())

@@ -1,4 +1,4 @@
-"""Many clients that write messages for as long as they are let, and know what was acknowledged."""
+"""Clients that write messages until they are stopped and record which were acknowledged."""
 
 import http.client
 import json
@@ -14,20 +14,19 @@ import psycopg2
 from tests.servers import sign
 
 CONVERSATIONS = 8
-"""Fewer than writers, so that several write to one and its count and positions are contended."""
-MAY_BE_DONE = frozenset({503, 504})
+"""Fewer than writers, so that several writers compete for each conversation."""
 
 
 class Writers:
-    """Writers of one user; `acknowledged` maps a message's content to the id that a 201 named."""
+    """Writers of one user; `acknowledged` maps the content of each message to its id."""
 
     def __init__(self, count: int, port: Callable[[], int]) -> None:
         self.acknowledged: dict[str, str] = {}
         self.uncertain: set[str] = set()
-        """What was sent and got no answer, or one that leaves it open: it may be there, once."""
+        """Contents of messages that may have been stored, but at most once."""
         self.statuses: Counter[int] = Counter()
         self.longest_silence = 0.0
-        """Seconds between two acknowledgements, whoever got them."""
+        """Seconds between two acknowledgements of any writers."""
         self._port = port
         self._token = sign("writer")
         self._ended = threading.Event()
@@ -47,7 +46,7 @@ class Writers:
             thread.start()
 
     def wait_for(self, acknowledged: int, *, seconds: float = 300) -> float:
-        """Return after how many seconds so many writes were acknowledged in all."""
+        """Wait until so many writes are acknowledged in all; return the seconds waited."""
         started = time.monotonic()
         while len(self.acknowledged) < acknowledged:
             assert time.monotonic() < started + seconds, (len(self.acknowledged), self.statuses)
@@ -55,8 +54,8 @@ class Writers:
         return time.monotonic() - started
 
     def wait_for_the_next(self) -> float:
-        """Return after how many seconds another write, that was sent after now, is acknowledged."""
-        # Of those on the way as many as there are writers can still arrive.
+        """Wait until a write sent after now is acknowledged; return the seconds waited."""
+        # Each writer may have one earlier request whose response is still to come.
         return self.wait_for(len(self.acknowledged) + len(self._threads) + 1)
 
     def end(self) -> None:
@@ -86,7 +85,7 @@ class Writers:
             try:
                 status, body = self._post(connection, path, {"role": "user", "content": content})
             except (OSError, http.client.HTTPException, ValueError):
-                # Cut off, or there is nobody to answer.
+                # The connection was lost, or no server is running.
                 self._note(content, 0, "")
                 connection.close()
                 connection = self._connect()
@@ -127,7 +126,7 @@ WRONG_CONVERSATIONS = """
 
 
 def assert_nothing_lost_nothing_doubled(url: str, writers: Writers) -> int:
-    """Compare what was acknowledged with all rows of the database; return how many there are."""
+    """Compare the acknowledged messages with the database; return the number of messages."""
     connection = psycopg2.connect(url)
     try:
         with connection.cursor() as cursor:
@@ -140,7 +139,7 @@ def assert_nothing_lost_nothing_doubled(url: str, writers: Writers) -> int:
     finally:
         connection.close()
     found = dict(kept)
-    assert len(found) == len(kept), "a message is there twice"
+    assert len(found) == len(kept), "a message was stored twice"
     lost = [content for content in writers.acknowledged if content not in found]
     assert not lost, f"{len(lost)} of {len(writers.acknowledged)} acknowledged messages are lost"
     assert all(found[content] == row_id for content, row_id in writers.acknowledged.items())

@@ -1,5 +1,9 @@
-"""Reads an OpenAPI document and follows its references."""
+"""Reads an OpenAPI document, follows its references and walks through its parts.
 
+The tests use this module too, through tests/contract.py.
+"""
+
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +105,41 @@ class Document:
             if method in item
         }
 
+    def parameters(self, item: Node, operation: Node) -> list[Node]:
+        """Return the parameters of the path item, then those of the operation."""
+        given = [*item.get("parameters", []), *operation.get("parameters", [])]
+        return [self.resolved(parameter) for parameter in given]
+
+    def examples(self, content: Node) -> Node:
+        """Return the values of a media type's examples by their names."""
+        examples = content.get("examples", {})
+        return {name: self.resolved(example)["value"] for name, example in examples.items()}
+
+    def media_types(self) -> Iterator[tuple[str, Node]]:
+        """Yield the media types of all bodies and responses, each with its JSON Pointer."""
+        for pointer, value in walk(self.raw):
+            if pointer.endswith("/content") and "/properties/" not in pointer:
+                for name, media in value.items():
+                    yield f"{pointer}/{escaped(name)}", media
+
+    def all_schemas(self) -> Iterator[tuple[str, Node]]:
+        """Yield every schema and its subschemas, each with its JSON Pointer."""
+        for name, schema in self.schemas.items():
+            yield from subschemas(schema, f"/components/schemas/{name}")
+        for pointer, value in walk(self.raw):
+            if pointer.endswith("/schema") and not pointer.startswith("/components/schemas/"):
+                yield from subschemas(value, pointer)
+
+    def reachable(self, schema: Node, seen: dict[str, Node]) -> dict[str, Node]:
+        """Add to `seen` the component schemas that `schema` refers to, by JSON Pointer."""
+        for _, member in subschemas(schema, ""):
+            reference = member.get("$ref", "")
+            pointer = reference.removeprefix("#")
+            if reference and pointer not in seen:
+                seen[pointer] = self.follow(reference)
+                self.reachable(seen[pointer], seen)
+        return seen
+
 
 def load(path: Path) -> Document:
     try:
@@ -110,6 +149,34 @@ def load(path: Path) -> Document:
     except (yaml.YAMLError, ValueError) as error:
         raise Unusable(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     return Document(raw, str(path))
+
+
+def escaped(key: object) -> str:
+    """Return `key` as a step of a JSON Pointer."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def walk(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value with its JSON Pointer, except those inside examples."""
+    yield pointer, value
+    if pointer.endswith("/example") or re.search(r"/examples/\w+/value$", pointer):
+        return
+    items = enumerate(value) if isinstance(value, list) else ()
+    for key, item in value.items() if isinstance(value, dict) else items:
+        yield from walk(item, f"{pointer}/{escaped(key)}")
+
+
+def subschemas(schema: Node, pointer: str) -> Iterator[tuple[str, Node]]:
+    """Yield `schema` and the schemas in it, each with its JSON Pointer."""
+    yield pointer, schema
+    for key in ("items", "additionalProperties", "not"):
+        if isinstance(schema.get(key), dict):
+            yield from subschemas(schema[key], f"{pointer}/{key}")
+    for key in ("allOf", "anyOf", "oneOf"):
+        for index, member in enumerate(schema.get(key, [])):
+            yield from subschemas(member, f"{pointer}/{key}/{index}")
+    for name, member in schema.get("properties", {}).items():
+        yield from subschemas(member, f"{pointer}/properties/{name}")
 
 
 def references(value: Any, seen: set[int]) -> Iterator[str]:

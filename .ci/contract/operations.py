@@ -110,10 +110,8 @@ class Operation:
 
 def parameters(document: Document, item: Node, operation: Node) -> dict[tuple[str, str], Node]:
     """Return parameters by place and name; those of the operation override those of its path."""
-    given = [*item.get("parameters", []), *operation.get("parameters", [])]
     found = {}
-    for node in given:
-        parameter = document.resolved(node)
+    for parameter in document.parameters(item, operation):
         where, name = parameter["in"], parameter["name"]
         found[where, name.lower() if where == "header" else name] = parameter
     return found

@@ -1,6 +1,6 @@
 """Selects pages of a list: by limit and offset, or by the key of the last row already read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -64,6 +64,17 @@ def by_time(
         return RowPage(rows, build)
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
     return RowPage(rows, build, around=lambda page: page.add_columns(total.label("total")))
+
+
+def given(**filters: Any) -> dict[str, Any]:
+    """Return the filters that have a value."""
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def matching(table: Table, filters: Iterable[str]) -> list[ColumnElement[bool]]:
+    """Return the conditions that columns equal the parameters of the same name."""
+    columns = [table.c[name] for name in sorted(filters)]
+    return [column == bindparam(column.name, type_=column.type) for column in columns]
 
 
 def needs_total(after: list[Any] | None) -> bool:
