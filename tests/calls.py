@@ -45,10 +45,16 @@ def new_conversation(client: httpx.Client, **body: Any) -> Json:
     return create(client, "/conversations", **body)
 
 
+def messages_of(conversation: Json) -> str:
+    """Return the path of the conversation's messages."""
+    return f"/conversations/{conversation['id']}/messages"
+
+
 def post_message(client: httpx.Client, conversation: Json, content: str, **body: Any) -> Json:
     """Post a message, with the role `user` by default."""
-    path = f"/conversations/{conversation['id']}/messages"
-    return create(client, path, **({"role": "user", "content": content} | body))
+    return create(
+        client, messages_of(conversation), **({"role": "user", "content": content} | body)
+    )
 
 
 def new_run(client: httpx.Client, **body: Any) -> Json:

@@ -7,12 +7,7 @@ import httpx
 import pytest
 
 from tests.calls import read
-from tests.contract import (
-    OPERATIONS,
-    Operation,
-    Rows,
-    name_of,
-)
+from tests.contract import OPERATIONS, Operation, Rows, name_of
 
 POSTS = [operation for operation in OPERATIONS if operation.method == "POST"]
 each_post = pytest.mark.parametrize("operation", POSTS, ids=name_of)

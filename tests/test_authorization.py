@@ -10,14 +10,7 @@ import httpx
 import jwt
 import pytest
 
-from tests.contract import (
-    NOWHERE,
-    OPERATIONS,
-    SECURED,
-    Operation,
-    assert_problem,
-    name_of,
-)
+from tests.contract import NOWHERE, OPERATIONS, SECURED, Operation, assert_problem, name_of
 from tests.servers import SECRET, Server, sign, start_server
 from tests.tokens import ask, assert_refused, bearer, get
 

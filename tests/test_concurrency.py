@@ -18,6 +18,7 @@ from tests.calls import (
     create,
     get_conversation,
     ids,
+    messages_of,
     new_conversation,
     new_run,
     pages,
@@ -29,14 +30,12 @@ from tests.calls import (
 from tests.servers import Server
 
 WRITERS = 32
+SETTINGS = "/users/me/chat-settings"
 
 
 def race(*, usual: int, thorough: int) -> pytest.MarkDecorator:
     """Repeat a test, more often in the Hypothesis profile `ci`."""
     return pytest.mark.parametrize("attempt", range(attempts(usual, thorough)))
-
-
-SETTINGS = "/users/me/chat-settings"
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +50,6 @@ def crowd(server: Server) -> Iterator[list[httpx.Client]]:
 def shared(crowd: list[httpx.Client]) -> Json:
     """A new conversation of that user, with the default title."""
     return new_conversation(crowd[0])
-
-
-def messages_of(conversation: Json) -> str:
-    return f"/conversations/{conversation['id']}/messages"
 
 
 def is_subsequence(part: list[str], whole: list[str]) -> bool:

@@ -11,14 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.calls import Json, change, create, new_conversation, post_message, read
-from tests.contract import (
-    OPERATIONS,
-    Operation,
-    Rows,
-    assert_problem,
-    make_rows,
-    places,
-)
+from tests.contract import OPERATIONS, Operation, Rows, assert_problem, make_rows, places
 from tests.posting import POSTS, assert_same_response, count, each_post, execute, new_key
 from tests.servers import Server
 
@@ -275,7 +268,7 @@ def test_each_new_key_deletes_some_expired_ones(alice: httpx.Client, database: A
         assert alice.post("/conversations", json={}, headers=new_key()).status_code == 201
         counts.append(execute(database, left, gone))
 
-    assert counts == [5, 0, 0]  # `execute` inserted 25 rows; the first POST deletes 20 of them
+    assert counts == [5, 0, 0]  # the INSERT above deleted ten, the first POST ten more
     assert execute(database, left, user_of(alice)) == 3
 
 

@@ -10,6 +10,7 @@ from tests.calls import (
     TIME,
     Json,
     get_conversation,
+    messages_of,
     nested,
     new_conversation,
     new_run,
@@ -120,10 +121,6 @@ TOOL_CALLS: dict[str, list[Json]] = {
     "many": [TOOL_CALL | {"metadata": {"number": number}} for number in range(1000)],
     "deepest allowed": [{"output": nested(97)}],
 }
-
-
-def messages_of(conversation: Json) -> str:
-    return f"/conversations/{conversation['id']}/messages"
 
 
 def assert_reads_everywhere(client: httpx.Client, message: Json) -> None:

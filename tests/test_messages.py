@@ -12,6 +12,7 @@ from tests.calls import (
     Json,
     get_conversation,
     ids,
+    messages_of,
     new_conversation,
     new_run,
     post_message,
@@ -19,10 +20,6 @@ from tests.calls import (
     read_all,
     refusals,
 )
-
-
-def messages_of(conversation: Json) -> str:
-    return f"/conversations/{conversation['id']}/messages"
 
 
 def test_create_message_rejects_the_run_of_nobody_or_of_another_user(

@@ -140,7 +140,7 @@ def test_restored_dump_has_every_row_and_is_served(
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A folder for the embedded database that its operating system everything_of can enter."""
+    """A folder for the embedded database that its operating system account can enter."""
     folder = Path(tempfile.mkdtemp(prefix="agent-api-operations-"))
     folder.chmod(0o711)
     yield folder

@@ -8,25 +8,8 @@ from itertools import product
 import httpx
 import pytest
 
-from tests.calls import (
-    Json,
-    at_once,
-    attempts,
-    create,
-    new_conversation,
-    new_run,
-    read,
-    refusals,
-)
-from tests.contract import (
-    NOWHERE,
-    OPERATIONS,
-    Operation,
-    Rows,
-    assert_problem,
-    make_rows,
-    name_of,
-)
+from tests.calls import Json, at_once, attempts, create, new_conversation, new_run, read, refusals
+from tests.contract import NOWHERE, OPERATIONS, Operation, Rows, assert_problem, make_rows, name_of
 from tests.servers import Server
 
 SETTINGS = "/users/me/chat-settings"
@@ -278,7 +261,7 @@ def clients_of(server: Server, user_id: str, count: int, stack: ExitStack) -> li
 
 
 def add_one(client: httpx.Client, method: str, path: str, change: Callable[[Json], Json]) -> int:
-    """Retry the change until its tag still matches; return the number of failures."""
+    """Retry the change until the tag matches; return the number of failed attempts."""
     for failures in range(1000):
         now = client.get(path)
         headers = {"If-Match": now.headers["etag"]}

@@ -13,14 +13,7 @@ import httpx
 import pytest
 
 from tests.calls import at_once, attempts, new_conversation, read
-from tests.contract import (
-    CONTRACT,
-    Operation,
-    Rows,
-    assert_problem,
-    make_rows,
-    resolved,
-)
+from tests.contract import CONTRACT, Operation, Rows, assert_problem, make_rows, resolved
 from tests.posting import assert_same_response, count, each_post, execute, new_key
 from tests.servers import Server
 

@@ -10,17 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_api.http import etag
-from tests.calls import (
-    new_conversation,
-    post_message,
-)
-from tests.contract import (
-    CONTRACT,
-    OPERATIONS,
-    Rows,
-    assert_problem,
-    make_rows,
-)
+from tests.calls import new_conversation, post_message
+from tests.contract import CONTRACT, OPERATIONS, Rows, assert_problem, make_rows
 
 SETTINGS = "/users/me/chat-settings"
 
