@@ -148,7 +148,7 @@ def test_location_of_a_created_row_can_be_read(path: str, client: httpx.Client) 
 def test_status_alone_can_be_preferred(client: httpx.Client) -> None:
     problem = assert_problem(client.get(CONVERSATION, headers={"Prefer": "code=404"}), 404)
 
-    assert problem["detail"] == "There is no such conversation."
+    assert problem["detail"] == "No conversation has this id."
 
 
 def test_name_alone_can_be_preferred(client: httpx.Client) -> None:

@@ -163,12 +163,12 @@ def bearer_token(headers: Mapping[bytes, Sequence[bytes]]) -> str:
     values = headers.get(b"authorization")
     if not values:
         raise Unauthorized(
-            "This needs a token: send the header Authorization: Bearer <token>.", token_given=False
+            "Missing token: send the header Authorization: Bearer <token>.", token_given=False
         )
     scheme, _, token = values[0].decode("latin-1").partition(" ")
     token = token.strip()
     if len(values) > 1 or scheme.lower() != "bearer" or not token:
-        raise Unauthorized("Send one Authorization header, as: Bearer <token>.")
+        raise Unauthorized("Send exactly one header Authorization: Bearer <token>.")
     if len(token) > MAX_TOKEN_LENGTH:
         raise TokenTooLong
     return token

@@ -132,7 +132,7 @@ class Operation:
         assert self._body_schema is not None
         if not raw:
             if self.body_required:
-                raise problems.BadRequest("The body is missing: send a JSON object.")
+                raise problems.BadRequest("Missing body: send a JSON object.")
             return {}
         value = strict_json.parse(raw)
         if not self._body_schema.is_valid(value):

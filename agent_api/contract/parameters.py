@@ -44,7 +44,7 @@ class Parameter:
         if self._is_tag_list:
             values = [", ".join(values).strip(" \t")]
         if len(values) > 1:
-            errors.append(self._error("is given more than once"))
+            errors.append(self._error("must not be repeated"))
             return None
         value = self._typed(values[0])
         if value is None:
@@ -54,7 +54,7 @@ class Parameter:
         elif not self._schema.is_valid(value):
             details = [error["detail"] for error in self._schema.errors(value, self.place)]
             if self._is_tag_list:  # the pattern is too long to help
-                details = ["must be * or ETags, each in its double quotes, and not too many"]
+                details = ["must be * or a short list of ETags in double quotes"]
             errors.extend(self._error(detail) for detail in details)
         return value
 

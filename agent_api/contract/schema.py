@@ -25,20 +25,20 @@ _NAMED = frozenset({"properties", "schemas"})
 
 _DETAILS = {
     "required": "is required",
-    "minLength": "must have {limit} or more characters",
+    "minLength": "must have at least {limit} characters",
     "maxLength": "must have at most {limit} characters",
-    "minItems": "must have {limit} or more items",
+    "minItems": "must have at least {limit} items",
     "maxItems": "must have at most {limit} items",
-    "minProperties": "must have {limit} or more properties",
+    "minProperties": "must have at least {limit} properties",
     "maxProperties": "must have at most {limit} properties",
     "minimum": "must be at least {limit}",
     "maximum": "must be at most {limit}",
-    "exclusiveMinimum": "must be over {limit}",
-    "exclusiveMaximum": "must be under {limit}",
+    "exclusiveMinimum": "must be greater than {limit}",
+    "exclusiveMaximum": "must be less than {limit}",
     "format": "must be a {format}",
     "pattern": "must match {pattern}",
-    "anyOf": "fits none of the shapes that the contract allows here",
-    "oneOf": "fits none of the shapes that the contract allows here",
+    "anyOf": "must match one of the alternatives in the contract",
+    "oneOf": "must match one of the alternatives in the contract",
 }
 
 

@@ -60,15 +60,17 @@ def read_cursor(
     if cursor is None:
         return None
     if offset:
-        raise _cursor_error("cannot be combined with offset: use one of them")
+        raise _cursor_error("cannot be combined with offset: send only one of them")
     try:
         made_for, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, TypeError) as error:
-        raise _cursor_error("is no cursor: send next_cursor of an earlier page as it is") from error
+        raise _cursor_error(
+            "is not a valid cursor: send next_cursor of an earlier page unchanged"
+        ) from error
     if made_for != listing:
-        raise _cursor_error("was made for another list or order: send it where its page came from")
+        raise _cursor_error("belongs to another list or order: send it to the list it came from")
     if not is_key(key):
-        raise _cursor_error("is no cursor: send next_cursor of an earlier page as it is")
+        raise _cursor_error("is not a valid cursor: send next_cursor of an earlier page unchanged")
     return list(key)
 
 

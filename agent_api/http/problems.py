@@ -83,8 +83,10 @@ class NotFound(Problem):
     code, http_status, http_title = "not-found", 404, "Not found"
 
     def __init__(self, resource: str) -> None:
-        hint = " The page /docs shows those there are." if resource == "path" else ""
-        super().__init__(f"There is no such {resource}.{hint}")
+        if resource == "path":
+            super().__init__("This path does not exist. See /docs for all paths.")
+        else:
+            super().__init__(f"No {resource} has this id.")
 
 
 class MethodNotAllowed(Problem):
@@ -94,7 +96,7 @@ class MethodNotAllowed(Problem):
 
     def __init__(self, allowed: Sequence[str]) -> None:
         methods = ", ".join(allowed)
-        super().__init__(f"This path answers {methods}.", headers={"Allow": methods})
+        super().__init__(f"This path only supports {methods}.", headers={"Allow": methods})
 
 
 class RequestTimeout(Problem):
@@ -104,7 +106,7 @@ class RequestTimeout(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            "The request did not arrive in time. Send it again, or a smaller one.",
+            "The request arrived too slowly. Send it again, or send a smaller one.",
             headers={"Connection": "close"},
         )
 
@@ -122,7 +124,7 @@ class RequestInProgress(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            "A request with this Idempotency-Key is being answered. Try again.",
+            "A request with this Idempotency-Key is still in progress. Try again.",
             headers={"Retry-After": RETRY_AFTER_SECONDS},
         )
 
@@ -134,7 +136,7 @@ class PreconditionFailed(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            "It has changed since it had the ETag in If-Match. Get it again, and repeat the change."
+            "The resource has changed since you read it. Get it again and repeat the change."
         )
 
 
@@ -145,7 +147,7 @@ class PayloadTooLarge(Problem):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The body is over the limit of {limit} bytes. Send a smaller one.",
+            f"The body exceeds the limit of {limit} bytes. Send a smaller one.",
             headers={"Connection": "close"},
         )
 
@@ -157,14 +159,14 @@ class UnsupportedMediaType(Problem):
 
 
 class ValidationFailed(Problem):
-    """The request violates rules of the contract. `errors` lists them."""
+    """The request breaks rules of the contract. `errors` lists them."""
 
     code, http_status, http_title = "validation-failed", 422, "Validation failed"
 
     def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
         count = "1 rule" if len(errors) == 1 else f"{len(errors)} rules"
         super().__init__(
-            f"The request breaks {count} of the contract; `errors` says where.", errors=errors
+            f"The request breaks {count} of the contract. See `errors`.", errors=errors
         )
 
 
@@ -174,10 +176,10 @@ class TooManyRequests(Problem):
     code, http_status, http_title = "too-many-requests", 429, "Too many requests"
 
     def __init__(self, per_minute: int, burst: int, seconds: int) -> None:
-        at_once = f", {burst} at once" if burst != per_minute else ""
+        at_once = f" ({burst} at once)" if burst != per_minute else ""
         super().__init__(
-            f"This is over your limit of {per_minute} requests a minute{at_once}. Wait for as many "
-            "seconds as Retry-After says, then send it again.",
+            f"You exceeded {per_minute} requests per minute{at_once}. "
+            "Wait as long as Retry-After says, then retry.",
             headers={"Retry-After": str(seconds)},
         )
 
@@ -188,7 +190,7 @@ class HeadersTooLarge(Problem):
     code, http_status, http_title = "headers-too-large", 431, "Request header fields too large"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"Request line and headers are over {limit} bytes. Send fewer.")
+        super().__init__(f"Request line and headers exceed {limit} bytes. Send fewer headers.")
 
 
 class InternalError(Problem):
@@ -197,7 +199,7 @@ class InternalError(Problem):
     code, http_status, http_title = "internal-error", 500, "Internal server error"
 
     def __init__(self) -> None:
-        super().__init__("The server failed. Report the X-Request-Id of this answer.")
+        super().__init__("The server failed. Report the X-Request-Id of this response.")
 
 
 class Unavailable(Problem):

@@ -24,12 +24,13 @@ def from_exception(error: Exception) -> Problem:
         case db_errors.Denied():
             return problems.Forbidden(error.resource)
         case db_errors.Reference():
+            reason = "does not refer to anything you own"
             return problems.ValidationFailed(
-                [problems.field_error("body", f"/{error.field}", "names nothing that is yours")]
+                [problems.field_error("body", f"/{error.field}", reason)]
             )
         case db_errors.TooLarge():
             return problems.ValidationFailed(
-                [problems.field_error("query", "", "asks for too much: ask for fewer")]
+                [problems.field_error("query", "", "would return too much: request fewer items")]
             )
         case db_errors.Conflict():
             return problems.Conflict(error.detail)

@@ -38,7 +38,7 @@ def run_once(request: Request) -> Response:
         stored = idempotency_keys.select_one(connection, user_id=user_id, key=key)
         if stored is not None:
             if stored.fingerprint != fingerprint:
-                detail = "was used for another request: take a new one"
+                detail = "was used for a different request: send a new key"
                 raise ValidationFailed([field_error("header", "/Idempotency-Key", detail)])
             headers = dict(stored.headers)
             return Response(stored.status, stored.body, headers, headers.pop(_MEDIA_TYPE))

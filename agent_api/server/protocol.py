@@ -112,4 +112,4 @@ class HttpProtocol(Connection):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, or a callback has refused."""
-        self._refuse(self._problem or BadRequest(f"{msg} The server speaks HTTP/1.1."))
+        self._refuse(self._problem or BadRequest(f"{msg} The server only supports HTTP/1.1."))

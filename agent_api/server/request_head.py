@@ -24,25 +24,27 @@ def head_problem(
     if size > MAX_BYTES:
         return too_large(headers, size)
     if version not in ("1.0", "1.1"):
-        return BadRequest("The server speaks HTTP/1.1.")
+        return BadRequest("The server only supports HTTP/1.1.")
     hosts = [value for name, value in headers if name == b"host"]
     if (len(hosts) != 1 and (hosts or version != "1.0")) or not all(map(_HOST.fullmatch, hosts)):
-        return BadRequest("Send one header Host, the server's name and port.")  # RFC 9112, 3.2
+        return BadRequest(
+            "Send exactly one Host header with the server's name and port."
+        )  # RFC 9112, 3.2
     names = {name for name, _ in headers}
     if not names & FRAMING:
         return None
     # After an upgrade uvicorn would read the body as the next request. We support no other
     # protocol, and RFC 9110 section 7.8 lets us ignore the upgrade.
     if is_upgrade:
-        return BadRequest("A request with a body cannot ask for another protocol.")
+        return BadRequest("A request with a body cannot upgrade the protocol.")
     if b"transfer-encoding" in names:
         codings = [value for name, value in headers if name == b"transfer-encoding"]
         # httptools reads "gzip, chunked" as chunked, and the body would stay compressed.
         if len(codings) != 1 or codings[0].strip().lower() != b"chunked" or version == "1.0":
-            return BadRequest("The only transfer coding is chunked, from HTTP/1.1 on.")
+            return BadRequest("The only supported Transfer-Encoding is chunked, in HTTP/1.1.")
     for singular in (b"content-type", b"content-encoding"):
         if len({value for name, value in headers if name == singular}) > 1:
-            return BadRequest(f"The header {singular.decode()} is there twice: send one.")
+            return BadRequest(f"Send the header {singular.decode()} only once.")
     return None
 
 
@@ -53,7 +55,7 @@ def trailer_problem(name: bytes) -> Problem | None:
     """
     if name.lower() not in FRAMING | {b"connection", b"upgrade"}:
         return None
-    return BadRequest("A trailer cannot say where the message ends, or what follows it.")
+    return BadRequest("Trailers must not contain framing or connection headers.")
 
 
 class LastLine:

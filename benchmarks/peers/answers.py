@@ -109,7 +109,7 @@ def refusal(resource: str, owner: Row | None) -> Refusal:
 def refusal_to_insert(owner: Row | None, user: str) -> Refusal:
     """The same for a new message, which may also name a run that is not the user's."""
     if owner is not None and owner[0] == user:
-        return Refusal(422, "The request breaks 1 rule of the contract; `errors` says where.")
+        return Refusal(422, "The request breaks 1 rule of the contract. See `errors`.")
     return refusal("conversation", owner)
 
 

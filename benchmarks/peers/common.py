@@ -51,7 +51,7 @@ class Refusal(Exception):
 
 
 def missing(resource: str) -> Refusal:
-    return Refusal(404, f"There is no such {resource}.")
+    return Refusal(404, f"No {resource} has this id.")
 
 
 def foreign(resource: str) -> Refusal:

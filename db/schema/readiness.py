@@ -47,7 +47,7 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
     except psycopg2.Error as error:
         summary = "The database cannot be reached"
         if isinstance(error, NoResponse) or error.pgcode == errorcodes.QUERY_CANCELED:
-            summary = "The database did not answer in time"
+            summary = "The database did not respond in time"
         reason = str(error).partition("\n")[0]
         if explain:
             return f"{summary}: {reason}"

@@ -51,7 +51,7 @@ def test_readiness_check_does_not_wait_for_a_locked_table(
     with closing(psycopg2.connect(url)) as holder:
         holder.cursor().execute("LOCK TABLE alembic_version")
 
-        assert readiness.check(url, migrations.FOLDER) == "The database did not answer in time."
+        assert readiness.check(url, migrations.FOLDER) == "The database did not respond in time."
 
 
 def set_revision(url: str, revision: str) -> None:

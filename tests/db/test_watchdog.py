@@ -76,7 +76,7 @@ def test_readiness_check_ends_if_the_database_does_not_answer_after_login(relay:
     begin = time.monotonic()
     reason = readiness.check(relay.url, migrations.FOLDER)
 
-    assert reason == "The database did not answer in time."
+    assert reason == "The database did not respond in time."
     assert time.monotonic() - begin < 60
 
 

@@ -55,7 +55,7 @@ def test_invalid_response_is_a_500_and_its_reason_is_only_logged(
         "type": "/problems/internal-error",
         "title": "Internal server error",
         "status": 500,
-        "detail": "The server failed. Report the X-Request-Id of this answer.",
+        "detail": "The server failed. Report the X-Request-Id of this response.",
     }
     assert logged in caplog.text
 

@@ -20,13 +20,13 @@ from tests.contract import (
 from tests.protocol.cases import EVERY_OPERATION_WITH_A_BODY, JSON, PROPERTY, case
 
 BROKEN: list[tuple[str, dict[str, Any], dict[str, str]]] = [
-    ("create_conversation", {"title": ""}, {"/title": "must have 1 or more characters"}),
+    ("create_conversation", {"title": ""}, {"/title": "must have at least 1 characters"}),
     ("create_conversation", {"title": "a" * 256}, {"/title": "must have at most 255 characters"}),
     ("create_conversation", {"source": 5}, {"/source": "must be of type "}),
     ("create_conversation", {"is_private": "true"}, {"/is_private": "must be of type "}),
     ("create_conversation", {"metadata": []}, {"/metadata": "must be of type "}),
     ("create_conversation", {"title": 1, "model": 2}, {"/title": "must", "/model": "must"}),
-    ("update_conversation", {"agent_id": ""}, {"/agent_id": "must have 1 or more characters"}),
+    ("update_conversation", {"agent_id": ""}, {"/agent_id": "must have at least 1 characters"}),
     ("create_message", {}, {"/role": "is required", "/content": "is required"}),
     ("create_message", {"role": "tool"}, {"/role": "must be one of: user, assistant, system"}),
     ("create_message", {"role": None}, {"/role": "must "}),
@@ -35,7 +35,7 @@ BROKEN: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("create_message", {"attachments": [{"name": "a"}]}, {"/attachments/0/url": "is required"}),
     ("create_message", {"run_id": "7"}, {"/run_id": "must be a uuid"}),
     ("create_message", {"tool_calls": [1]}, {"/tool_calls/0": "must be of type object"}),
-    ("create_message", {"routing_decision": []}, {"/routing_decision": "fits none "}),
+    ("create_message", {"routing_decision": []}, {"/routing_decision": "must match one "}),
     ("create_run", {}, {"/agent_id": "is required"}),
     ("create_run", {"status": "succeeded"}, {"/status": "must be one of: pending, running"}),
     ("create_run", {"conversation_id": "7"}, {"/conversation_id": "must be a uuid"}),
