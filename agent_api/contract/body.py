@@ -40,7 +40,7 @@ async def read(scope: Scope, receive: Receive, content_length: str | None, limit
 
 
 def _exceeds(limit: int, content_length: str) -> bool:
-    """Tell whether Content-Length, which is a valid number, exceeds the limit."""
+    """Tell whether Content-Length exceeds the limit. uvicorn refuses an invalid one."""
     return content_length.isdigit() and (len(content_length) > 18 or int(content_length) > limit)
 
 

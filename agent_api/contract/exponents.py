@@ -42,8 +42,8 @@ def _check_numbers(raw: bytes, limit: int) -> None:
             left -= len(f"{Decimal(repr(float(number))):f}")
             if left < 0:
                 detail = (
-                    f"must not have numbers with exponents that take over {limit} bytes without "
-                    "them, as answers write them: send fewer, or send them as strings"
+                    f"has numbers whose exponents expand to more than {limit} bytes: "
+                    "send fewer, or send them as strings"
                 )
                 raise ValidationFailed([field_error("body", "", detail)])
 

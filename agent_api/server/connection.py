@@ -1,4 +1,4 @@
-"""The states of a client's connection: timeouts, refusals, and how it closes."""
+"""A client's connection: its states, timeouts, refusals, and how it closes."""
 
 import asyncio
 import enum
@@ -10,10 +10,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from agent_api.http.problems import Problem, RequestTimeout, Unavailable
 from agent_api.http.request_context import BODY_OVERDUE
 from agent_api.server import refusal
-from agent_api.server.timeouts import ProgressWatch, unsent_bytes
+from agent_api.server.progress import ProgressWatch, unsent_bytes
 
-MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""A client that sends this much after its response will not read it."""
+MAX_DROPPED_BYTES = 64 * 1024 * 1024
+"""The connection is reset after this much dropped input."""
 LATE_REQUEST_SECONDS = 0.5
 """How long a stopping server keeps an idle connection, for a request already on its way."""
 
@@ -58,13 +58,13 @@ class TransportProxy(NamedTuple):
 
 
 class Connection(HttpToolsProtocol):
-    """Closes without cutting off a response, and does not wait for a slow client forever.
+    """Enforces timeouts, and closes without truncating a response.
 
     Its subclass reports what the client sends by setting `_state`.
     """
 
     _state = State.CONNECTED
-    _is_stopping = False  # whether the server is
+    _server_is_stopping = False
     _previous_cycle: RequestResponseCycle  # of the request before self.cycle
     _body_bytes = 0  # of the body, and from `_dropping_since` on of all that is dropped
     _dropping_since = 0.0
@@ -98,10 +98,10 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         """Respond to the newest request with `problem`, and close.
 
-        If the response to an earlier request is due, that one is the last, and this only logged.
+        If the response to an earlier request is still due, send that one last, and only log this.
         """
         has_cycle = self._state in (State.BODY, State.UNWANTED_BODY)
-        if has_cycle and self.pipeline:  # it is queued, and its turn will not come
+        if has_cycle and self.pipeline:  # still queued: remove it
             self.pipeline.popleft()
             self.cycle = self._previous_cycle
             has_cycle = False
@@ -112,20 +112,23 @@ class Connection(HttpToolsProtocol):
             self._use_proxy()
         elif has_cycle and self.cycle.response_started:
             refusal.log(problem)
-            (self._linger if self._is_idle() else self.transport.close)()
+            if self._is_idle():
+                self._linger()
+            else:
+                self.transport.close()
         else:
             self.transport.write(refusal.response(problem))
             self._linger()
 
     def _use_proxy(self) -> None:
-        proxy = TransportProxy(self.transport.write, self._is_closing, self._close_gently)
+        proxy = TransportProxy(self.transport.write, self._is_closing, self._close_or_linger)
         self.cycle.transport = proxy  # type: ignore[assignment]  # a cycle uses nothing else
 
     def _is_closing(self) -> bool:
-        """Tell whether nothing can be written; after write_eof the transport does not say so."""
+        """Tell whether nothing can be written. After write_eof, the transport still says it can."""
         return self._state is State.LINGERING or self.transport.is_closing()
 
-    def _close_gently(self) -> None:
+    def _close_or_linger(self) -> None:
         """Close at once between requests, and linger if the client may be sending."""
         if self._state in (State.HEAD, State.KEEP_ALIVE):
             self.transport.close()
@@ -158,7 +161,7 @@ class Connection(HttpToolsProtocol):
     def enforce_timeouts(self, now: float, timeout: float) -> None:
         """Close the connection of a client that is too slow; called about once a second."""
         if self._state in (State.UNWANTED_BODY, State.LINGERING) and (
-            now > self._dropping_since + timeout or self._body_bytes > MAX_UNREAD_BYTES
+            now > self._dropping_since + timeout or self._body_bytes > MAX_DROPPED_BYTES
         ):
             self.transport.abort()
             return
@@ -188,13 +191,13 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close when idle; unlike uvicorn, wait for requests that are on their way."""
-        self._is_stopping = True
+        self._server_is_stopping = True
         if self._is_idle():
-            self._close_soon()
+            self._schedule_idle_close()
         else:
             self.cycle.keep_alive = False
 
-    def _close_soon(self) -> None:
+    def _schedule_idle_close(self) -> None:
         self.loop.call_later(LATE_REQUEST_SECONDS, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
@@ -202,7 +205,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown_now(self) -> None:
-        """Close, or refuse a head that has begun; a response in progress is not waited for."""
+        """Close an idle connection, and refuse a partly received head."""
         if self._state is State.HEAD and self._is_idle():
             self._refuse(Unavailable("The server is stopping. Try again."))
         elif self._is_idle():

@@ -15,7 +15,7 @@ LOCK = "lock"
 
 def create() -> TemporaryDirectory[str]:
     """Return a new folder, and remove those of servers that were killed."""
-    # A process may be writing a count while the folder is removed, which is no reason to fail.
+    # A process may be writing a count while the folder is removed, so that some files may be left.
     folder = TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
     if sys.platform != "win32":
         _lock(Path(folder.name))
@@ -26,7 +26,7 @@ def create() -> TemporaryDirectory[str]:
 
 
 def _lock(folder: Path) -> None:
-    """Lock a folder until this process ends, be it by kill -9."""
+    """Lock a folder until this process ends, even by kill -9."""
     new = folder / f"{LOCK}.new"
     descriptor = os.open(new, os.O_RDWR | os.O_CREAT, 0o600)  # the end of the process closes it
     fcntl.flock(descriptor, fcntl.LOCK_EX)

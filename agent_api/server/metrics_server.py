@@ -66,7 +66,7 @@ def _wsgi_app(registry: CollectorRegistry) -> WSGIApplication:
 
 
 class MetricsHandler(WSGIRequestHandler):
-    """Closes a silent connection, tells no versions and logs nothing."""
+    """Closes a silent connection, hides versions and logs nothing."""
 
     timeout = 10
     server_version, sys_version = "agent-api", ""

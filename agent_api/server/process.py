@@ -109,7 +109,7 @@ class Server(uvicorn.Server):
 
         It would not end by itself while a handler waits for the database.
         """
-        await asyncio.sleep(1 / TICKS_PER_SECOND)  # what has arrived becomes a task
+        await asyncio.sleep(1 / TICKS_PER_SECOND)  # let received requests start their tasks
         tasks = self.server_state.tasks
         counts = {"requests": len(tasks), "connections": len(self._connections())}
         logger.warning("stopping with unfinished requests", extra=counts)

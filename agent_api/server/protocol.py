@@ -80,21 +80,26 @@ class HttpProtocol(Connection):
             raise Refused
         self._previous_cycle = self.cycle
         super().on_headers_complete()
-        self._state = State.BODY  # after uvicorn has parsed the path: only now there is a cycle
+        self._state = State.BODY  # not earlier: uvicorn creates the cycle in super()
         self._overhead_bytes = 0
         self._last_line = None
         # A client that sent "Expect: 100-continue" and gets a response instead may leave the body
         # out, so the next bytes can be body or head (RFC 9110 section 10.1.1).
-        if is_upgrade or self._is_stopping or self.expect_100_continue:
+        if is_upgrade or self._server_is_stopping or self.expect_100_continue:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Count body bytes even if the body is dropped."""
         self._overhead_bytes = 0
         self._body_bytes += len(body)
-        if self.expect_100_continue and not self._is_stopping and not self.cycle.response_started:
-            is_new = self.cycle.scope["http_version"] != "1.0"
-            self.cycle.keep_alive = is_new and self.parser.should_keep_alive()  # as uvicorn's
+        if (
+            self.expect_100_continue
+            and not self._server_is_stopping
+            and not self.cycle.response_started
+        ):
+            # The body came after all: set what uvicorn sets for a new request.
+            is_http_1_1 = self.cycle.scope["http_version"] != "1.0"
+            self.cycle.keep_alive = is_http_1_1 and self.parser.should_keep_alive()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -103,8 +108,10 @@ class HttpProtocol(Connection):
         self._state = State.KEEP_ALIVE
         self._overhead_bytes = self._body_bytes = 0
         self._watch.restart()
-        if self._is_stopping and self._is_idle():  # the response was complete before the body
-            self._close_soon()
+        if (
+            self._server_is_stopping and self._is_idle()
+        ):  # the response was complete before the body
+            self._schedule_idle_close()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Ignore what follows a request for an upgrade; the request itself gets its response."""

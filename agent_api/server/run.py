@@ -91,7 +91,7 @@ def _serving_metrics(settings: Settings) -> Iterator[Callable[[], None]]:
         return
     with (folder := metrics_folder.create()) as name:
         export_metrics_folder(name)
-        # prometheus_client looks for the folder when it is imported; without metrics it is not.
+        # Imported only now, because prometheus_client looks for the folder when it is imported.
         from agent_api.server.metrics_server import MetricsServer  # noqa: PLC0415
 
         server = _listen(
@@ -173,8 +173,8 @@ def _listen(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         return listener(family, address)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a label that is no host name
-        reason = getattr(error, "strerror", None) or "it is no host name"
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
+        reason = getattr(error, "strerror", None) or "not a valid host name"
         raise ConfigError(
             f"Cannot {purpose} on {host} port {port}: {reason}. Choose another with {options}."
         ) from error

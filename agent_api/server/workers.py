@@ -30,7 +30,7 @@ It needs one second for its last responses and three to export its spans.
 
 
 class Worker(Process):
-    """A process with our server in it, which reports heartbeats."""
+    """A process that runs our server and reports heartbeats."""
 
     def __init__(self, config: uvicorn.Config, listener: socket, client_timeout: int) -> None:
         self._client_timeout = client_timeout
@@ -75,7 +75,7 @@ class Workers:
     """The parent of the worker processes.
 
     uvicorn's own supervisor keeps the listening socket open while its workers stop, so that
-    clients connect in vain, and ignores a second signal.
+    clients connect but get no response, and ignores a second signal.
     """
 
     def __init__(self, config: uvicorn.Config, listener: socket, client_timeout: int) -> None:

@@ -29,7 +29,9 @@ def normalise(url: str) -> URL:
         address = address.set(drivername="postgresql+psycopg2")
         arguments = _arguments(address)
     except exc.ArgumentError as error:
-        raise ValueError("is no database URL: postgresql://user:password@host/database") from error
+        raise ValueError(
+            "is not a database URL such as postgresql://user:password@host/database"
+        ) from error
     try:
         make_dsn(**arguments)
     except psycopg2.ProgrammingError as error:  # an option that libpq does not know

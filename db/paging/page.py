@@ -78,7 +78,10 @@ def matching(table: Table, filters: Iterable[str]) -> list[ColumnElement[bool]]:
 
 
 def needs_total(after: list[Any] | None) -> bool:
-    """Return whether the page after this key must count the total because the key lacks it."""
+    """Return whether the page after this key must count the total.
+
+    Cursors of version 1.0 have no total.
+    """
     return after is None or len(after) < 3
 
 

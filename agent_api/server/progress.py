@@ -1,4 +1,4 @@
-"""Finds clients that are too slow, by a look about once a second: a fast client costs nothing."""
+"""Detects slow clients by checking their progress once a second."""
 
 import asyncio
 import socket
@@ -11,11 +11,11 @@ if sys.platform != "win32":
     import termios
 
 MIN_BYTES_PER_SECOND = 1000
-"""A phone at the edge of its network is faster."""
+"""Slower clients are disconnected."""
 
 
 class ProgressWatch:
-    """What the client has to do next, since when, and how many bytes of it were done then."""
+    """Tracks the client's current step, when it began, and its progress in bytes."""
 
     __slots__ = ("_amount", "_since", "_step")
 
