@@ -56,12 +56,9 @@ fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EX
 
 .PHONY: lint
 lint: .venv/.dev ## check style, formatting, types, layers and spelling
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/codespell
-	$(BIN)/python .ci/forgotten.py
+	@failed=0; for tool in 'ruff check .' 'ruff format --check .' mypy lint-imports codespell 'python .ci/forgotten.py'; do \
+	    echo "$$tool"; $(BIN)/$$tool || failed=1; \
+	done; exit $$failed
 
 .PHONY: lint-contract
 lint-contract: .venv/.dev ## check the version and style of the contract, without Node

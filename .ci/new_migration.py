@@ -27,7 +27,10 @@ def main() -> int:
         try:
             schema.upgrade(server.url, migrations.FOLDER)
             command = [alembic, "-x", f"url={server.url}", "revision", "--autogenerate"]
-            return subprocess.run([*command, "-m", sys.argv[1]], check=False).returncode
+            code = subprocess.run([*command, "-m", sys.argv[1]], check=False).returncode
+            ruff = str(Path(sys.executable).with_name("ruff"))
+            subprocess.run([ruff, "format", "--quiet", migrations.FOLDER], check=True)
+            return code
         finally:
             server.close()
             while not embedded.is_stopped(Path(folder)):

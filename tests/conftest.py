@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -192,3 +192,21 @@ def conversation(alice: httpx.Client) -> dict[str, Any]:
     assert response.status_code == 201, response.text
     result: dict[str, Any] = response.json()
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the server logged last with a test that fails: a 500 alone says nothing."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("server")
+    if report.failed and isinstance(running, Server) and running.log.exists():
+        problems = [
+            line
+            for line in running.log.read_text().splitlines()
+            if '"ERROR"' in line or '"WARNING"' in line
+        ]
+        if problems:
+            report.sections.append(("Last errors of the server", "\n".join(problems[-3:])))
+    return report

@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 
 import migrations
 from db import schema
+from tests.contract import resolved
 from tests.servers import Server, sign, start_server
 from tests.story import MARIA, OPERATIONS, STORY, Play, parameter_examples
 
@@ -77,6 +78,39 @@ def test_examples_of_body_schemas_are_accepted(new_play: NewPlay) -> None:
                 operation.operation_id,
                 response.text,
             )
+
+
+def test_every_property_of_an_update_is_updated(new_play: NewPlay) -> None:
+    for operation in OPERATIONS.values():
+        if not operation.operation_id.startswith("update_"):
+            continue
+        properties = operation.body_schema["properties"]
+        for name in properties.keys() - {"status"}:  # a run has its own rules for it
+            play = new_play().until("get_run", "succeeded")
+            before = play.send(operation, {}, {}).json()[name]
+            value = changed(properties[name], before)
+
+            after = play.send(operation, {}, {name: value})
+
+            assert after.status_code == operation.success, (operation.operation_id, after.text)
+            assert after.json()[name] == value, (operation.operation_id, name)
+
+
+def changed(schema: dict[str, Any], value: Any) -> Any:
+    """Return a value of the schema other than `value`."""
+    schema = resolved(schema)
+    if "allOf" in schema:
+        return changed(schema["allOf"][0], value)
+    match schema.get("type"):
+        case "boolean":
+            return not value
+        case "integer" | "number":
+            return schema["minimum"] if value != schema["minimum"] else schema["maximum"]
+        case "array":
+            return [] if value else [str(uuid.uuid4())]
+        case "string":
+            return f"another {uuid.uuid4()}"
+    return {"another": str(uuid.uuid4())}
 
 
 def test_examples_of_query_parameters_are_accepted(new_play: NewPlay) -> None:

@@ -198,7 +198,10 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _schedule_idle_close(self) -> None:
-        self.loop.call_later(LATE_REQUEST_SECONDS, self._close_if_idle)
+        # uvloop runs timers before it reads. The second timer leaves it a chance to read a request
+        # that came while the process was suspended.
+        later = self.loop.call_later
+        later(LATE_REQUEST_SECONDS, later, 0.01, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
         if self._is_idle() and self._state is not State.HEAD:
