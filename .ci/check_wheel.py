@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +23,7 @@ STOPPED_WITHIN = 30.0
 
 def main() -> None:
     (wheel,) = Path(sys.argv[1]).resolve().glob("*.whl")
+    check_pins(wheel)
     with tempfile.TemporaryDirectory(prefix="agent api ") as name:  # a space, as folders have
         folder = Path(name)
         folder.chmod(0o755)  # as root, PostgreSQL runs as another user
@@ -30,6 +33,16 @@ def main() -> None:
         assert wheel.name.split("-")[1] in version, version
         serve(command, folder, environment)
     print(f"{wheel.name}: installed, served and stopped")
+
+
+def check_pins(wheel: Path) -> None:
+    """The code depends on internals of three packages, so pip must not install other versions."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = archive.read(name).decode()
+    for package in ("connexion", "sqlalchemy", "uvicorn"):
+        pin = rf"^Requires-Dist: {package}(\[[a-z,]+\])?==\d+\.\d+\.\*$"
+        assert re.search(pin, metadata, re.MULTILINE), f"{package} is not pinned to a minor version"
 
 
 def install(wheel: Path, folder: Path) -> Path:
