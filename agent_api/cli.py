@@ -188,7 +188,7 @@ def demo(user_id: str) -> None:
         f"{user_id} has {conversations} new conversations, {messages} messages, {runs} runs."
     )
     if settings.can_sign:
-        _print_to_stderr(f"A token: {startup_message.command_name()} token --user {user_id}")
+        _print_to_stderr(f"A token: {startup_message.token_command(settings, user_id)}")
 
 
 @commands.command(

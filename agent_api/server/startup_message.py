@@ -18,7 +18,7 @@ def server_lines(settings: Settings) -> Iterator[str]:
     else:
         yield "  Data     the database of AGENT_API_DATABASE_URL"
     if settings.can_sign:
-        yield f"  Token    {_data_dir_prefix(settings)}{command_name()} token --user alice"
+        yield f"  Token    {token_command(settings, 'alice')}"
     else:
         yield "  Token    from your identity provider"
 
@@ -41,14 +41,11 @@ def _base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _data_dir_prefix(settings: Settings) -> str:
-    """Return the setting with which `token`, in another shell, finds the development secret."""
-    if settings.jwt_secret is not None or settings.data_dir == default_data_dir():
-        return ""
-    return f"AGENT_API_DATA_DIR={shlex.quote(str(settings.data_dir))} "
-
-
-def command_name() -> str:
-    """Return the command as it was typed, for the user to type it again."""
+def token_command(settings: Settings, user_id: str) -> str:
+    """Return the command that prints a token in another shell, for the same secret."""
     typed = sys.argv[0]
-    return "python -m agent_api" if typed.endswith("__main__.py") else typed
+    name = "python -m agent_api" if typed.endswith("__main__.py") else typed
+    command = f"{name} token --user {shlex.quote(user_id)}"
+    if settings.jwt_secret is not None or settings.data_dir == default_data_dir():
+        return command
+    return f"AGENT_API_DATA_DIR={shlex.quote(str(settings.data_dir))} {command}"

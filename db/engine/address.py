@@ -25,7 +25,7 @@ def normalise(url: str) -> URL:
     try:
         address = _read(url)
         if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
-            raise ValueError("has to begin with postgresql://")
+            raise ValueError("must begin with postgresql://")
         address = address.set(drivername="postgresql+psycopg2")
         arguments = _arguments(address)
     except exc.ArgumentError as error:
