@@ -160,12 +160,13 @@ class Connection(HttpToolsProtocol):
 
     def enforce_timeouts(self, now: float, timeout: float) -> None:
         """Close the connection of a client that is too slow; called about once a second."""
-        if self._state in (State.UNWANTED_BODY, State.LINGERING) and (
-            now > self._dropping_since + timeout or self._body_bytes > MAX_DROPPED_BYTES
-        ):
-            self.transport.abort()
-            return
         step, amount = self._next_step()
+        if self._state in (State.UNWANTED_BODY, State.LINGERING):
+            if step is Step.READ_RESPONSE:
+                self._dropping_since = now  # the time to stop sending begins after the response
+            if now > self._dropping_since + timeout or self._body_bytes > MAX_DROPPED_BYTES:
+                self.transport.abort()
+                return
         if not self._watch.is_too_slow(step, amount, now, timeout):
             return
         if self._state is State.HEAD and step is Step.SEND_HEAD:
