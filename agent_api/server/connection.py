@@ -90,6 +90,12 @@ class Connection(HttpToolsProtocol):
         elif self._state is State.BODY and self._is_idle():
             self._drop_input(State.UNWANTED_BODY)
 
+    def _restart_keep_alive_timer(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
     def resume_writing(self) -> None:
         """Note that the client has read most of the response so far."""
         self._watch.restart()
