@@ -90,6 +90,12 @@ class Connection(HttpToolsProtocol):
         elif self._state is State.BODY and self._is_idle():
             self._drop_input(State.UNWANTED_BODY)
 
+    def _restart_keep_alive_timer(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
     def resume_writing(self) -> None:
         """Note that the client has read most of the response so far."""
         self._watch.restart()
@@ -160,12 +166,13 @@ class Connection(HttpToolsProtocol):
 
     def enforce_timeouts(self, now: float, timeout: float) -> None:
         """Close the connection of a client that is too slow; called about once a second."""
-        if self._state in (State.UNWANTED_BODY, State.LINGERING) and (
-            now > self._dropping_since + timeout or self._body_bytes > MAX_DROPPED_BYTES
-        ):
-            self.transport.abort()
-            return
         step, amount = self._next_step()
+        if self._state in (State.UNWANTED_BODY, State.LINGERING):
+            if step is Step.READ_RESPONSE:
+                self._dropping_since = now  # the time to stop sending begins after the response
+            if now > self._dropping_since + timeout or self._body_bytes > MAX_DROPPED_BYTES:
+                self.transport.abort()
+                return
         if not self._watch.is_too_slow(step, amount, now, timeout):
             return
         if self._state is State.HEAD and step is Step.SEND_HEAD:

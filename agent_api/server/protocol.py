@@ -45,6 +45,9 @@ class HttpProtocol(Connection):
             self._last_line.add(data)
         elif self._state is State.BODY and self.cycle.transport is self.transport:
             self._use_proxy()  # before the response can begin: its task has not run yet
+        elif self._state is State.KEEP_ALIVE and self._is_idle():
+            # The body ended after its response, and uvicorn stopped the timer that it started then.
+            self._restart_keep_alive_timer()
         if self._overhead_bytes > request_head.MAX_BYTES:
             self._refuse_overhead()
 

@@ -192,3 +192,19 @@ def test_keep_alive_timeout_does_not_apply_while_the_client_sends(
             time.sleep(0.1)
 
         wire.receive("POST").problem(413)
+
+
+@pytest.mark.process
+def test_keep_alive_timeout_applies_after_a_body_that_follows_its_response(
+    database_url: str, tmp_path: Path
+) -> None:
+    lines = (b"Content-Type: application/json", b"Content-Length: 2")
+    with (
+        start_server(database_url, tmp_path, keep_alive_seconds="1") as server,
+        Wire(server) as wire,
+    ):
+        wire.send(head("POST /conversations", *lines, token=False))
+        wire.receive("POST").problem(401)
+        wire.send(b"{}")
+
+        assert wire.receive_raw(1) == b""

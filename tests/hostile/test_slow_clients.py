@@ -184,9 +184,12 @@ def test_response_that_is_not_read_is_aborted(impatient: Server, large: bytes) -
     assert memory.grown < 200 * MIB
 
 
-def test_slowly_read_response_arrives_completely(impatient: Server, large: bytes) -> None:
+@pytest.mark.parametrize("after", [b"", b"garbage\r\n\r\n"], ids=["alone", "before garbage"])
+def test_slowly_read_response_arrives_completely(
+    after: bytes, impatient: Server, large: bytes
+) -> None:
     with Wire(impatient, window=65536) as wire:
-        wire.send(large)
+        wire.send(large + after)
         until, got = time.monotonic() + 2 * AFTER_TIMEOUT, 0
         while time.monotonic() < until:  # hundreds of kilobytes per second
             got += len(wire.receive_raw(65536))
