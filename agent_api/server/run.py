@@ -14,7 +14,7 @@ from uvicorn.supervisors import ChangeReload
 import migrations
 from agent_api import app
 from agent_api.auth import development_secret
-from agent_api.mock.app import create_app as create_mock
+from agent_api.mock.application import create_app as create_mock
 from agent_api.mock.examples import check_examples
 from agent_api.observability import log, setup
 from agent_api.server import connection_limit, metrics_folder, startup_message
