@@ -30,11 +30,15 @@ class StopSignals:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle the signals until the block ends, except those that are ignored (nohup)."""
+        """Handle the signals until the block ends, except those that are ignored (nohup).
+
+        A child always handles SIGQUIT, which its parent sends. Shells ignore it in background jobs.
+        """
         before = {}
         for name in (*_GRACEFUL, _AT_ONCE):
             number = getattr(signal, name, None)  # Windows lacks some of them
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            is_ours = name == _AT_ONCE and self._has_parent
+            if number is not None and (is_ours or signal.getsignal(number) is not signal.SIG_IGN):
                 before[number] = signal.signal(number, self._handle)
         try:
             yield

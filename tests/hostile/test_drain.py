@@ -215,10 +215,13 @@ def test_rest_of_a_refused_body_does_not_delay_shutdown(
 
 
 @ONE_AND_MORE
+@pytest.mark.parametrize("sigquit", [signal.SIG_DFL, signal.SIG_IGN], ids=["", "in a script"])
 def test_second_signal_stops_the_server_immediately(
-    workers: str, database_url: str, tmp_path: Path
+    workers: str, sigquit: signal.Handlers, database_url: str, tmp_path: Path
 ) -> None:
+    before = signal.signal(signal.SIGQUIT, sigquit)  # shells ignore it in jobs of a script
     with start_server(database_url, tmp_path, "--workers", workers, grace_seconds="600") as server:
+        signal.signal(signal.SIGQUIT, before)
         with Wire(server) as uploading:
             uploading.send(post("drain", str(uuid.uuid4()), "never sent whole")[:-5])
             time.sleep(0.3)
