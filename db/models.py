@@ -31,7 +31,7 @@ STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 PREVIEW_CHARACTERS = 100
 
 Id = Uuid(as_uuid=False)
-# Store None as SQL NULL, so that there is no second kind of absent value (JSON null).
+# Store None as SQL NULL, because queries would otherwise also have to test for JSON null.
 Json = JSONB(none_as_null=True)
 Moment = DateTime(timezone=True)
 MessageRole = Enum(*ROLES, name="message_role")

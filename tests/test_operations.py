@@ -2,14 +2,12 @@
 
 import json
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +17,6 @@ import httpx
 import psycopg2
 import pytest
 
-from db import embedded
 from tests.guide import blocks, section
 from tests.servers import Server, clean_environment, command, start_server
 
@@ -136,18 +133,6 @@ def test_restored_dump_has_every_row_and_is_served(
         assert [everything_of(server, user) for user in users] == before
         with server.client(users[0]) as maria:
             assert maria.post("/conversations", json={}).status_code == 201
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    """A folder for the embedded database that its operating system account can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="agent-api-operations-"))
-    folder.chmod(0o711)
-    yield folder
-    deadline = time.monotonic() + 30
-    while not embedded.is_stopped(folder) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    shutil.rmtree(folder)
 
 
 @pytest.mark.slow

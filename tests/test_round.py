@@ -1,9 +1,6 @@
 """A complete chat of an agent-manager, and its data after a restart of server and database."""
 
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -83,16 +80,6 @@ TOOL_CALLS: list[Json] = [
         "error": "The photo is too dark.",
     },
 ]
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    """A folder for the embedded database that its operating system account can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="agent-api-round-"))
-    folder.chmod(0o711)
-    yield folder
-    wait_until_stopped(folder)
-    shutil.rmtree(folder)
 
 
 def wait_until_stopped(folder: Path) -> None:

@@ -15,7 +15,7 @@ class Kind(StrEnum):
 
 
 class Direction(Enum):
-    """Who writes a value. This decides whether the value may become narrower or wider."""
+    """The side that writes a value: it decides if a narrower or a wider value breaks clients."""
 
     INPUT = "in requests"
     OUTPUT = "in responses"

@@ -112,7 +112,7 @@ class QuickCheck:
         item = self._compile(schema.get("items", {}))
         bounds = msgspec.Meta(min_length=schema.get("minItems"), max_length=schema.get("maxItems"))
         collect = item.collect and collecting.from_items(item.collect, skip_null=item.takes_null)
-        return Part(Annotated[list[item.type], bounds], collect)  # type: ignore[name-defined]  # a type made at run time
+        return Part(Annotated[list[item.type], bounds], collect)  # type: ignore[name-defined]  # mypy cannot know item.type
 
     def _string(self, schema: Json) -> Part | None:
         if "enum" in schema:

@@ -159,7 +159,7 @@ class _Job:
         except StopIteration as error:  # a future cannot raise it
             self._error = RuntimeError("StopIteration")
             self._error.__cause__ = error
-        except BaseException as error:  # noqa: BLE001  # `run` raises it
+        except BaseException as error:  # noqa: BLE001  # `run` raises it to its caller
             self._error = error
 
     def deliver(self) -> None:

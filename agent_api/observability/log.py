@@ -27,7 +27,7 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging calls this name
         """Append the fields of `extra=`."""
         fields = (f"{k}={v}" for k, v in vars(record).items() if k not in _PLAIN_FIELDS)
         return " ".join([super().formatMessage(record), *fields])

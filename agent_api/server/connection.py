@@ -69,7 +69,7 @@ class Connection(HttpToolsProtocol):
     _body_bytes = 0  # of the body, and from `_dropping_since` on of all that is dropped
     _dropping_since = 0.0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows asyncio's type too
         """Begin to watch the client's progress."""
         super().connection_made(transport)
         self._watch = ProgressWatch()

@@ -22,7 +22,7 @@ class HttpProtocol(Connection):
     _overhead_bytes = 0  # since the last complete head or piece of a body
     _last_line: request_head.LastLine | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows asyncio's type too
         """Refuse a connection if there might soon be no file descriptor for another one."""
         super().connection_made(transport)
         if connection_limit().is_exceeded(len(self.connections)):

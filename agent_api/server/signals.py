@@ -17,8 +17,8 @@ _AT_ONCE = "SIGQUIT"
 class StopSignals:
     """Whether the process was asked to stop, and whether to do so at once.
 
-    SIGHUP stops too: the terminal is gone, and there is no configuration file to read again. A
-    second signal means at once. In a child process only SIGQUIT does, because it can get the other
+    SIGHUP also stops the process, because it has no configuration file to reload. A second signal
+    means at once. In a child process only SIGQUIT does, because it can get the other
     signals twice, from its parent and from its process group.
     """
 

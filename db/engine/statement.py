@@ -86,7 +86,8 @@ class Statement:
         try:
             cursor.execute(sql, parameters)
         except psycopg2.Error as error:
-            # There is no public equivalent. This raises SQLAlchemy's error, and after a lost
-            # connection discards all older connections of the pool. Parameters are withheld.
+            # Private, because SQLAlchemy has no public function for it. This raises SQLAlchemy's
+            # error, and after a lost connection discards all older connections of the pool.
+            # Parameters are withheld.
             connection._handle_dbapi_exception(error, sql, None, cursor, None)
         return cursor
