@@ -55,8 +55,8 @@ class TooLarge(Failure):
     """The result exceeds 1 GB, PostgreSQL's limit for one value."""
 
 
-class SchemaAhead(Failure):
-    """A newer version has migrated the schema to a revision unknown to this one."""
+class UnusableDatabase(Failure):
+    """The database cannot be migrated; the one-line message says why and what to do."""
 
 
 class EmbeddedError(Exception):

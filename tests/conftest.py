@@ -100,13 +100,16 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def new_database(admin_url: str) -> Iterator[Callable[[], str]]:
-    """Return a function that returns the URL of a new, empty database."""
+def new_database(admin_url: str) -> Iterator[Callable[..., str]]:
+    """Return a function that returns the URL of a new, empty database.
+
+    Its argument is the end of CREATE DATABASE: `ENCODING 'UTF8'`.
+    """
     made: list[str] = []
 
-    def make() -> str:
+    def make(options: str = "") -> str:
         name = f"test_{uuid.uuid4().hex}"
-        _run_sql(admin_url, f'CREATE DATABASE "{name}"')
+        _run_sql(admin_url, f'CREATE DATABASE "{name}" {options}')
         if "TEST_POOLER_URL" in os.environ:
             # A pooler ignores the options of a connection, so test with an unusual time zone.
             _run_sql(admin_url, f'ALTER DATABASE "{name}" SET timezone = "Asia/Kathmandu"')

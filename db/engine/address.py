@@ -1,6 +1,7 @@
 """Reads database URLs and builds connection parameters for libpq."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -63,7 +64,7 @@ def _arguments(address: URL) -> dict[str, Any]:
 
 
 def connect_args(
-    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
+    address: URL, *, connect_timeout: int, settings: Mapping[str, str | int]
 ) -> dict[str, str | int]:
     """Return libpq's parameters: the timeouts that detect a dead peer, and session settings.
 
@@ -80,15 +81,21 @@ def connect_args(
         "tcp_user_timeout": 30_000,
     }
     arguments = {name: value for name, value in defaults.items() if name not in address.query}
-    options = [f"-c {name}={value}" for name, value in settings.items()]
+    options = [f"-c {name}={_escaped(value)}" for name, value in settings.items()]
     given = address.query.get("options")
     if isinstance(given, str):
         options.append(given)
-    return arguments | {"options": " ".join(options)}
+    # Without it a role's or the database's client_encoding would apply, which may lack emoji.
+    return arguments | {"options": " ".join(options), "client_encoding": "UTF8"}
+
+
+def _escaped(value: str | int) -> str:
+    r"""Escape spaces and backslashes, as PostgreSQL's `options` require: `read\ committed`."""
+    return re.sub(r"[\\\s]", r"\\\g<0>", str(value))
 
 
 def driver_args(
-    address: URL, *, connect_timeout: int, settings: dict[str, str | int]
+    address: URL, *, connect_timeout: int, settings: Mapping[str, str | int]
 ) -> dict[str, Any]:
     """Return all arguments for psycopg2.connect, to connect without SQLAlchemy."""
     parameters = connect_args(address, connect_timeout=connect_timeout, settings=settings)

@@ -6,7 +6,20 @@ from sqlalchemy import exc
 
 from db.errors import Failure, Refused, Timeout, TooLarge, Unavailable
 
-READ_ONLY = "25006"
+
+def is_read_only(error: BaseException | None) -> bool:
+    """Return whether a server refused to write: it is a standby, or its storage is full.
+
+    A standby also refuses SET TRANSACTION READ WRITE, as not supported.
+    """
+    code = getattr(error, "pgcode", None)
+    return code == "25006" or (code == "0A000" and _function(error) == "call_bool_check_hook")
+
+
+def _function(error: Any) -> str | None:
+    """Return the C function that raised the error. Unlike its message, it is never translated."""
+    function: str | None = getattr(getattr(error, "diag", None), "source_function", None)
+    return function
 
 
 def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
@@ -15,7 +28,7 @@ def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
         return Unavailable("no connection came free in time")
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     code: str | None = getattr(error.orig, "pgcode", None)
-    if code == READ_ONLY:
+    if is_read_only(error.orig):
         return Unavailable("the database is read-only")
     if error.connection_invalidated:
         return Unavailable("the connection to the database was lost")
@@ -25,10 +38,8 @@ def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
         return Unavailable("another transaction was in the way")
     if code == "54000":
         return TooLarge("the answer would be too large")
-    # PostgreSQL's messages may be in any language, so these cases are told apart by its C function:
-    # a row that violates a policy is a defect; a rejected setting is a role that does not exist.
-    origin = None if error.orig is None else getattr(error.orig, "diag", error.orig)
-    where = getattr(origin, "source_function", None)
+    # A row that violates a policy is a defect; a rejected setting is a role that does not exist.
+    where = _function(error.orig)
     if code == "42501" and where == "ExecWithCheckOptions":
         return None
     if code in ("42P01", "42703", "3F000", "42501") or where == "call_string_check_hook":

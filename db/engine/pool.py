@@ -1,18 +1,23 @@
-"""Owns the connection pool; lends connections in autocommit mode or for a transaction."""
+"""Owns the connection pool; lends connections for single statements or for a transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
-from psycopg2.extensions import cursor
+import psycopg2
+from psycopg2.extensions import BYTES, cursor, register_type
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, exc
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPICursor
 
+from db.engine import session
 from db.engine.address import connect_args, normalise
-from db.engine.failures import READ_ONLY, failure_of, refused
+from db.engine.backoff import ConnectBackoff
+from db.engine.failures import failure_of, is_read_only, refused
 from db.engine.watchdog import InterruptibleConnection, Watchdog
 
 CONNECT_SECONDS = 5
@@ -31,19 +36,18 @@ class Hooks:
     """Called with each database error: a Failure, or SQLAlchemy's error if it has no Failure."""
 
 
-_TIMEOUT_SQL = "agent_api_timeout_sql"
+_SETTINGS = "agent_api_settings"
 
 
 @dataclass(frozen=True)
-class _Engines:
+class _Configured:
     url: str
-    reading: Engine
-    writing: Engine
+    engine: Engine
     hooks: Hooks
     watchdog: Watchdog
 
 
-_engines: _Engines | None = None
+_configured: _Configured | None = None
 
 # Each thread starts with its own context, so this is never another thread's transaction.
 _enclosing: ContextVar[Connection | None] = ContextVar("enclosing transaction", default=None)
@@ -56,23 +60,20 @@ def configure(
 
     Raises ValueError if the URL is not a PostgreSQL URL.
     """
-    global _engines  # noqa: PLW0603 (the program's only global)
+    global _configured  # noqa: PLW0603 (the program's only global)
     address = normalise(url)
     hooks = hooks or Hooks()
-    timeout_sql = f"SET LOCAL statement_timeout = {statement_timeout_ms}; "
-    if "statement_timeout" in str(address.query.get("options", "")):
-        timeout_sql = ""  # the URL takes precedence
-    reading = create_engine(
+    settings = session.settings(address, statement_timeout_ms=statement_timeout_ms)
+    engine = create_engine(
         address,
-        # A pooler drops the session settings below, so each statement repeats the timeout.
-        execution_options={_TIMEOUT_SQL: timeout_sql},
-        # Set here because setting it at each checkout costs more than it saves.
+        execution_options={_SETTINGS: session.set_local(settings)},
+        # `transaction` sends BEGIN and COMMIT itself.
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         connect_args=connect_args(
             address,
             connect_timeout=CONNECT_SECONDS,
-            settings={"statement_timeout": statement_timeout_ms, "timezone": "UTC", "jit": "off"},
+            settings=settings | {"timezone": "UTC", "jit": "off"},
         )
         | {
             "connection_factory": InterruptibleConnection,
@@ -92,27 +93,26 @@ def configure(
         # An exception's text must not carry message content into a log.
         hide_parameters=True,
     )
-    event.listen(reading, "handle_error", _leave_read_only)
-    watchdog = Watchdog(reading, statement_timeout_ms / 1000 + ANSWER_SECONDS)
-    # Both engines share one pool. Only transactions pay for changing a connection's isolation
-    # level and changing it back; psycopg2 does both without a round trip.
-    writing = reading.execution_options(isolation_level="READ COMMITTED")
+    event.listen(engine, "handle_error", _leave_read_only)
+    event.listen(engine, "checkout", _replace_closed)
+    ConnectBackoff(engine)
+    watchdog = Watchdog(engine, statement_timeout_ms / 1000 + ANSWER_SECONDS)
     dispose()
-    _engines = _Engines(url, reading, writing, hooks, watchdog)
+    _configured = _Configured(url, engine, hooks, watchdog)
 
 
 def dispose() -> None:
     """Close the pool; call `configure` before using it again."""
-    global _engines  # noqa: PLW0603 (the program's only global)
-    if _engines is not None:
-        _engines.reading.dispose()
-        _engines.watchdog.stop()
-        _engines = None
+    global _configured  # noqa: PLW0603 (the program's only global)
+    if _configured is not None:
+        _configured.engine.dispose()
+        _configured.watchdog.stop()
+        _configured = None
 
 
 def url() -> str:
     """Return the database's URL, for connecting outside the pool."""
-    return _configured().url
+    return _current().url
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def autocommit() -> Iterator[Connection]:
         if joined is not None:
             yield joined
             return
-        with _configured().reading.connect() as connection:
+        with _current().engine.connect() as connection:
             yield connection
 
 
@@ -143,29 +143,72 @@ def transaction() -> Iterator[Connection]:
         if joined is not None:
             yield joined
             return
-        with _configured().writing.begin() as connection:
+        # SQLAlchemy's transaction sends nothing. It keeps a lost connection from being replaced
+        # before the block ends.
+        with _current().engine.begin() as connection:
+            execute(connection, "BEGIN; " + settings_sql(connection)).close()
             token = _enclosing.set(connection)
             try:
                 yield connection
+            except BaseException:
+                _roll_back(connection)
+                raise
             finally:
                 _enclosing.reset(token)
+            execute(connection, "COMMIT").close()
 
 
-def timeout_sql(connection: Connection) -> str:
-    """Return the SQL that sets the timeout, to be sent in front of a statement."""
-    sql: str = connection.get_execution_options().get(_TIMEOUT_SQL, "")
-    return sql
+def _roll_back(connection: Connection) -> None:
+    if connection.invalidated:
+        return
+    try:
+        execute(connection, "ROLLBACK").close()
+    except exc.DBAPIError:
+        connection.invalidate()
 
 
-def _configured() -> _Engines:
-    if _engines is None:
+def settings_sql(connection: Connection) -> str:
+    """Return the SQL that sets what a statement depends on, to be sent in front of it."""
+    sql: str = connection.get_execution_options().get(_SETTINGS, "")
+    raw: Any = connection.connection
+    return sql + session.set_local_for(raw.server_version)
+
+
+def execute(
+    connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> DBAPICursor:
+    """Execute `sql` with psycopg2; return the cursor, which reads text as UTF-8 bytes.
+
+    Raises SQLAlchemy's errors.
+    """
+    cursor: DBAPICursor | None = None
+    try:
+        cursor = connection.connection.cursor()
+        register_type(BYTES, cursor)  # type: ignore[arg-type]  # a psycopg2 cursor
+        cursor.execute(sql, parameters)
+        return cursor
+    except psycopg2.Error as error:
+        # Private, because SQLAlchemy has no public function for it. This raises SQLAlchemy's
+        # error, and after a lost connection discards all older connections of the pool.
+        # Parameters are withheld.
+        connection._handle_dbapi_exception(error, sql, None, cursor, None)
+
+
+def _current() -> _Configured:
+    if _configured is None:
         raise RuntimeError("db.engine.configure() has not been called")
-    return _engines
+    return _configured
+
+
+def _replace_closed(connection: Any, _record: object, _fairy: object) -> None:
+    """Make the pool replace a connection that the server has closed while it was idle."""
+    if connection.is_closed():
+        raise exc.DisconnectionError
 
 
 def _leave_read_only(context: ExceptionContext) -> None:
     """Reconnect after a server refused a write: another host may be the primary by now."""
-    if getattr(context.original_exception, "pgcode", None) == READ_ONLY:
+    if is_read_only(context.original_exception):
         context.is_disconnect = True
 
 
@@ -179,8 +222,8 @@ def translated() -> Iterator[None]:
         yield
     except (exc.TimeoutError, exc.DBAPIError) as error:
         failure = failure_of(error)
-        if _engines is not None and _engines.hooks.on_failure is not None:
-            _engines.hooks.on_failure(failure or error)
+        if _configured is not None and _configured.hooks.on_failure is not None:
+            _configured.hooks.on_failure(failure or error)
         if failure is None:
             # Keep the stack but drop the original error, whose text a log would print.
             driver = getattr(error, "orig", None)
@@ -191,10 +234,23 @@ def translated() -> Iterator[None]:
 def private_engine(url: str) -> Engine:
     """Return an engine without a pool, for migrations."""
     address = normalise(url)
-    arguments = connect_args(address, connect_timeout=CONNECT_SECONDS, settings={"timezone": "UTC"})
-    return create_engine(
-        address, connect_args=arguments, poolclass=NullPool, use_native_hstore=False
+    settings = session.settings(address, statement_timeout_ms=0)
+    engine = create_engine(
+        address,
+        connect_args=connect_args(
+            address, connect_timeout=CONNECT_SECONDS, settings=settings | {"timezone": "UTC"}
+        ),
+        poolclass=NullPool,
+        use_native_hstore=False,
     )
+    # A pooler drops the options of a connection.
+    event.listen(engine, "begin", partial(_set_local, session.set_local(settings)))
+    return engine
+
+
+def _set_local(sql: str, connection: Connection) -> None:
+    raw: Any = connection.connection
+    connection.exec_driver_sql(sql + session.set_local_for(raw.server_version))
 
 
 def to_json(value: Any) -> str:

@@ -13,15 +13,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-import psycopg2
-from psycopg2.extensions import BYTES, register_type
 from sqlalchemy import ClauseElement, Connection
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.engine import roles
-from db.engine.pool import timeout_sql, to_json
+from db.engine.pool import execute, settings_sql, to_json
 
 _ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
 
@@ -80,14 +78,4 @@ class Statement:
         parameters = {"acting_user": "", **values, **self._constants}
         for name, process in self._processors:
             parameters[name] = process(parameters[name])
-        sql = timeout_sql(connection) + self._sql
-        cursor = connection.connection.cursor()
-        register_type(BYTES, cursor)  # type: ignore[arg-type]  # a psycopg2 cursor
-        try:
-            cursor.execute(sql, parameters)
-        except psycopg2.Error as error:
-            # Private, because SQLAlchemy has no public function for it. This raises SQLAlchemy's
-            # error, and after a lost connection discards all older connections of the pool.
-            # Parameters are withheld.
-            connection._handle_dbapi_exception(error, sql, None, cursor, None)
-        return cursor
+        return execute(connection, settings_sql(connection) + self._sql, parameters)

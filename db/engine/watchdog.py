@@ -5,6 +5,7 @@ no effect, and TCP reports nothing as long as the server's kernel sends acknowle
 """
 
 import os
+import select
 import socket
 import threading
 import time
@@ -36,18 +37,19 @@ class InterruptibleConnection(psycopg2.extensions.connection):
         except OSError as error:
             super().close()
             raise psycopg2.OperationalError("no file descriptor is left") from error
+        self._input = select.poll()
+        self._input.register(self._socket, select.POLLIN)
         self.waiting_since = time.monotonic()
-        """The start of the latest statement or commit."""
+        """The start of the latest statement."""
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         """Create a cursor and restart the clock; each statement uses a new cursor."""
         self.waiting_since = time.monotonic()
         return super().cursor(*args, **kwargs)
 
-    def commit(self) -> None:
-        """Commit and restart the clock."""
-        self.waiting_since = time.monotonic()
-        super().commit()
+    def is_closed(self) -> bool:
+        """Return whether an idle connection has ended: the server sends nothing else while idle."""
+        return bool(self.closed or self._input.poll(0))
 
     def interrupt(self) -> None:
         """Make the waiting thread fail as if the server had closed the connection."""
@@ -62,8 +64,8 @@ class InterruptibleConnection(psycopg2.extensions.connection):
 class Watchdog:
     """Interrupts an engine's connections that wait for the server longer than `seconds`.
 
-    It may act up to 0.3 s late. Connecting, checkout, a statement and a commit each restart the
-    clock, which stops when the connection returns to the pool.
+    It may act up to 0.3 s late. Connecting, checkout and each statement restart the clock,
+    which stops when the connection returns to the pool.
     """
 
     def __init__(self, engine: Engine, seconds: float) -> None:

@@ -17,11 +17,16 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 
 from db import engine
-from db.errors import SchemaAhead
+from db.errors import UnusableDatabase
 
 MIGRATION_LOCK = 7236251904476921437
 """An arbitrary number that no other program uses for its advisory locks."""
 WAIT_NOTICE_SECONDS = 2
+_OTHER_SCHEMA = """
+SELECT min(v.relnamespace::regnamespace::text)
+FROM pg_class AS v JOIN pg_class AS c USING (relnamespace)
+WHERE v.relname = 'alembic_version' AND c.relname = 'conversations'
+"""
 
 
 def head(migrations: Path) -> str:
@@ -45,7 +50,8 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
     """Apply all pending revisions in one transaction, after any other running upgrade.
 
     `on_step` receives a line for each applied revision. Raises Unavailable, Timeout, and
-    SchemaAhead if a newer version has migrated the database.
+    UnusableDatabase for a database with another encoding, with the tables in another schema, or
+    migrated by a newer version.
     """
 
     def report(*, step: MigrationInfo, **_: Any) -> None:
@@ -55,9 +61,9 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
     private = engine.private_engine(url)
     with engine.translated(), private.begin() as connection:
         _wait_for_others(connection, on_step)
-        ahead = ahead_of(MigrationContext.configure(connection).get_current_heads(), migrations)
-        if ahead is not None:
-            raise SchemaAhead(ahead)
+        reason = _unusable(connection, migrations)
+        if reason is not None:
+            raise UnusableDatabase(reason)
         config = _config(migrations)
         config.attributes |= {"connection": connection, "on_step": report}
         command.upgrade(config, "head")
@@ -71,6 +77,34 @@ def _wait_for_others(connection: Connection, on_step: Callable[[str], None] | No
             on_step("Waiting for another migration to end")
             notice_at = float("inf")
         time.sleep(0.1)
+
+
+def _unusable(connection: Connection, migrations: Path) -> str | None:
+    """Return why the database cannot be migrated, or None."""
+    reason = wrong_encoding(connection.scalar(text("SELECT current_setting('server_encoding')")))
+    if reason is not None:
+        return reason
+    applied = MigrationContext.configure(connection).get_current_heads()
+    if applied:
+        return ahead_of(applied, migrations)
+    # Earlier versions used the first schema of the search path that a role or database may define.
+    other = connection.scalar(text(_OTHER_SCHEMA))
+    if other is None:
+        return None
+    return (
+        f"The tables are in the schema {other}: add ?options=-csearch_path%3D{other}"
+        " to the database URL"
+    )
+
+
+def wrong_encoding(encoding: str) -> str | None:
+    """Return why a database with this encoding cannot be used, or None for UTF-8."""
+    if encoding == "UTF8":
+        return None
+    return (
+        f"The database's encoding is {encoding}, which cannot store every text:"
+        " create it with TEMPLATE template0 ENCODING 'UTF8'."
+    )
 
 
 def missing_from(applied: Sequence[str], migrations: Path) -> list[str]:

@@ -3,17 +3,20 @@
 import logging
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from psycopg2 import errorcodes
 
-from db.engine import address, roles
+from db.engine import address, roles, session
+from db.engine.failures import is_read_only
 from db.engine.watchdog import InterruptibleConnection, NoResponse, interrupt_after
-from db.schema import ahead_of, missing_from
+from db.schema import ahead_of, missing_from, requirements, wrong_encoding
 
 logger = logging.getLogger(__name__)
 
 READINESS_SECONDS = 2
+_READ_ONLY = "The database is read-only."
 
 
 def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = False) -> str | None:
@@ -26,11 +29,9 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
     The check opens its own connection because a pool without free connections is busy, not unready.
     It takes at most 2 s, 2 s more if the database stops meanwhile, and 2 s to connect per host.
     """
-    parameters = address.driver_args(
-        address.normalise(url),
-        connect_timeout=READINESS_SECONDS,
-        settings={"statement_timeout": READINESS_SECONDS * 1000},
-    )
+    target = address.normalise(url)
+    settings = session.settings(target, statement_timeout_ms=READINESS_SECONDS * 1000)
+    parameters = address.driver_args(target, connect_timeout=READINESS_SECONDS, settings=settings)
     try:
         with (
             closing(
@@ -38,13 +39,14 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
             ) as connection,
             interrupt_after(connection, READINESS_SECONDS),
         ):
-            if _is_read_only(connection):
-                return "The database is read-only."
-            unusable = _unusable(connection)
-            applied = _applied(connection)
-    except psycopg2.errors.InsufficientPrivilege:
-        return _lacks("SELECT ON alembic_version")
+            # Otherwise the first statement would open a transaction, and closing the connection
+            # within a transaction makes a pooler discard its server's connection.
+            connection.autocommit = True
+            ask = _Session(connection, session.set_local(settings))
+            return _problem(ask, migrations, exact=exact)
     except psycopg2.Error as error:
+        if is_read_only(error):
+            return _READ_ONLY
         summary = "The database cannot be reached"
         if isinstance(error, NoResponse) or error.pgcode == errorcodes.QUERY_CANCELED:
             summary = "The database did not respond in time"
@@ -53,35 +55,47 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
             return f"{summary}: {reason}"
         logger.warning("database not ready", extra={"reason": reason})
         return f"{summary}."
+
+
+class _Session:
+    """Executes statements with the settings that requests have, each in its own transaction."""
+
+    def __init__(self, connection: psycopg2.extensions.connection, settings_sql: str) -> None:
+        self._connection = connection
+        self._settings_sql = settings_sql + session.set_local_for(connection.server_version)
+
+    def __call__(
+        self, statement: str, parameters: dict[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of the last statement."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(self._settings_sql + statement, parameters)
+            return cursor.fetchall()
+
+
+def _problem(ask: _Session, migrations: Path, *, exact: bool) -> str | None:
+    """Return the first reason why requests would fail, or None."""
+    ((encoding, read_only),) = ask(
+        "SELECT current_setting('server_encoding'), current_setting('transaction_read_only')"
+    )
+    if read_only == "on":
+        return _READ_ONLY
+    if (reason := wrong_encoding(encoding)) is not None:
+        return reason
+    try:
+        applied = [revision for (revision,) in ask("SELECT version_num FROM alembic_version")]
+    except psycopg2.errors.UndefinedTable:
+        applied = []
+    except psycopg2.errors.InsufficientPrivilege:
+        return _lacks("SELECT ON alembic_version")
     if exact and (ahead := ahead_of(applied, migrations)) is not None:
         return ahead
     missing = missing_from(applied, migrations)
     if missing:
         return f"The schema is behind this version: {', '.join(missing)} not applied yet."
-    return _lacks(", ".join(unusable)) if unusable else None
-
-
-def _is_read_only(connection: psycopg2.extensions.connection) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('transaction_read_only') = 'on'")
-        (answer,) = cursor.fetchone() or (False,)
-        return bool(answer)
-
-
-def _applied(connection: psycopg2.extensions.connection) -> list[str]:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT version_num FROM alembic_version")
-            return [row[0] for row in cursor.fetchall()]
-    except psycopg2.errors.UndefinedTable:
-        return []
-
-
-def _unusable(connection: psycopg2.extensions.connection) -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute(roles.USABLE)
-        usable = {row[0] for row in cursor.fetchall()}
-    return [role for role in roles.ALL if role not in usable]
+    usable = {role for (role,) in ask(roles.USABLE)}
+    unusable = [role for role in roles.ALL if role not in usable]
+    return _lacks(", ".join(unusable)) if unusable else requirements.unmet(ask)
 
 
 def _lacks(right: str) -> str:

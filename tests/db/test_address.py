@@ -14,7 +14,7 @@ from db.schema import readiness
 
 def libpq_parameters(url: str) -> dict[str, Any]:
     given = address.driver_args(address.normalise(url), connect_timeout=5, settings={})
-    mine = ("application_name", "keepalives", "tcp_user_timeout", "options")
+    mine = ("application_name", "client_encoding", "keepalives", "tcp_user_timeout", "options")
     return {
         name: str(value)
         for name, value in given.items()

@@ -222,7 +222,7 @@ def test_page_of_large_rows_stops_reading_at_the_size_limit(full: None) -> None:
         )
         (_, (statement, parameters)) = trace
         plan = explain(connection, statement, parameters, "ANALYZE, TIMING OFF")
-        connection.rollback()
+        connection.exec_driver_sql("ROLLBACK")
 
     assert page.documents.count(SEPARATOR) == 1
     (count,) = [node for node in plan if node["Node Type"] == "WindowAgg"]
@@ -233,9 +233,10 @@ def test_page_of_large_rows_stops_reading_at_the_size_limit(full: None) -> None:
 
 def plan_of(action: Action, options: str = "COSTS") -> list[Node]:
     """Return the plan's nodes of the only statement that an action sends; change nothing."""
-    with engine.transaction() as connection, traced() as trace:
-        action(connection)
-        connection.rollback()
+    with engine.transaction() as connection:
+        with traced() as trace:
+            action(connection)
+        connection.exec_driver_sql("ROLLBACK")
     ((statement, parameters),) = trace
     with engine.autocommit() as connection:
         return explain(connection, statement, parameters, options)

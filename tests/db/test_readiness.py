@@ -1,5 +1,6 @@
-"""Tests of the readiness check: schema revisions, unreachable databases and locked tables."""
+"""Tests of the readiness check: revisions, rights, encodings, schemas, trouble with databases."""
 
+from collections.abc import Callable
 from contextlib import closing
 
 import psycopg2
@@ -28,7 +29,7 @@ def test_readiness_check_compares_schema_revisions(url: str, database_url: str) 
     assert readiness.check(url, migrations.FOLDER) is None  # an old server keeps serving
     assert readiness.check(url, migrations.FOLDER, exact=True) == ahead
     assert schema.pending(url, migrations.FOLDER) == []
-    with pytest.raises(errors.SchemaAhead, match=ahead):
+    with pytest.raises(errors.UnusableDatabase, match=ahead):
         schema.upgrade(url, migrations.FOLDER)
 
 
@@ -54,6 +55,69 @@ def test_readiness_check_does_not_wait_for_a_locked_table(
         assert readiness.check(url, migrations.FOLDER) == "The database did not respond in time."
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("DROP TABLE messages CASCADE", "agent_api_request cannot find messages."),
+        ("ALTER TABLE runs RENAME output TO result", "agent_api_request cannot find runs.output"),
+        ("REVOKE INSERT ON runs FROM agent_api_request", "GRANT INSERT ON runs TO"),
+        ("REVOKE DELETE ON rate_limits FROM agent_api_request", "GRANT DELETE ON rate_limits TO"),
+        ("REVOKE ALL ON messages FROM agent_api_request", "GRANT DELETE ON messages, INSERT ON"),
+        ("REVOKE ALL ON messages FROM agent_api_existence", "GRANT SELECT ON messages TO"),
+        (
+            "REVOKE USAGE ON SCHEMA public FROM PUBLIC, agent_api_request",
+            "agent_api_request cannot find chat_settings.created_at, ",
+        ),
+    ],
+)
+def test_readiness_check_finds_what_requests_lack(url: str, change: str, reason: str) -> None:
+    schema.upgrade(url, migrations.FOLDER)
+
+    run(url, change)
+
+    found = readiness.check(url, migrations.FOLDER)
+    assert found is not None
+    assert reason in found
+
+
+def test_readiness_check_ignores_a_lock_on_a_table(url: str) -> None:
+    """A migration that locks a table for long must not make a proxy remove all servers."""
+    schema.upgrade(url, migrations.FOLDER)
+    with closing(psycopg2.connect(url)) as holder:
+        holder.cursor().execute("LOCK TABLE messages, conversations")
+
+        assert readiness.check(url, migrations.FOLDER) is None
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])
+def test_database_with_another_encoding_is_refused(
+    new_database: Callable[..., str], encoding: str
+) -> None:
+    url = new_database(f"TEMPLATE template0 ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C'")
+
+    with pytest.raises(errors.UnusableDatabase, match=f"{encoding}.*ENCODING 'UTF8'"):
+        schema.upgrade(url, migrations.FOLDER)
+
+    assert f"encoding is {encoding}" in str(readiness.check(url, migrations.FOLDER))
+
+
+def test_tables_in_another_schema_are_found_through_the_url(url: str) -> None:
+    """Version 1.0 created them in the first schema of the user's search path."""
+    run(url, "CREATE SCHEMA app")
+    there = url + ("&" if "?" in url else "?") + "options=-csearch_path%3Dapp"
+    schema.upgrade(there, migrations.FOLDER)
+
+    with pytest.raises(errors.UnusableDatabase, match="options=-csearch_path%3Dapp"):
+        schema.upgrade(url, migrations.FOLDER)
+
+    assert readiness.check(there, migrations.FOLDER) is None
+    assert "behind" in str(readiness.check(url, migrations.FOLDER))
+
+
 def set_revision(url: str, revision: str) -> None:
+    run(url, "UPDATE alembic_version SET version_num = %s", revision)
+
+
+def run(url: str, statement: str, *values: str) -> None:
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+        cursor.execute(statement, values)

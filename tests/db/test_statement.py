@@ -127,17 +127,35 @@ def test_failed_transaction_rolls_back_its_statements() -> None:
     assert answer(count, acting_user="undone") == 0
 
 
-def test_lost_connection_raises_unavailable_once() -> None:
+def test_connections_closed_while_idle_are_replaced() -> None:
     pid = Statement(sa.select(sa.func.pg_backend_pid()))
     with engine.autocommit() as first, engine.autocommit() as second:
-        terminate([pid.scalar(each, {}) for each in (first, second)])
+        closed = [pid.scalar(each, {}) for each in (first, second)]
+    terminate(closed)
 
-    with pytest.raises(errors.Unavailable, match="lost"), engine.autocommit() as connection:
-        pid.scalar(connection, {})
+    with engine.autocommit() as first, engine.transaction() as second:
+        found = [pid.scalar(each, {}) for each in (first, second)]
 
-    for _ in range(4):  # the pool has discarded its other dead connections
+    assert not set(found) & set(closed)
+
+
+def test_connection_lost_in_use_raises_unavailable_and_discards_older_ones() -> None:
+    pid = Statement(sa.select(sa.func.pg_backend_pid()))
+    with engine.autocommit() as first, engine.autocommit() as second:
+        before = [pid.scalar(each, {}) for each in (first, second)]
+    time.sleep(0.05)  # SQLAlchemy compares times to find older connections
+
+    def lose() -> None:
         with engine.autocommit() as connection:
-            assert pid.scalar(connection, {})
+            terminate([pid.scalar(connection, {})])
+            pid.scalar(connection, {})
+
+    with pytest.raises(errors.Unavailable, match="lost"):
+        lose()
+
+    with engine.autocommit() as first, engine.autocommit() as second:
+        after = [pid.scalar(each, {}) for each in (first, second)]
+    assert not set(before) & set(after)
 
 
 def test_connection_lost_in_a_transaction_raises_unavailable_once() -> None:
@@ -171,17 +189,15 @@ def test_wrong_schema_raises_unavailable() -> None:
         answer(sa.select(sa.literal_column("1")).select_from(sa.table("no_table")))
 
 
-def test_read_only_database_raises_unavailable() -> None:
+def test_read_only_database_raises_unavailable(database_url: str) -> None:
     columns = {"id": ID, "title": "t", "user_id": "u"}
     insert = Statement(sa.insert(conversations), *columns)
+    options = "options=-c%20default_transaction_read_only%3Don"
+    url = f"{database_url}{'&' if '?' in database_url else '?'}{options}"
+    engine.configure(url, pool_size=1, statement_timeout_ms=200)
 
-    def write() -> None:
-        with engine.transaction() as connection:
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            insert.rowcount(connection, columns)
-
-    with pytest.raises(errors.Unavailable, match="read-only"):
-        write()
+    with pytest.raises(errors.Unavailable, match="read-only"), engine.transaction() as connection:
+        insert.rowcount(connection, columns)
 
 
 def test_other_database_error_passes_without_its_parameters() -> None:
@@ -245,5 +261,4 @@ def test_settings_cause_no_warning() -> None:
 
 def terminate(pids: list[int]) -> None:
     with closing(psycopg2.connect(engine.url())) as other, other.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (pids,))
-    time.sleep(0.1)
+        cursor.execute("SELECT pg_terminate_backend(pid, 10000) FROM unnest(%s) AS pid", (pids,))

@@ -148,8 +148,8 @@ def test_autocommit_sends_only_the_statement(configured: None, user: str) -> Non
             "SELECT query, state FROM pg_stat_activity WHERE pid = %s", (pid,)
         ).one()
 
-    settings, _, query = last.query.partition(";\n")
-    assert settings.startswith("SET LOCAL")
+    settings, _, query = last.query.rpartition(";\n")
+    assert settings.startswith("SET TRANSACTION")
     assert query.startswith("SELECT CAST(json_build_object")
     assert last.state == "idle"
 

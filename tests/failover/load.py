@@ -1,4 +1,4 @@
-"""Clients that write continuously, each on one connection, and record every response."""
+"""Clients that write or read continuously, each on one connection, and record every response."""
 
 import http.client
 import json
@@ -34,13 +34,18 @@ class Answer:
 
 @dataclass
 class Writer:
-    """Posts messages with unique content to its own conversation."""
+    """Posts messages with unique content to its own conversation.
+
+    With `keyed` it sends an Idempotency-Key, and repeats a refused request until it succeeds.
+    """
 
     server: Server
     token: str
     conversation: Json
     number: int
     refusals: Collection[int]
+    keyed: bool = False
+    written: int = 0
     answers: list[Answer] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     worker: int = 0
@@ -70,8 +75,10 @@ class Writer:
         return port
 
     def _post(self, connection: http.client.HTTPConnection) -> None:
-        content = f"{self.number}.{len(self.answers)}"
+        content = f"{self.number}.{self.written if self.keyed else len(self.answers)}"
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        if self.keyed:
+            headers["Idempotency-Key"] = content
         body = json.dumps({"role": "user", "content": content})
         begin = time.monotonic()
         connection.request(
@@ -81,12 +88,25 @@ class Writer:
         answer = response.read()
         self.answers.append(Answer(content, response.status, begin, time.monotonic()))
         if response.status == 201:
+            self.written += 1
             return
         kind, wait = (response.headers.get(name) for name in ("content-type", "retry-after"))
         retryable = (kind, wait) == ("application/problem+json", "1")
         if response.status not in self.refusals or not retryable:
             self.faults.append(f"{response.status} {kind} {wait} {answer.decode()}")
         time.sleep(PAUSE)
+
+
+def _read_all_the_time(
+    server: Server, user: str, faults: list[str], go_on: Callable[[], bool]
+) -> None:
+    """Read lists while `go_on`; every response except 200 and 503 is a fault."""
+    with server.client(user) as client:
+        while go_on():
+            response = client.get("/conversations")
+            if response.status_code not in (200, 503):
+                faults.append(f"{response.status_code} {response.text}")
+            time.sleep(PAUSE)
 
 
 def _workers(server: Server) -> list[psutil.Process]:
@@ -126,14 +146,22 @@ def _connect_to_each(workers: list[psutil.Process], writers: list[Writer]) -> No
 
 
 class Load:
-    """The writers of one user, which run inside a `with` block."""
+    """The writers and readers of one user, which run inside a `with` block."""
 
-    def __init__(self, server: Server, count: int, *, refusals: Collection[int] = (503,)) -> None:
+    def __init__(
+        self,
+        server: Server,
+        count: int,
+        *,
+        refusals: Collection[int] = (503,),
+        keyed: bool = False,
+        readers: int = 0,
+    ) -> None:
         self._server = server
         self._user = f"load-{time.monotonic_ns()}"
         with self._client() as client:
             self.writers = [
-                Writer(server, sign(self._user), new_conversation(client), number, refusals)
+                Writer(server, sign(self._user), new_conversation(client), number, refusals, keyed)
                 for number in range(count)
             ]
         _connect_to_each(_workers(server), self.writers)
@@ -141,6 +169,11 @@ class Load:
         self._threads = [
             threading.Thread(target=writer.run, args=(lambda: not self._stop.is_set(),))
             for writer in self.writers
+        ]
+        self._reading_faults: list[str] = []
+        reading = (server, self._user, self._reading_faults, lambda: not self._stop.is_set())
+        self._threads += [
+            threading.Thread(target=_read_all_the_time, args=reading) for _ in range(readers)
         ]
 
     def _client(self) -> httpx.Client:
@@ -187,7 +220,8 @@ class Load:
             time.sleep(0.05)
 
     def faults(self) -> list[str]:
-        return [fault for writer in self.writers for fault in writer.faults]
+        writing = [fault for writer in self.writers for fault in writer.faults]
+        return writing + self._reading_faults
 
     def longest(self) -> float:
         """Return the duration of the slowest response in seconds."""

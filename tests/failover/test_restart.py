@@ -10,11 +10,11 @@ import migrations
 from db import schema
 from tests.failover.load import Load
 from tests.failover.postgres import Postgres, new_servers
-from tests.servers import Server, start_server
+from tests.servers import Server, free_port, start_server
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-WRITERS, WORKERS = 16, "2"
+WRITERS, READERS, WORKERS = 16, 4, "2"
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +29,15 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture(scope="module")
 def api(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with start_server(
-        postgres.url, tmp_path_factory.mktemp("api"), "--workers", WORKERS
+        postgres.url,
+        tmp_path_factory.mktemp("api"),
+        *("--workers", WORKERS),
+        metrics_port=str(free_port()),
     ) as running:
         yield running
 
 
+@pytest.mark.parametrize("keyed", [False, True], ids=["without keys", "with keys"])
 @pytest.mark.parametrize(
     "shutdown",
     [
@@ -43,9 +47,9 @@ def api(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     ],
 )
 def test_create_message_continues_after_a_restart(
-    postgres: Postgres, api: Server, shutdown: signal.Signals
+    postgres: Postgres, api: Server, shutdown: signal.Signals, *, keyed: bool
 ) -> None:
-    with Load(api, WRITERS) as load:
+    with Load(api, WRITERS, keyed=keyed, readers=READERS) as load:
         load.wait_for(500)
         postgres.send(shutdown)
         postgres.wait_for_end()

@@ -1,0 +1,82 @@
+"""Lists what the tables lack for requests: columns, and rights of the roles that requests use.
+
+It reads only PostgreSQL's catalogs, so it never waits for a table that a migration has locked.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column
+
+from db.engine import roles
+from db.models import Base, conversations, messages, runs
+
+Ask = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
+"""Executes a statement with parameters, and returns its rows."""
+
+
+class _Needs(NamedTuple):
+    columns: Iterable[Column[Any]]
+    column_rights: list[str]
+    table_rights: list[str]
+
+
+_NEEDS = {
+    roles.REQUEST: _Needs(
+        [column for table in Base.metadata.sorted_tables for column in table.columns],
+        ["SELECT", "INSERT", "UPDATE"],
+        ["DELETE"],
+    ),
+    roles.EXISTENCE: _Needs(
+        [
+            *(conversations.c.id, conversations.c.user_id),
+            *(messages.c.id, messages.c.user_id),
+            *(runs.c.id, runs.c.created_by),
+        ],
+        ["SELECT"],
+        [],
+    ),
+}
+
+# A name resolves to NULL if its schema is not in the search path or the role may not use it.
+_MISSING_COLUMNS = """
+SELECT DISTINCT needed.relation || '.' || needed.name
+FROM unnest(%(relations)s, %(names)s) AS needed(relation, name)
+LEFT JOIN pg_attribute AS a ON a.attrelid = to_regclass(needed.relation)
+  AND a.attname = needed.name AND NOT a.attisdropped
+WHERE a.attname IS NULL ORDER BY 1
+"""
+_MISSING_RIGHTS = """
+SELECT DISTINCT wanted || ' ON ' || needed.relation
+FROM unnest(%(relations)s, %(names)s) AS needed(relation, name)
+JOIN pg_attribute AS a ON a.attrelid = to_regclass(needed.relation) AND a.attname = needed.name
+CROSS JOIN unnest(%(column_rights)s || %(table_rights)s) AS wanted
+WHERE NOT CASE WHEN wanted = ANY (%(table_rights)s) THEN has_table_privilege(a.attrelid, wanted)
+          ELSE has_column_privilege(a.attrelid, a.attnum, wanted) END
+ORDER BY 1
+"""
+
+
+def unmet(ask: Ask) -> str | None:
+    """Return a sentence about the first role for which something is missing, or None."""
+    for role, needs in _NEEDS.items():
+        parameters = {
+            "relations": [column.table.name for column in needs.columns],
+            "names": [column.name for column in needs.columns],
+            "column_rights": needs.column_rights,
+            "table_rights": needs.table_rights,
+        }
+        act_as = f"SET LOCAL ROLE {role};\n"
+        missing = [name for (name,) in ask(act_as + _MISSING_COLUMNS, parameters)]
+        if missing:
+            return f"The role {role} cannot find {_some(missing)} in the schema."
+        missing = [name for (name,) in ask(act_as + _MISSING_RIGHTS, parameters)]
+        if missing:
+            return f"The role {role} lacks a right: GRANT {_some(missing)} TO {role}."
+    return None
+
+
+def _some(names: list[str]) -> str:
+    """Return up to three names; a longer list would hide the point."""
+    more = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")
