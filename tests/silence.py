@@ -1,4 +1,4 @@
-"""A proxy for PostgreSQL that can stop passing on data without closing connections."""
+"""A proxy for PostgreSQL that can stop passing on data, or close connections."""
 
 import contextlib
 import socket
@@ -22,6 +22,11 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._speaks = threading.Event()
         self._silent_after_login = False
+        self._hangs_up = False
+        self.hung_up = 0
+        """The number of connections that were closed at once."""
+        self.last_responses: list[bytes] = []
+        """The last data that PostgreSQL sent on each connection."""
         self._open: list[socket.socket] = [self._listener]
         port = self._listener.getsockname()[1]
         given = make_url(url)
@@ -55,19 +60,33 @@ class Relay:
         """Stop passing on data after the login of the next connection."""
         self._silent_after_login = True
 
+    def hang_up(self) -> None:
+        """Close all connections, and each new one at once, like a server that shuts down."""
+        self._hangs_up = True
+        for each in self._open[1:]:
+            with contextlib.suppress(OSError):  # already closed
+                each.shutdown(socket.SHUT_RDWR)
+
     def speak(self) -> None:
         """Pass on the data kept so far, and all later data."""
         self._silent_after_login = False
+        self._hangs_up = False
         self._speaks.set()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # the listener was closed
             while True:
                 client, _ = self._listener.accept()
+                if self._hangs_up:
+                    self.hung_up += 1
+                    client.close()
+                    continue
                 server = self._connect()
                 self._open += [client, server]
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+                self.last_responses.append(b"")
+                number = len(self.last_responses) - 1
+                for way in ((client, server, None), (server, client, number)):
+                    threading.Thread(target=self._pass_on, args=way, daemon=True).start()
 
     def _connect(self) -> socket.socket:
         if not self._host.startswith("/"):
@@ -76,10 +95,12 @@ class Relay:
         server.connect(f"{self._host}/.s.PGSQL.{self._port}")
         return server
 
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, number: int | None) -> None:
         with contextlib.suppress(OSError):  # one side closed its connection
             while data := source.recv(65536):
                 self._speaks.wait()
+                if number is not None:
+                    self.last_responses[number] = data
                 target.sendall(data)
                 if self._silent_after_login and data.endswith(READY):
                     self._speaks.clear()

@@ -13,6 +13,7 @@ import httpx
 import psycopg2
 import pytest
 
+from db.engine import backoff
 from tests.calls import Json, at_once, new_conversation, post_message
 from tests.servers import Server, start_server
 from tests.silence import Relay
@@ -143,6 +144,29 @@ def test_create_message_that_waits_too_long_for_a_thread_is_a_503(
     assert {response.status_code for response, _ in answers} == {503, 504}
     assert ready.status_code == 200  # busy, but the database works
     post_message(carol, conversation, "Hi")
+
+
+def test_server_seldom_tries_to_connect_while_the_database_refuses(
+    troubled: Server, carol: httpx.Client, relay: Relay
+) -> None:
+    conversation = new_conversation(carol)
+    user = conversation["user_id"]
+    begin = time.monotonic()
+    relay.hang_up()
+
+    answers = []
+    while time.monotonic() - begin < 2:
+        answers += at_once_by_many(troubled, user, conversation, 8)
+    attempts = relay.hung_up
+    seconds = time.monotonic() - begin
+    relay.speak()
+    wait_until_served(lambda: post(troubled, user, conversation)[0], 2 + MARGIN)
+
+    for response, _ in answers:
+        assert_can_be_retried(response, 503)
+    # The first failures may be simultaneous; then the interval grows to half a second.
+    assert attempts <= POOL_SIZE + 5 + seconds / backoff.MOST_SECONDS
+    assert len(answers) > 4 * attempts
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 import migrations
 from db import errors, schema
 from db.schema import readiness
+from tests.silence import READY, Relay
 
 UNREACHABLE = "postgresql://postgres@127.0.0.1:1/none"
 
@@ -87,6 +88,15 @@ def test_readiness_check_ignores_a_lock_on_a_table(url: str) -> None:
         holder.cursor().execute("LOCK TABLE messages, conversations")
 
         assert readiness.check(url, migrations.FOLDER) is None
+
+
+def test_readiness_check_ends_outside_a_transaction(database_url: str) -> None:
+    """Otherwise PgBouncer closes its connection to PostgreSQL after each check."""
+    with Relay(database_url) as relay:
+        assert readiness.check(relay.url, migrations.FOLDER) is None
+
+    (response,) = relay.last_responses
+    assert response.endswith(READY)
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "EUC_JP"])

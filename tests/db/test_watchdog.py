@@ -82,22 +82,22 @@ def test_readiness_check_ends_if_the_database_does_not_answer_after_login(relay:
 
 @pytest.mark.process
 def test_connection_that_answers_in_time_is_kept(relay: Relay) -> None:
-    engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
+    engine.configure(relay.url, pool_size=1, statement_timeout_ms=1000)
     before = ask("SELECT pg_backend_pid()")
 
     for _ in range(10):
-        ask("SELECT pg_sleep(0.15)")
+        ask("SELECT pg_sleep(0.3)")
 
     assert ask("SELECT pg_backend_pid()") == before
 
 
 @pytest.mark.process
 def test_timeout_applies_to_each_statement_not_to_the_transaction(relay: Relay) -> None:
-    engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)
+    engine.configure(relay.url, pool_size=1, statement_timeout_ms=1000)
 
     with engine.transaction() as connection:
-        for _ in range(12):
-            connection.exec_driver_sql("SELECT pg_sleep(0.15)")
+        for _ in range(8):
+            connection.exec_driver_sql("SELECT pg_sleep(0.3)")
 
 
 def test_interrupting_a_closed_connection_does_nothing(database_url: str) -> None:
