@@ -18,7 +18,10 @@ CONVERSATIONS = 8
 
 
 class Writers:
-    """Writers of one user; `acknowledged` maps the content of each message to its id."""
+    """Writers of one user; `acknowledged` maps the content of each message to its id.
+
+    Every second writer sends an Idempotency-Key, and repeats a request until it is acknowledged.
+    """
 
     def __init__(self, count: int, port: Callable[[], int]) -> None:
         self.acknowledged: dict[str, str] = {}
@@ -68,9 +71,14 @@ class Writers:
         return http.client.HTTPConnection("127.0.0.1", self._port(), timeout=30)
 
     def _post(
-        self, connection: http.client.HTTPConnection, path: str, body: dict[str, str]
+        self,
+        connection: http.client.HTTPConnection,
+        path: str,
+        body: dict[str, str],
+        **more_headers: str,
     ) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers |= more_headers
         connection.request("POST", path, json.dumps(body), headers)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
@@ -78,20 +86,24 @@ class Writers:
     def _write(self, writer: int) -> None:
         path = f"/conversations/{self._conversations[writer % CONVERSATIONS]}/messages"
         connection = self._connect()
-        number = 0
+        keyed = writer % 2 == 1
+        number = 1
         while not self._ended.is_set():
-            number += 1
             content = f"{writer}-{number} " + "and so on " * 12  # longer than a preview
+            message = {"role": "user", "content": content}
+            key = {"Idempotency-Key": f"{writer}-{number}"} if keyed else {}
             try:
-                status, body = self._post(connection, path, {"role": "user", "content": content})
+                status, body = self._post(connection, path, message, **key)
             except (OSError, http.client.HTTPException, ValueError):
                 # The connection was lost, or no server is running.
                 self._note(content, 0, "")
                 connection.close()
                 connection = self._connect()
                 time.sleep(0.1)
+                number += not keyed
                 continue
             self._note(content, status, body.get("id", ""))
+            number += status == 201 or not keyed
             if status != 201:
                 time.sleep(0.02)
         connection.close()

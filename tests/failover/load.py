@@ -36,7 +36,7 @@ class Answer:
 class Writer:
     """Posts messages with unique content to its own conversation.
 
-    With `keyed` it sends an Idempotency-Key, and repeats a refused request until it succeeds.
+    Every second writer sends an Idempotency-Key, and repeats a refused request until it succeeds.
     """
 
     server: Server
@@ -44,7 +44,6 @@ class Writer:
     conversation: Json
     number: int
     refusals: Collection[int]
-    keyed: bool = False
     written: int = 0
     answers: list[Answer] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -53,6 +52,10 @@ class Writer:
     connection: http.client.HTTPConnection = field(
         default_factory=lambda: http.client.HTTPConnection("")
     )
+
+    @property
+    def keyed(self) -> bool:
+        return self.number % 2 == 1
 
     def connect(self) -> None:
         """Open the connection for all messages."""
@@ -154,14 +157,13 @@ class Load:
         count: int,
         *,
         refusals: Collection[int] = (503,),
-        keyed: bool = False,
         readers: int = 0,
     ) -> None:
         self._server = server
         self._user = f"load-{time.monotonic_ns()}"
         with self._client() as client:
             self.writers = [
-                Writer(server, sign(self._user), new_conversation(client), number, refusals, keyed)
+                Writer(server, sign(self._user), new_conversation(client), number, refusals)
                 for number in range(count)
             ]
         _connect_to_each(_workers(server), self.writers)
@@ -241,13 +243,12 @@ class Load:
     def log_figures(self, since: float) -> None:
         """Log the figures, which `pytest --log-cli-level=info` shows."""
         recovered = sorted(round(value, 2) for value in self.seconds_to_recover(since).values())
+        keyed = sum(writer.written for writer in self.writers if writer.keyed)
         accepted, refused = self.acknowledged(), len(self.answers()) - self.acknowledged()
         logger.info(
-            "%d acknowledged, %d refused, the slowest took %.2f s; workers recovered after %s s",
-            accepted,
-            refused,
-            self.longest(),
-            recovered,
+            "%d acknowledged (%d with keys), %d refused, the slowest took %.2f s;"
+            " workers recovered after %s s",
+            *(accepted, keyed, refused, self.longest(), recovered),
         )
 
     def assert_kept(self) -> None:

@@ -13,11 +13,11 @@ import migrations
 from db import schema
 from tests.failover.load import Load
 from tests.failover.postgres import Postgres, new_servers
-from tests.servers import Server, start_server
+from tests.servers import Server, free_port, start_server
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-WRITERS, WORKERS = 32, "2"
+WRITERS, READERS, WORKERS = 32, 4, "2"
 PRIMARY = [
     "synchronous_standby_names=standby",
     "synchronous_commit=on",
@@ -51,8 +51,9 @@ def api(pair: tuple[Postgres, Postgres], tmp_path: Path) -> Iterator[Server]:
     hosts = ",".join(f"127.0.0.1:{server.port}" for server in pair)
     url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
     schema.upgrade(url, migrations.FOLDER)
+    settings = {"statement_timeout_ms": "2000", "metrics_port": str(free_port())}
     with start_server(
-        url, tmp_path, "--workers", WORKERS, statement_timeout_ms="2000", log_level="warning"
+        url, tmp_path, "--workers", WORKERS, log_level="warning", **settings
     ) as running:
         yield running
 
@@ -62,7 +63,7 @@ def test_create_message_keeps_acknowledged_messages_when_the_primary_dies(
 ) -> None:
     primary, standby = pair
 
-    with Load(api, WRITERS) as load:
+    with Load(api, WRITERS, readers=READERS) as load:
         load.wait_for(5_000)
         primary.send_all(signal.SIGKILL)
         primary.wait_for_end()
@@ -84,7 +85,7 @@ def test_create_message_keeps_acknowledged_messages_when_the_primary_freezes(
     """A frozen server keeps its connections open; libpq tries the next host after a timeout."""
     primary, standby = pair
 
-    with Load(api, WRITERS) as load:
+    with Load(api, WRITERS, readers=READERS) as load:
         load.wait_for(1_000)
         primary.send_all(signal.SIGSTOP)
         standby.ask("SELECT pg_promote()")
@@ -108,8 +109,9 @@ def test_create_message_acknowledges_only_messages_on_the_standby(
 ) -> None:
     """The primary waits for the standby without limit, but clients get an error in time."""
     _, standby = pair
-    # 504: the previous write is waiting for the standby and holds the lock.
-    load = Load(api, 4, refusals=(503, 504))
+    # 504 and 409: the previous write is waiting for the standby, and holds the conversation's lock
+    # or the key's.
+    load = Load(api, 4, refusals=(409, 503, 504))
     standby.send(signal.SIGINT)
     standby.wait_for_end()
 

@@ -10,6 +10,7 @@ import migrations
 from db import schema
 from tests.failover.load import Load
 from tests.failover.postgres import Postgres, new_servers
+from tests.scraping import scrape_idle, value
 from tests.servers import Server, free_port, start_server
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -27,17 +28,23 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
-def api(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def metrics_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def api(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory, metrics_port: int
+) -> Iterator[Server]:
     with start_server(
         postgres.url,
         tmp_path_factory.mktemp("api"),
         *("--workers", WORKERS),
-        metrics_port=str(free_port()),
+        metrics_port=str(metrics_port),
     ) as running:
         yield running
 
 
-@pytest.mark.parametrize("keyed", [False, True], ids=["without keys", "with keys"])
 @pytest.mark.parametrize(
     "shutdown",
     [
@@ -47,9 +54,9 @@ def api(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     ],
 )
 def test_create_message_continues_after_a_restart(
-    postgres: Postgres, api: Server, shutdown: signal.Signals, *, keyed: bool
+    postgres: Postgres, api: Server, metrics_port: int, shutdown: signal.Signals
 ) -> None:
-    with Load(api, WRITERS, keyed=keyed, readers=READERS) as load:
+    with Load(api, WRITERS, readers=READERS) as load:
         load.wait_for(500)
         postgres.send(shutdown)
         postgres.wait_for_end()
@@ -65,3 +72,4 @@ def test_create_message_continues_after_a_restart(
     assert load.longest() < 15
     assert {answer.status for answer in load.answers()} == {201, 503}
     load.assert_kept()
+    assert value(scrape_idle(metrics_port), "agent_api_db_pool_in_use") == 0
