@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.pagination import envelope, is_position_key, read_cursor
+from agent_api.http.pagination import Listing, envelope, is_position_key, read_cursor
 from agent_api.http.responses import Response, created, ok
 from db import messages
 from db.engine import autocommit
@@ -21,7 +21,7 @@ def list_messages(
     order: str,
     cursor: str | None,
 ) -> Response:
-    listing = f"messages of {conversation_id.lower()} {order}"
+    listing = Listing(f"messages of {conversation_id.lower()} {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_position_key)
     with autocommit() as connection:
         page = messages.select_page(
