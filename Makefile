@@ -68,7 +68,7 @@ lint-contract: .venv/.dev ## check the version and style of the contract, withou
 
 .PHONY: audit
 audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities
-	$(BIN)/python .ci/audit.py requirements/*.txt
+	$(BIN)/python .ci/audit.py $(filter-out requirements/constraints.txt,$(wildcard requirements/*.txt))
 
 .PHONY: format
 format: .venv/.dev ## sort imports, apply the safe fixes, format
@@ -104,6 +104,7 @@ migration: .venv/.dev ## write a migration for what changed in db/models.py: NAM
 wheel: .venv/.dev ## build the wheel and try it in a clean environment
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	cp requirements/constraints.txt dist/
 	$(BIN)/python .ci/check_wheel.py dist
 
 .PHONY: lock
@@ -117,7 +118,7 @@ clean: ## remove .venv, caches and what was built
 	rm -rf .ci/contract/node_modules clients/python/agent_api_client
 	rm -rf $(addprefix clients/typescript/,dist node_modules package src)
 
-.venv/.runtime: $(SETUP) requirements/runtime.txt requirements/build.txt $(stale)
+.venv/.runtime: $(SETUP) requirements/embedded.txt requirements/build.txt $(stale)
 	@.ci/setup runtime
 	@touch $@
 

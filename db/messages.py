@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import access, documents
+from db.characters import cut
 from db.engine.statement import Statement
 from db.errors import Missing, Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id, runs
@@ -179,7 +180,7 @@ def insert(
         "new_tool_calls": tool_calls,
         "new_title": title,
         # Shortened here because the statement would need the whole content twice.
-        "preview": content[:PREVIEW_CHARACTERS],
+        "preview": cut(content, PREVIEW_CHARACTERS),
     }
     statement = _insert_alone if run_id is None else _insert_linked
     document: bytes | None = statement.scalar(connection, values)

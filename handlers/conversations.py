@@ -3,7 +3,7 @@
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.pagination import array, envelope, is_time_key, read_cursor
+from agent_api.http.pagination import Listing, array, envelope, is_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
 from db import conversations
@@ -23,7 +23,7 @@ def list_conversations(
     agent_id: str | None,
     cursor: str | None,
 ) -> Response:
-    listing = f"conversations {order_by} {order}"
+    listing = Listing(f"conversations {order_by} {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
     with autocommit() as connection:
         page = conversations.select_page(

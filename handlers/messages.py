@@ -4,9 +4,10 @@ import re
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.pagination import envelope, is_position_key, read_cursor
+from agent_api.http.pagination import Listing, envelope, is_position_key, read_cursor
 from agent_api.http.responses import Response, created, ok
 from db import messages
+from db.characters import cut
 from db.engine import autocommit
 
 MAX_TITLE_LENGTH = 60
@@ -21,7 +22,7 @@ def list_messages(
     order: str,
     cursor: str | None,
 ) -> Response:
-    listing = f"messages of {conversation_id.lower()} {order}"
+    listing = Listing(f"messages of {conversation_id} {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_position_key)
     with autocommit() as connection:
         page = messages.select_page(
@@ -63,13 +64,14 @@ def get_message(principal: Principal, message_id: str) -> Response:
 def _title_from(content: str) -> str | None:
     """Return the first line with visible text, or None if there is none.
 
-    Longer lines are cut to MAX_TITLE_LENGTH characters, at a word boundary if possible.
+    Longer lines are cut to MAX_TITLE_LENGTH code points, between words if possible, else between
+    characters as readers see them.
     """
     line = next((line.strip() for line in content.splitlines() if _has_visible_text(line)), None)
     if line is None or len(line) <= MAX_TITLE_LENGTH:
         return line
     whole_words = _WHOLE_WORDS.match(line)
-    return whole_words[0].rstrip() if whole_words else line[:MAX_TITLE_LENGTH]
+    return cut(line, len(whole_words[0].rstrip()) if whole_words else MAX_TITLE_LENGTH)
 
 
 def _has_visible_text(line: str) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.pagination import envelope, is_time_key, read_cursor
+from agent_api.http.pagination import Listing, envelope, is_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, ok
 from db import runs
@@ -41,7 +41,7 @@ def list_runs(
     status: str | None,
     cursor: str | None,
 ) -> Response:
-    listing = f"runs {order}"
+    listing = Listing(f"runs {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
     with autocommit() as connection:
         page = runs.select_page(

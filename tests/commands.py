@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,22 @@ def refusal(result: Result, *, code: int = 2) -> str:
     (line,) = result.stderr.splitlines()
     assert line.startswith("agent-api: ")
     return line
+
+
+def agent_api_without(package: str, *arguments: str, **settings: str) -> Result:
+    """Run a command of agent-api as if `package`, named as it is imported, was not installed."""
+    program = (
+        f"import sys; sys.modules[{package!r}] = None; from agent_api.cli import main;"
+        f"sys.argv = {['agent-api', *arguments]!r}; main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env=clean_environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

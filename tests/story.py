@@ -6,6 +6,7 @@ Expected documents come from the contract, so a new property needs no edit here.
 """
 
 import base64
+import hashlib
 from typing import Any
 
 import httpx
@@ -61,11 +62,16 @@ QUERIES = {
 OPERATIONS = {operation.operation_id: operation for operation in contract.OPERATIONS}
 
 
+def reader(user_id: str) -> str:
+    """Return how a cursor names its user."""
+    return hashlib.blake2b(user_id.encode(), digest_size=8).hexdigest()
+
+
 class Cast:
     """Maps the ids, times and user of the examples to the real ones."""
 
     def __init__(self, user_id: str) -> None:
-        self.real = {MARIA: user_id}
+        self.real = {MARIA: user_id, reader(MARIA): reader(user_id)}
 
     def replace(self, value: Any) -> Any:
         """Return an example with the real ids, times and user."""

@@ -93,6 +93,31 @@ def test_absent_and_empty_bodies_are_the_same_request(alice: httpx.Client) -> No
     assert_same_response(first, again)
 
 
+@each_post
+def test_ids_written_differently_are_the_same_request(
+    operation: Operation, alice: httpx.Client, rows: Rows
+) -> None:
+    """UUIDs are compared without case (RFC 9562 section 4), URLs without percent-encoding."""
+    before, key = count(alice, operation, rows), new_key()
+    upper = {name: row_id.upper() for name, row_id in rows.items()}
+    encoded = {name: f"%{ord(row_id[0]):x}{row_id[1:]}" for name, row_id in rows.items()}
+    references = operation.example.keys() & rows.keys()
+    body, upper_body = (
+        operation.example | {name: ids[name] for name in references} for ids in (rows, upper)
+    )
+
+    first = operation.send(alice, rows, headers=key, json=body)
+    others = [
+        operation.send(alice, upper, headers=key, json=body),
+        operation.send(alice, rows, headers=key, json=upper_body),
+        operation.send(alice, encoded, headers=key, json=body),
+    ]
+
+    for again in others:
+        assert_same_response(first, again)
+    assert count(alice, operation, rows) == before + 1
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text("aé\U0001f600", max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner),

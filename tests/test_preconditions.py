@@ -211,6 +211,23 @@ def test_update_run_checks_if_match_before_the_status_change(
     assert_problem(alice.patch(path, json=back, headers=tag), 409)
 
 
+@pytest.mark.parametrize("operation", [*READING, *CHANGING], ids=name_of)
+@pytest.mark.parametrize("opaque", [b"\x80\xff", "ä€".encode(), b"a\xe9"], ids=str)
+def test_tags_with_bytes_beyond_ascii_match_nothing(
+    operation: Operation, opaque: bytes, alice: httpx.Client, rows: Rows
+) -> None:
+    """RFC 9110 section 8.8.3 allows obs-text in a tag, and a proxy may have made the tag."""
+    reading = operation in READING
+    name = b"If-None-Match" if reading else b"If-Match"
+    current = reader_of(operation).send(alice, rows).headers["etag"].encode()
+
+    for value in (b'"%b"' % opaque, b'W/"%b"' % opaque, b'"a", "%b"' % opaque):
+        response = operation.send(alice, rows, headers=[(name, value)])
+        assert response.status_code == (200 if reading else 412), response.text
+    both = operation.send(alice, rows, headers=[(name, b'"%b",%b' % (opaque, current))])
+    assert both.status_code == (304 if reading else operation.success)
+
+
 NOT_LISTS = [
     "",
     "a",
@@ -223,7 +240,8 @@ NOT_LISTS = [
     '*, "a"',
     "**",
     ",",
-    '"é"',
+    '"é',
+    "é",
 ]
 
 

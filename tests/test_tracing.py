@@ -1,7 +1,6 @@
 """Traces that an OpenTelemetry collector gets from a real server over OTLP."""
 
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -18,8 +17,9 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.commands import agent_api_without, refusal
 from tests.contract import NOWHERE
-from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
+from tests.servers import SECRET, Server, command, free_port, start_server
 from tests.test_request_log import SPAN_ID, TRACE_ID, line_of
 
 pytestmark = pytest.mark.process
@@ -279,22 +279,15 @@ def test_unreachable_collector_affects_neither_requests_nor_shutdown(
 
 
 def test_missing_opentelemetry_is_reported_before_anything_starts(tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.modules['opentelemetry.sdk.trace'] = None; from agent_api.cli import main;"
-        f"sys.argv = ['agent-api', 'serve', '--port', '{free_port()}']; main()"
+    done = agent_api_without(
+        "opentelemetry.sdk.trace",
+        *("serve", "--port", str(free_port())),
+        data_dir=str(tmp_path),
+        jwt_secret=SECRET,
+        tracing="otlp",
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=clean_environment(data_dir=str(tmp_path), jwt_secret=SECRET, tracing="otlp"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr == (
-        "agent-api: AGENT_API_TRACING=otlp needs OpenTelemetry: install agent-api[otel]\n"
+    assert refusal(done) == (
+        "agent-api: AGENT_API_TRACING=otlp needs OpenTelemetry: install agent-api[otel]"
     )
     assert list(tmp_path.iterdir()) == []

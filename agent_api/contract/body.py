@@ -7,7 +7,10 @@ from starlette.types import Receive, Scope
 from agent_api.http.problems import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from agent_api.http.request_context import BODY_OVERDUE
 
-_JSON = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.IGNORECASE)
+# Parameters may be empty (RFC 9110 section 5.6.6). Possessive, so matching takes linear time.
+_JSON = re.compile(
+    r"application/json([ \t]*+;([ \t]*+charset[ \t]*+=[ \t]*+\"?utf-?8\"?)?)*+", re.IGNORECASE
+)
 
 
 class ClientDisconnected(Exception):
@@ -46,9 +49,9 @@ def _exceeds(limit: int, content_length: str) -> bool:
 
 def check_media_type(content_type: str | None, content_encoding: str | None) -> None:
     """Raise UnsupportedMediaType unless the body is plain JSON in UTF-8 (RFC 8259)."""
-    if content_type is None or not _JSON.fullmatch(content_type.strip()):
+    if content_type is None or not _JSON.fullmatch(content_type.strip(" \t")):
         raise UnsupportedMediaType(
             "Send the body as JSON in UTF-8, with the header Content-Type: application/json."
         )
-    if content_encoding not in (None, "identity"):
+    if content_encoding is not None and content_encoding.lower() != "identity":
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")

@@ -74,6 +74,9 @@ class Operation:
             if self.has_body
             else None
         )
+        self._body_ids = (
+            self._body_schema.properties_with_format("uuid") if self._body_schema else []
+        )
         self._responses = {
             int(status): ResponseDefinition(response)
             for status, response in source.responses.items()
@@ -127,6 +130,7 @@ class Operation:
     def parse_body(self, raw: bytes) -> Any:
         """Return the validated body, or an empty object for a missing optional one.
 
+        UUIDs in its properties are in lower case, so equal ones are equal strings.
         Raises BadRequest and ValidationFailed.
         """
         assert self._body_schema is not None
@@ -139,6 +143,9 @@ class Operation:
             is_large = len(raw) > MAX_BYTES_FOR_ALL_ERRORS
             errors_of = self._body_schema.first_error if is_large else self._body_schema.errors
             raise problems.ValidationFailed(errors_of(value, "body"))
+        for name in self._body_ids:
+            if value.get(name):
+                value[name] = value[name].lower()
         return value
 
     def with_body(self, arguments: dict[str, Any], raw_body: bytes | None) -> dict[str, Any]:

@@ -139,6 +139,11 @@ class Schema:
     def _quick(self) -> QuickCheck:
         return QuickCheck(self._translated, lambda part: self._compile(part).is_valid)
 
+    def properties_with_format(self, name: str) -> list[str]:
+        """Return the properties of an object whose strings have this format, such as `uuid`."""
+        properties = self._translated.get("properties", {})
+        return [key for key, schema in properties.items() if schema.get("format") == name]
+
     def is_valid_json(self, text: bytes) -> bool:
         """Tell whether a JSON text is valid. Raises ValueError if it is not JSON."""
         if len(text) > MIN_BYTES_FOR_QUICK_CHECK and self._quick.accepts(text):

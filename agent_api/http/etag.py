@@ -6,7 +6,8 @@ from hashlib import blake2b
 TAG_LISTS = frozenset({"If-Match", "If-None-Match"})
 """Headers with a list of tags, possibly on several lines (RFC 9110 section 5.3)."""
 
-_TAG = re.compile(r'(?:W/)?"[!#-~]*"')
+# Other servers' tags may contain obs-text, bytes beyond ASCII, here decoded as Latin-1.
+_TAG = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')
 _BYTES = 16
 
 

@@ -5,7 +5,8 @@ import binascii
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,6 +18,19 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 MAX_TOTAL = 2**53 - 1
 """The contract's maximum of `total`, the largest integer exact in a double."""
+
+
+class Listing(NamedTuple):
+    """A list as one user reads it."""
+
+    name: str
+    """The list and its order."""
+    user_id: str
+
+    @property
+    def reader(self) -> str:
+        """Return a digest of the user's id, because a cursor appears in URLs and thus in logs."""
+        return blake2b(self.user_id.encode(), digest_size=8).hexdigest()
 
 
 def is_time_key(key: Any) -> bool:
@@ -50,31 +64,36 @@ def _is_time(text: str) -> bool:
 
 
 def read_cursor(
-    cursor: str | None, *, listing: str, offset: int, is_key: Callable[[Any], bool]
+    cursor: str | None, *, listing: Listing, offset: int, is_key: Callable[[Any], bool]
 ) -> list[Any] | None:
     """Return the key after which the page starts, or None without a cursor.
 
-    `listing` names the list and its order. Raises ValidationFailed if the cursor belongs to another
-    listing, is combined with an offset, or was not made by this server.
+    Raises ValidationFailed if the cursor belongs to another list, order or user, is combined with
+    an offset, or was not made by this server. Cursors of version 1.0 name no user: their total is
+    dropped.
     """
     if cursor is None:
         return None
     if offset:
         raise _cursor_error("cannot be combined with offset: send only one of them")
     try:
-        made_for, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        made_for, key, *reader = orjson.loads(
+            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        )
     except (binascii.Error, ValueError, TypeError) as error:
         raise _cursor_error(
             "is not a valid cursor: send next_cursor of an earlier page unchanged"
         ) from error
-    if made_for != listing:
-        raise _cursor_error("belongs to another list or order: send it to the list it came from")
+    if made_for != listing.name or reader not in ([], [listing.reader]):
+        raise _cursor_error(
+            "belongs to another list, order or user: send it to the list it came from"
+        )
     if not is_key(key):
         raise _cursor_error("is not a valid cursor: send next_cursor of an earlier page unchanged")
-    return list(key)
+    return list(key) if reader else key[:2]
 
 
-def envelope(name: str, page: Page, *, limit: int, offset: int, listing: str) -> bytes:
+def envelope(name: str, page: Page, *, limit: int, offset: int, listing: Listing) -> bytes:
     """Return the JSON of a page, with its items under `name`."""
     numbers = {
         "total": page.total,
@@ -90,8 +109,9 @@ def array(lines: bytes) -> bytes:
     return b"[%s]" % lines
 
 
-def _write_cursor(listing: str, key: list[Any]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([listing, key])).rstrip(b"=").decode()
+def _write_cursor(listing: Listing, key: list[Any]) -> str:
+    parts = [listing.name, key, listing.reader]
+    return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
 
 
 def _cursor_error(detail: str) -> ValidationFailed:

@@ -27,7 +27,11 @@ def database(settings: Settings, on_progress: Callable[[str], None] | None = Non
 
 
 def database_is_missing(settings: Settings) -> bool:
-    """Tell whether the settings name an embedded database that does not exist yet."""
+    """Tell whether the settings name an embedded database that does not exist yet.
+
+    Raises EmbeddedError if the embedded server is not installed.
+    """
     if settings.database_url is not None:
         return False
+    embedded.check_installed()
     return not (settings.data_dir / "postgres" / "data").exists()

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import psutil
 
-from agent_api.http.pagination import envelope
+from agent_api.http.pagination import Listing, envelope
 from benchmarks.growth import client, serving
 from benchmarks.growth.rows import (
     LISTED,
@@ -61,7 +61,8 @@ def _conversations(sizes: Sizes) -> Iterator[Cell]:
                 where = f"&offset={before}"
             else:
                 last = HIGHEST_ID if before == 0 else row_id(LISTED + which, row + 1)
-                where = _cursor("conversations created_at desc", [moment(row + 1), last, size])
+                key = [moment(row + 1), last, size]
+                where = _cursor(Listing("conversations created_at desc", lister(size)), key)
             call = Call(lister(size), path + where)
             yield Cell("list_conversations", size, place, call, row_id(LISTED + which, row))
 
@@ -76,7 +77,7 @@ def _messages(sizes: Sizes) -> Iterator[Cell]:
             elif place.startswith("offset"):
                 where = f"&offset={before}"
             else:
-                where = _cursor(f"messages of {conversation} asc", [before])
+                where = _cursor(Listing(f"messages of {conversation} asc", READER), [before])
             call = Call(READER, path + where)
             yield Cell("list_messages", size, place, call, long_message(which, before + 1))
 
@@ -107,7 +108,7 @@ def _places(size: int) -> Iterator[tuple[str, int]]:
                 yield f"offset {offset:,}", offset
 
 
-def _cursor(listing: str, key: list[Any]) -> str:
+def _cursor(listing: Listing, key: list[Any]) -> str:
     """As the server writes it."""
     page = envelope("items", Page(b"", 0, key), limit=PAGE, offset=0, listing=listing)
     return f"&cursor={orjson.loads(page)['next_cursor']}"

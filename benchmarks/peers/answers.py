@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from benchmarks.peers.common import Refusal, foreign, missing, write_cursor
+from benchmarks.peers.common import Listing, Refusal, foreign, missing, write_cursor
 from benchmarks.peers.models import CONVERSATION, MESSAGE, MessageCreate
 from db.chat_settings import DEFAULTS
 from db.models import PREVIEW_CHARACTERS, new_id
@@ -42,7 +42,7 @@ def settings(row: Row | None, user: str) -> Answer:
 
 
 def conversation_page(
-    rows: Sequence[Row], total: int, *, limit: int, offset: int, listing: str, order_by: str
+    rows: Sequence[Row], total: int, *, limit: int, offset: int, listing: Listing, order_by: str
 ) -> Answer:
     """The page of `rows`, of which there is one over the limit where another page follows."""
     conversations = [conversation(row) for row in rows[:limit]]
@@ -60,7 +60,7 @@ def conversation_page(
 
 
 def message_page(
-    rows: Sequence[Row], total: int, *, limit: int, offset: int, listing: str
+    rows: Sequence[Row], total: int, *, limit: int, offset: int, listing: Listing
 ) -> Answer:
     """The same, for messages."""
     return {

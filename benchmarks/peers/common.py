@@ -3,6 +3,7 @@
 import base64
 import time
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import jwt
@@ -11,6 +12,9 @@ import orjson
 CACHE_SECONDS = 60
 LEEWAY_SECONDS = 5
 PROBLEM_TYPE = "application/problem+json"
+
+Listing = tuple[str, str]
+"""The name of a list, with its order, and the user who reads it."""
 
 _TITLES = {
     401: ("unauthorized", "Unauthorized"),
@@ -89,19 +93,28 @@ class Tokens:
         return user
 
 
-def write_cursor(listing: str, key: list[Any]) -> str:
+def write_cursor(listing: Listing, key: list[Any]) -> str:
     """Return the cursor that our server would give for the page that ends at `key`."""
-    return base64.urlsafe_b64encode(orjson.dumps([listing, key])).rstrip(b"=").decode()
+    name, user = listing
+    parts = [name, key, _reader(user)]
+    return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
 
 
-def read_cursor(cursor: str | None, listing: str) -> list[Any] | None:
+def _reader(user: str) -> str:
+    return blake2b(user.encode(), digest_size=8).hexdigest()
+
+
+def read_cursor(cursor: str | None, listing: Listing) -> list[Any] | None:
     """Return the key in a cursor of this listing, None without one, or raise Refusal."""
     if cursor is None:
         return None
     try:
-        made_for, key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        made_for, key, reader = orjson.loads(
+            base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        )
     except (ValueError, TypeError) as error:
         raise Refusal(422, "The cursor is none of ours.") from error
-    if made_for != listing or not isinstance(key, list):
+    name, user = listing
+    if (made_for, reader) != (name, _reader(user)) or not isinstance(key, list):
         raise Refusal(422, "The cursor is of another list.")
     return key

@@ -60,7 +60,7 @@ def create_app(config: Config) -> FastAPI:
         agent_id: models.Name | None = None,
         cursor: models.Cursor | None = None,
     ) -> Answer:
-        listing = f"conversations {order_by} {order}"
+        listing = f"conversations {order_by} {order}", user
         after = read_cursor(cursor, listing)
         page, total = statements.list_conversations(
             order_by,
@@ -115,7 +115,7 @@ def create_app(config: Config) -> FastAPI:
         cursor: models.Cursor | None = None,
     ) -> Answer:
         this = str(conversation_id)
-        listing = f"messages of {this} {order}"
+        listing = f"messages of {this} {order}", user
         after = read_cursor(cursor, listing)
         values: dict[str, Any] = {"this": this, "user": user, "limit": limit + 1, "offset": offset}
         if after is not None:

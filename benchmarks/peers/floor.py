@@ -163,7 +163,7 @@ def list_conversations(cursor: Any, user: str, given: Any) -> str:
     limit, offset = int(given.get("limit", 50)), int(given.get("offset", 0))
     order_by, order = given.get("order_by", "created_at"), given.get("order", "desc")
     source, agent_id = given.get("source"), given.get("agent_id")
-    listing = f"conversations {order_by} {order}"
+    listing = f"conversations {order_by} {order}", user
     after = read_cursor(given.get("cursor"), listing)
     page, total = _list_conversations(
         order_by,
@@ -207,7 +207,7 @@ def get_conversation(cursor: Any, user: str, this: str, given: Any) -> str:
 def list_messages(cursor: Any, user: str, this: str, given: Any) -> str:
     limit, offset = int(given.get("limit", 100)), int(given.get("offset", 0))
     order = given.get("order", "asc")
-    listing = f"messages of {this} {order}"
+    listing = f"messages of {this} {order}", user
     after = read_cursor(given.get("cursor"), listing)
     values: dict[str, Any] = {"this": this, "user": user, "limit": limit + 1, "offset": offset}
     if after is not None:

@@ -11,10 +11,18 @@ from db.errors import EmbeddedError
 if sys.platform != "win32":  # on Windows this package is imported but cannot be used
     from db.embedded.attachment import Attachment
     from db.embedded.folders import make_folder
-    from db.embedded.install import find_binaries
+    from db.embedded.install import find_binaries, find_package
     from db.embedded.supervisor import SERVER, SUPERVISOR, try_lock
 
-__all__ = ["EmbeddedError", "Server", "attach", "is_stopped", "make_folder", "program"]
+__all__ = [
+    "EmbeddedError",
+    "Server",
+    "attach",
+    "check_installed",
+    "is_stopped",
+    "make_folder",
+    "program",
+]
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,7 @@ def attach(
     Many processes may call this at once. With `durable=False`, for tests, a crash of the machine
     can lose or damage the data; a durable caller refuses to attach to such a server.
     """
-    if sys.platform == "win32":
-        raise EmbeddedError("The embedded PostgreSQL does not run on Windows: use WSL")
+    check_installed()
     if not str(data_dir).isprintable():  # postmaster.pid contains the path as one UTF-8 line
         raise EmbeddedError(
             f"PostgreSQL cannot use a folder named {str(data_dir)!a}:"
@@ -58,6 +65,13 @@ def attach(
             " Set AGENT_API_DATA_DIR to a writable folder with free space"
         ) from error
     return Server(url, data_dir, [share])
+
+
+def check_installed() -> None:
+    """Raise EmbeddedError if there is no embedded PostgreSQL, an optional part of the package."""
+    if sys.platform == "win32":
+        raise EmbeddedError("The embedded PostgreSQL does not run on Windows: use WSL")
+    find_package()
 
 
 def program(name: str, data_dir: Path) -> Path:

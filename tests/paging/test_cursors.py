@@ -4,10 +4,26 @@ import base64
 import json
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.calls import NOBODYS_ID, ids, refusals, rows
-from tests.paging.listings import LISTINGS, Listing, World, encoded, every_listing, refused
+from tests.calls import (
+    NOBODYS_ID,
+    ids,
+    new_conversation,
+    new_run,
+    read,
+    refusals,
+    rows,
+)
+from tests.paging.listings import (
+    LISTINGS,
+    Listing,
+    World,
+    encoded,
+    every_listing,
+    refused,
+)
 
 CURSOR = {("query", "/cursor")}
 
@@ -31,6 +47,49 @@ def test_list_messages_refuses_the_cursor_of_another_conversation(world: World, 
     response = world.client.get(path, params={"order": order, "cursor": cursor})
 
     assert refusals(response) == CURSOR
+
+
+@every_listing
+def test_list_refuses_the_cursor_of_another_user(
+    world: World, bob: httpx.Client, listing: Listing
+) -> None:
+    cursor = world.read(listing, limit=5)["next_cursor"]
+
+    response = bob.get(listing.path(world.conversation), params=listing.query | {"cursor": cursor})
+
+    assert refusals(response) == CURSOR
+
+
+@pytest.mark.parametrize("listing", [each for each in LISTINGS if each.kind != "messages"], ids=str)
+def test_list_ignores_the_total_of_a_cursor_without_a_user(
+    world: World, bob: httpx.Client, listing: Listing
+) -> None:
+    """Version 1.0 wrote no user, so such a cursor may be anybody's."""
+    new_conversation(bob)
+    new_run(bob)
+    cursor = world.read(listing, limit=5)["next_cursor"]
+    order, key, _ = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    old = encoded(json.dumps([order, key]).encode())
+
+    page = read(bob, listing.path(world.conversation), **listing.query, cursor=old)
+
+    assert page["total"] == 1
+
+
+@every_listing
+def test_list_refuses_a_cursor_whose_user_was_replaced_by_anything_else(
+    world: World, listing: Listing
+) -> None:
+    cursor = world.read(listing, limit=5)["next_cursor"]
+    order, key, reader = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    others: list[Any] = ["", None, reader.upper() + "0", [reader], 0]
+
+    answers = [
+        refused(world.get(listing, cursor=encoded(json.dumps([order, key, other]).encode())))
+        for other in others
+    ]
+
+    assert answers == [CURSOR] * len(others)
 
 
 @every_listing
@@ -58,6 +117,7 @@ INVALID = {
     "an object": encoded(b'{"order": "asc"}'),
     "an empty list": encoded(b"[]"),
     "three things": encoded(b'["asc",[2],3]'),
+    "four things": encoded(b'["asc",[2],3,4]'),
     "very deep": encoded(b"[" * 350),
 }
 FORGED_KEYS: list[Any] = [
@@ -113,10 +173,10 @@ def test_list_refuses_an_invalid_cursor(world: World, listing: Listing) -> None:
 def test_list_refuses_a_forged_cursor(world: World, listing: Listing) -> None:
     """The cursor has the right form but another key."""
     cursor = world.read(listing, limit=5)["next_cursor"]
-    order, key = json.loads(base64.urlsafe_b64decode(cursor + "=="))
+    order, key, reader = json.loads(base64.urlsafe_b64decode(cursor + "=="))
 
     def with_key(value: Any) -> str:
-        return encoded(json.dumps([order, value]).encode())
+        return encoded(json.dumps([order, value, reader]).encode())
 
     assert ids(rows(world.read(listing, cursor=with_key(key))))
     answers = {

@@ -109,7 +109,7 @@ def test_list_accepts_a_cursor_repeatedly(world: World, listing: Listing) -> Non
 def test_list_accepts_a_cursor_of_version_1_0(world: World, listing: Listing) -> None:
     """Such a cursor contains no total, so the total is counted again."""
     page = world.read(listing, limit=5)
-    order, (moment, row_id, _) = json.loads(base64.urlsafe_b64decode(page["next_cursor"] + "=="))
+    order, (moment, row_id, _), _ = json.loads(base64.urlsafe_b64decode(page["next_cursor"] + "=="))
     old = encoded(json.dumps([order, [moment, row_id]]).encode())
 
     following = world.read(listing, limit=5, cursor=old)

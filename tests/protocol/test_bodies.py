@@ -31,11 +31,25 @@ def test_media_type_json_is_accepted_in_any_spelling(
         "application/json; charset=utf-8",
         'Application/Json;Charset="UTF-8"',
         "application/json ; charset=UTF8",
+        # Parameters may be empty (RFC 9110 section 5.6.6).
+        "application/json;",
+        "application/json; charset=utf-8;",
+        "application/json ;\t; charset=utf-8 ;;",
     ):
         headers = {"Content-Type": media_type}
         response = operation.send(alice, rows, content=content, headers=headers)
 
         assert response.status_code == operation.success, (media_type, response.text)
+
+
+def test_content_encoding_identity_is_accepted_in_any_case(alice: httpx.Client) -> None:
+    """Content codings are case-insensitive (RFC 9110 section 8.4.1)."""
+    for coding in ("identity", "Identity", "IDENTITY"):
+        headers = JSON | {"Content-Encoding": coding}
+
+        response = alice.post("/conversations", content=b"{}", headers=headers)
+
+        assert response.status_code == 201, (coding, response.text)
 
 
 @EVERY_OPERATION_WITH_A_BODY
@@ -55,6 +69,9 @@ def test_any_other_media_type_is_a_415(
         {"Content-Type": "application/json, text/plain"},
         {"Content-Type": "application/json; charset=latin-1"},
         {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json; charset=utf-8; charset=utf-16"},
+        {"Content-Type": "application/json;" + " " * 50_000 + "x"},
+        {"Content-Type": ";application/json"},
         JSON | {"Content-Encoding": "gzip"},
         JSON | {"Content-Encoding": "identity, br"},
     ]
