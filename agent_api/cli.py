@@ -15,11 +15,13 @@ from agent_api.cli_options import Duration, UserId
 from agent_api.contract.spec import ContractError
 from agent_api.settings import ConfigError, Settings
 from db import errors
+from db.environment import ignore_postgresql_variables
 from db.errors import EmbeddedError
 
 
 def main() -> None:
     """Run the command line. An error is one line; unusable input exits with 2."""
+    ignore_postgresql_variables()
     try:
         # In standalone mode click would print errors in four lines.
         sys.exit(commands(prog_name="agent-api", standalone_mode=False) or 0)
