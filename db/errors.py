@@ -59,6 +59,10 @@ class SchemaAhead(Failure):
     """A newer version has migrated the schema to a revision unknown to this one."""
 
 
+class MigrationRefused(Failure):
+    """PostgreSQL refused a migration and rolled it back; the message says what to do."""
+
+
 class EmbeddedError(Exception):
     """The embedded server cannot be used; the one-line message says what to do."""
 
