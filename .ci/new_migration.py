@@ -14,12 +14,14 @@ from tempfile import TemporaryDirectory
 
 import migrations
 from db import embedded, schema
+from db.environment import ignore_postgresql_variables
 
 
 def main() -> int:
     if len(sys.argv) != 2 or not sys.argv[1].strip():
         print('Say what it does: make migration NAME="Add archived to conversations"')
         return 2
+    ignore_postgresql_variables()
     alembic = str(Path(sys.executable).with_name("alembic"))
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # as root, PostgreSQL runs as another user

@@ -15,11 +15,13 @@ from agent_api.cli_options import Duration, UserId
 from agent_api.contract.spec import ContractError
 from agent_api.settings import ConfigError, Settings
 from db import errors
+from db.environment import ignore_postgresql_variables
 from db.errors import EmbeddedError
 
 
 def main() -> None:
     """Run the command line. An error is one line; unusable input exits with 2."""
+    ignore_postgresql_variables()
     try:
         # In standalone mode click would print errors in four lines.
         sys.exit(commands(prog_name="agent-api", standalone_mode=False) or 0)
@@ -114,14 +116,12 @@ def migrate(check: bool) -> None:
 
     import migrations
     from agent_api.observability import log
-    from agent_api.settings.storage import database, database_is_missing
+    from agent_api.settings.storage import database
     from db import schema
     from db.schema import readiness
 
     log.configure(settings)
-    if check and database_is_missing(settings):
-        _fail(f"There is no database in {settings.data_dir} yet: run agent-api migrate or serve", 1)
-    with database(settings, _print_to_stderr) as url:
+    with database(settings, _print_to_stderr, create=not check) as url:
         if not check:
             schema.upgrade(url, migrations.FOLDER, on_step=_print_to_stderr)
         # A restored database may have the newest schema, but a user without the roles.

@@ -55,8 +55,8 @@ class TooLarge(Failure):
     """The result exceeds 1 GB, PostgreSQL's limit for one value."""
 
 
-class UnusableDatabase(Failure):
-    """The database cannot be migrated; the one-line message says why and what to do."""
+class MigrationRefused(Failure):
+    """The database cannot be migrated and nothing was changed; the message says what to do."""
 
 
 class EmbeddedError(Exception):

@@ -7,6 +7,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from db.engine import private_engine
+from db.environment import ignore_postgresql_variables
 from db.models import Base
 from db.schema import MIGRATION_LOCK
 
@@ -50,6 +51,7 @@ def developer_url() -> str:
     url = context.get_x_argument(as_dictionary=True).get("url")
     if url is None:
         raise SystemExit("Missing database URL: run alembic -x url=postgresql://...")
+    ignore_postgresql_variables()  # Alembic's own command does not
     return url
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import make_url
 
 import migrations
 from db import embedded, schema
+from db.environment import ignore_postgresql_variables
 from tests import log_watch
 from tests.servers import Server, start_server
 
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     It holds the embedded database and, in `tmp`, the temporary files of all processes.
     """
+    ignore_postgresql_variables()
     if "TEST_FOLDER" in os.environ:
         return
     # pytest keeps its folders of the last three runs, which are useful after a failure.

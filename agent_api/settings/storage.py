@@ -10,28 +10,19 @@ make_data_dir = embedded.make_folder
 
 
 @contextmanager
-def database(settings: Settings, on_progress: Callable[[str], None] | None = None) -> Iterator[str]:
+def database(
+    settings: Settings, on_progress: Callable[[str], None] | None = None, *, create: bool = True
+) -> Iterator[str]:
     """Yield the URL of the database, and keep an embedded server running meanwhile.
 
     Calls `on_progress` with a message before each slow step. Raises EmbeddedError if the embedded
-    server cannot start.
+    server cannot start, or its database does not exist and `create` is false.
     """
     if settings.database_url is not None:
         yield settings.database_url
         return
-    server = embedded.attach(settings.data_dir, on_progress=on_progress)
+    server = embedded.attach(settings.data_dir, create=create, on_progress=on_progress)
     try:
         yield server.url
     finally:
         server.close()
-
-
-def database_is_missing(settings: Settings) -> bool:
-    """Tell whether the settings name an embedded database that does not exist yet.
-
-    Raises EmbeddedError if the embedded server is not installed.
-    """
-    if settings.database_url is not None:
-        return False
-    embedded.check_installed()
-    return not (settings.data_dir / "postgres" / "data").exists()

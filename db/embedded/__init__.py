@@ -42,11 +42,16 @@ class Server:
 
 
 def attach(
-    data_dir: Path, *, durable: bool = True, on_progress: Callable[[str], None] | None = None
+    data_dir: Path,
+    *,
+    create: bool = True,
+    durable: bool = True,
+    on_progress: Callable[[str], None] | None = None,
 ) -> Server:
     """Start the server of data_dir, or attach to a running one, and wait until it answers.
 
-    Many processes may call this at once. With `durable=False`, for tests, a crash of the machine
+    With `create=False`, raises EmbeddedError if the database does not exist. Many processes may
+    call this at once. With `durable=False`, for tests, a crash of the machine
     can lose or damage the data; a durable caller refuses to attach to such a server.
     """
     check_installed()
@@ -57,7 +62,7 @@ def attach(
         )
     try:
         data_dir = data_dir.resolve()
-        url, share = Attachment(data_dir, durable, on_progress or _ignore).attach()
+        url, share = Attachment(data_dir, create, durable, on_progress or _ignore).attach()
     except OSError as error:
         reason = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
         raise EmbeddedError(

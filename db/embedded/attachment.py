@@ -24,8 +24,11 @@ MAX_LAUNCHES = 3
 
 
 class Attachment:
-    def __init__(self, data_dir: Path, durable: bool, on_progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, data_dir: Path, create: bool, durable: bool, on_progress: Callable[[str], None]
+    ) -> None:
         self.data_dir = data_dir
+        self.create = create
         self.folder = data_dir / "postgres"
         self.data = self.folder / "data"
         self.durable = durable
@@ -35,6 +38,8 @@ class Attachment:
 
     def attach(self) -> tuple[str, int]:
         """Return the URL, and the descriptor that keeps the server running while it is open."""
+        if not self.create and not self.data.exists():
+            raise self._missing()
         make_folder(self.data_dir)
         make_folder(self.folder)
         for name in (CLIENTS, SUPERVISOR, SERVER):
@@ -136,6 +141,13 @@ class Attachment:
                     f"The running server of {self.data_dir} was started with durable=False:"
                     " end the processes that use it and try again"
                 )
+            if not exists and not self.create:
+                raise self._missing()
             if not exists:
                 cursor.execute(f'create database "{DATABASE}"')
         return f"postgresql://postgres@/{DATABASE}?host={quote(str(sockets))}&port={PORT}"
+
+    def _missing(self) -> EmbeddedError:
+        return EmbeddedError(
+            f"There is no database in {self.data_dir} yet: run agent-api migrate or serve"
+        )

@@ -9,6 +9,10 @@ import psycopg2
 from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, exc, make_url
 
+# RFC 3986, except that `@` must be escaped everywhere: an unescaped one may belong to a password.
+_ESCAPED = re.compile(
+    r"[^:]*://(?:(?:[^\s/?#@%]|%[\da-f]{2})*@)?(?:[^\s#@%]|%[\da-f]{2})*", re.IGNORECASE
+)
 _AUTHORITY = re.compile(
     r"(?P<begin>[^:/?#]+://(?:[^/?#]*@)?)(?P<hosts>[^/?#@]*,[^/?#@]*)(?P<rest>(?:[/?#].*)?)"
 )
@@ -23,6 +27,10 @@ def normalise(url: str) -> URL:
     Several hosts can be written like libpq, `//a:5432,b:5432/`, or like SQLAlchemy,
     `///?host=a:5432&host=b:5432`. Errors never quote the URL because it may contain a password.
     """
+    if "://" in url and not _is_escaped(url):
+        raise ValueError(
+            "is not percent-encoded: write %40 for @, %2F for /, %3F for ?, %23 for #, %25 for %"
+        )
     try:
         address = _read(url)
         if address.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
@@ -36,8 +44,20 @@ def normalise(url: str) -> URL:
     try:
         make_dsn(**arguments)
     except psycopg2.ProgrammingError as error:  # an option that libpq does not know
+        if "password" in address.query:  # an unescaped & in it begins an option
+            raise ValueError("has an unknown parameter: write %26 for & in a password") from None
         raise ValueError(f"has an {str(error).strip()}") from error
     return address
+
+
+def _is_escaped(url: str) -> bool:
+    """Return whether the escapes are valid, and all characters escaped that must be."""
+    try:
+        decoded = unquote(url, errors="strict")
+        decoded.encode()  # fails if the environment's bytes are not UTF-8
+    except UnicodeError:
+        return False
+    return _ESCAPED.fullmatch(url) is not None and "\0" not in decoded
 
 
 def _read(url: str) -> URL:

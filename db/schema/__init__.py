@@ -17,7 +17,8 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 
 from db import engine
-from db.errors import UnusableDatabase
+from db.errors import MigrationRefused, Timeout, Unavailable
+from db.schema.obstacles import explain
 
 MIGRATION_LOCK = 7236251904476921437
 """An arbitrary number that no other program uses for its advisory locks."""
@@ -49,24 +50,34 @@ def pending(database: Connection | str, migrations: Path) -> list[str]:
 def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None = None) -> None:
     """Apply all pending revisions in one transaction, after any other running upgrade.
 
-    `on_step` receives a line for each applied revision. Raises Unavailable, Timeout, and
-    UnusableDatabase for a database with another encoding, with the tables in another schema, or
-    migrated by a newer version.
+    `on_step` receives a line for each applied revision, after the commit. Raises Unavailable,
+    Timeout, and MigrationRefused if the user lacks a right, another session holds a lock, a newer
+    version has migrated the database, or the database cannot be used.
     """
+    steps: list[str] = []
 
-    def report(*, step: MigrationInfo, **_: Any) -> None:
-        if on_step is not None and isinstance(step.up_revision, Script):
-            on_step(f"{step.up_revision.revision} {step.up_revision.doc}")
+    def note(*, step: MigrationInfo, **_: Any) -> None:
+        if isinstance(step.up_revision, Script):
+            steps.append(f"{step.up_revision.revision} {step.up_revision.doc}")
 
     private = engine.private_engine(url)
-    with engine.translated(), private.begin() as connection:
-        _wait_for_others(connection, on_step)
-        reason = _unusable(connection, migrations)
-        if reason is not None:
-            raise UnusableDatabase(reason)
-        config = _config(migrations)
-        config.attributes |= {"connection": connection, "on_step": report}
-        command.upgrade(config, "head")
+    try:
+        with engine.translated(), private.begin() as connection:
+            _wait_for_others(connection, on_step)
+            reason = _unusable(connection, migrations)
+            if reason is not None:
+                raise MigrationRefused(reason)
+            config = _config(migrations)
+            config.attributes |= {"connection": connection, "on_step": note}
+            command.upgrade(config, "head")
+    except (Unavailable, Timeout) as error:
+        refusal = explain(error, url)
+        if refusal is None:
+            raise
+        raise refusal from error
+    if on_step is not None:
+        for step in steps:
+            on_step(step)
 
 
 def _wait_for_others(connection: Connection, on_step: Callable[[str], None] | None) -> None:

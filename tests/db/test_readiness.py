@@ -30,7 +30,7 @@ def test_readiness_check_compares_schema_revisions(url: str, database_url: str) 
     assert readiness.check(url, migrations.FOLDER) is None  # an old server keeps serving
     assert readiness.check(url, migrations.FOLDER, exact=True) == ahead
     assert schema.pending(url, migrations.FOLDER) == []
-    with pytest.raises(errors.UnusableDatabase, match=ahead):
+    with pytest.raises(errors.MigrationRefused, match=ahead):
         schema.upgrade(url, migrations.FOLDER)
 
 
@@ -105,7 +105,7 @@ def test_database_with_another_encoding_is_refused(
 ) -> None:
     url = new_database(f"TEMPLATE template0 ENCODING '{encoding}' LOCALE_PROVIDER libc LOCALE 'C'")
 
-    with pytest.raises(errors.UnusableDatabase, match=f"{encoding}.*ENCODING 'UTF8'"):
+    with pytest.raises(errors.MigrationRefused, match=f"{encoding}.*ENCODING 'UTF8'"):
         schema.upgrade(url, migrations.FOLDER)
 
     assert f"encoding is {encoding}" in str(readiness.check(url, migrations.FOLDER))
@@ -117,7 +117,7 @@ def test_tables_in_another_schema_are_found_through_the_url(url: str) -> None:
     there = url + ("&" if "?" in url else "?") + "options=-csearch_path%3Dapp"
     schema.upgrade(there, migrations.FOLDER)
 
-    with pytest.raises(errors.UnusableDatabase, match="options=-csearch_path%3Dapp"):
+    with pytest.raises(errors.MigrationRefused, match="options=-csearch_path%3Dapp"):
         schema.upgrade(url, migrations.FOLDER)
 
     assert readiness.check(there, migrations.FOLDER) is None
