@@ -94,4 +94,4 @@ def too_large(headers: Sequence[Header], size: int, line: LastLine | None = None
     tokens = sum(len(value) for name, value in headers if name == _TOKEN)
     if line is not None and line.is_token():
         tokens += line.size
-    return TokenTooLong() if size - tokens <= MAX_BYTES else HeadersTooLarge(MAX_BYTES)
+    return (TokenTooLong if size - tokens <= MAX_BYTES else HeadersTooLarge)(MAX_BYTES)
