@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm
 
@@ -141,6 +141,15 @@ def test_curve_without_a_jwt_algorithm_is_ignored() -> None:
         with trusting(jwk | alg, KEYS["EdDSA"].jwk) as authenticator:
             for algorithm in ("ES256", "ES256K"):
                 assert not accepts(authenticator, signed(key, algorithm, kid="k1"))
+
+
+def test_ed448_key_verifies_eddsa() -> None:
+    key = KeyPair("EdDSA", "448")
+    key.private = ed448.Ed448PrivateKey.generate()
+    with trusting(key.jwk_without("alg"), KEYS["EdDSA"].jwk) as authenticator:
+        for kid in ("448", None):
+            assert accepts(authenticator, signed(key, "EdDSA", kid=kid))
+        assert not accepts(authenticator, signed(key, "EdDSA", kid="EdDSA"))
 
 
 # Keys without an id

@@ -2,12 +2,10 @@
 
 import base64
 import hmac
-import http.client
 import json
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import httpx
 import jwt
@@ -19,12 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from hypothesis import settings
 
 from tests.contract import NOWHERE, ON_ROWS, SECURED, assert_problem
-from tests.forging import ATTACKS, AUDIENCE, ISSUER, Headers, Provider, bearer, encoded, soon
+from tests.forging import ATTACKS, AUDIENCE, ISSUER, Provider, bearer, encoded, soon
 from tests.identity import KeyServer
 from tests.servers import SECRET, Server, start_server
+from tests.target import Request, Target
 from tests.tokens import SETTINGS
 
-Request = tuple[str, str, str]
 NOBODYS_ROWS = {name: NOWHERE for operation in ON_ROWS for name in operation.names}
 ORDER_OF_P256 = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 REQUESTS: list[Request] = [
@@ -42,65 +40,6 @@ FEW = [
 ]
 """One operation without a body and one with a body."""
 REPRESENTATIVE = ("no header", "expired", "another's key", "HS256 with the public key in PEM")
-
-
-def send_each(
-    port: int, requests: Sequence[Request], headers: Headers
-) -> Iterator[tuple[str, httpx.Response]]:
-    """Send each request with `headers`. http.client is quick and passes any header on."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    for method, path, body in requests:
-        connection.putrequest(method, path, skip_accept_encoding=True)
-        for name, value in headers:
-            connection.putheader(name, value)
-        if body:
-            connection.putheader("Content-Type", "application/json")
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body.encode())
-        answer = connection.getresponse()
-        content = answer.read()
-        yield (
-            f"{method} {path}",
-            httpx.Response(answer.status, headers=answer.getheaders(), content=content),
-        )
-    connection.close()
-
-
-@dataclass
-class Target:
-    """A server that trusts `provider`. The socket `ears` listens at the attacker's URL."""
-
-    provider: Provider
-    server: Server
-    client: httpx.Client
-    ears: socket.socket
-
-    def send_each(
-        self, requests: Sequence[Request], headers: Headers
-    ) -> Iterator[tuple[str, httpx.Response]]:
-        yield from send_each(self.client.base_url.port or 80, requests, headers)
-
-    def failures(self, attacks: Iterable[str], requests: Sequence[Request]) -> list[str]:
-        """Return which attacks get another answer than a 401, and from which operation."""
-        found = []
-        for attack in attacks:
-            headers = ATTACKS[attack](self.provider)
-            for request, response in self.send_each(requests, headers):
-                try:
-                    assert_problem(response, 401)
-                    assert response.headers["www-authenticate"].startswith("Bearer")
-                except AssertionError as error:
-                    found.append(f"{attack}: {request}: {error}")
-        return found
-
-    def ask(self, headers: Headers) -> httpx.Response:
-        return self.client.get(SETTINGS, headers=headers)
-
-    def user_of(self, token: str | bytes) -> str:
-        response = self.ask(bearer(token))
-        assert response.status_code == 200, response.text
-        user: str = response.json()["user_id"]
-        return user
 
 
 @pytest.fixture(scope="module")
