@@ -53,9 +53,10 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         timeout=QUEUE_SECONDS,
         on_wait=observers.on_thread_wait,
     )
+    authenticator = Authenticator(settings)
     operations = partial(
         HandlerMiddleware,
-        authenticator=Authenticator(settings),
+        authenticator=authenticator,
         max_body_bytes=settings.max_body_bytes,
         threads=threads,
         limiter=_rate_limiter(settings),
@@ -65,7 +66,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         operations,
         resolver=_resolver(),
         observers=observers.middlewares,
-        lifespan=partial(_lifespan, settings, threads, observers),
+        lifespan=partial(_lifespan, settings, authenticator, threads, observers),
     )
 
 
@@ -137,9 +138,14 @@ def _middlewares(
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, threads: Threads, observers: Observers, _app: Any
+    settings: Settings,
+    authenticator: Authenticator,
+    threads: Threads,
+    observers: Observers,
+    _app: Any,
 ) -> AsyncIterator[dict[str, Any]]:
     """Connect to the database, and disconnect when the application stops."""
+    authenticator.keys.prefetch()  # so that an outage of the provider finds each worker with keys
     with database(settings) as url:
         engine.configure(
             url,

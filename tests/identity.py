@@ -1,6 +1,7 @@
 """An identity provider for tests: key pairs, signed tokens, and a server of public keys."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -9,23 +10,32 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests import log_watch
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+"""One algorithm of each kind of key."""
+PrivateKey = (
+    rsa.RSAPrivateKey
+    | ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+)
+_CURVES: dict[str, ec.EllipticCurve] = {
+    "ES256": ec.SECP256R1(),
+    "ES384": ec.SECP384R1(),
+    "ES512": ec.SECP521R1(),
+}
 
 
 def new_private_key(algorithm: str) -> PrivateKey:
-    match algorithm:
-        case "RS256":
-            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        case "ES256":
-            return ec.generate_private_key(ec.SECP256R1())
-        case _:
-            return ed25519.Ed25519PrivateKey.generate()
+    if algorithm in _CURVES:
+        return ec.generate_private_key(_CURVES[algorithm])
+    if algorithm == "EdDSA":
+        return ed25519.Ed25519PrivateKey.generate()
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @dataclass
@@ -53,6 +63,10 @@ class KeyPair:
         public: dict[str, Any] = algorithm.to_jwk(self.private.public_key(), as_dict=True)
         return public | {"kid": self.key_id, "alg": self.algorithm, "use": "sig"}
 
+    def jwk_without(self, *members: str) -> dict[str, Any]:
+        """Return the JWK without these members, which are optional."""
+        return {name: value for name, value in self.jwk.items() if name not in members}
+
     def sign(self, user_id: str, **claims: object) -> str:
         body = {"sub": user_id, "exp": int(time.time()) + 3600} | claims
         token = jwt.encode(body, self.private, self.algorithm, headers={"kid": self.key_id})
@@ -63,15 +77,18 @@ class KeyPair:
 class KeyServer:
     """Serves a key set on 127.0.0.1 until it is closed or its block ends."""
 
-    def __init__(self, *keys: KeyPair, port: int = 0) -> None:
+    def __init__(self, *keys: KeyPair, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.keys = list(keys)
         self.fetched = 0
+        self.headers: dict[str, str] = {}
+        """The headers of the last request, with lower-case names."""
         self.fault: Callable[[BaseHTTPRequestHandler], None] | None = None
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.fetched += 1
+                provider.headers = {name.lower(): value for name, value in self.headers.items()}
                 if provider.fault is not None:
                     provider.fault(self)
                     return
@@ -86,7 +103,10 @@ class KeyServer:
                 """Write nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}/keys"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 

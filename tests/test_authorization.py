@@ -76,7 +76,6 @@ def test_other_subs_are_rejected(server: Server, sub: object) -> None:
         {"nbf": 2**40},
         {"nbf": math.inf},
         {"nbf": "later"},
-        {"iat": math.inf},
     ],
     ids=lambda claims: "-".join(f"{k}-{str(v)[:12]}" for k, v in claims.items()),
 )
@@ -112,18 +111,11 @@ def in_another_algorithm() -> str:
     return jwt.encode(claims, SECRET * 2, algorithm="HS512")
 
 
-def too_long() -> str:
-    token = sign("alice", padding="p" * 6200)
-    assert len(token) > 8192
-    return token
-
-
 BAD_TOKENS: list[Callable[[], str]] = [
     unsigned,
     altered,
     critical,
     in_another_algorithm,
-    too_long,
     lambda: "nonsense",
     lambda: "..",
     lambda: "a.b.c",

@@ -95,6 +95,8 @@ BAD = [
     ("jwt_jwks_url", "https://id example.org/jwks"),
     ("jwt_jwks_url", "https://id.example.org/the jwks"),
     ("jwt_jwks_url", "https://id.example.org/jwks#keys"),
+    ("jwt_jwks_max_age_seconds", "1"),
+    ("jwt_jwks_max_age_seconds", "60"),  # without a URL
     ("jwt_public_key_file", "/there/is/no/such/file.pem"),
     ("jwt_public_key_file", "/"),
     ("cors_origins", "a.example.org"),

@@ -4,21 +4,14 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
-from typing import Any
-from urllib.request import HTTPRedirectHandler, build_opener
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
+from agent_api.auth.key_download import FETCH_SECONDS, download, reason
+from agent_api.auth.public_key import VerificationKey, from_jwk
 
 logger = logging.getLogger(__name__)
 
-FETCH_SECONDS = 5
-"""Timeout of one fetch."""
-MAX_BYTES = 1024 * 1024
-"""Size limit of the key set. Large providers have a few dozen keys in 50 KB."""
-RENEW_SECONDS = 300
-"""Age at which keys are fetched again, so that withdrawn keys become invalid."""
 RENEW_AFTER_FAILURE_SECONDS = 10
 PAUSE_SECONDS = 2
 """Minimum time between two fetches, however many tokens have unknown keys."""
@@ -29,34 +22,56 @@ class KeysUnavailable(Exception):
 
 
 class KeySet:
-    """Finds keys by their id. Known keys never wait for the provider."""
+    """Finds keys by their id, and fetches them again before they are `max_age` seconds old.
 
-    def __init__(self, url: str) -> None:
+    From half of this age on, a key that is used starts a fetch in the background. If the age is
+    reached without one, the next token waits for the fetch. While the provider cannot be reached,
+    the known keys stay valid. Calls `on_change` if a fetch returns other keys than the one before.
+    """
+
+    def __init__(
+        self, url: str, *, max_age: float, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         self._url = url
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._max_age = max_age
+        self._on_change = on_change
+        self._keys: Sequence[VerificationKey] = ()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._fetch_deadline = 0.0
         self._next_fetch_at = 0.0
         self._renew_at = 0.0
+        self._expires_at = 0.0
         self._last_fetch_failed = False
 
-    def get(self, key_id: str) -> jwt.PyJWK | None:
-        """Return the key without waiting, or None if the provider does not have it.
+    def find(self, key_id: str | None) -> Sequence[VerificationKey]:
+        """Return the keys that may have signed a token, without waiting.
 
         Raises KeysUnavailable if the key is not known and the last fetch failed. Starts a fetch in
         the background if the keys are old.
         """
-        key = self._keys.get(key_id)
-        if key is None and self._last_fetch_failed:
+        found = self._matching(key_id)
+        if not found and self._last_fetch_failed:
             raise KeysUnavailable
-        if key and time.monotonic() > self._renew_at:
-            self._start_fetch()
-        return key
+        if found and time.monotonic() > self._renew_at:
+            self.start_fetch()
+        return found
 
-    def knows(self, key_id: str) -> bool:
-        """Tell whether `get` would return the key. If not, call `fetch` first."""
-        return key_id in self._keys
+    def _matching(self, key_id: str | None) -> Sequence[VerificationKey]:
+        """Return the keys of this id. Without an id or a match, a key's missing id fits any."""
+        if key_id is None:
+            return self._keys
+        named = [key for key in self._keys if key.key_id == key_id]
+        return named or [key for key in self._keys if key.key_id is None]
+
+    def must_fetch(self, key_id: str | None) -> bool:
+        """Tell whether to call `fetch` before `find`."""
+        is_expired = time.monotonic() > self._expires_at and not self._last_fetch_failed
+        return is_expired or not self._matching(key_id)
+
+    def seconds_left(self) -> float:
+        """Return how long a token that is verified now may be trusted without asking again."""
+        return max(self._expires_at, self._renew_at) - time.monotonic()
 
     def fetch(self) -> None:
         """Replace the keys by the provider's. Blocks for up to FETCH_SECONDS.
@@ -64,10 +79,10 @@ class KeySet:
         Callers at the same time share one fetch. Does nothing less than PAUSE_SECONDS after the
         last one.
         """
-        if (thread := self._start_fetch()) is not None:
+        if (thread := self.start_fetch()) is not None:
             thread.join(max(0.0, self._fetch_deadline - time.monotonic()))
 
-    def _start_fetch(self) -> threading.Thread | None:
+    def start_fetch(self) -> threading.Thread | None:
         """Return the thread that is fetching, or None if it is too early to fetch again.
 
         urllib has no timeout for a whole response, so callers wait for a thread instead.
@@ -80,65 +95,36 @@ class KeySet:
                 return None
             self._fetch_deadline = now + FETCH_SECONDS
             self._last_fetch_failed = True  # until the fetch succeeds
-            self._thread = threading.Thread(target=self._replace_keys, daemon=True)
+            self._thread = threading.Thread(target=self._replace_keys, args=[now], daemon=True)
             self._thread.start()
             return self._thread
 
-    def _replace_keys(self) -> None:
-        renew_after = RENEW_AFTER_FAILURE_SECONDS
+    def _replace_keys(self, started: float) -> None:
+        renew_at = time.monotonic() + RENEW_AFTER_FAILURE_SECONDS
         try:
-            self._keys = read_keys(download(self._url))
+            keys = read_keys(download(self._url))
+            if keys != self._keys:
+                self._keys = keys
+                self._on_change()
+            self._expires_at = started + self._max_age
             self._last_fetch_failed = False
-            renew_after = RENEW_SECONDS
+            renew_at = started + self._max_age / 2
         except (OSError, HTTPException, ValueError, RecursionError) as error:
             # The known keys stay valid.
-            logger.warning("cannot fetch keys", extra={"reason": type(error).__name__})
+            logger.warning("cannot fetch keys", extra={"reason": reason(error)})
         finally:
             self._next_fetch_at = time.monotonic() + PAUSE_SECONDS
-            self._renew_at = time.monotonic() + renew_after
+            self._renew_at = renew_at
 
 
-class _NoRedirects(HTTPRedirectHandler):
-    """Refuses redirects: only the operator decides where the keys are."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def download(url: str) -> bytes:
-    """Return the document at `url`.
-
-    The body may take FETCH_SECONDS and have MAX_BYTES. Raises OSError or ValueError.
-    """
-    with build_opener(_NoRedirects).open(url, timeout=FETCH_SECONDS) as response:
-        deadline = time.monotonic() + FETCH_SECONDS
-        document = b""
-        while chunk := response.read1(MAX_BYTES):
-            document += chunk
-            if len(document) > MAX_BYTES:
-                raise ValueError(f"more than {MAX_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError
-    return document
-
-
-def read_keys(document: bytes) -> dict[str, jwt.PyJWK]:
-    """Return the usable signature keys of a key set by their id.
+def read_keys(document: bytes) -> list[VerificationKey]:
+    """Return the keys of a key set that can verify tokens.
 
     Raises ValueError if there are none, and RecursionError if the document nests too deep.
     """
     members = json.loads(document)
     listed = members.get("keys") if isinstance(members, dict) else None
-    found: dict[str, jwt.PyJWK] = {}
-    for member in listed if isinstance(listed, list) else []:
-        if not isinstance(member, dict) or member.get("use") not in ("sig", None):
-            continue
-        key_id = member.get("kid")
-        if isinstance(key_id, str) and key_id:
-            try:
-                found[key_id] = jwt.PyJWK(member)
-            except (jwt.PyJWTError, UnsupportedAlgorithm, LookupError, TypeError, ValueError):
-                continue  # PyJWT does not check that all members of a key are present
+    found = [key for jwk in (listed if isinstance(listed, list) else []) if (key := from_jwk(jwk))]
     if not found:
-        raise ValueError("no usable keys")
+        raise ValueError("the key set has no usable keys")
     return found

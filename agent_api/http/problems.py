@@ -8,7 +8,6 @@ from connexion.exceptions import ProblemException
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
-MAX_TOKEN_LENGTH = 8192
 
 
 class Problem(ProblemException):  # type: ignore[misc]  # connexion ships no types
@@ -62,10 +61,10 @@ class Unauthorized(Problem):
 
 
 class TokenTooLong(Unauthorized):
-    """The token has more than MAX_TOKEN_LENGTH characters and is not decoded."""
+    """The token makes the headers larger than their limit and is not decoded."""
 
-    def __init__(self) -> None:
-        super().__init__(f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The token is too long: the headers may have {limit} bytes.")
 
 
 class Forbidden(Problem):

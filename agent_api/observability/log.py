@@ -42,11 +42,6 @@ def json_formatter() -> logging.Formatter:
     )
 
 
-def _is_new_information(record: logging.LogRecord) -> bool:
-    """Drop uvicorn's message if HttpProtocol logs the same event with the request id."""
-    return record.msg != "Invalid HTTP request received."
-
-
 def configure(settings: Settings) -> None:
     """Send the log of the process to standard error, in the configured format."""
     handler = logging.StreamHandler(sys.stderr)
@@ -58,4 +53,3 @@ def configure(settings: Settings) -> None:
     # SQLAlchemy's pool logs under the module of its class, MeasuredPool.
     for name in (*quiet, "agent_api.observability.metrics"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
-    logging.getLogger("uvicorn.error").addFilter(_is_new_information)

@@ -22,7 +22,7 @@ class State(enum.Enum):
     """What the client sends now, and what we do with it.
 
     CONNECTED -> HEAD -> BODY [-> UNWANTED_BODY] -> KEEP_ALIVE -> HEAD -> ...
-    Refusals, upgrades and responses with `Connection: close` lead to LAST_RESPONSE or LINGERING.
+    Refusals and responses with `Connection: close` lead to LAST_RESPONSE or LINGERING.
     """
 
     CONNECTED = enum.auto()

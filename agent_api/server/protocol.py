@@ -2,6 +2,8 @@
 
 import asyncio
 
+import httptools
+
 from agent_api.http.problems import BadRequest, HeadersTooLarge, Problem, Unavailable
 from agent_api.server import request_head
 from agent_api.server.connection import Connection, State
@@ -39,7 +41,8 @@ class HttpProtocol(Connection):
             if not data:
                 return
         self._overhead_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self._state is State.HEAD:
             self._last_line = self._last_line or request_head.LastLine()
             self._last_line.add(data)
@@ -50,6 +53,30 @@ class HttpProtocol(Connection):
             self._restart_keep_alive_timer()
         if self._overhead_bytes > request_head.MAX_BYTES:
             self._refuse_overhead()
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser, and ignore offers to upgrade the protocol (RFC 9110 section 7.8).
+
+        httptools takes what follows an offer for the other protocol, even if it is the body of the
+        request. Therefore, a new parser reads such a head again, without the offer.
+        """
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+            except httptools.HttpParserUpgrade as offer:
+                (end_of_head,) = offer.args
+                data = self._head_without_offer() + data[end_of_head:]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+
+    def _head_without_offer(self) -> bytes:
+        return request_head.without_upgrade(
+            self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+        )
 
     def _refuse_overhead(self) -> None:
         if self._state is State.HEAD:
@@ -73,9 +100,11 @@ class HttpProtocol(Connection):
 
     def on_headers_complete(self) -> None:
         """Check the head and begin the body, also if it is empty."""
-        is_upgrade = self.parser.should_upgrade()
+        is_connect = self.parser.get_method() == b"CONNECT"
+        if self.parser.should_upgrade() and not is_connect:  # _parse reads the head again
+            return
         self._problem = request_head.head_problem(
-            self.parser.get_http_version(), self.url, self.headers, is_upgrade=is_upgrade
+            self.parser.get_http_version(), self.url, self.headers, is_connect=is_connect
         )
         if self._problem is None and len(self.pipeline) == MAX_PIPELINED:
             self._problem = BadRequest("Wait for the responses before sending more requests.")
@@ -88,7 +117,7 @@ class HttpProtocol(Connection):
         self._last_line = None
         # A client that sent "Expect: 100-continue" and gets a response instead may leave the body
         # out, so the next bytes can be body or head (RFC 9110 section 10.1.1).
-        if is_upgrade or self._server_is_stopping or self.expect_100_continue:
+        if self._server_is_stopping or self.expect_100_continue:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -107,6 +136,8 @@ class HttpProtocol(Connection):
 
     def on_message_complete(self) -> None:
         """Wait for the next request."""
+        if self._state is State.HEAD:  # the end of a head that _parse reads again
+            return
         super().on_message_complete()
         self._state = State.KEEP_ALIVE
         self._overhead_bytes = self._body_bytes = 0
@@ -115,10 +146,6 @@ class HttpProtocol(Connection):
             self._server_is_stopping and self._is_idle()
         ):  # the response was complete before the body
             self._schedule_idle_close()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Ignore what follows a request for an upgrade; the request itself gets its response."""
-        self._state = State.LAST_RESPONSE
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, or a callback has refused."""

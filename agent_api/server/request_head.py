@@ -17,7 +17,7 @@ _HOST = re.compile(rb"[^\x00-\x20/?#@,\\\x7f]*")
 
 
 def head_problem(
-    version: str, url: bytes, headers: Sequence[Header], *, is_upgrade: bool
+    version: str, url: bytes, headers: Sequence[Header], *, is_connect: bool
 ) -> Problem | None:
     """Return why to refuse the request, if at all; names in `headers` are in lower case."""
     size = len(url) + sum(len(name) + len(value) + _SEPARATORS for name, value in headers)
@@ -25,6 +25,8 @@ def head_problem(
         return too_large(headers, size)
     if version not in ("1.0", "1.1"):
         return BadRequest("The server only supports HTTP/1.1.")
+    if is_connect:  # what follows would belong to a tunnel (RFC 9110 section 9.3.6)
+        return BadRequest("This server is not a proxy. Do not send CONNECT.")
     hosts = [value for name, value in headers if name == b"host"]
     if (len(hosts) != 1 and (hosts or version != "1.0")) or not all(map(_HOST.fullmatch, hosts)):
         return BadRequest(
@@ -33,10 +35,6 @@ def head_problem(
     names = {name for name, _ in headers}
     if not names & FRAMING:
         return None
-    # After an upgrade uvicorn would read the body as the next request. We support no other
-    # protocol, and RFC 9110 section 7.8 lets us ignore the upgrade.
-    if is_upgrade:
-        return BadRequest("A request with a body cannot upgrade the protocol.")
     if b"transfer-encoding" in names:
         codings = [value for name, value in headers if name == b"transfer-encoding"]
         # httptools reads "gzip, chunked" as chunked, and the body would stay compressed.
@@ -46,6 +44,16 @@ def head_problem(
         if len({value for name, value in headers if name == singular}) > 1:
             return BadRequest(f"Send the header {singular.decode()} only once.")
     return None
+
+
+def without_upgrade(method: bytes, url: bytes, version: str, headers: Sequence[Header]) -> bytes:
+    """Return a parsed head as it would be without its Upgrade headers.
+
+    No part can contain a line end, because the parser has split the head there.
+    """
+    lines = [b"%b %b HTTP/%b" % (method, url, version.encode())]
+    lines += [b"%b: %b" % header for header in headers if header[0] != b"upgrade"]
+    return b"\r\n".join([*lines, b"", b""])
 
 
 def trailer_problem(name: bytes) -> Problem | None:
@@ -86,4 +94,4 @@ def too_large(headers: Sequence[Header], size: int, line: LastLine | None = None
     tokens = sum(len(value) for name, value in headers if name == _TOKEN)
     if line is not None and line.is_token():
         tokens += line.size
-    return TokenTooLong() if size - tokens <= MAX_BYTES else HeadersTooLarge(MAX_BYTES)
+    return (TokenTooLong if size - tokens <= MAX_BYTES else HeadersTooLarge)(MAX_BYTES)

@@ -14,7 +14,11 @@ from agent_api.settings import values
 
 PREFIX = "AGENT_API_"
 _KEYS = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
-_REQUIRES = {"rate_limit_burst": "rate_limit_per_minute", "metrics_host": "metrics_port"}
+_REQUIRES = {
+    "jwt_jwks_max_age_seconds": "jwt_jwks_url",
+    "rate_limit_burst": "rate_limit_per_minute",
+    "metrics_host": "metrics_port",
+}
 """Settings that have no effect unless the other one is set."""
 
 
@@ -45,6 +49,7 @@ class Settings:
     workers: int = _setting(values.integer(1, 64), 1)
     jwt_secret: str | None = _setting(values.secret)
     jwt_jwks_url: str | None = _setting(values.url("https", "http"))
+    jwt_jwks_max_age_seconds: int = _setting(values.integer(2, 86400), 300)
     jwt_public_key_file: Path | None = _setting(values.file)  # noqa: RUF009  # a field
     jwt_issuer: str | None = _setting(values.text)
     jwt_audience: str | None = _setting(values.text)

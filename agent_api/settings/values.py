@@ -1,5 +1,6 @@
 """Converts the text of settings. Error messages continue "AGENT_API_X ..."."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -9,6 +10,8 @@ MIN_SECRET_BYTES = 32
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 """Browsers omit these ports from an origin."""
+_APP_ORIGIN = re.compile(r"(?!(ftp|wss?)://)[a-z][a-z0-9+.-]*://[\w.:\[\]-]+", re.ASCII)
+"""The origin of an application or a browser extension, such as tauri://localhost."""
 
 
 def text(value: str) -> str:
@@ -104,6 +107,8 @@ def origins(value: str) -> tuple[str, ...]:
         raise ValueError("must contain at least one origin")
     if not value.isascii():
         raise ValueError("must be ASCII: write international host names in their xn-- form")
+    if "null" in given:
+        raise ValueError("cannot contain null, which any page can send: list the origins, or set *")
     found = (
         ("*",) if given == ["*"] else tuple(origin for text in given if (origin := _origin(text)))
     )
@@ -113,10 +118,16 @@ def origins(value: str) -> tuple[str, ...]:
 
 
 def _origin(text: str) -> str | None:
-    """Return the origin exactly as browsers send it, or None if invalid."""
+    """Return the origin exactly as browsers send it, or None if invalid.
+
+    The hosts of other schemes than http and https can contain capital letters.
+    """
     parts = _split(text)
-    if parts is None or parts.scheme not in _DEFAULT_PORTS or set(parts.netloc) & set("@*"):
+    if parts is None or set(parts.netloc) & set("@*"):
         return None
+    if parts.scheme not in _DEFAULT_PORTS:
+        origin = f"{parts.scheme}:{text.partition(':')[2].removesuffix('/')}"
+        return origin if _APP_ORIGIN.fullmatch(origin) else None
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         return None
     port = None if parts.port == _DEFAULT_PORTS[parts.scheme] else parts.port

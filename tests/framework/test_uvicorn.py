@@ -58,7 +58,7 @@ def port() -> Iterator[int]:
 
 
 def test_upstream_body_of_an_upgrade_is_read_as_a_request(port: int) -> None:
-    """agent_api/server/request_head.py refuses these."""
+    """agent_api/server/protocol.py reads the head again without the offer."""
     smuggled = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
     head = (
         b"POST /first HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"

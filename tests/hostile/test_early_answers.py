@@ -63,7 +63,7 @@ EARLY = {
     "no such method": (405, "POST", "/users/me/chat-settings", TOKEN | JSON),
     "no JSON": (415, "POST", "/conversations", TOKEN | {"Content-Type": "text/plain"}),
     "a wrong id": (422, "PATCH", "/conversations/no-id", TOKEN | JSON),
-    "an upgrade": (400, "POST", "/nothing", {"Upgrade": "h2c", "Connection": "upgrade"}),
+    "an upgrade": (404, "POST", "/nothing", {"Upgrade": "h2c", "Connection": "upgrade"}),
 }
 
 
@@ -149,7 +149,7 @@ def send_until_closed(wire: Wire, raw: bytes) -> int:
 
 
 ENDLESS = {
-    "refused": head("POST /conversations", b"Upgrade: h2c", b"Connection: upgrade", *CHUNKED),
+    "refused": head("POST /conversations", b"Content-Type: a", b"Content-Type: b", *CHUNKED),
     "too large": head("POST /conversations", b"Content-Type: application/json", *CHUNKED),
     "without a token": head("POST /conversations", *CHUNKED, token=False),
 }

@@ -122,7 +122,7 @@ def assert_no_error(server: Server, before: str) -> None:
 def test_each_refused_request_is_logged_once_with_its_request_id(server: Server) -> None:
     raws = [
         b"garbage\r\n\r\n",
-        head("POST /nothing", b"Upgrade: h2c", b"Connection: upgrade", b"Content-Length: 2"),
+        head("CONNECT elsewhere:443", b"Content-Length: 2"),
     ]
     for raw in raws:
         answer = ask(server, raw)
@@ -167,19 +167,3 @@ def test_ignored_upgrade_is_logged_once_as_a_request(server: Server) -> None:
         assert answer.problem(404)
         lines = log_lines(server, answer)
         assert [re.findall('"message":"(.*?)"', line) for line in lines] == [["request"]]
-
-
-def test_body_of_an_upgrade_request_is_not_run_as_a_request(server: Server) -> None:
-    body = head("GET /users/me/chat-settings")
-    lines = (JSON, b"Connection: Upgrade", b"Upgrade: h2c")
-    length = b"Content-Length: %d" % len(body)
-    with Wire(server) as wire:
-        wire.send(head("POST /conversations", length, *lines) + body)
-
-        assert wire.receive("POST").status == 400
-        assert wire.receive_raw(1) == b""
-    with Wire(server) as wire:
-        wire.send(head("GET /healthz", b"Connection: Upgrade", b"Upgrade: h2c") + body)
-
-        assert wire.receive().status == 200
-        assert wire.receive_raw(1) == b""

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.contract import Rows, make_rows
-from tests.protocol.cases import ORIGIN, SMALL
+from tests.protocol.cases import APP_ORIGINS, ORIGIN, SMALL
 from tests.servers import Server, start_server
 
 
@@ -26,9 +26,10 @@ def rows(user: httpx.Client) -> Rows:
 
 @pytest.fixture(scope="session")
 def small_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a small body limit that allows browsers of one origin."""
+    """A server with a small body limit that allows ORIGIN and APP_ORIGINS."""
     folder = tmp_path_factory.mktemp("small")
+    origins = ", ".join([ORIGIN, *APP_ORIGINS])
     with start_server(
-        database_url, folder, cors_origins=ORIGIN, max_body_bytes=str(SMALL)
+        database_url, folder, cors_origins=origins, max_body_bytes=str(SMALL)
     ) as running:
         yield running

@@ -1,4 +1,4 @@
-"""The contract, its documentation page, and CORS."""
+"""The contract and its documentation page."""
 
 import re
 from urllib.parse import urljoin
@@ -7,12 +7,8 @@ import httpx
 import yaml
 
 from tests.contract import (
-    OPERATIONS,
     TEXT,
-    assert_problem,
 )
-from tests.protocol.cases import ORIGIN
-from tests.servers import Server
 
 # The contract and its documentation page
 
@@ -68,56 +64,3 @@ def test_range_request_for_the_contract_is_answered(anonymous: httpx.Client) -> 
         response = anonymous.get("/openapi.yaml", headers={"Range": value})
 
         assert response.status_code in (200, 206, 416), value
-
-
-# CORS
-
-
-def test_cors_is_off_by_default(user: httpx.Client) -> None:
-    simple = user.get("/conversations", headers={"Origin": ORIGIN})
-    preflight = user.options("/conversations", headers=PREFLIGHT)
-
-    assert_problem(preflight, 405)
-    for response in (simple, preflight):
-        assert not [name for name in response.headers if name.startswith("access-control-")]
-
-
-PREFLIGHT = {
-    "Origin": ORIGIN,
-    "Access-Control-Request-Method": "PATCH",
-    "Access-Control-Request-Headers": (
-        "authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id"
-    ),
-}
-
-
-def test_configured_origin_is_allowed(small_server: Server) -> None:
-    with small_server.client("browser") as client:
-        preflight = client.options("/conversations", headers=PREFLIGHT)
-        simple = client.get("/conversations", headers={"Origin": ORIGIN})
-        refused = client.get("/conversations", headers={"Origin": ORIGIN, "Authorization": "x"})
-        unknown = client.get("/nothing", headers={"Origin": ORIGIN})
-
-    assert preflight.status_code == 200
-    assert preflight.headers["x-request-id"]
-    allowed = preflight.headers["access-control-allow-methods"].split(", ")
-    assert {operation.method for operation in OPERATIONS} <= set(allowed)
-    assert simple.status_code == 200
-    assert_problem(refused, 401)
-    assert_problem(unknown, 404)
-    for response in (preflight, simple, refused, unknown):
-        assert response.headers["access-control-allow-origin"] == ORIGIN
-        assert "access-control-allow-credentials" not in response.headers
-    exposed = simple.headers["access-control-expose-headers"].split(", ")
-    assert {"ETag", "Location", "X-Request-Id", "WWW-Authenticate", "Retry-After"} <= set(exposed)
-
-
-def test_any_other_origin_is_refused(small_server: Server) -> None:
-    with small_server.client("browser") as client:
-        other = {"Origin": "https://elsewhere.example.org"}
-        preflight = client.options("/conversations", headers=PREFLIGHT | other)
-        simple = client.get("/conversations", headers=other)
-
-    assert preflight.status_code == 400
-    for response in (preflight, simple):
-        assert "access-control-allow-origin" not in response.headers
