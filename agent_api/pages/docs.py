@@ -53,6 +53,10 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
     contract_yaml = contract_path().read_bytes()
     assets = Path(swagger_ui_bundle.swagger_ui_path)
 
+    def root() -> flask.Response:
+        # Relative, because a proxy may have removed the beginning of the path.
+        return flask.Response(status=307, headers={"Location": "docs"})
+
     def openapi_json() -> flask.Response:
         return flask.Response(contract_json, mimetype="application/json")
 
@@ -79,6 +83,7 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
         return _or_not_modified(file)
 
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # only GET and HEAD
+    app.add_url_rule("/", view_func=root)
     app.add_url_rule("/openapi.json", view_func=openapi_json)
     app.add_url_rule("/openapi.yaml", view_func=openapi_yaml)
     app.add_url_rule("/docs", view_func=docs)
