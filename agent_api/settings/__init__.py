@@ -43,6 +43,7 @@ class Settings:
     data_dir: Path = field(default_factory=default_data_dir, metadata={"read": values.folder})
     host: str = _setting(values.text, "127.0.0.1")
     port: int = _setting(values.integer(1, 65535), 8000)
+    root_path: str | None = _setting(values.root_path)
     workers: int = _setting(values.integer(1, 64), 1)
     jwt_secret: str | None = _setting(values.secret)
     jwt_jwks_url: str | None = _setting(values.url("https", "http"))
