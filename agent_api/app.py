@@ -23,6 +23,7 @@ from agent_api.middleware.execution import QUEUE_SECONDS, HandlerMiddleware
 from agent_api.middleware.rate_limiting import RateLimiter
 from agent_api.middleware.request_log import RequestLogMiddleware, access_writer
 from agent_api.middleware.response_headers import ResponseHeadersMiddleware
+from agent_api.middleware.root_path import RootPathMiddleware, refuse_collision
 from agent_api.middleware.threads import Threads
 from agent_api.observability import setup
 from agent_api.observability.hooks import Observers
@@ -87,14 +88,24 @@ def assemble(
     app = connexion.FlaskApp(
         "agent_api",
         lifespan=lifespan,
-        middlewares=[*observers, *_middlewares(settings, operations, cors_headers)],
+        middlewares=[
+            *_root_path(settings),
+            *observers,
+            *_middlewares(settings, operations, cors_headers),
+        ],
         server_args={"static_folder": None},
     )
     # Otherwise Flask would also route the operations, without authentication.
     app._middleware_app.add_api = lambda *_, **__: None
-    docs.register(app.app, contract)
+    docs.register(app.app, contract, settings.root_path)
     app.add_api(contract, resolver=resolver)
     return app
+
+
+def check_root_path(settings: Settings) -> None:
+    """Raise ConfigError if the root path could be confused with a path of the API."""
+    if settings.root_path is not None:
+        refuse_collision(settings.root_path, (*load_contract()["paths"], *docs.PATHS))
 
 
 def compile_contract() -> list[Operation]:
@@ -110,6 +121,12 @@ def _rate_limiter(settings: Settings) -> RateLimiter | None:
     if (per_minute := settings.rate_limit_per_minute) is None:
         return None
     return RateLimiter(per_minute=per_minute, burst=settings.rate_limit_burst or per_minute)
+
+
+def _root_path(settings: Settings) -> list[Middleware]:
+    if settings.root_path is None:
+        return []
+    return [partial(RootPathMiddleware, root_path=settings.root_path)]
 
 
 def _middlewares(

@@ -24,15 +24,15 @@ OPEN_PATHS = {
     "/docs/init.js",
     *ASSETS,
 }
-"""All open paths. Every addition is public."""
+"""All open paths with a content; / redirects. Every addition is public."""
 
 OTHER_METHODS = ["OPTIONS", "TRACE", "PROPFIND", "QUERY", "PURGE", "LINK", "ACL", "M-SEARCH"]
 GUESSES = """
-/ /index.html /favicon.ico /robots.txt /sitemap.xml /crossdomain.xml /.well-known/security.txt
+/index.html /favicon.ico /robots.txt /sitemap.xml /crossdomain.xml /.well-known/security.txt
 /.well-known/openid-configuration /.env /.git/config /.git/HEAD /.htaccess /.DS_Store /.ssh/id_rsa
 /metrics /metrics/ /prometheus /stats /status /server-status /health /live /ready /ping /version
 /info /actuator /actuator/env /admin /admin/ /administrator /console /manage /management /internal
-/debug /debug/pprof/ /debug/vars /_debug_toolbar /__debugger__ /?__debugger__=yes&cmd=resource
+/debug /debug/pprof/ /debug/vars /_debug_toolbar /__debugger__
 /trace /dump /heapdump /threads /env /config /settings /login /logout /oauth/token /token /jwks
 /.well-known/jwks.json /users /users/ /users/me /users/other /users/me/chat-settings/
 /api /api/v1 /v1 /v1/conversations /api/conversations /graphql /graphiql /rpc /soap /ws /socket.io/
@@ -94,6 +94,15 @@ def test_extra_leading_slash_shows_the_same_open_page(page: str, server: Server)
     assert doubled.content == plain.content
 
 
+@pytest.mark.parametrize("target", ["/", "/?__debugger__=yes&cmd=resource"])
+def test_root_redirects_to_the_docs(target: str, server: Server) -> None:
+    for method in ("GET", "HEAD"):
+        answer = ask(server, head(f"{method} {target}", token=False))
+        assert (answer.status, answer.headers["location"], answer.content) == (307, "docs", b"")
+    for method in ("POST", "OPTIONS"):
+        assert_rejected(server, method, target)
+
+
 def routes() -> list[Any]:
     """Return the Flask routes, which are not in the contract."""
     application: flask.Flask = create_app(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)).app
@@ -105,7 +114,7 @@ def test_open_paths_are_listed_here() -> None:
     templates = {page for page in pages if "<" in page}
 
     assert templates == {"/docs/<name>"}
-    assert pages - templates == OPEN_PATHS - ASSETS - {"/healthz", "/readyz"}
+    assert pages - templates == OPEN_PATHS - ASSETS - {"/healthz", "/readyz"} | {"/"}
 
 
 def test_open_paths_are_read_only(server: Server) -> None:

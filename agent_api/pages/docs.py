@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from agent_api.contract.spec import contract_path
 from agent_api.http import problems
 
+PATHS = ("/docs", "/openapi.json", "/openapi.yaml")
 ASSETS = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
 PAGE = """<!doctype html>
 <html lang="en">
@@ -39,6 +40,7 @@ INIT = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
+_SERVER = b"\nservers:\n  - url: %s\n"
 # Everything comes from this server. Swagger UI uses inline styles and data URLs for icons.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -47,11 +49,22 @@ POLICY = (
 )
 
 
-def register(app: flask.Flask, contract: dict[str, Any]) -> None:
-    """Add the pages to `app`, and turn its HTTP errors into problems."""
-    contract_json = orjson.dumps(contract, option=orjson.OPT_INDENT_2)
+def register(app: flask.Flask, contract: dict[str, Any], root_path: str | None) -> None:
+    """Add the pages to `app`, and turn its HTTP errors into problems.
+
+    The contract that they show has `root_path` as its server, which "Try it" calls.
+    """
     contract_yaml = contract_path().read_bytes()
+    if root_path is not None:
+        (server,) = contract["servers"]
+        contract = {**contract, "servers": [{**server, "url": root_path}]}
+        contract_yaml = contract_yaml.replace(_SERVER % b"/", _SERVER % root_path.encode())
+    contract_json = orjson.dumps(contract, option=orjson.OPT_INDENT_2)
     assets = Path(swagger_ui_bundle.swagger_ui_path)
+
+    def root() -> flask.Response:
+        # Relative, because a proxy may have removed the beginning of the path.
+        return flask.Response(status=307, headers={"Location": "docs"})
 
     def openapi_json() -> flask.Response:
         return flask.Response(contract_json, mimetype="application/json")
@@ -79,6 +92,7 @@ def register(app: flask.Flask, contract: dict[str, Any]) -> None:
         return _or_not_modified(file)
 
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # only GET and HEAD
+    app.add_url_rule("/", view_func=root)
     app.add_url_rule("/openapi.json", view_func=openapi_json)
     app.add_url_rule("/openapi.yaml", view_func=openapi_yaml)
     app.add_url_rule("/docs", view_func=docs)

@@ -39,6 +39,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
     if not settings.has_key:
         development_secret.load_or_create(settings.data_dir)
     _check_address(settings)
+    app.check_root_path(settings)
     app.compile_contract()
     setup.check_tracing(settings)
     with _serving_metrics(settings) as clean_up, database(settings, say) as url:
@@ -73,6 +74,7 @@ def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
     """
     log.configure(settings)
     _check_address(settings)
+    app.check_root_path(settings)
     check_examples()
     application = create_mock(settings)
     for line in startup_message.mock_lines(settings):

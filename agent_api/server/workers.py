@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Process
 
-from agent_api.server.process import Server
+from agent_api.server.process import Server, skip_garbage_collection
 from agent_api.server.signals import StopSignals
 
 logger = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class Workers:
             for worker in self._workers:
                 worker.terminate()
             self._wait_for_all()
+        skip_garbage_collection()
         if code:
             raise SystemExit(code)
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 import platformdirs
 
 from agent_api.settings import values
+from agent_api.settings.service_links import is_service_link
 
 PREFIX = "AGENT_API_"
 _KEYS = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
@@ -46,6 +47,7 @@ class Settings:
     data_dir: Path = field(default_factory=default_data_dir, metadata={"read": values.folder})
     host: str = _setting(values.text, "127.0.0.1")
     port: int = _setting(values.integer(1, 65535), 8000)
+    root_path: str | None = _setting(values.root_path)
     workers: int = _setting(values.integer(1, 64), 1)
     jwt_secret: str | None = _setting(values.secret)
     jwt_jwks_url: str | None = _setting(values.url("https", "http"))
@@ -137,7 +139,7 @@ def _read(environ: Mapping[str, str], settings: Iterable[Field[Any]]) -> dict[st
     known = {_variable(setting.name): setting for setting in settings}
     found: dict[str, Any] = {}
     for variable, text in sorted(environ.items()):
-        if not variable.startswith(PREFIX):
+        if not variable.startswith(PREFIX) or is_service_link(variable, text):
             continue
         if variable not in known:
             raise ConfigError(f"Unknown setting {variable}. Known settings: {', '.join(known)}")

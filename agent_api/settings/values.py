@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+_ROOT_PATH = re.compile(r"(/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+")
+
 MIN_SECRET_BYTES = 32
 """The size of the hash of HS256 (RFC 7518 section 3.2)."""
 
@@ -98,6 +100,12 @@ def database_url(value: str) -> str:
     from db.engine import address
 
     address.normalise(value)
+    return value
+
+
+def root_path(value: str) -> str:
+    if _ROOT_PATH.fullmatch(value) is None:
+        raise ValueError("must be a path such as /api: a / first and none last, no ? or %")
     return value
 
 
