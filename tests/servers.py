@@ -102,11 +102,17 @@ def agent_api(*arguments: str, **settings: str) -> subprocess.CompletedProcess[s
 
 @contextmanager
 def start_server(
-    database_url: str | None, data_dir: Path, *arguments: str, **settings: str
+    database_url: str | None,
+    data_dir: Path,
+    *arguments: str,
+    folder: Path | None = None,
+    ready_path: str = "/readyz",
+    **settings: str,
 ) -> Iterator[Server]:
     """Start a server and stop it after the block; its log must not contain tokens or content.
 
-    Without `database_url` the server uses the embedded database of `data_dir`.
+    Without `database_url` the server uses the embedded database of `data_dir`. It runs the code in
+    `folder`, if given. The block begins when a request for `ready_path` returns 200.
     """
     port = free_port()
     base = {"data_dir": str(data_dir), "port": str(port)}
@@ -114,7 +120,9 @@ def start_server(
         base["jwt_secret"] = SECRET
     if database_url is not None:
         base["database_url"] = database_url
-    with _start(["serve", *arguments], port, data_dir, base | settings) as server:
+    with _start(
+        ["serve", *arguments], port, data_dir, base | settings, folder, ready_path=ready_path
+    ) as server:
         yield server
 
 
@@ -149,6 +157,7 @@ def _start(
     settings: Mapping[str, str],
     folder: Path | None = None,
     descriptors: int | None = None,
+    ready_path: str = "/readyz",
 ) -> Iterator[Server]:
     limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
     log = log_folder / f"{arguments[0]}-{port}.log"
@@ -163,7 +172,7 @@ def _start(
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:
-        wait_until_ready(server)
+        wait_until_ready(server, ready_path)
         yield server
     finally:
         if process.poll() is None:
@@ -172,12 +181,12 @@ def _start(
         log_watch.check(log.read_text(errors="replace"))
 
 
-def wait_until_ready(server: Server) -> None:
-    """Wait until /readyz returns 200; fail with the log if the server ends or takes too long."""
+def wait_until_ready(server: Server, path: str = "/readyz") -> None:
+    """Wait until `path` returns 200; fail with the log if the server ends or takes too long."""
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
-            if httpx.get(f"{server.url}/readyz", timeout=5, verify=False).status_code == 200:
+            if httpx.get(f"{server.url}{path}", timeout=5, verify=False).status_code == 200:
                 return
         except httpx.TransportError:
             pass  # not listening yet
