@@ -1,5 +1,6 @@
 """Helpers for tests that run the commands of agent-api."""
 
+import json
 import signal
 import subprocess
 import time
@@ -21,6 +22,9 @@ def refusal(result: Result, *, code: int = 2) -> str:
     assert result.returncode == code, result.stderr
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
+    if line.startswith("{"):  # a server, whose messages are in its log
+        reason: str = json.loads(line)["reason"]
+        return reason
     assert line.startswith("agent-api: ")
     return line
 

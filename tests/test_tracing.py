@@ -280,8 +280,9 @@ def test_unreachable_collector_affects_neither_requests_nor_shutdown(
 
 def test_missing_opentelemetry_is_reported_before_anything_starts(tmp_path: Path) -> None:
     program = (
-        "import sys; sys.modules['opentelemetry.sdk.trace'] = None; from agent_api.cli import main;"
-        f"sys.argv = ['agent-api', 'serve', '--port', '{free_port()}']; main()"
+        f"import sys; sys.argv = ['agent-api', 'serve', '--port', '{free_port()}'];"
+        "sys.modules['opentelemetry.sdk.trace'] = None;"
+        "from agent_api.__main__ import main; main()"
     )
 
     done = subprocess.run(
