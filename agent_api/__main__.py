@@ -1,5 +1,21 @@
-"""Runs the command line: python -m agent_api."""
+"""Runs the command line: agent-api, or python -m agent_api.
 
-from agent_api.cli import main
+In each child process of `agent-api`, multiprocessing imports this module first. So the log is ready
+before imports that can fail.
+"""
 
-main()
+import sys
+
+from agent_api.observability import log
+
+log.start(sys.argv[1:])
+
+
+def main() -> None:
+    from agent_api import cli  # noqa: PLC0415  # after the log is ready
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

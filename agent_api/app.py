@@ -145,7 +145,12 @@ def _middlewares(
     )
     return [
         ResponseHeadersMiddleware,
-        partial(RequestLogMiddleware, write=access_writer(settings.log_format)),
+        partial(
+            RequestLogMiddleware,
+            write=access_writer(settings.log_format),
+            probes=settings.log_probes,
+            client_address=settings.log_client_address,
+        ),
         *([cors] if settings.cors_origins else []),
         ProblemMiddleware,
         operations,

@@ -4,6 +4,7 @@ Commands import what they need when they run. Connexion and SQLAlchemy take a se
 `agent-api token` or a mistyped option should not have to wait for.
 """
 
+import logging
 import sys
 import time
 from typing import Any
@@ -13,10 +14,12 @@ import click
 from agent_api import __version__, cli_options
 from agent_api.cli_options import Duration, UserId
 from agent_api.contract.spec import ContractError
-from agent_api.settings import ConfigError, Settings
+from agent_api.settings import ConfigError, Settings, log_format
 from db import errors
 from db.environment import ignore_postgresql_variables
 from db.errors import EmbeddedError
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -41,7 +44,10 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"agent-api: {message}", err=True)
+    if log_format(sys.argv[1:]) == "json":
+        logger.error("command failed", extra={"reason": message})
+    else:
+        click.echo(f"agent-api: {message}", err=True)
     sys.exit(code)
 
 

@@ -1,5 +1,6 @@
 """Helpers for tests that run the commands of agent-api."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -22,6 +23,9 @@ def refusal(result: Result, *, code: int = 2) -> str:
     assert result.returncode == code, result.stderr
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
+    if line.startswith("{"):  # a server, whose messages are in its log
+        reason: str = json.loads(line)["reason"]
+        return reason
     assert line.startswith("agent-api: ")
     return line
 
@@ -29,8 +33,8 @@ def refusal(result: Result, *, code: int = 2) -> str:
 def agent_api_without(package: str, *arguments: str, **settings: str) -> Result:
     """Run a command of agent-api as if `package`, named as it is imported, was not installed."""
     program = (
-        f"import sys; sys.modules[{package!r}] = None; from agent_api.cli import main;"
-        f"sys.argv = {['agent-api', *arguments]!r}; main()"
+        f"import sys; sys.argv = {['agent-api', *arguments]!r}; sys.modules[{package!r}] = None;"
+        "from agent_api.__main__ import main; main()"
     )
     return subprocess.run(
         [sys.executable, "-c", program],

@@ -102,17 +102,11 @@ def agent_api(*arguments: str, **settings: str) -> subprocess.CompletedProcess[s
 
 @contextmanager
 def start_server(
-    database_url: str | None,
-    data_dir: Path,
-    *arguments: str,
-    folder: Path | None = None,
-    ready_path: str = "/readyz",
-    **settings: str,
+    database_url: str | None, data_dir: Path, *arguments: str, **settings: str
 ) -> Iterator[Server]:
     """Start a server and stop it after the block; its log must not contain tokens or content.
 
-    Without `database_url` the server uses the embedded database of `data_dir`. It runs the code in
-    `folder`, if given. The block begins when a request for `ready_path` returns 200.
+    Without `database_url` the server uses the embedded database of `data_dir`.
     """
     port = free_port()
     base = {"data_dir": str(data_dir), "port": str(port)}
@@ -120,9 +114,19 @@ def start_server(
         base["jwt_secret"] = SECRET
     if database_url is not None:
         base["database_url"] = database_url
-    with _start(
-        ["serve", *arguments], port, data_dir, base | settings, folder, ready_path=ready_path
-    ) as server:
+    with _start(["serve", *arguments], port, data_dir, base | settings) as server:
+        yield server
+
+
+@contextmanager
+def start_version(
+    folder: Path, database_url: str, data_dir: Path, *, ready_path: str
+) -> Iterator[Server]:
+    """Start a server with the code in `folder`; the block begins when `ready_path` returns 200."""
+    port = free_port()
+    settings = {"data_dir": str(data_dir), "port": str(port), "jwt_secret": SECRET}
+    settings["database_url"] = database_url
+    with _start(["serve"], port, data_dir, settings, folder, ready_path=ready_path) as server:
         yield server
 
 

@@ -66,6 +66,13 @@ GOOD: list[tuple[str, str, Any]] = [
     ("log_level", "WARNING", "warning"),
     ("log_format", "text", "text"),
     ("log_format", "JSON", "json"),
+    ("log_probes", "off", False),
+    ("log_client_address", "ON", True),
+    (
+        "trusted_proxies",
+        "10.0.0.0/8, 192.0.2.1,fd00::/8",
+        ("10.0.0.0/8", "192.0.2.1/32", "fd00::/8"),
+    ),
     ("metrics_port", "9464", 9464),
     ("tracing", "off", "off"),
     ("tracing", "OTLP", "otlp"),
@@ -143,6 +150,12 @@ BAD = [
     ("rate_limit_burst", "-5"),
     ("log_level", "verbose"),
     ("log_format", "xml"),
+    ("log_probes", "no"),
+    ("log_client_address", "1"),
+    ("trusted_proxies", "*"),
+    ("trusted_proxies", "10.0.0.1/8"),
+    ("trusted_proxies", "10.0.0.0/8,"),
+    ("trusted_proxies", "proxy.example.org"),
     ("metrics_host", "0.0.0.0"),  # without a port
     ("metrics_port", "0"),
     ("tracing", "on"),
@@ -320,7 +333,9 @@ def test_host_open_to_other_machines_is_served_with_a_key(
     database_url: str, tmp_path: Path
 ) -> None:
     with (
-        start_server(database_url, tmp_path, host="0.0.0.0", log_level="warning") as server,
+        start_server(
+            database_url, tmp_path, host="0.0.0.0", log_level="warning", log_format="text"
+        ) as server,
         server.client("maria") as maria,
     ):
         assert maria.get("/conversations").status_code == 200

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.process
 def test_serve_prints_its_addresses_and_a_command_for_a_token(
     data_dir: Path, tmp_path: Path
 ) -> None:
-    settings = {"data_dir": str(data_dir), "metrics_port": str(free_port())}
+    settings = {"data_dir": str(data_dir), "metrics_port": str(free_port()), "log_format": "text"}
     with starting(tmp_path, [], **settings) as server:
         wait_until_ready(server)
         said = dict(re.findall(r"^  ([A-Z]\w+) +(.+)$", server.log.read_text(), re.MULTILINE))

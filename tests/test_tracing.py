@@ -287,7 +287,5 @@ def test_missing_opentelemetry_is_reported_before_anything_starts(tmp_path: Path
         tracing="otlp",
     )
 
-    assert refusal(done) == (
-        "agent-api: AGENT_API_TRACING=otlp needs OpenTelemetry: install agent-api[otel]"
-    )
+    assert refusal(done) == ("AGENT_API_TRACING=otlp needs OpenTelemetry: install agent-api[otel]")
     assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 import orjson
@@ -25,6 +26,8 @@ from agent_api.http.request_context import (
 )
 
 access = logging.getLogger("agent_api.access")
+PROBES = frozenset({"get_health", "get_readiness"})
+"""Operations that a deployment calls every few seconds."""
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 
@@ -65,11 +68,19 @@ def _json_writer() -> LogWriter:
 
 
 class RequestLogMiddleware:
-    """Sends `X-Request-Id`, and logs one line per request."""
+    """Sends `X-Request-Id`, and logs one line per request.
 
-    def __init__(self, app: ASGIApp, *, write: LogWriter) -> None:
+    Without `probes`, the successful ones have no line. With `client_address`, a line has the
+    client's address, which uvicorn takes from X-Forwarded-For if the peer is a trusted proxy.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, write: LogWriter, probes: bool, client_address: bool
+    ) -> None:
         self.app = app
         self._write = write
+        self._ignored = frozenset() if probes else PROBES
+        self._client_address = client_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on. A client's id of 1 to 128 plain characters is kept."""
@@ -94,14 +105,33 @@ class RequestLogMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            if access.isEnabledFor(logging.INFO):
-                self._write(_fields(scope, status, time.perf_counter() - started), ids)
+            is_ignored = status < 400 and scope.get(OPERATION_ID) in self._ignored
+            if access.isEnabledFor(logging.INFO) and not is_ignored:
+                fields = _fields(scope, status, time.perf_counter() - started)
+                if self._client_address:
+                    fields["client"] = _client_address(scope)
+                self._write(fields, ids)
             request_ids.reset(token)
 
 
 def _client_id(scope: Scope) -> bytes | None:
     given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
     return given[0] if len(given) == 1 and _ACCEPTED_ID.fullmatch(given[0]) else None
+
+
+def _client_address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return None if client is None else _normalise_address(client[0])
+
+
+@lru_cache(maxsize=4096)
+def _normalise_address(text: str) -> str | None:
+    """Return the address, IPv4 without ::ffff:, or None if a proxy sent something else."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from agent_api.http.request_context import request_ids
-from agent_api.settings import Settings
+from agent_api.observability.uncaught import log_uncaught
+from agent_api.settings import Settings, log_format
 
 _PLAIN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -42,12 +44,27 @@ def json_formatter() -> logging.Formatter:
     )
 
 
-def configure(settings: Settings) -> None:
-    """Send the log of the process to standard error, in the configured format."""
+def start(arguments: Sequence[str]) -> None:
+    """Prepare the log of a command before its settings are known.
+
+    If its format is JSON, errors of imports are JSON too.
+    """
+    if log_format(arguments) == "json":
+        _configure_root("json", "warning")
+
+
+def _configure_root(form: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(RequestIdFilter())
-    handler.setFormatter(TextFormatter() if settings.log_format == "text" else json_formatter())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    handler.setFormatter(TextFormatter() if form == "text" else json_formatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if form == "json":
+        log_uncaught()
+
+
+def configure(settings: Settings) -> None:
+    """Send the log of the process to standard error, in the configured format."""
+    _configure_root(settings.log_format, settings.log_level)
     # We log one line at the start. These libraries would log five, without fields.
     quiet = ("uvicorn.error", "alembic", "connexion", "asyncio", "watchfiles")
     # SQLAlchemy's pool logs under the module of its class, MeasuredPool.

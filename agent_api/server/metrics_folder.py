@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from agent_api.server.startup_checks import temporary_files
+
 if sys.platform != "win32":
     import fcntl
 
@@ -14,9 +16,13 @@ LOCK = "lock"
 
 
 def create() -> TemporaryDirectory[str]:
-    """Return a new folder, and remove those of servers that were killed."""
-    # A process may be writing a count while the folder is removed, so that some files may be left.
-    folder = TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
+    """Return a new folder, and remove those of servers that were killed.
+
+    Raises ConfigError if temporary files cannot be written.
+    """
+    with temporary_files():
+        # A process may be writing a count while the folder is removed, so that some files are left.
+        folder = TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
     if sys.platform != "win32":
         _lock(Path(folder.name))
         for sibling in Path(folder.name).parent.glob(f"{PREFIX}*"):

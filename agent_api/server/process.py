@@ -10,11 +10,15 @@ import sys
 from collections.abc import Callable, Iterator
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
+from agent_api import __version__
 from agent_api.http.request_context import ON_FORCED_EXIT
+from agent_api.observability import log
 from agent_api.server.connection import Connection
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.signals import StopSignals
+from agent_api.server.startup_message import base_url
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,7 @@ class Server(uvicorn.Server):
         self.heartbeat: Callable[[], None] = _do_nothing
         self.clean_up: Callable[[], None] = _do_nothing
         self._client_timeout = client_timeout
+        self._has_parent = has_parent
         self._stop = StopSignals(has_parent=has_parent)
 
     @contextlib.contextmanager
@@ -47,6 +52,28 @@ class Server(uvicorn.Server):
         """Handle signals; uvicorn would raise them again at the end, and exit with an error."""
         with self._stop.handled():
             yield
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a stop signal.
+
+        A child process logs an exception and exits with STARTUP_FAILURE or 1: multiprocessing would
+        print it as plain text.
+        """
+        if self._has_parent:
+            log.start(sys.argv[1:])  # python -m agent_api does not do it in child processes
+        try:
+            super().run(sockets)
+        except Exception:
+            if not self._has_parent:
+                raise
+            logger.critical("a worker failed", exc_info=True)
+            raise SystemExit(1 if self.started else STARTUP_FAILURE) from None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and listen."""
+        await super().startup(sockets)
+        address = base_url(self.config.host, self.config.port)
+        logger.info("started", extra={"version": __version__, "address": address})
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due ten times or once per second; return whether to stop."""

@@ -1,10 +1,12 @@
 """Starts a server: checks the settings, prepares the database, prints where it is, runs uvicorn."""
 
+import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from ipaddress import ip_network
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -20,24 +22,30 @@ from agent_api.observability import log, setup
 from agent_api.server import connection_limit, metrics_folder, startup_message
 from agent_api.server.process import Server
 from agent_api.server.protocol import HttpProtocol
+from agent_api.server.startup_checks import check_workers
 from agent_api.server.workers import Workers
 from agent_api.settings import ConfigError, Settings, export_metrics_folder
 from agent_api.settings.storage import database
 from db import schema
 from db.schema import readiness
 
+logger = logging.getLogger(__name__)
+
 Listener = TypeVar("Listener")
 
 
 def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `say` prints a line.
+    """Serve until SIGINT or SIGTERM; `say` prints a line, unless the log is JSON.
 
-    Raises before anything starts: ConfigError if an address, the development secret, metrics or
-    tracing cannot be used; ContractError if contract and handlers do not match.
+    Raises before anything starts: ConfigError if an address, the development secret, workers,
+    metrics or tracing cannot be used; ContractError if contract and handlers do not match.
     """
     log.configure(settings)
+    say = say if settings.log_format == "text" else _log_step
     if not settings.has_key:
         development_secret.load_or_create(settings.data_dir)
+    if settings.workers > 1:
+        check_workers()
     _check_address(settings)
     app.check_root_path(settings)
     app.compile_contract()
@@ -53,8 +61,9 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
             application = "agent_api.server.child:create_app"
         else:
             application = app.create_app(settings)
-        for line in startup_message.server_lines(settings):
-            say(line)
+        if settings.log_format == "text":  # in JSON, the log has a line "started"
+            for line in startup_message.server_lines(settings):
+                say(line)
         _run(
             application,
             settings,
@@ -67,7 +76,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
 
 
 def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
-    """Serve the contract's examples until SIGINT or SIGTERM; `say` prints a line.
+    """Serve the contract's examples until a signal; `say` prints a line, unless the log is JSON.
 
     Raises ConfigError if the address cannot be used, and ContractError if an example does not
     match its schema.
@@ -77,8 +86,9 @@ def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
     app.check_root_path(settings)
     check_examples()
     application = create_mock(settings)
-    for line in startup_message.mock_lines(settings):
-        say(line)
+    if settings.log_format == "text":
+        for line in startup_message.mock_lines(settings):
+            say(line)
     _run(application, settings)
 
 
@@ -128,6 +138,9 @@ def _run(
         access_log=False,
         log_config=None,
         server_header=False,
+        # Not uvicorn's default, because that also reads FORWARDED_ALLOW_IPS.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[*settings.trusted_proxies, *_mapped(settings.trusted_proxies)],
         ws="none",
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.grace_seconds,
@@ -145,6 +158,17 @@ def _run(
         server.clean_up = clean_up
         config.load_app()
         server.run()
+
+
+def _mapped(networks: Iterable[str]) -> Iterator[str]:
+    """Yield IPv4 networks as IPv6 sockets write their addresses: ::ffff:10.0.0.0/104."""
+    for network in map(ip_network, networks):
+        if network.version == 4:
+            yield f"::ffff:{network.network_address}/{96 + network.prefixlen}"
+
+
+def _log_step(step: str) -> None:
+    logger.info("starting", extra={"step": step})
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ def server_lines(settings: Settings) -> Iterator[str]:
     """Yield the lines of `agent-api serve`."""
     yield from _address_lines(settings)
     if settings.metrics_port is not None:
-        yield f"  Metrics  {_base_url(settings.metrics_host, settings.metrics_port)}/metrics"
+        yield f"  Metrics  {base_url(settings.metrics_host, settings.metrics_port)}/metrics"
     if settings.database_url is None:
         yield f"  Data     {settings.data_dir}"
     else:
@@ -31,13 +31,14 @@ def mock_lines(settings: Settings) -> Iterator[str]:
 
 
 def _address_lines(settings: Settings) -> Iterator[str]:
-    base = _base_url(settings.host, settings.port)
+    base = base_url(settings.host, settings.port)
     yield f"Agent API {__version__}"
     yield f"  API      {base}"
     yield f"  Docs     {base}/docs"
 
 
-def _base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int) -> str:
+    """Return the URL of an address that a server listens on."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

@@ -22,6 +22,9 @@ START_SECONDS = 60
 """Until the first heartbeat: loading the modules takes long on a busy machine."""
 HANG_SECONDS = 10
 """Without a heartbeat of the event loop for this long, a worker is replaced."""
+MAX_FAILED_STARTS = 5
+"""If no worker serves after so many attempts in a row, the server exits with 1."""
+MAX_DELAY_SECONDS = 30
 EXIT_SECONDS = 8
 """After the grace time a worker has this long to exit, then it is killed.
 
@@ -65,6 +68,17 @@ class Worker(Process):
         timeout = HANG_SECONDS if heartbeats else START_SECONDS
         return self.process.is_alive() and self._silent_checks * CHECK_SECONDS < timeout
 
+    @property
+    def has_served(self) -> bool:
+        """Tell whether the worker became ready: its application started, and it listened."""
+        return bool(self._heartbeats_seen)
+
+    @property
+    def end(self) -> str:
+        """Describe how the process ended: with an exit code, or by a signal."""
+        code = self.exitcode or 0
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
     def stop_at_once(self) -> None:
         """Send SIGQUIT; the process id cannot belong to another process before `join`."""
         if self.process.pid is not None:
@@ -84,11 +98,12 @@ class Workers:
         self._client_timeout = client_timeout
         self._stop = StopSignals()
         self._workers: list[Worker] = []
+        self._failed_starts = 0  # in a row
+        self._next_start = 0.0
 
     def run(self) -> None:
-        """Serve until a stop signal; raises SystemExit if a worker cannot start."""
+        """Serve until a stop signal; raises SystemExit with 1 if no worker becomes ready."""
         with self._stop.handled():
-            self._workers = [self._start() for _ in range(self._config.workers)]
             code = self._supervise()
             self._listener.close()  # first, so that the port is closed with the last worker's copy
             for worker in self._workers:
@@ -98,26 +113,54 @@ class Workers:
         if code:
             raise SystemExit(code)
 
-    def _start(self) -> Worker:
-        worker = Worker(self._config, self._listener, self._client_timeout)
-        worker.start()
-        return worker
-
     def _supervise(self) -> int:
-        """Replace workers until a stop signal; return the exit code."""
+        """Start and replace workers until a stop signal; return the exit code."""
         while not self._stop.requested:
+            if time.monotonic() >= self._next_start:
+                self._start_missing()
             time.sleep(CHECK_SECONDS)
-            for index, worker in enumerate(self._workers):
-                if worker.is_healthy():
-                    continue
-                worker.kill()  # it may hang
-                worker.join()
-                if worker.exitcode == STARTUP_FAILURE:  # another one would fail too
-                    logger.error("a worker cannot start")
-                    return STARTUP_FAILURE
-                logger.error("a worker died", extra={"worker": worker.pid})
-                self._workers[index] = self._start()
+            for worker in [each for each in self._workers if not each.is_healthy()]:
+                self._remove(worker)
+            if self._failed_starts >= MAX_FAILED_STARTS and not self._has_served():
+                logger.error("no worker can start: see the errors before this line")
+                return 1
         return 0
+
+    def _start_missing(self) -> None:
+        is_complete = len(self._workers) == self._config.workers
+        if is_complete and all(worker.has_served for worker in self._workers):
+            self._failed_starts = 0
+        while len(self._workers) < self._config.workers:
+            try:
+                worker = Worker(self._config, self._listener, self._client_timeout)
+                worker.start()
+            except OSError as error:  # for example, too many processes
+                logger.error("cannot start a worker", extra={"reason": str(error)})
+                self._count_failed_start()
+                return
+            self._workers.append(worker)
+
+    def _remove(self, worker: Worker) -> None:
+        has_hung = worker.process.is_alive()
+        worker.kill()
+        worker.join()
+        self._workers.remove(worker)
+        reason = "did not respond" if has_hung else worker.end
+        logger.error("a worker died", extra={"worker": worker.pid, "reason": reason})
+        if worker.exitcode == STARTUP_FAILURE:  # another one would fail too
+            self._failed_starts = MAX_FAILED_STARTS
+        if not worker.has_served:
+            self._count_failed_start()
+
+    def _count_failed_start(self) -> None:
+        """Wait before the next start, each time twice as long: 0.5, 1, 2, ... seconds."""
+        now = time.monotonic()
+        if now >= self._next_start:  # workers that fail together count once
+            self._next_start = now + min(2**self._failed_starts / 2, MAX_DELAY_SECONDS)
+            self._failed_starts += 1
+
+    def _has_served(self) -> bool:
+        return any(worker.has_served for worker in self._workers)
 
     def _wait_for_all(self) -> None:
         grace = self._config.timeout_graceful_shutdown or 0

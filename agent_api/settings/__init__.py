@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
@@ -55,6 +55,7 @@ class Settings:
     jwt_public_key_file: Path | None = _setting(values.file)  # noqa: RUF009  # a field
     jwt_issuer: str | None = _setting(values.text)
     jwt_audience: str | None = _setting(values.text)
+    trusted_proxies: tuple[str, ...] = _setting(values.networks, ())
     cors_origins: tuple[str, ...] = _setting(values.origins, ())
     max_body_bytes: int = _setting(values.integer(1024, 1 << 30), 1024 * 1024)
     client_timeout_seconds: int = _setting(values.integer(1, 3600), 30)
@@ -66,6 +67,8 @@ class Settings:
     rate_limit_burst: int | None = _setting(values.integer(1, 1_000_000))
     log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info")
     log_format: str = _setting(values.choice("text", "json"), "json")
+    log_probes: bool = _setting(values.switch, True)
+    log_client_address: bool = _setting(values.switch, False)
     metrics_host: str = _setting(values.text, "127.0.0.1")
     metrics_port: int | None = _setting(values.integer(1, 65535))
     tracing: str = _setting(values.choice("off", "otlp"), "off")
@@ -128,6 +131,18 @@ class Settings:
     def has_key(self) -> bool:
         """Tell whether a key is configured. Otherwise the development secret applies."""
         return any(getattr(self, key) is not None for key in _KEYS)
+
+
+def log_format(arguments: Sequence[str]) -> str:
+    """Return the format of the messages of a command, even if other settings are unusable.
+
+    By default only servers write JSON, unless a person is watching. Other commands write text.
+    """
+    is_server = arguments[:1] in (["serve"], ["mock"])
+    given = os.environ.get(f"{PREFIX}LOG_FORMAT", "").lower()
+    if given in ("text", "json"):
+        return given
+    return "json" if is_server and not sys.stderr.isatty() else "text"
 
 
 def export_metrics_folder(folder: str) -> None:

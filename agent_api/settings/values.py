@@ -1,5 +1,6 @@
 """Converts the text of settings. Error messages continue "AGENT_API_X ..."."""
 
+import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,17 @@ def choice(*options: str) -> Callable[[str], str]:
         return value.lower()
 
     return parse
+
+
+def switch(value: str) -> bool:
+    return choice("on", "off")(value) == "on"
+
+
+def networks(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(text.strip())) for text in value.split(","))
+    except ValueError as error:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas") from error
 
 
 def secret(value: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 import migrations
 from db import schema
-from tests.servers import Server, clean_environment, command, start_server
+from tests.servers import Server, clean_environment, command, start_version
 from tests.upgrades.balancer import LoadBalancer
 from tests.upgrades.traffic import Traffic
 
@@ -93,7 +93,7 @@ class Fleet:
 
     def start(self, folder: Path, ready_path: str = "/readyz") -> Server:
         """Start a server with the code in `folder` and wait until it is ready."""
-        started = start_server(self.url, self.log_folder, folder=folder, ready_path=ready_path)
+        started = start_version(folder, self.url, self.log_folder, ready_path=ready_path)
         return self.stack.enter_context(started)
 
     def replace(self, folder: Path, ready_path: str = "/readyz") -> None:
