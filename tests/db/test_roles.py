@@ -31,7 +31,7 @@ def new_user(url: str, *rights: str, owns: bool) -> Iterator[tuple[str, str]]:
     if owns:
         run_sql(url, f'ALTER DATABASE "{address.database}" OWNER TO "{name}"')
     own = address.set(username=name, password="pass")
-    yield name, own.render_as_string(hide_password=False)
+    yield name, own.render_as_string(hide_password=False).replace(" ", "%20")
     run_sql(url, f'REASSIGN OWNED BY "{name}" TO CURRENT_USER')
     run_sql(url, f'DROP OWNED BY "{name}"')
     run_sql(url, f'DROP ROLE "{name}"')

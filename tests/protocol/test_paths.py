@@ -29,7 +29,6 @@ from tests.wire import Wire, ask, head
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_unknown_path_is_a_404_with_or_without_token(server: Server, method: str) -> None:
     paths = [
-        "/",
         "/nothing",
         "/conversations/",
         "//conversations",
