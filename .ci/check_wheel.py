@@ -81,7 +81,11 @@ def refuse_without_database(command: Path, folder: Path, env: dict[str, str]) ->
         run = subprocess.run(
             [command, *arguments],
             cwd=folder,
-            env=env | {"AGENT_API_JWT_SECRET": "a secret of more than 32 characters"},
+            env=env
+            | {
+                "AGENT_API_JWT_SECRET": "a secret of more than 32 characters",
+                "AGENT_API_LOG_FORMAT": "text",
+            },
             check=False,
             capture_output=True,
             text=True,

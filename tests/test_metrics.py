@@ -292,6 +292,7 @@ def test_occupied_metrics_port_is_reported_before_anything_starts(tmp_path: Path
             str(free_port()),
             data_dir=str(tmp_path / "data"),
             jwt_secret=SECRET,
+            log_format="text",
             metrics_port=str(port),
         )
 

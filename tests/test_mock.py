@@ -274,7 +274,7 @@ def test_example_that_breaks_its_schema_is_reported_in_one_line(elsewhere: Path)
     run = subprocess.run(
         command("mock"),
         cwd=elsewhere,
-        env=clean_environment(port=str(free_port())),
+        env=clean_environment(port=str(free_port()), log_format="text"),
         capture_output=True,
         text=True,
         check=False,
