@@ -52,7 +52,10 @@ def user(new_database: Callable[[], str]) -> Iterator[tuple[str, str]]:
     execute(url, f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'pass'")
     yield (
         url,
-        make_url(url).set(username=name, password="pass").render_as_string(hide_password=False),
+        make_url(url)
+        .set(username=name, password="pass")
+        .render_as_string(hide_password=False)
+        .replace(" ", "%20"),
     )
     execute(url, f'REASSIGN OWNED BY "{name}" TO CURRENT_USER')
     execute(url, f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')

@@ -243,7 +243,8 @@ def test_pages_of_any_origin_may_send_preferences(client: httpx.Client) -> None:
 def test_mock_needs_no_data_folder_and_no_secret(tmp_path: Path) -> None:
     data = tmp_path / "data"
 
-    with start_mock(tmp_path, "--host", "0.0.0.0", data_dir=str(data)) as server:
+    host = ("--host", "0.0.0.0")
+    with start_mock(tmp_path, *host, data_dir=str(data), log_format="text") as server:
         said = server.log.read_text()
 
     assert not data.exists()

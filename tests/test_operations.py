@@ -30,10 +30,11 @@ def run(script: str, folder: Path, *tools: Path, **settings: str) -> str:
         (commands / name).chmod(0o755)
     path = ":".join(str(place) for place in (*tools, commands, Path("/usr/bin"), Path("/bin")))
     restored = {"RESTORED": settings.pop("restored")} if "restored" in settings else {}
+    direct = {"DIRECT": settings["database_url"]} if "database_url" in settings else {}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
-        env=clean_environment(**settings) | {"PATH": path} | restored,
+        env=clean_environment(**settings) | {"PATH": path} | restored | direct,
         capture_output=True,
         text=True,
         check=False,
