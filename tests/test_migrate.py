@@ -75,7 +75,7 @@ def test_migrate_check_does_not_create_a_dropped_database(data_dir: Path) -> Non
 
         result = agent_api("migrate", "--check", data_dir=str(data_dir))
 
-        assert f"There is no database in {data_dir} yet" in refusal(result, code=1)
+        assert f"The database in {data_dir} does not exist yet" in refusal(result, code=1)
         assert "agent_api" not in values(maintenance, "SELECT datname FROM pg_database")
         assert agent_api("migrate", data_dir=str(data_dir)).returncode == 0
         assert "agent_api" in values(maintenance, "SELECT datname FROM pg_database")

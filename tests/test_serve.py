@@ -142,7 +142,7 @@ def test_migrate_check_does_not_create_a_database(data_dir: Path) -> None:
 
     result = agent_api("migrate", "--check", data_dir=str(folder))
 
-    assert f"There is no database in {folder} yet" in refusal(result, code=1)
+    assert f"The database in {folder} does not exist yet" in refusal(result, code=1)
     assert not folder.exists()
 
 

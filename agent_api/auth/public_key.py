@@ -20,7 +20,7 @@ _FROM_JWK: dict[str, Any] = {
     "EC": ECAlgorithm.from_jwk,
     "OKP": OKPAlgorithm.from_jwk,
 }
-"""Not `oct`: everyone who can read the key set could sign with its secrets."""
+"""Without `oct`, because a key set is public and its secrets could sign tokens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,14 +56,14 @@ class Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a stop signal.
 
-        A child process logs an exception and exits with STARTUP_FAILURE or 1: multiprocessing would
-        print it as plain text.
+        A child process logs an exception as the log's format requires, and exits with
+        STARTUP_FAILURE or 1.
         """
         if self._has_parent:
             log.start(sys.argv[1:])  # python -m agent_api does not do it in child processes
         try:
             super().run(sockets)
-        except Exception:
+        except Exception:  # broad, because multiprocessing would print any of them
             if not self._has_parent:
                 raise
             logger.critical("a worker failed", exc_info=True)
@@ -72,6 +72,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and listen."""
         await super().startup(sockets)
+        if not self.started:  # the application has logged the reason
+            return
         address = base_url(self.config.host, self.config.port)
         logger.info("started", extra={"version": __version__, "address": address})
 

@@ -50,9 +50,9 @@ def attach(
 ) -> Server:
     """Start the server of data_dir, or attach to a running one, and wait until it answers.
 
-    With `create=False`, raises EmbeddedError if the database does not exist. Many processes may
-    call this at once. With `durable=False`, for tests, a crash of the machine
-    can lose or damage the data; a durable caller refuses to attach to such a server.
+    Many processes may call this at once. With `create=False`, it raises EmbeddedError if the
+    database does not exist. With `durable=False`, for tests, a crash of the machine can lose or
+    damage the data; a durable caller refuses to attach to such a server.
     """
     check_installed()
     if not str(data_dir).isprintable():  # postmaster.pid contains the path as one UTF-8 line
@@ -73,7 +73,7 @@ def attach(
 
 
 def check_installed() -> None:
-    """Raise EmbeddedError if there is no embedded PostgreSQL, an optional part of the package."""
+    """Raise EmbeddedError unless the extra with the embedded PostgreSQL is installed."""
     if sys.platform == "win32":
         raise EmbeddedError("The embedded PostgreSQL does not run on Windows: use WSL")
     find_package()

@@ -149,5 +149,5 @@ class Attachment:
 
     def _missing(self) -> EmbeddedError:
         return EmbeddedError(
-            f"There is no database in {self.data_dir} yet: run agent-api migrate or serve"
+            f"The database in {self.data_dir} does not exist yet: run agent-api migrate or serve"
         )

@@ -9,7 +9,8 @@ import re
 
 from sqlalchemy import URL
 
-SCHEMA = "public"
+SEARCH_PATH = "public, pg_temp"
+"""Temporary tables of another client would otherwise come before ours."""
 IDLE_IN_TRANSACTION_SECONDS = 60
 """A transaction whose server is suspended or unreachable ends after this time."""
 
@@ -22,8 +23,7 @@ def settings(address: URL, *, statement_timeout_ms: int) -> dict[str, str]:
     ours = {
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "off",
-        # Temporary tables of another client would otherwise come before ours.
-        "search_path": f"{SCHEMA}, pg_temp",
+        "search_path": SEARCH_PATH,
         "row_security": "on",
         "extra_float_digits": "1",
         "statement_timeout": str(statement_timeout_ms),

@@ -17,6 +17,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 
 from db import engine
+from db.engine import session
 from db.errors import MigrationRefused, Timeout, Unavailable
 from db.schema.obstacles import explain
 
@@ -98,13 +99,15 @@ def _unusable(connection: Connection, migrations: Path) -> str | None:
     applied = MigrationContext.configure(connection).get_current_heads()
     if applied:
         return ahead_of(applied, migrations)
+    if connection.scalar(text("SELECT current_setting('search_path')")) != session.SEARCH_PATH:
+        return None  # the URL has chosen a schema
     # Earlier versions used the first schema of the search path that a role or database may define.
     other = connection.scalar(text(_OTHER_SCHEMA))
     if other is None:
         return None
     return (
-        f"The tables are in the schema {other}: add ?options=-csearch_path%3D{other}"
-        " to the database URL"
+        f"The tables are in the schema {other}: add ?options=-csearch_path%3D{other} to the"
+        " database URL, or -csearch_path%3Dpublic to create others"
     )
 
 

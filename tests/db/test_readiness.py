@@ -124,6 +124,16 @@ def test_tables_in_another_schema_are_found_through_the_url(url: str) -> None:
     assert "behind" in str(readiness.check(url, migrations.FOLDER))
 
 
+def test_url_with_a_search_path_may_name_a_second_schema(url: str) -> None:
+    run(url, "CREATE SCHEMA first; CREATE SCHEMA second")
+    begin = url + ("&" if "?" in url else "?") + "options=-csearch_path%3D"
+
+    for name in ("first", "second", "public"):
+        schema.upgrade(begin + name, migrations.FOLDER)
+
+        assert readiness.check(begin + name, migrations.FOLDER) is None
+
+
 def set_revision(url: str, revision: str) -> None:
     run(url, "UPDATE alembic_version SET version_num = %s", revision)
 
