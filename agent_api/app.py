@@ -1,7 +1,7 @@
 """Assembles the application from contract, handlers, middleware and database."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -78,7 +78,7 @@ def assemble(
     resolver: HandlerResolver,
     cors_headers: Sequence[str] = (),
     observers: Sequence[Middleware] = (),
-    lifespan: Callable[[Any], Any] | None = None,
+    lifespan: Callable[[Any], Any] = lambda _app: nullcontext(),
 ) -> connexion.FlaskApp:
     """Return an application whose middleware `operations` serves the contract.
 
@@ -89,6 +89,7 @@ def assemble(
         "agent_api",
         lifespan=lifespan,
         middlewares=[
+            LifespanMiddleware,  # outermost, and run.py sets ws="none": the others only get HTTP
             *_root_path(settings),
             *observers,
             *_middlewares(settings, operations, cors_headers),
@@ -154,7 +155,6 @@ def _middlewares(
         *([cors] if settings.cors_origins else []),
         ProblemMiddleware,
         operations,
-        LifespanMiddleware,
     ]
 
 

@@ -61,8 +61,8 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve requests to operations, and pass everything else on."""
-        found = scope["type"] == "http" and self._router.find(scope["path"], scope["method"])
-        if not found:
+        found = self._router.find(scope["path"], scope["method"])
+        if found is None:
             await self.app(scope, receive, send)
             return
         operation, path_arguments = found

@@ -84,9 +84,6 @@ class RequestLogMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on. A client's id of 1 to 128 plain characters is kept."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         started = time.perf_counter()
         request_id = _client_id(scope) or str(uuid_utils.uuid4()).encode()
         ids = {"request_id": request_id.decode()}

@@ -32,9 +32,6 @@ class RootPathMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         # Not in a copy of the scope: others exchange values in it.
         if f"{scope['path']}/".startswith(self._prefix):
             scope["path"] = scope["path"][len(self._prefix) - 1 :] or "/"

@@ -63,9 +63,6 @@ class TracingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its span as the current one, also in threads."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         name = "HTTP" if method == "_OTHER" else method
         with self._tracer.start_as_current_span(

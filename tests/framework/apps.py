@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,9 @@ def framework_app(definition: dict[str, Any], handlers: Handlers) -> connexion.F
         return HandlerMiddleware(app, **options)
 
     app = connexion.FlaskApp(
-        "tests.framework", middlewares=[ProblemMiddleware, contract_middleware, LifespanMiddleware]
+        "tests.framework",
+        lifespan=lambda _app: nullcontext(),
+        middlewares=[LifespanMiddleware, ProblemMiddleware, contract_middleware],
     )
     app._middleware_app.add_api = lambda *_, **__: None
     app.add_api(definition, resolver=HandlerResolver(handlers))
