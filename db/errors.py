@@ -9,7 +9,7 @@ class Missing(Failure):
     """No row has the id."""
 
     def __init__(self, resource: str) -> None:
-        super().__init__(f"there is no such {resource}")
+        super().__init__(f"this {resource} does not exist")
         self.resource = resource
 
 

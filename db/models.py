@@ -108,9 +108,9 @@ class Conversation(Base):
         # The two orders of the list. The id makes them unique, so a page can continue after a row.
         Index("idx_conversations_created_at", "user_id", "created_at", "id"),
         Index("idx_conversations_user_id", "user_id", "updated_at", "id"),
-        # Partial, so that conversations without the value cost nothing. There are no such indexes
-        # with updated_at, because each new message would have to write to them: the planner either
-        # reads in the order of updated_at and filters, or sorts the few rows that these find.
+        # Partial, so that conversations without the value cost nothing. An index with updated_at
+        # would cost each new message a write. Without one, the planner reads in the order of
+        # updated_at and filters, or sorts the few rows that these indexes find.
         Index(
             "idx_conversations_source",
             "user_id",

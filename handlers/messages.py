@@ -62,7 +62,7 @@ def get_message(principal: Principal, message_id: str) -> Response:
 
 
 def _title_from(content: str) -> str | None:
-    """Return the first line with visible text, or None if there is none.
+    """Return the first line with visible text, or None if all lines are blank.
 
     Longer lines are cut to MAX_TITLE_LENGTH code points, between words if possible, else between
     characters as readers see them.

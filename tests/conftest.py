@@ -60,7 +60,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = Path(os.environ["TEST_FOLDER"], "tmp")
     left = sorted(path.name for path in folder.glob("agent-api-*"))
     if left and session.exitstatus == pytest.ExitCode.OK:
-        print(f"\nThe tests left files in the temporary folder: {', '.join(left)}")  # noqa: T201
+        print(f"\nThe tests left files in the temporary folder: {', '.join(left)}")  # noqa: T201  # for the developer
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -74,7 +74,7 @@ class Wire:
 
     def receive(self, method: str = "GET") -> Answer:
         # HTTPResponse only calls makefile().
-        response = http.client.HTTPResponse(self._stream, method=method)  # type: ignore[arg-type]
+        response = http.client.HTTPResponse(self._stream, method=method)  # type: ignore[arg-type]  # see above
         response.begin()
         return Answer(response.status, response.headers, response.read())
 

@@ -39,7 +39,7 @@ def load_or_create(data_dir: Path, *, on_new: Callable[[str], None] = lambda _: 
 
 
 def _create(path: Path) -> None:
-    """Write a temporary file, then link it to `path`: nobody reads half a secret."""
+    """Link a complete temporary file to `path`, so that no process reads half a secret."""
     draft = path.with_name(f"{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -47,6 +47,6 @@ def _create(path: Path) -> None:
             file.write(secrets.token_hex(32) + "\n")
         os.link(draft, path)
     except FileExistsError:
-        pass  # another process was faster: its secret counts
+        pass  # another process has created the secret
     finally:
         draft.unlink()

@@ -120,7 +120,8 @@ class KeySet:
 def read_keys(document: bytes) -> list[VerificationKey]:
     """Return the keys of a key set that can verify tokens.
 
-    Raises ValueError if there are none, and RecursionError if the document nests too deep.
+    Raises ValueError if the document has no such key or is not JSON, and RecursionError if it nests
+    too deep.
     """
     members = json.loads(document)
     listed = members.get("keys") if isinstance(members, dict) else None

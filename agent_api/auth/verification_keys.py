@@ -82,9 +82,9 @@ class VerificationKeys:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """Return the header of `token`, which nobody has verified yet. Raises PyJWTError.
+    """Return the unverified header of `token`. Raises PyJWTError.
 
-    Without payload and signature: PyJWT would spend 2 ms on those of 50,000 characters.
+    Cut off payload and signature, because PyJWT would spend 2 ms on 50,000 characters of them.
     """
     return jwt.get_unverified_header(f"{token.partition('.')[0]}..")
 

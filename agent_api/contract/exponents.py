@@ -1,4 +1,4 @@
-"""Limits how much larger than a body a response with its numbers can be.
+"""Limits the size that numbers with exponents have in a response.
 
 PostgreSQL writes numbers without exponents: 1e308 has five bytes in a body, but 309 in a response.
 """
@@ -19,7 +19,7 @@ _GROWTH_OF_1E308 = 62
 """The most bytes that one byte of a number can become."""
 
 _AS_0E = bytes.maketrans(b"123456789E", b"000000000e")
-# At most three digits of an exponent: longer ones belong to zeros. May also match within strings.
+# Exponents of more than three digits belong to zeros. The pattern may also match within strings.
 _EXPONENT = re.compile(rb"[0-9][eE][+-]?0*([1-9][0-9]{0,2})")
 
 

@@ -70,8 +70,8 @@ def _json_writer() -> LogWriter:
 class RequestLogMiddleware:
     """Sends `X-Request-Id`, and logs one line per request.
 
-    Without `probes`, the successful ones have no line. With `client_address`, a line has the
-    client's address, which uvicorn takes from X-Forwarded-For if the peer is a trusted proxy.
+    Successful health checks are logged only if `probes` is true. If `client_address` is true, each
+    line has the client's address, which uvicorn takes from X-Forwarded-For of a trusted proxy.
     """
 
     def __init__(

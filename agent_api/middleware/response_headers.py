@@ -1,7 +1,7 @@
-"""Adds the rate limit, and headers against storing and running responses.
+"""Adds the headers of the rate limit, and security headers.
 
-The latter follow OWASP's REST cheat sheet and secure headers project. Strict-Transport-Security is
-up to the proxy that terminates TLS, because RFC 6797 section 7.2 forbids it over plain HTTP.
+The security headers follow OWASP's REST cheat sheet and secure headers project. The proxy that
+terminates TLS sends Strict-Transport-Security: RFC 6797 section 7.2 forbids it over plain HTTP.
 """
 
 from collections.abc import Iterable

@@ -34,7 +34,7 @@ class Threads:
         timeout: float,
         on_wait: Callable[[float], None] | None = None,
     ) -> None:
-        """Call `on_wait` with the seconds that each call waited, in vain or not."""
+        """Call `on_wait` with the seconds that each call waited, also if it timed out."""
         self._count = count
         self._name = name
         self._timeout = timeout
@@ -101,11 +101,11 @@ class Threads:
             if job.claim():
                 job.do()
             self._done.append(job)
-            # One wake-up delivers all finished jobs. `_deliver` clears the flag before it looks, so
-            # no job is missed.
+            # One wake-up delivers all finished jobs. `_deliver` clears the flag before it reads
+            # `_done`, so it misses no job.
             if not self._is_woken:
                 self._is_woken = True
-                with suppress(RuntimeError):  # the event loop is closed, so nobody waits
+                with suppress(RuntimeError):  # the event loop is closed: no task waits
                     job.loop.call_soon_threadsafe(self._deliver)
             del job  # otherwise its result stays in memory until the next job
 

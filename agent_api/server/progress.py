@@ -29,10 +29,10 @@ class ProgressWatch:
         self._step = None
 
     def is_too_slow(self, step: Hashable, amount: int, now: float, timeout: float) -> bool:
-        """Tell whether the client is late with `step`, of which `amount` bytes are done.
+        """Tell whether the client is late with `step`. It has sent or read `amount` bytes of it.
 
-        It has `timeout` seconds to finish, or to send or read MIN_BYTES_PER_SECOND meanwhile.
-        A step of None means that the client has nothing to do.
+        In each `timeout` seconds it must finish the step, or send or read MIN_BYTES_PER_SECOND on
+        average. A step of None means that the client has nothing to do.
         """
         if step == self._step and step is not None:
             if now < self._since + timeout:

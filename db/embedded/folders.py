@@ -107,7 +107,7 @@ def socket_folder(folder: Path, account: Account) -> Path:
 
 
 def check_private(path: Path, account: Account) -> None:
-    """Refuse a folder that another user created, who could run a false server in it."""
+    """Refuse another user's folder: that user could run a false server in it."""
     entry = path.lstat()
     if (
         not stat.S_ISDIR(entry.st_mode)

@@ -141,7 +141,7 @@ def ahead_of(applied: Sequence[str], migrations: Path) -> str | None:
 
 @cache
 def _revisions(migrations: Path) -> tuple[str, ...]:
-    """Return all revisions from the first to head; there are no branches."""
+    """Return all revisions from the first to head. The history has no branches."""
     scripts = ScriptDirectory.from_config(_config(migrations))
     return tuple(script.revision for script in scripts.walk_revisions())[::-1]
 
