@@ -3,6 +3,8 @@
 Currently the owner has access. Statements include the rule as a condition on `acting_user`.
 """
 
+from typing import NoReturn
+
 from sqlalchemy import Connection, String, bindparam, select
 
 from db.engine import roles
@@ -40,8 +42,8 @@ def require(connection: Connection, resource: str, *, row_id: str, user_id: str)
         raise Denied(resource)
 
 
-def refuse(connection: Connection, resource: str, *, row_id: str, user_id: str) -> Exception:
-    """Return or raise the error for a row that a statement with the access rule did not find."""
+def refuse(connection: Connection, resource: str, *, row_id: str, user_id: str) -> NoReturn:
+    """Raise Missing or Denied for a row that a statement with the access rule did not find."""
     require(connection, resource, row_id=row_id, user_id=user_id)
     # The row was created after the first statement, for which it was missing.
-    return Missing(resource)
+    raise Missing(resource)

@@ -191,10 +191,10 @@ def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> 
     """Delete a conversation and its messages but not its runs. Raises Missing and Denied."""
     values = {"this_id": conversation_id, "acting_user": user_id}
     if _delete.rowcount(connection, values) == 0:
-        raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
 
 
 def _found(connection: sa.Connection, row: T | None, conversation_id: str, user_id: str) -> T:
     if row is None:
-        raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     return row

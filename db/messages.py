@@ -132,7 +132,7 @@ def select_page(
         (values["after_position"],) = after
     rows = _select_page(order, resumed=after is not None).read(connection, values)
     if rows is None:
-        raise access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     rows = rows.at_most(limit)
     positions, total = rows.extra
     return Page(rows.documents, total, [positions[rows.row_count - 1]] if rows.has_more else None)
@@ -143,7 +143,7 @@ def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> b
     values = {"this_id": message_id, "acting_user": user_id}
     document: bytes | None = _select_one.scalar(connection, values)
     if document is None:
-        raise access.refuse(connection, "message", row_id=message_id, user_id=user_id)
+        access.refuse(connection, "message", row_id=message_id, user_id=user_id)
     return document
 
 

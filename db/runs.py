@@ -132,7 +132,7 @@ def _found(statement: Statement, connection: sa.Connection, run_id: str, user_id
     values = {"this_id": run_id, "acting_user": user_id}
     document: bytes | None = statement.scalar(connection, values)
     if document is None:
-        raise access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id)
     return document
 
 

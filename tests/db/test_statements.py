@@ -178,9 +178,8 @@ def test_missing_row_and_another_users_row_raise_different_errors(
 def test_row_created_after_the_statement_is_missing(
     connection: Connection, user: str, run_id: str
 ) -> None:
-    error = access.refuse(connection, "run", row_id=run_id, user_id=user)
-
-    assert isinstance(error, errors.Missing)
+    with pytest.raises(errors.Missing):
+        access.refuse(connection, "run", row_id=run_id, user_id=user)
 
 
 def test_reference_to_missing_and_other_users_rows_raises_reference(
