@@ -61,7 +61,7 @@ def _insert() -> Statement:
 _insert_one = _insert()
 
 
-class Answer(NamedTuple):
+class StoredResponse(NamedTuple):
     """A stored response, with the fingerprint of the request that it belongs to."""
 
     fingerprint: bytes
@@ -81,7 +81,7 @@ def try_lock(connection: sa.Connection, *, user_id: str, key: str) -> bool:
     return bool(_try_lock.scalar(connection, values))
 
 
-def select_one(connection: sa.Connection, *, user_id: str, key: str) -> Answer | None:
+def select_one(connection: sa.Connection, *, user_id: str, key: str) -> StoredResponse | None:
     """Return the stored response for the user's key, or None if it is absent or expired.
 
     Call this after `try_lock`: only a separate statement sees what the previous holder committed.
@@ -90,7 +90,7 @@ def select_one(connection: sa.Connection, *, user_id: str, key: str) -> Answer |
     if row is None:
         return None
     fingerprint, status, headers, body, is_valid = row
-    return Answer(bytes(fingerprint), status, headers, body) if is_valid else None
+    return StoredResponse(bytes(fingerprint), status, headers, body) if is_valid else None
 
 
 def insert(

@@ -74,7 +74,7 @@ class Worker(Process):
         return bool(self._heartbeats_seen)
 
     @property
-    def end(self) -> str:
+    def exit_reason(self) -> str:
         """Describe how the process ended: with an exit code, or by a signal."""
         code = self.exitcode or 0
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
@@ -145,7 +145,7 @@ class Workers:
         worker.kill()
         worker.join()
         self._workers.remove(worker)
-        reason = "did not respond" if has_hung else worker.end
+        reason = "did not respond" if has_hung else worker.exit_reason
         logger.error("a worker died", extra={"worker": worker.pid, "reason": reason})
         if worker.exitcode == STARTUP_FAILURE:  # another one would fail too
             self._failed_starts = MAX_FAILED_STARTS

@@ -47,19 +47,19 @@ def by_time(
     Both have the same direction, so one index serves the order, and one row comparison finds what
     follows a key. `counted` adds the total, which reads the whole list: only for first pages.
     """
-    moment, tie = table.c[order_by], table.c.id
+    moment, row_id = table.c[order_by], table.c.id
     rows = select(table).where(*where)
     if resumed:
-        key = tuple_(moment, tie)
+        key = tuple_(moment, row_id)
         last = tuple_(
             cast(bindparam("after_time", type_=Text), Moment),
             cast(bindparam("after_id", type_=Text), Id),
         )
         rows = rows.where(key > last if order == "asc" else key < last)
     if order == "asc":
-        rows = rows.order_by(moment.asc(), tie.asc())
+        rows = rows.order_by(moment.asc(), row_id.asc())
     else:
-        rows = rows.order_by(moment.desc(), tie.desc())
+        rows = rows.order_by(moment.desc(), row_id.desc())
     if not counted:
         return RowPage(rows, build)
     total = select(func.count()).select_from(table).where(*where).scalar_subquery()
