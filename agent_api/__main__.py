@@ -12,6 +12,7 @@ log.start(sys.argv[1:])
 
 
 def main() -> None:
+    """Run the command line."""
     from agent_api import cli  # noqa: PLC0415  # after the log is ready
 
     cli.main()

@@ -22,6 +22,7 @@ _UTC: ColumnElement[str] = literal_column("'UTC'")
 
 
 def conversation(c: Columns) -> Json:
+    """Build a Conversation of the contract, without its messages."""
     last_message = case(
         (
             c.last_message_at.is_not(None),
@@ -50,6 +51,7 @@ def conversation(c: Columns) -> Json:
 
 
 def message(c: Columns) -> Json:
+    """Build a Message of the contract."""
     return _object(
         id=c.id,
         conversation_id=c.conversation_id,
@@ -65,6 +67,7 @@ def message(c: Columns) -> Json:
 
 
 def run(c: Columns) -> Json:
+    """Build a Run of the contract."""
     return _object(
         id=c.id,
         agent_id=c.agent_id,
@@ -82,6 +85,7 @@ def run(c: Columns) -> Json:
 
 
 def chat_settings(c: Columns) -> Json:
+    """Build ChatSettings of the contract. Defaults are in db.chat_settings."""
     return _object(
         id=c.id,
         user_id=c.user_id,

@@ -45,7 +45,7 @@ class Settings:
 
     database_url: str | None = _setting(values.database_url)
     data_dir: Path = field(default_factory=default_data_dir, metadata={"read": values.folder})
-    host: str = _setting(values.text, "127.0.0.1")
+    host: str = _setting(str, "127.0.0.1")
     port: int = _setting(values.integer(1, 65535), 8000)
     root_path: str | None = _setting(values.root_path)
     workers: int = _setting(values.integer(1, 64), 1)
@@ -53,8 +53,8 @@ class Settings:
     jwt_jwks_url: str | None = _setting(values.url("https", "http"))
     jwt_jwks_max_age_seconds: int = _setting(values.integer(2, 86400), 300)
     jwt_public_key_file: Path | None = _setting(values.file)  # noqa: RUF009  # a field
-    jwt_issuer: str | None = _setting(values.text)
-    jwt_audience: str | None = _setting(values.text)
+    jwt_issuer: str | None = _setting(str)
+    jwt_audience: str | None = _setting(str)
     trusted_proxies: tuple[str, ...] = _setting(values.networks, ())
     cors_origins: tuple[str, ...] = _setting(values.origins, ())
     max_body_bytes: int = _setting(values.integer(1024, 1 << 30), 1024 * 1024)
@@ -69,7 +69,7 @@ class Settings:
     log_format: str = _setting(values.choice("text", "json"), "json")
     log_probes: bool = _setting(values.switch, True)
     log_client_address: bool = _setting(values.switch, False)
-    metrics_host: str = _setting(values.text, "127.0.0.1")
+    metrics_host: str = _setting(str, "127.0.0.1")
     metrics_port: int | None = _setting(values.integer(1, 65535))
     tracing: str = _setting(values.choice("off", "otlp"), "off")
 

@@ -1,4 +1,4 @@
-"""Converts the text of settings. Error messages continue "AGENT_API_X ..."."""
+"""Converts the text of settings, or raises ValueError. Its message continues "AGENT_API_X ..."."""
 
 import ipaddress
 import re
@@ -17,11 +17,9 @@ _APP_ORIGIN = re.compile(r"(?!(ftp|wss?)://)[a-z][a-z0-9+.-]*://[\w.:\[\]-]+", r
 """The origin of an application or a browser extension, such as tauri://localhost."""
 
 
-def text(value: str) -> str:
-    return value
-
-
 def integer(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `low` to `high`."""
+
     def parse(value: str) -> int:
         is_number = value.isascii() and value.isdigit() and len(value) <= 12
         if not (is_number and low <= int(value) <= high):
@@ -32,6 +30,8 @@ def integer(low: int, high: int) -> Callable[[str], int]:
 
 
 def choice(*options: str) -> Callable[[str], str]:
+    """Return a parser of `options` in any case. Its result is in lower case."""
+
     def parse(value: str) -> str:
         if value.lower() not in options:
             raise ValueError(f"must be one of: {', '.join(options)}")
@@ -41,10 +41,12 @@ def choice(*options: str) -> Callable[[str], str]:
 
 
 def switch(value: str) -> bool:
+    """Return True for on, and False for off."""
     return choice("on", "off")(value) == "on"
 
 
 def networks(value: str) -> tuple[str, ...]:
+    """Return IP addresses and networks in CIDR notation, which commas separate."""
     try:
         return tuple(str(ipaddress.ip_network(text.strip())) for text in value.split(","))
     except ValueError as error:
@@ -52,6 +54,7 @@ def networks(value: str) -> tuple[str, ...]:
 
 
 def secret(value: str) -> str:
+    """Return a secret of at least MIN_SECRET_BYTES."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -71,6 +74,7 @@ def _expanded(value: str) -> Path:
 
 
 def file(value: str) -> Path:
+    """Return the path of a readable file. A ~ at its beginning is expanded."""
     path = _expanded(value)
     try:
         path.open("rb").close()
@@ -80,6 +84,7 @@ def file(value: str) -> Path:
 
 
 def folder(value: str) -> Path:
+    """Return an absolute path. A ~ at its beginning is expanded. The folder may be missing."""
     path = _expanded(value)
     if not path.is_absolute():
         raise ValueError("must be an absolute path")
@@ -87,6 +92,8 @@ def folder(value: str) -> Path:
 
 
 def url(*schemes: str) -> Callable[[str], str]:
+    """Return a parser of URLs with one of `schemes` and without a fragment."""
+
     def parse(value: str) -> str:
         parts = _split(value)
         if parts is None or parts.scheme not in schemes or parts.fragment:
@@ -108,6 +115,7 @@ def _split(value: str) -> SplitResult | None:
 
 
 def database_url(value: str) -> str:
+    """Return the URL of a PostgreSQL database, unchanged."""
     # SQLAlchemy is slow to import, and most commands do not need it.
     from db.engine import address
 
@@ -116,12 +124,14 @@ def database_url(value: str) -> str:
 
 
 def root_path(value: str) -> str:
+    """Return a path without a / at its end."""
     if _ROOT_PATH.fullmatch(value) is None:
         raise ValueError("must be a path such as /api: a / first and none last, no ? or %")
     return value
 
 
 def origins(value: str) -> tuple[str, ...]:
+    """Return origins in the form that browsers send, or only *. Commas separate them."""
     given = [text for origin in value.split(",") if (text := origin.strip())]
     if not given:
         raise ValueError("must contain at least one origin")

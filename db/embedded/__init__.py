@@ -37,6 +37,7 @@ class Server:
     _share: list[int] = field(repr=False, compare=False)
 
     def close(self) -> None:
+        """Give up the share. Further calls have no effect."""
         while self._share:
             os.close(self._share.pop())
 

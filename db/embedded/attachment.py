@@ -24,6 +24,8 @@ MAX_LAUNCHES = 3
 
 
 class Attachment:
+    """Attaches this process to the server of `data_dir`, and starts the server if necessary."""
+
     def __init__(
         self, data_dir: Path, create: bool, durable: bool, on_progress: Callable[[str], None]
     ) -> None:

@@ -30,6 +30,7 @@ class Account:
 
     @property
     def name(self) -> str:
+        """Return the user's name, or the uid of a user without a name."""
         try:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
@@ -79,6 +80,7 @@ def choose_account(folder: Path) -> Account:
 
 
 def refuse_closed_folders(folder: Path, account: Account) -> None:
+    """Raise EmbeddedError if the account may not enter `folder` or one of its parents."""
     for place in reversed((folder, *folder.parents)):
         entry = place.stat()
         if entry.st_uid == account.uid:

@@ -59,6 +59,10 @@ class Launch:
         self.on_progress = on_progress
 
     def start(self) -> None:
+        """Create the missing folders and data, and start the supervisor.
+
+        Raises EmbeddedError and OSError.
+        """
         account = choose_account(self.folder)
         refuse_closed_folders(self.folder, account)
         wheel = find_binaries(self.data)

@@ -42,6 +42,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def read_lines(path: Path) -> list[str]:
+    """Return the lines of a file, or none if the file does not exist."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except FileNotFoundError:
@@ -78,6 +79,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def run(self) -> int:
+        """Supervise until no client is left. Return the exit code: 1 if the server cannot start."""
         while not self._is_unused():
             if not self._ensure_server():
                 return 1
@@ -199,6 +201,7 @@ class Supervisor:
 
 
 def main(arguments: list[str]) -> int:
+    """Detach from the calling process and supervise. Return the exit code."""
     folder, sockets, uid, gid, *command = arguments
     if os.fork():
         os._exit(0)  # the attaching process waits for this one and keeps no child

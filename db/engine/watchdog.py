@@ -57,6 +57,7 @@ class InterruptibleConnection(psycopg2.extensions.connection):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Close the connection and our copy of its descriptor."""
         super().close()
         self._socket.close()
 

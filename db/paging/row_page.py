@@ -54,6 +54,7 @@ class RowsRead(NamedTuple):
         return self._replace(documents=first, row_count=limit, has_more=True)
 
     def last_document(self) -> bytes:
+        """Return the last document of a page that is not empty."""
         return self.documents.rpartition(SEPARATOR)[2]
 
 
