@@ -23,6 +23,7 @@ import migrations
 from db import embedded, schema
 from db.environment import ignore_postgresql_variables
 from tests import log_watch
+from tests.contract import Rows, make_rows
 from tests.servers import Server, start_server
 
 # A deadline would fail an example because the machine is busy.
@@ -197,6 +198,12 @@ def conversation(alice: httpx.Client) -> dict[str, Any]:
     assert response.status_code == 201, response.text
     result: dict[str, Any] = response.json()
     return result
+
+
+@pytest.fixture
+def rows(alice: httpx.Client) -> Rows:
+    """One row of each kind, owned by Alice."""
+    return make_rows(alice)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,12 +10,20 @@ from tests.calls import read
 from tests.contract import OPERATIONS, Operation, Rows, name_of
 
 POSTS = [operation for operation in OPERATIONS if operation.method == "POST"]
+HEADER = "header:/Idempotency-Key"
+"""The place of an error about the key."""
 each_post = pytest.mark.parametrize("operation", POSTS, ids=name_of)
 
 
 def new_key() -> dict[str, str]:
     """Return an Idempotency-Key header with a new key."""
     return {"Idempotency-Key": str(uuid.uuid4())}
+
+
+def user_of(client: httpx.Client) -> str:
+    """Return the id of the client's user."""
+    user_id: str = read(client, "/users/me/chat-settings")["user_id"]
+    return user_id
 
 
 def count(client: httpx.Client, operation: Operation, rows: Rows) -> int:

@@ -58,7 +58,6 @@ QUERIES = {
 }
 """The queries of these examples; the others use the examples of their parameters."""
 
-
 OPERATIONS = {operation.operation_id: operation for operation in contract.OPERATIONS}
 
 
@@ -115,9 +114,10 @@ class Cast:
 class Play:
     """The story as far as it was played: the response to each scene, and the expected document."""
 
-    def __init__(self, client: httpx.Client, user_id: str) -> None:
+    def __init__(self, client: httpx.Client) -> None:
+        """Prepare the story. The client's user must not have any rows yet."""
         self.client = client
-        self.cast = Cast(user_id)
+        self.cast = Cast(client.get("/users/me/chat-settings").json()["user_id"])
         self.responses: dict[tuple[str, str], httpx.Response] = {}
         self.expected: dict[tuple[str, str], Any] = {}
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import httpx
 
+from tests.attacks import ATTACKS
 from tests.contract import assert_problem
-from tests.forging import ATTACKS, Headers, Provider, bearer
+from tests.forging import Headers, Provider, bearer
 from tests.servers import Server
 from tests.tokens import SETTINGS
 

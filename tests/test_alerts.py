@@ -27,10 +27,10 @@ import migrations
 from db import schema
 from tests.contract import CONTRACT
 from tests.guide import blocks, section
+from tests.metrics.processes import metrics_folder, workers
 from tests.promtool import assert_firing
 from tests.scraping import Samples, scrape, value
 from tests.servers import Server, free_port, start_server, wait_until_ready
-from tests.test_metrics import metrics_folder, workers
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 

@@ -10,18 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.calls import Json, change, create, new_conversation, post_message, read
-from tests.contract import OPERATIONS, Operation, Rows, assert_problem, make_rows, places
-from tests.posting import POSTS, assert_same_response, count, each_post, execute, new_key
+from tests.calls import Json, change, new_conversation, read
+from tests.contract import OPERATIONS, Operation, Rows, assert_problem, places
+from tests.posting import HEADER, POSTS, assert_same_response, count, each_post, new_key
 from tests.servers import Server
-
-HEADER = "header:/Idempotency-Key"
-
-
-@pytest.fixture
-def rows(alice: httpx.Client) -> Rows:
-    """One row of each kind, owned by alice."""
-    return make_rows(alice)
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +21,6 @@ def carol(server: Server) -> Iterator[httpx.Client]:
     """A user for the tests with many rows."""
     with server.client(f"carol-{uuid.uuid4()}") as client:
         yield client
-
-
-def user_of(client: httpx.Client) -> str:
-    user_id: str = read(client, "/users/me/chat-settings")["user_id"]
-    return user_id
-
-
-# Repeated requests
 
 
 def test_every_post_accepts_a_key() -> None:
@@ -180,161 +164,3 @@ def test_each_key_creates_one_row_in_any_sequence_of_posts(
 
     found = read(carol, path, limit=500)["messages"]
     assert [message["id"] for message in found] == expected
-
-
-# Keys of other requests, invalid keys
-
-
-@each_post
-def test_used_key_with_another_body_is_rejected(
-    operation: Operation, alice: httpx.Client, rows: Rows
-) -> None:
-    key, body = new_key(), operation.body(rows)
-    first = operation.send(alice, rows, headers=key)
-    before = count(alice, operation, rows)
-
-    different = operation.send(alice, rows, headers=key, json=body | {"metadata": {"other": 1}})
-    again = operation.send(alice, rows, headers=key)
-
-    assert places(assert_problem(different, 422)) == {HEADER}
-    assert_same_response(first, again)
-    assert count(alice, operation, rows) == before
-
-
-def test_used_key_with_another_path_is_rejected(alice: httpx.Client) -> None:
-    one, other = [f"/conversations/{new_conversation(alice)['id']}/messages" for _ in range(2)]
-    for path, other_path, body in (
-        (one, other, {"role": "user", "content": "Hello"}),
-        ("/conversations", "/runs", {"agent_id": "an agent"}),
-    ):
-        key = new_key()
-        assert alice.post(path, json=body, headers=key).status_code == 201
-
-        response = alice.post(other_path, json=body, headers=key)
-
-        assert places(assert_problem(response, 422)) == {HEADER}
-        assert read(alice, other_path)["total"] == 0
-
-
-def test_users_do_not_share_keys(alice: httpx.Client, bob: httpx.Client) -> None:
-    key = new_key()
-
-    hers, his = (client.post("/conversations", json={}, headers=key) for client in (alice, bob))
-
-    assert hers.status_code == his.status_code == 201
-    assert hers.json()["id"] != his.json()["id"]
-    assert his.json()["user_id"] == user_of(bob)
-    assert_same_response(his, bob.post("/conversations", json={}, headers=key))
-
-
-@pytest.mark.parametrize("key", ["x", '"quoted"', "k" * 255, "!#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"])
-def test_keys_may_have_any_visible_ascii(alice: httpx.Client, key: str) -> None:
-    headers = {"Idempotency-Key": key}
-
-    first, again = [alice.post("/conversations", json={}, headers=headers) for _ in range(2)]
-
-    assert_same_response(first, again)
-
-
-@each_post
-def test_invalid_keys_are_rejected(operation: Operation, alice: httpx.Client, rows: Rows) -> None:
-    before = count(alice, operation, rows)
-
-    for key in ("", "k" * 256, "two words", "tab\tbed", "schlüssel", "\x85"):
-        headers = httpx.Headers([(b"Idempotency-Key", key.encode("latin-1"))])
-        response = operation.send(alice, rows, headers=headers)
-        assert places(assert_problem(response, 422)) == {HEADER}, key
-
-    assert count(alice, operation, rows) == before
-
-
-def test_two_keys_are_rejected(alice: httpx.Client) -> None:
-    headers = [(name, key) for name, key in [*new_key().items(), *new_key().items()]]
-
-    response = alice.post("/conversations", json={}, headers=httpx.Headers(headers))
-
-    assert places(assert_problem(response, 422)) == {HEADER}
-
-
-# Stored responses
-
-
-def test_expired_key_can_be_used_again(alice: httpx.Client, database: Any) -> None:
-    key, own = new_key(), "WHERE user_id = %s AND key = %s"
-    place = (user_of(alice), key["Idempotency-Key"])
-    first = alice.post("/conversations", json={"source": "first"}, headers=key)
-    kept = execute(database, f"SELECT expires_at - now() FROM idempotency_keys {own}", *place)
-    execute(database, f"UPDATE idempotency_keys SET expires_at = now() {own}", *place)
-
-    second = alice.post("/conversations", json={"source": "second"}, headers=key)
-    again = alice.post("/conversations", json={"source": "second"}, headers=key)
-
-    assert 23.9 * 3600 < kept.total_seconds() <= 24 * 3600
-    assert second.json()["id"] != first.json()["id"]
-    assert_same_response(second, again)
-    assert read(alice, "/conversations")["total"] == 2
-    assert execute(database, f"SELECT count(*) FROM idempotency_keys {own}", *place) == 1
-
-
-def test_each_new_key_deletes_some_expired_ones(alice: httpx.Client, database: Any) -> None:
-    gone = f"gone-{uuid.uuid4()}"
-    execute(
-        database,
-        "INSERT INTO idempotency_keys"
-        " (user_id, key, fingerprint, status, headers, body, expires_at)"
-        " SELECT %s, n, sha256(''), 201, '{}', '', timestamptz '2001-01-01Z' + n * interval '1 s'"
-        " FROM generate_series(1, 25) n",
-        gone,
-    )
-    left = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
-
-    counts = []
-    for _ in range(3):
-        assert alice.post("/conversations", json={}, headers=new_key()).status_code == 201
-        counts.append(execute(database, left, gone))
-
-    assert counts == [5, 0, 0]  # the INSERT above deleted ten, the first POST ten more
-    assert execute(database, left, user_of(alice)) == 3
-
-
-def test_delete_conversation_deletes_only_the_responses_about_it(
-    alice: httpx.Client, database: Any
-) -> None:
-    keys = [new_key() for _ in range(5)]
-    conversation = alice.post("/conversations", json={}, headers=keys[0]).json()
-    path = f"/conversations/{conversation['id']}/messages"
-    message = {"role": "user", "content": "A secret."}
-    run = {"agent_id": "an agent", "conversation_id": conversation["id"]}
-    sent = [("/conversations", {}), (path, message), ("/runs", run), ("/runs", {"agent_id": "a"})]
-    for (to, body), key in zip(sent, keys, strict=False):
-        assert alice.post(to, json=body, headers=key).status_code == 201
-    other = new_conversation(alice)
-    create(alice, f"/conversations/{other['id']}/messages", role="user", content="Kept.")
-    kept = alice.post(f"/conversations/{other['id']}/messages", json=message, headers=keys[4])
-
-    assert alice.delete(f"/conversations/{conversation['id']}").status_code == 204
-
-    stored = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
-    assert execute(database, stored, user_of(alice)) == 2
-    again = [
-        alice.post(to, json=body, headers=key) for (to, body), key in zip(sent, keys, strict=False)
-    ]
-    assert [answer.status_code for answer in again] == [201, 404, 422, 201]
-    assert again[0].json()["id"] != conversation["id"]
-    assert read(alice, "/runs")["total"] == 2
-    assert_same_response(
-        kept, alice.post(f"/conversations/{other['id']}/messages", json=message, headers=keys[4])
-    )
-
-
-def test_repeated_response_keeps_every_character(alice: httpx.Client) -> None:
-    key, conversation = new_key(), new_conversation(alice)
-    content = "".join(map(chr, [*range(1, 0x300), 0x2028, 0xFFFD, 0xFFFF, 0x1F600])) * 100
-    body = {"role": "user", "content": content}
-    path = f"/conversations/{conversation['id']}/messages"
-
-    first, again = [alice.post(path, json=body, headers=key) for _ in range(2)]
-
-    assert_same_response(first, again)
-    assert again.json()["content"] == content
-    post_message(alice, conversation, "and it goes on")

@@ -22,7 +22,7 @@ from tests.calls import (
 )
 
 
-def test_create_message_rejects_the_run_of_nobody_or_of_another_user(
+def test_create_message_rejects_unknown_and_other_users_runs(
     alice: httpx.Client, bob: httpx.Client, conversation: Json
 ) -> None:
     for run_id in (NOBODYS_ID, new_run(bob)["id"]):

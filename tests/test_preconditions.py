@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.calls import Json, new_run, refusals
-from tests.contract import NOWHERE, OPERATIONS, Operation, Rows, assert_problem, make_rows, name_of
+from tests.contract import NOWHERE, OPERATIONS, Operation, Rows, assert_problem, name_of
 
 SETTINGS = "/users/me/chat-settings"
 STALE = '"3aef6c0697443b24b4506aedf9c2de7b"'
@@ -21,12 +21,6 @@ def with_header(header: str) -> list[Operation]:
 READING, CHANGING = with_header("If-None-Match"), with_header("If-Match")
 EVERY_READING = pytest.mark.parametrize("operation", READING, ids=name_of)
 EVERY_CHANGING = pytest.mark.parametrize("operation", CHANGING, ids=name_of)
-
-
-@pytest.fixture
-def rows(alice: httpx.Client) -> Rows:
-    """One row of each kind, alice's."""
-    return make_rows(alice)
 
 
 def reader_of(operation: Operation) -> Operation:

@@ -20,12 +20,6 @@ from tests.servers import Server
 CLIENTS = 12
 
 
-@pytest.fixture
-def rows(alice: httpx.Client) -> Rows:
-    """One row of each kind, owned by alice."""
-    return make_rows(alice)
-
-
 @contextmanager
 def locked_tables(database: Any) -> Iterator[None]:
     """Block writes to the tables of every POST until the block ends."""

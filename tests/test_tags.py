@@ -5,21 +5,14 @@ from typing import Any
 
 import httpx
 import orjson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_api.http import etag
 from tests.calls import new_conversation, post_message
-from tests.contract import CONTRACT, OPERATIONS, Rows, assert_problem, make_rows
+from tests.contract import CONTRACT, OPERATIONS, Rows, assert_problem
 
 SETTINGS = "/users/me/chat-settings"
-
-
-@pytest.fixture
-def rows(alice: httpx.Client) -> Rows:
-    """One row of each kind, alice's."""
-    return make_rows(alice)
 
 
 def test_every_response_with_a_conversation_has_the_same_tag(alice: httpx.Client) -> None:

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from hypothesis import settings
 
+from tests.attacks import ATTACKS, soon
 from tests.contract import NOWHERE, ON_ROWS, SECURED, assert_problem
-from tests.forging import ATTACKS, AUDIENCE, ISSUER, Provider, bearer, encoded, soon
+from tests.forging import AUDIENCE, ISSUER, Provider, bearer, encoded
 from tests.identity import KeyServer
 from tests.servers import SECRET, Server, start_server
 from tests.target import Request, Target

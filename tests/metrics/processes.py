@@ -1,0 +1,37 @@
+"""The worker processes of a server that counts."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from tests.servers import Server
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def metrics_folder(server: Server) -> Path:
+    """Return the folder in which the workers count."""
+    (worker, *_) = psutil.Process(server.process.pid).children()
+    return Path(worker.environ()["PROMETHEUS_MULTIPROC_DIR"])
+
+
+def workers(server: Server, folder: Path) -> list[int]:
+    """Return the workers: the running child processes that have counted something."""
+    children = psutil.Process(server.process.pid).children()
+    counting = {int(re.findall(r"\d+", path.name)[-1]) for path in folder.glob("gauge_*.db")}
+    return sorted(child.pid for child in children if child.pid in counting and is_alive(child))
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

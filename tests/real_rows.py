@@ -1,0 +1,96 @@
+"""Real ids, cursors, tags and keys, which replace those that Schemathesis generates."""
+
+import uuid
+from typing import Any, TypeGuard
+
+import httpx
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+
+HELLO = {"role": "user", "content": "Hello"}
+
+
+class Owner:
+    """A user with one row of each kind, and two messages in a conversation."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self._kept = {name: self.new(name) for name in ("run_id", "message_id", "conversation_id")}
+        for _ in range(2):
+            self._post(f"/conversations/{self._kept['conversation_id']}/messages", HELLO)
+
+    def existing(self, name: str, method: str) -> str:
+        """Return the id of a row; of a new row if the method may change or delete it."""
+        return self._kept[name] if method == "GET" else self.new(name)
+
+    def new(self, name: str) -> str:
+        """Return the id of a new row for the parameter `name`."""
+        match name:
+            case "conversation_id":
+                return self._post("/conversations", {})
+            case "message_id":
+                return self._post(f"/conversations/{self.new('conversation_id')}/messages", HELLO)
+            case "run_id":
+                return self._post("/runs", {"agent_id": "document-agent"})
+        raise AssertionError(f"add the way to create a {name} here")
+
+    def _post(self, path: str, body: dict[str, Any]) -> str:
+        response = self.client.post(path, json=body)
+        assert response.status_code == 201, response.text
+        row_id: str = response.json()["id"]
+        return row_id
+
+
+class Rows:
+    """Replaces generated ids, cursors, tags and keys by real ones."""
+
+    def __init__(self, maria: Owner, somebody_else: Owner) -> None:
+        self.maria, self.somebody_else = maria, somebody_else
+
+    def use_real_rows(self, case: schemathesis.Case) -> None:
+        """Use ids of real rows, mostly MARIA's, unless the generated path is invalid on purpose."""
+        assert case.meta is not None
+        if not case.meta.is_negative_at(ParameterLocation.PATH):
+            for name, drawn in case.path_parameters.items():
+                # The choice depends on the generated id, so that shrinking repeats the request.
+                owner = [None, self.somebody_else, *[self.maria] * 6][uuid.UUID(drawn).int % 8]
+                if owner is not None:
+                    case.path_parameters[name] = owner.existing(name, case.method)
+        self.use_real_references(case)
+
+    def use_real_references(self, case: schemathesis.Case) -> None:
+        """Use real ids in the body, a real cursor and a new key; others would all get a 422."""
+        assert case.meta is not None
+        is_wrong = case.meta.is_negative_at(ParameterLocation.HEADER)
+        # Schemathesis cannot generate a valid value for a pattern with quotes. It then sends an
+        # invalid one in a case that it considers valid.
+        is_mixed = is_wrong and case.meta.generation.mode.is_positive
+        for name in {"If-Match", "If-None-Match"} & case.headers.keys():
+            # A generated tag never matches, so every response would be a 412.
+            if is_mixed or (name == "If-Match" and not is_wrong):
+                case.headers[name] = "*"
+        # A used key is rejected, which no schema can express.
+        if "Idempotency-Key" in case.headers and (is_mixed or not is_wrong):
+            case.headers["Idempotency-Key"] = str(uuid.uuid4())
+        if isinstance(case.body, dict):
+            for name in {"run_id", "conversation_id"} & case.body.keys():
+                drawn = case.body[name]
+                if is_uuid(drawn) and not self._is_marias(name, drawn):
+                    case.body[name] = self.maria.new(name)
+        if "cursor" in case.query and not case.meta.generation.mode.is_negative:
+            order = {name: case.query[name] for name in {"order", "order_by"} & case.query.keys()}
+            page = self.maria.client.get(case.formatted_path, params={"limit": 1, **order})
+            del case.query["cursor"]
+            if (cursor := page.json().get("next_cursor")) is not None:
+                case.query.pop("offset", None)
+                case.query["cursor"] = cursor
+
+    def _is_marias(self, name: str, row_id: str) -> bool:
+        return self.maria.client.get(f"/{name.removesuffix('_id')}s/{row_id}").is_success
+
+
+def is_uuid(value: object) -> TypeGuard[str]:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value.lower()
+    except ValueError:
+        return False

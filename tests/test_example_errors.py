@@ -1,0 +1,202 @@
+"""The real server returns every example of an error, word for word."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+from sqlalchemy import make_url
+
+import migrations
+from db import schema
+from tests.servers import Server, sign, start_server
+from tests.story import MARIA, OPERATIONS, Play
+
+PROBLEMS = {
+    (status, name)
+    for operation in OPERATIONS.values()
+    for status, examples in operation.responses.items()
+    for name in examples
+    if status >= 400
+}
+
+
+class Errors:
+    """Causes each error of the examples that a client can cause."""
+
+    def __init__(self, server: Server, play: Play, bob: httpx.Client) -> None:
+        self.maria, self.bob = play.client, bob
+        self.url = server.url
+        self.conversation = play.cast.replace("019cadd3-7914-7a6a-8d23-f082128b2f33")
+        self.run = play.cast.replace("019cadd3-c2e6-70ed-b36f-675c81e74ef5")
+        self.messages = f"/conversations/{self.conversation}/messages"
+
+    def cause(self, status: int, name: str) -> httpx.Response:
+        json_type = {"Content-Type": "application/json"}
+        message = {"role": "user", "content": "Which costs less?"}
+        match status, name:
+            case 400, "not_json":
+                cut_off = '{"role": "user", "content": "Compare the two'
+                return self.maria.post(self.messages, content=cut_off, headers=json_type)
+            case 401, "missing":
+                return httpx.get(f"{self.url}/conversations")
+            case 401, "expired":
+                yesterday = {"Authorization": f"Bearer {sign(MARIA, seconds=-86400)}"}
+                return httpx.get(f"{self.url}/conversations", headers=yesterday)
+            case 403, "conversation":
+                return self.bob.get(f"/conversations/{self.conversation}")
+            case 404, "conversation":
+                self.maria.delete(f"/conversations/{self.conversation}")
+                return self.maria.get(f"/conversations/{self.conversation}")
+            case 405, "method":
+                return self.maria.post("/healthz")
+            case 409, "ended":
+                return self.maria.patch(f"/runs/{self.run}", json={"status": "running"})
+            case 412, "stale":
+                path = f"/conversations/{self.conversation}"
+                read = self.maria.get(path)
+                self.maria.patch(path, json={"title": "Leases"})
+                unseen = {"If-Match": read.headers["etag"]}
+                return self.maria.patch(path, json={"is_private": True}, headers=unseen)
+            case 413, "body":
+                large = message | {"content": "x" * 10 * 1024 * 1024}
+                return self.maria.post(self.messages, json=large)
+            case 415, "form":
+                return self.maria.post(self.messages, data=message)
+            case 422, "parameter":
+                return self.maria.get("/conversations", params={"limit": 101})
+            case 422, "id":
+                return self.maria.get(f"/conversations/{self.conversation[:-1]}g")
+            case 422, "body":
+                attachment = {"name": "lease.pdf", "type": "application/pdf", "url": "s3://lease"}
+                wrong = message | {"role": "human", "attachments": [attachment]}
+                return self.maria.post(self.messages, json=wrong)
+            case 422, "key":
+                key = {"Idempotency-Key": "one-key-for-two-messages"}
+                self.maria.post(self.messages, json=message, headers=key)
+                other = message | {"content": "Which is nearer?"}
+                return self.maria.post(self.messages, json=other, headers=key)
+            case 422, "reference":
+                bobs = self.bob.post("/runs", json={"agent_id": "document-agent"}).json()["id"]
+                return self.maria.post(self.messages, json=message | {"run_id": bobs})
+        raise AssertionError(f"add a case that causes the {status} called {name}")
+
+
+FAULTS = {(500, "fault"), (503, "database"), (503, "away"), (504, "statement")}
+"""The errors that need a fault of the database."""
+ELSEWHERE = FAULTS | {(408, "body"), (409, "in_progress"), (429, "limit")}
+"""The errors of other tests; tests/test_retries.py has the one that needs two requests at once."""
+
+
+def example_of(status: int, name: str) -> Any:
+    """Return the example of an error, which all operations share."""
+    found = [
+        operation.responses[status][name]
+        for operation in OPERATIONS.values()
+        if name in operation.responses.get(status, {})
+    ]
+    assert found
+    assert all(example == found[0] for example in found)
+    return found[0]
+
+
+def test_every_error_that_a_client_can_cause_equals_its_example(
+    server: Server, new_client: Callable[..., httpx.Client]
+) -> None:
+    for status, name in sorted(PROBLEMS - ELSEWHERE):
+        play = Play(new_client()).until("get_run", "succeeded")
+
+        response = Errors(server, play, new_client()).cause(status, name)
+
+        assert response.status_code == status, (name, response.text)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json() == example_of(status, name)
+
+
+@pytest.fixture(scope="module")
+def strict_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a client timeout of one second and a rate limit."""
+    settings = {"client_timeout_seconds": "1", "rate_limit_per_minute": "600"}
+    with start_server(database_url, tmp_path_factory.mktemp("strict"), **settings) as running:
+        yield running
+
+
+@pytest.mark.process
+def test_408_of_a_slow_body_equals_its_example(strict_server: Server) -> None:
+    def half() -> Iterator[bytes]:
+        yield b'{"title": "Compare'
+        time.sleep(3)
+        yield b' the two"}'
+
+    with strict_server.client(MARIA) as client:
+        response = client.post(
+            "/conversations", content=half(), headers={"Content-Type": "application/json"}
+        )
+
+    assert response.status_code == 408, response.text
+    assert response.headers["connection"] == "close"
+    assert response.json() == example_of(408, "body")
+
+
+@pytest.mark.process
+def test_429_over_the_rate_limit_equals_its_example(
+    strict_server: Server, database_url: str
+) -> None:
+    maria = f"{MARIA}-{uuid.uuid4()}"
+    with strict_server.client(maria) as client:
+        assert client.get("/conversations").status_code == 200
+        with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+            # A time in the future, so that no token arrives before the request.
+            cursor.execute(
+                "UPDATE rate_limits SET tokens = 0, updated_at = now() + interval '1 hour' "
+                "WHERE user_id = %s",
+                [maria],
+            )
+            other.commit()
+        response = client.get("/conversations")
+
+    assert response.status_code == 429
+    assert response.json() == example_of(429, "limit")
+    assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.process
+def test_errors_by_faults_of_the_database_equal_their_examples(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    responses = {}
+    with (
+        start_server(url, tmp_path, statement_timeout_ms="300") as server,
+        server.client(MARIA) as client,
+    ):
+        with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
+            cursor.execute("LOCK TABLE conversations")
+            responses[504, "statement"] = client.get("/conversations")
+
+            cursor.execute("ALTER TABLE conversations ALTER created_at DROP DEFAULT")
+            cursor.execute("ALTER TABLE conversations ALTER created_at TYPE text")
+            other.commit()
+            responses[500, "fault"] = client.get("/conversations")
+
+        with closing(psycopg2.connect(url, dbname="postgres")) as other, other.cursor() as cursor:
+            other.autocommit = True
+            database = make_url(url).database
+            cursor.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [database],
+            )
+            responses[503, "database"] = client.get("/conversations")
+            responses[503, "away"] = client.get("/readyz")
+
+    assert set(responses) == FAULTS
+    for (status, name), response in responses.items():
+        assert response.status_code == status, response.text
+        assert response.json() == example_of(status, name)
