@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.commands import wait_until
+from tests.processes import wait_until
 from tests.proxies import proxy
 from tests.servers import Server, start_server
 from tests.test_request_log import line_of

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from agent_api import __version__
-from tests.commands import starting, wait_until
+from tests.commands import starting
+from tests.processes import wait_until
 from tests.servers import (
     SECRET,
     agent_api,

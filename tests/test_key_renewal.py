@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,12 @@ from agent_api.auth.key_set import KeySet, KeysUnavailable
 from agent_api.settings import Settings
 from tests.authority import identity_of
 from tests.identity import KeyPair, KeyServer
+from tests.processes import wait_until
 from tests.servers import free_port, sign, start_server
 from tests.test_key_sets import PAUSE, Fault, answering
 from tests.tokens import ask, assert_refused
 
 OLD, NEW = KeyPair("ES256", "old"), KeyPair("EdDSA", "new")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.process

@@ -9,15 +9,15 @@ import logging
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from db import embedded
-from tests.embedded.place import is_alive, wait_until
+from tests.processes import is_alive, kill, wait_until
 from tests.servers import Server, free_port, start_server
 from tests.writers import Writers, assert_nothing_lost_nothing_doubled
 
@@ -110,15 +110,6 @@ def writers(installation: Installation) -> Iterator[Writers]:
     writers.start()
     yield writers
     writers.end()
-
-
-def kill(doomed: Sequence[psutil.Process]) -> None:
-    """Send SIGKILL to all at once, so that none can react to another's end."""
-    assert doomed
-    for process in doomed:
-        with suppress(psutil.NoSuchProcess):  # it ended with its parent
-            process.kill()
-    wait_until(lambda: not any(is_alive(process) for process in doomed))
 
 
 def finish(

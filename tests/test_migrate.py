@@ -16,7 +16,8 @@ from sqlalchemy import make_url
 import migrations
 from db import embedded, engine, schema
 from db.engine import roles
-from tests.commands import refusal, wait_until
+from tests.commands import refusal
+from tests.processes import wait_until
 from tests.servers import agent_api, clean_environment
 from tests.servers import command as app_command
 

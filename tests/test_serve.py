@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from db import embedded
-from tests.commands import refusal, starting, status, wait_until
+from tests.commands import refusal, starting, status
+from tests.processes import wait_until
 from tests.servers import (
     SECRET,
     Server,

@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.commands import refusal, starting, status, wait_until
+from tests.commands import refusal, starting, status
 from tests.hostile.test_hung_workers import worker_ids
+from tests.processes import wait_until
 from tests.servers import SECRET, Server, clean_environment, command, free_port, wait_until_ready
 
 pytestmark = pytest.mark.process

@@ -17,7 +17,7 @@ from db import conversations, embedded, engine, errors, schema
 from db.engine import roles
 from db.schema import readiness
 from tests.db.rows import insert_conversation
-from tests.embedded.place import wait_until
+from tests.processes import wait_until
 
 BOTH = ", ".join(roles.ALL)
 

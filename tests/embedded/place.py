@@ -3,9 +3,8 @@
 import shutil
 import subprocess
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import psycopg2
 
 from db import embedded
 from tests.embedded.accounts import Account
+from tests.processes import kill, wait_until
 
 # Attaches, prints the outcome as one line, and stays attached until its input ends.
 CLIENT = """
@@ -130,12 +130,8 @@ class Place:
         ]
 
     def kill_all(self, *kinds: str) -> None:
-        """Send SIGKILL to all at once, so that none can react to another's end."""
-        doomed = [process for kind in kinds for process in self.processes(kind)]
-        assert doomed
-        for process in doomed:
-            process.kill()
-        wait_until(lambda: not any(is_alive(process) for process in doomed))
+        """Kill the processes of these kinds at once."""
+        kill([process for kind in kinds for process in self.processes(kind)])
 
     def end(self) -> None:
         for client in self.clients:
@@ -143,14 +139,6 @@ class Place:
         wait_until(lambda: embedded.is_stopped(self.data))
         assert not self.processes("supervisor")
         assert not self.processes("postgres")
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Return whether the process is running; a zombie that was not yet reaped is not."""
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _command_line(process: psutil.Process) -> list[str]:
@@ -192,13 +180,6 @@ def query(url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
 def postmaster(url: str) -> Any:
     """Return the start time, which identifies a run of the server."""
     return query(url, "select pg_postmaster_start_time()")[0][0]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"timed out after {seconds} s"
-        time.sleep(0.02)
 
 
 def answers(url: str) -> bool:

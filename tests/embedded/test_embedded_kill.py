@@ -6,7 +6,8 @@ import pytest
 
 from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT, ORDINARY_ACCOUNT
-from tests.embedded.place import Place, answers, postmaster, wait_until
+from tests.embedded.place import Place, answers, postmaster
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.process
 

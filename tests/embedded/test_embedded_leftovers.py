@@ -10,7 +10,8 @@ import pytest
 from db.embedded import is_stopped
 from db.embedded.supervisor import read_lines, server_state
 from tests.embedded.accounts import IS_ROOT, ONE_ACCOUNT, ORDINARY_ACCOUNT, PACKAGES
-from tests.embedded.place import Place, query, wait_until
+from tests.embedded.place import Place, query
+from tests.processes import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]  # many cold starts of PostgreSQL
 

@@ -11,7 +11,8 @@ import pytest
 
 from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT, PACKAGES, PROJECT, WHEEL, Account, link_tree
-from tests.embedded.place import Place, new_place, query, wait_until
+from tests.embedded.place import Place, new_place, query
+from tests.processes import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]  # many cold starts of PostgreSQL
 

@@ -8,7 +8,8 @@ import pytest
 
 from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT, ORDINARY_ACCOUNT
-from tests.embedded.place import Place, postmaster, query, wait_until
+from tests.embedded.place import Place, postmaster, query
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.process
 

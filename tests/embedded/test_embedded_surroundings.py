@@ -15,7 +15,8 @@ from tests.embedded.accounts import (
     PACKAGES,
     PROJECT,
 )
-from tests.embedded.place import Place, query, wait_until
+from tests.embedded.place import Place, query
+from tests.processes import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]  # many cold starts of PostgreSQL
 

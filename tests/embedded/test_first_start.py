@@ -2,7 +2,8 @@
 
 from db import embedded
 from tests.embedded.accounts import ONE_ACCOUNT
-from tests.embedded.place import Place, query, wait_until
+from tests.embedded.place import Place, query
+from tests.processes import wait_until
 
 
 @ONE_ACCOUNT

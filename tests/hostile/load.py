@@ -4,24 +4,15 @@ import contextlib
 import http.client
 import json
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import psycopg2
 
+from tests.processes import wait_until
 from tests.servers import Server
 from tests.wire import Answer, Wire, head
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Return when `condition` holds; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
 
 REFUSED = (ConnectionRefusedError, ConnectionResetError)
 """How connecting fails; it is reset if the port closes during the handshake."""

@@ -16,15 +16,8 @@ import psutil
 import pytest
 
 from tests.calls import new_conversation
-from tests.hostile.load import (
-    Load,
-    is_refused,
-    post_once,
-    row_locked,
-    stored,
-    wait_for_writers,
-    wait_until,
-)
+from tests.hostile.load import Load, is_refused, post_once, row_locked, stored, wait_for_writers
+from tests.processes import wait_until
 from tests.servers import start_server
 from tests.wire import Wire, head
 

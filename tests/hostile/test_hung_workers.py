@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.hostile.load import wait_until
+from tests.processes import wait_until
 from tests.servers import Server, free_port, start_server
 from tests.wire import Wire, head
 

@@ -13,8 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from tests.hostile.load import wait_until
 from tests.hostile.memory import resident_bytes
+from tests.processes import wait_until
 from tests.servers import Server, start_limited_server, start_server
 from tests.wire import Wire, head
 

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from tests.calls import new_conversation
-from tests.hostile.load import is_refused, post, wait_until
+from tests.hostile.load import is_refused, post
+from tests.processes import wait_until
 from tests.servers import start_server
 from tests.wire import Wire, head
 

@@ -1,20 +1,12 @@
-"""The worker processes of a server that counts."""
+"""The worker processes of a server with metrics."""
 
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
+from tests.processes import is_alive
 from tests.servers import Server
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def metrics_folder(server: Server) -> Path:
@@ -28,10 +20,3 @@ def workers(server: Server, folder: Path) -> list[int]:
     children = psutil.Process(server.process.pid).children()
     counting = {int(re.findall(r"\d+", path.name)[-1]) for path in folder.glob("gauge_*.db")}
     return sorted(child.pid for child in children if child.pid in counting and is_alive(child))
-
-
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from tests.contract import NOWHERE, OPERATIONS
-from tests.metrics.processes import wait_for
+from tests.processes import wait_until
 from tests.scraping import scrape, scrape_idle, value
 from tests.servers import Server
 
@@ -71,7 +71,7 @@ def test_pool_use_and_waiting_times_are_measured(
         with psycopg2.connect(database_url) as other, other.cursor() as cursor:
             cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
             asked = [threads.submit(maria.patch, path, json={"title": "x"}) for _ in range(2)]
-            wait_for(lambda: value(scrape(metrics_port), in_progress) == 2)
+            wait_until(lambda: value(scrape(metrics_port), in_progress) == 2)
             time.sleep(0.5)
             busy = scrape(metrics_port)
         assert [answer.result().status_code for answer in asked] == [200, 200]

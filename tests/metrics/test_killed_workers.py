@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.metrics.processes import metrics_folder, wait_for, workers
+from tests.metrics.processes import metrics_folder, workers
+from tests.processes import wait_until
 from tests.scraping import Samples, scrape, scrape_idle, value
 from tests.servers import Server, free_port, start_server
 
@@ -39,7 +40,7 @@ def test_counts_of_a_killed_worker_are_kept(database_url: str, tmp_path: Path) -
         start_server(database_url, tmp_path, "--workers", "2", **settings) as server,
         ThreadPoolExecutor(1) as threads,
     ):
-        wait_for(both_serve)
+        wait_until(both_serve)
         folder = metrics_folder(server)
         answered = 0
         watching = threads.submit(watch)
@@ -48,8 +49,8 @@ def test_counts_of_a_killed_worker_are_kept(database_url: str, tmp_path: Path) -
                 answered += ask(server, 40)
                 victim, survivor = workers(server, folder)
                 os.kill(victim, signal.SIGKILL)
-                wait_for(partial(has_successor, server, folder, victim, survivor))
-                wait_for(both_serve)
+                wait_until(partial(has_successor, server, folder, victim, survivor))
+                wait_until(both_serve)
             answered += ask(server, 40)
         finally:
             stop.set()

@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from tests.commands import status, wait_until
+from tests.commands import status
+from tests.processes import wait_until
 from tests.servers import Server
 
 PROBE_SECONDS = 0.1

@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx
 
-from tests.commands import wait_until
+from tests.processes import wait_until
 from tests.servers import sign
 
 CLIENTS = 4
