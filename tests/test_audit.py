@@ -41,27 +41,41 @@ Environment = dict[str, str]
 pytestmark = [pytest.mark.slow, pytest.mark.process]  # pip-audit takes over a second
 
 
+class JsonHandler(BaseHTTPRequestHandler):
+    """Sends JSON, and logs nothing."""
+
+    def send_json(self, status: int, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
+        """Write nothing."""
+
+
+@contextmanager
+def serving(handler: type[JsonHandler]) -> Iterator[str]:
+    """Yield the URL of a server whose requests `handler` answers."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @contextmanager
 def advisories(status: int, answer: dict[str, Any]) -> Iterator[str]:
     """Imitate OSV: `answer` for some-package, and no vulnerability for others."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_POST(self) -> None:
             asked = self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps(answer if b"some-package" in asked else {}).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.send_json(status, answer if b"some-package" in asked else {})
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
-            """Write nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/query"
-        server.shutdown()
+    with serving(Handler) as url:
+        yield f"{url}/v1/query"
 
 
 @contextmanager
@@ -72,7 +86,7 @@ def pypi(folder: Path, about: Callable[[str, str], dict[str, Any] | None]) -> It
     """
     identity = identity_of("pypi.org", folder)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         protocol_version = "HTTP/1.1"
 
         def do_CONNECT(self) -> None:
@@ -91,22 +105,13 @@ def pypi(folder: Path, about: Callable[[str, str], dict[str, Any] | None]) -> It
         def do_GET(self) -> None:
             asked = re.fullmatch(r"/pypi/([^/]+)/([^/]+)/json", self.path)
             found = about(asked[1], asked[2]) if asked else None
-            body = json.dumps({"message": "Not Found"} if found is None else found).encode()
-            self.send_response(404 if found is None else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            if found is None:
+                self.send_json(404, {"message": "Not Found"})
+            else:
+                self.send_json(200, found)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name
-            """Write nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield way_by(f"http://127.0.0.1:{server.server_port}") | {
-            "REQUESTS_CA_BUNDLE": str(identity.trusted)
-        }
-        server.shutdown()
+    with serving(Handler) as url:
+        yield way_by(url) | {"REQUESTS_CA_BUNDLE": str(identity.trusted)}
 
 
 def way_by(proxy: str) -> Environment:
