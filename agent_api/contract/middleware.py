@@ -40,7 +40,6 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
     def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
         self.app = app
         self._max_body_bytes = max_body_bytes
-        self.operations: list[Operation] = []
         self._router = Router([])
 
     @abstractmethod
@@ -56,8 +55,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
 
     def add_api(self, specification: Specification, *, resolver: HandlerResolver, **_: Any) -> None:
         """Compile the contract. Connexion calls this when the application starts."""
-        self.operations = compile_operations(specification, resolver)
-        self._router = Router(self.operations)
+        self._router = Router(compile_operations(specification, resolver))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve requests to operations, and pass everything else on."""

@@ -44,7 +44,7 @@ def from_exception(error: Exception) -> Problem:
             return problems.InternalError()
 
 
-async def send_problem(problem: Problem, send: Send) -> None:
+async def _send_problem(problem: Problem, send: Send) -> None:
     """Send `problem` as the response."""
     body = problem.body()
     headers = {
@@ -76,7 +76,7 @@ class ProblemMiddleware:
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             if started:
                 raise
-            await send_problem(problems.Unavailable("The server is stopping. Try again."), send)
+            await _send_problem(problems.Unavailable("The server is stopping. Try again."), send)
         except Exception as error:  # the only broad except: clients always get a problem
             if started:
                 raise
@@ -90,4 +90,4 @@ class ProblemMiddleware:
             elif problem.status > 500:  # expected, and frequent during an outage: no traceback
                 reason = db_errors.describe(error)
                 logger.warning("request failed", extra={"reason": reason})
-            await send_problem(problem, send)
+            await _send_problem(problem, send)

@@ -32,7 +32,7 @@ _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 
 @lru_cache(maxsize=4096)
-def user_hash(user_id: str) -> str:
+def _user_hash(user_id: str) -> str:
     """Return the hash that identifies a user in the log without showing the id."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:12]
 
@@ -141,5 +141,5 @@ def _fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
         "duration_ms": round(seconds * 1000, 2),
     }
     if (user_id := scope.get(USER_ID)) is not None:
-        fields["user"] = user_hash(user_id)
+        fields["user"] = _user_hash(user_id)
     return fields

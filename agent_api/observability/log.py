@@ -53,12 +53,12 @@ def start(arguments: Sequence[str]) -> None:
         _configure_root("json", "warning")
 
 
-def _configure_root(form: str, level: str) -> None:
+def _configure_root(output_format: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(RequestIdFilter())
-    handler.setFormatter(TextFormatter() if form == "text" else json_formatter())
+    handler.setFormatter(TextFormatter() if output_format == "text" else json_formatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    if form == "json":
+    if output_format == "json":
         log_uncaught()
 
 

@@ -15,10 +15,10 @@ from uvicorn.config import STARTUP_FAILURE
 from agent_api import __version__
 from agent_api.http.request_context import ON_FORCED_EXIT
 from agent_api.observability import log
+from agent_api.server.addresses import base_url
 from agent_api.server.connection import Connection
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.signals import StopSignals
-from agent_api.server.startup_message import base_url
 
 logger = logging.getLogger(__name__)
 

@@ -2,13 +2,12 @@
 
 import logging
 import signal
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_network
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
@@ -19,19 +18,17 @@ from agent_api.auth import development_secret
 from agent_api.mock.application import create_app as create_mock
 from agent_api.mock.examples import check_examples
 from agent_api.observability import log, setup
-from agent_api.server import connection_limit, metrics_folder, startup_message
+from agent_api.server import addresses, connection_limit, metrics_folder, startup_message
 from agent_api.server.process import Server
 from agent_api.server.protocol import HttpProtocol
 from agent_api.server.startup_checks import check_workers
 from agent_api.server.workers import Workers
-from agent_api.settings import ConfigError, Settings, export_metrics_folder
+from agent_api.settings import Settings, export_metrics_folder
 from agent_api.settings.storage import database
 from db import schema
 from db.schema import readiness
 
 logger = logging.getLogger(__name__)
-
-Listener = TypeVar("Listener")
 
 
 def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
@@ -46,7 +43,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         development_secret.load_or_create(settings.data_dir)
     if settings.workers > 1:
         check_workers()
-    _check_address(settings)
+    addresses.check_free(settings)
     app.check_root_path(settings)
     app.compile_contract()
     setup.check_tracing(settings)
@@ -82,7 +79,7 @@ def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:
     match its schema.
     """
     log.configure(settings)
-    _check_address(settings)
+    addresses.check_free(settings)
     app.check_root_path(settings)
     check_examples()
     application = create_mock(settings)
@@ -106,7 +103,7 @@ def _serving_metrics(settings: Settings) -> Iterator[Callable[[], None]]:
         # Imported only now, because prometheus_client looks for the folder when it is imported.
         from agent_api.server.metrics_server import MetricsServer  # noqa: PLC0415  # see above
 
-        server = _listen(
+        server = addresses.listen(
             partial(MetricsServer, folder=name),
             settings.metrics_host,
             settings.metrics_port,
@@ -173,34 +170,3 @@ def _log_step(step: str) -> None:
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
-
-
-def _check_address(settings: Settings) -> None:
-    """Raise ConfigError if the address is in use, before the database starts."""
-    options = "--host and --port, or AGENT_API_HOST and AGENT_API_PORT"
-    _listen(_probe, settings.host, settings.port, purpose="listen", options=options)
-
-
-def _probe(family: int, address: Any) -> None:
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
-
-
-def _listen(
-    listener: Callable[[int, Any], Listener], host: str, port: int, *, purpose: str, options: str
-) -> Listener:
-    """Call `listener` with the address family and socket address of `host`.
-
-    Raises ConfigError if it cannot listen; `options` name the settings that choose another address.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        return listener(family, address)
-    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
-        reason = getattr(error, "strerror", None) or "not a valid host name"
-        raise ConfigError(
-            f"Cannot {purpose} on {host} port {port}: {reason}. Choose another with {options}."
-        ) from error

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from agent_api import __version__
+from agent_api.server.addresses import base_url
 from agent_api.settings import Settings, default_data_dir
 
 
@@ -35,11 +36,6 @@ def _address_lines(settings: Settings) -> Iterator[str]:
     yield f"Agent API {__version__}"
     yield f"  API      {base}"
     yield f"  Docs     {base}/docs"
-
-
-def base_url(host: str, port: int) -> str:
-    """Return the URL of an address that a server listens on."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def token_command(settings: Settings, user_id: str) -> str:

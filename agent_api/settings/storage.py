@@ -7,6 +7,7 @@ from agent_api.settings import Settings
 from db import embedded
 
 make_data_dir = embedded.make_folder
+"""For agent_api.auth, which must not import db."""
 
 
 @contextmanager
