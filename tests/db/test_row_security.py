@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Table, exc
 from sqlalchemy.dialects.postgresql import insert
 
 from db import access, engine, errors, idempotency_keys, messages, models
-from db.engine import roles
 from db.engine.statement import Statement
 from db.models import Base, chat_settings, conversations, runs
 from tests.db.rows import insert_conversation, insert_message, insert_run, message
@@ -292,36 +291,3 @@ def test_query_without_its_access_rule_finds_no_other_users_rows(
         values |= {"acting_user": user}
         assert (any_page.read(connection, values) is not None) is found
         assert (insert_message_anywhere.row(connection, values) is not None) is found
-
-
-@pytest.mark.parametrize("table", ["conversations", "messages", "runs"])
-def test_existence_role_reads_only_ids_and_owners(
-    connection: Connection, bob: tuple[str, Rows], table: str
-) -> None:
-    ids = sa.text(f"SELECT array_agg(id::text) FROM {table}")
-    whole = sa.text(f"SELECT t::text FROM {table} AS t LIMIT 1")
-
-    assert bob[1][table] in Statement(ids, role=roles.EXISTENCE).scalar(connection, {})
-    for forbidden in (whole, sa.text(f"DELETE FROM {table}")):
-        with pytest.raises(exc.ProgrammingError, match="permission denied"):
-            Statement(forbidden, role=roles.EXISTENCE).rowcount(connection, {})
-
-
-@pytest.mark.parametrize(
-    "forbidden",
-    [
-        "TRUNCATE messages",
-        "DROP TABLE runs",
-        "CREATE TABLE own (id int)",
-        "ALTER TABLE conversations DISABLE ROW LEVEL SECURITY",
-        "CREATE POLICY all_rows ON runs USING (true)",
-        "TABLE alembic_version",
-        "SELECT pg_read_file('PG_VERSION')",
-        "COPY runs TO PROGRAM 'cat'",
-    ],
-)
-def test_request_role_may_only_read_and_write_rows(connection: Connection, forbidden: str) -> None:
-    with pytest.raises(
-        exc.ProgrammingError, match=r"permission denied|must be (the )?owner|must be superuser"
-    ):
-        Statement(sa.text(forbidden)).rowcount(connection, {})
