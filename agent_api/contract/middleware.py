@@ -4,15 +4,11 @@ This Connexion SpecMiddleware replaces the stock middlewares for routing, securi
 validation. docs/decisions/0001 explains why.
 """
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Generator
-from http import HTTPStatus
 from typing import Any
 
 from connexion.middleware.abstract import SpecMiddleware
 from connexion.spec import Specification
-from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent_api.auth.principal import Principal
@@ -26,12 +22,9 @@ from agent_api.contract.operation import (
 )
 from agent_api.contract.resolver import HandlerResolver
 from agent_api.contract.routing import Router, compile_operations
-from agent_api.http import preconditions
+from agent_api.http import preconditions, sending
 from agent_api.http.request_context import OPERATION_ID, ROUTE, STATUSES, USER_ID
 from agent_api.http.responses import Response
-
-# Content-Length of a 304 would have to be that of the 200 (RFC 9110 section 8.6).
-_WITHOUT_LENGTH = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion ships no types
@@ -86,7 +79,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         response = await self.respond(request)
         if if_none_match is not None:
             response = preconditions.apply_if_none_match(response, if_none_match)
-        await _send(response, scope, receive, send)
+        await sending.send_response(response, scope, receive, send)
 
     async def _read_body(
         self, operation: Operation, headers: Headers, scope: Scope, receive: Receive
@@ -107,31 +100,3 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
 def _first(headers: Headers, name: bytes) -> str | None:
     values = headers.get(name)
     return values[0].decode("latin-1") if values else None
-
-
-async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the response. HEAD gets the headers of GET (RFC 9110 section 9.3.2)."""
-    if not isinstance(response.body, bytes):
-        await _send_stream(response, scope, receive, send)
-        return
-    headers = [(name.lower().encode(), v.encode("latin-1")) for name, v in response.headers.items()]
-    if response.media_type:
-        headers.append((b"content-type", response.media_type.encode()))
-    if response.status not in _WITHOUT_LENGTH:
-        headers.append((b"content-length", b"%d" % len(response.body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    content = b"" if scope["method"] == "HEAD" else response.body
-    await send({"type": "http.response.body", "body": content})
-
-
-async def _send_stream(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the pieces of the body until it ends or the client disconnects."""
-    content = response.body if scope["method"] != "HEAD" else iter(())
-    streaming = StreamingResponse(content, response.status, response.headers, response.media_type)
-    try:
-        await streaming(scope, receive, send)
-    finally:  # do not leave an abandoned generator to the garbage collector
-        if isinstance(response.body, AsyncGenerator):
-            await response.body.aclose()
-        elif isinstance(response.body, Generator):
-            await asyncio.to_thread(response.body.close)

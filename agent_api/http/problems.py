@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 import orjson
 from connexion.exceptions import ProblemException
 
+from agent_api.http.responses import Response
+
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "1"
 
@@ -42,6 +44,10 @@ class Problem(ProblemException):  # type: ignore[misc]  # connexion ships no typ
             "detail": self.detail,
         }
         return orjson.dumps(members | (self.ext or {}))
+
+    def to_response(self) -> Response:
+        """Return the problem as a response."""
+        return Response(self.status, self.body(), self.headers, MEDIA_TYPE)
 
 
 class BadRequest(Problem):

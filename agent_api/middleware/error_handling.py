@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agent_api.http import problems
 from agent_api.http.problems import Problem
 from agent_api.http.request_context import STATUSES
+from agent_api.http.sending import send_response
 from db import errors as db_errors
 
 logger = logging.getLogger(__name__)
@@ -44,18 +45,6 @@ def from_exception(error: Exception) -> Problem:
             return problems.InternalError()
 
 
-async def _send_problem(problem: Problem, send: Send) -> None:
-    """Send `problem` as the response."""
-    body = problem.body()
-    headers = {
-        "Content-Type": problems.MEDIA_TYPE,
-        "Content-Length": str(len(body)),
-    } | problem.headers
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})
-
-
 class ProblemMiddleware:
     """Sends a problem for every exception of the application inside."""
 
@@ -76,7 +65,8 @@ class ProblemMiddleware:
         except asyncio.CancelledError:  # the grace period of a shutdown is over
             if started:
                 raise
-            await _send_problem(problems.Unavailable("The server is stopping. Try again."), send)
+            stopping = problems.Unavailable("The server is stopping. Try again.")
+            await send_response(stopping.to_response(), scope, receive, send)
         except Exception as error:  # the only broad except: clients always get a problem
             if started:
                 raise
@@ -90,4 +80,4 @@ class ProblemMiddleware:
             elif problem.status > 500:  # expected, and frequent during an outage: no traceback
                 reason = db_errors.describe(error)
                 logger.warning("request failed", extra={"reason": reason})
-            await _send_problem(problem, send)
+            await send_response(problem.to_response(), scope, receive, send)

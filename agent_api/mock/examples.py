@@ -75,8 +75,8 @@ class Examples:
             for status, examples in self._responses.items()
         )
         # Do not raise it: operations without a body do not list a 400 in the contract.
-        problem = BadRequest(f"The contract has no such example. Prefer one of: {known}.")
-        return Response(problem.status, problem.body(), media_type=MEDIA_TYPE)
+        detail = f"The contract has no such example. Prefer one of: {known}."
+        return BadRequest(detail).to_response()
 
     def best_match(self, arguments: Mapping[str, Any], body: Any) -> Response:
         """Return the successful response that fits the request best, or the first.
