@@ -99,8 +99,10 @@ def temporary_data() -> Iterator[Path]:
 
 
 @pytest.fixture
-def installation() -> Iterator[Installation]:
+def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     with temporary_data() as data, ExitStack() as stack:
+        # A killed server leaves its metrics folder behind, which goes with this folder.
+        monkeypatch.setenv("TMPDIR", str(data.parent))
         yield Installation(data, stack)
 
 
