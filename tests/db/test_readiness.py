@@ -19,7 +19,7 @@ def test_readiness_check_compares_schema_revisions(url: str, database_url: str) 
     missing = ", ".join(schema.pending(url, migrations.FOLDER))
     assert (
         readiness.check(url, migrations.FOLDER)
-        == f"The schema is behind this version: {missing} not applied yet."
+        == f"The schema is behind this version: run agent-api migrate to apply {missing}."
     )
     assert readiness.check(database_url, migrations.FOLDER) is None
 
