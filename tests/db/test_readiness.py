@@ -134,6 +134,13 @@ def test_url_with_a_search_path_may_name_a_second_schema(url: str) -> None:
         assert readiness.check(begin + name, migrations.FOLDER) is None
 
 
+def test_migration_into_a_missing_schema_says_what_to_do(url: str) -> None:
+    there = url + ("&" if "?" in url else "?") + "options=-csearch_path%3Dmissing"
+
+    with pytest.raises(errors.MigrationRefused, match=r"CREATE SCHEMA.*options=-csearch_path"):
+        schema.upgrade(there, migrations.FOLDER)
+
+
 def set_revision(url: str, revision: str) -> None:
     run(url, "UPDATE alembic_version SET version_num = %s", revision)
 
