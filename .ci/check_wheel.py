@@ -84,6 +84,7 @@ def refuse_without_database(command: Path, folder: Path, env: dict[str, str]) ->
             env=env
             | {
                 "AGENT_API_JWT_SECRET": "a secret of more than 32 characters",
+                "AGENT_API_PORT": str(free_port()),  # 8000 may be in use
                 "AGENT_API_LOG_FORMAT": "text",
             },
             check=False,

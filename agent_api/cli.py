@@ -31,6 +31,8 @@ def main() -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
+    except click.exceptions.NoSuchCommand as error:
+        _fail(f"{error.format_message()} See: agent-api --help", error.exit_code)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except click.Abort:
@@ -138,14 +140,19 @@ def migrate(check: bool) -> None:
 
 
 @commands.command(short_help="Print a bearer token.")
-@click.option("--user", "user_id", type=UserId(), required=True, help="The token's sub.")
+@click.option("--user", "user_id", type=UserId(), required=True, help="The user's id (sub).")
 @click.option("--expires-in", type=Duration(), default="8h", show_default=True, help="Lifetime.")
-@click.option("--scope", multiple=True, help="A scope to grant. Can be repeated.")
+@click.option(
+    "--scope", multiple=True, help="For the claim scope, which the server ignores. Can be repeated."
+)
 def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
     """Print a bearer token, signed with the configured or the development secret."""
     settings = Settings.load()
     if not settings.can_sign:
-        raise ConfigError("Cannot sign tokens without a secret: ask your identity provider")
+        raise ConfigError(
+            "Cannot sign tokens without a secret: get them from your identity provider, or set"
+            " AGENT_API_JWT_SECRET instead"
+        )
 
     import jwt
 

@@ -114,6 +114,10 @@ def test_token_with_an_invalid_duration_is_refused(text: str) -> None:
     assert "not a duration: write 90s, 30m, 8h or 7d" in refusal(result)
 
 
+def test_unknown_command_names_the_help() -> None:
+    assert refusal(agent_api("prune")).endswith("No such command 'prune'. See: agent-api --help")
+
+
 def test_token_is_refused_if_an_identity_provider_is_configured() -> None:
     keys_at = "https://id.example.org/jwks"
 

@@ -28,6 +28,8 @@ from tests.test_config import ROOT
                 ("AGENT_API_LOG_LEVEL is empty", {"log_level": ""}),
                 ("exclude each other", {"jwt_secret": SECRET, "jwt_public_key_file": __file__}),
                 ("AGENT_API_HOST 0.0.0.0 is open to other machines", {"host": "0.0.0.0"}),
+                ("AGENT_API_ROOT_PATH must be a path such as /api,", {"root_path": "api"}),
+                ("AGENT_API_TRUSTED_PROXIES must be addresses", {"trusted_proxies": "proxy"}),
             )
         ),
         (

@@ -119,8 +119,7 @@ class Workers:
             if time.monotonic() >= self._next_start:
                 self._start_missing()
             time.sleep(CHECK_SECONDS)
-            for worker in [each for each in self._workers if not each.is_healthy()]:
-                self._remove(worker)
+            self._remove_unhealthy()
             if self._failed_starts >= MAX_FAILED_STARTS and not self._has_served():
                 logger.error("no worker can start: see the errors before this line")
                 return 1
@@ -139,6 +138,12 @@ class Workers:
                 self._count_failed_start()
                 return
             self._workers.append(worker)
+
+    def _remove_unhealthy(self) -> None:
+        if self._stop.requested:  # a starting worker ends by its own copy of the signal
+            return
+        for worker in [each for each in self._workers if not each.is_healthy()]:
+            self._remove(worker)
 
     def _remove(self, worker: Worker) -> None:
         has_hung = worker.process.is_alive()

@@ -50,7 +50,9 @@ def networks(value: str) -> tuple[str, ...]:
     try:
         return tuple(str(ipaddress.ip_network(text.strip())) for text in value.split(","))
     except ValueError as error:
-        raise ValueError("must be addresses or networks such as 10.0.0.0/8, with commas") from error
+        raise ValueError(
+            "must be addresses or networks, separated by commas, such as 10.0.0.0/8"
+        ) from error
 
 
 def secret(value: str) -> str:
@@ -126,7 +128,7 @@ def database_url(value: str) -> str:
 def root_path(value: str) -> str:
     """Return a path without a / at its end."""
     if _ROOT_PATH.fullmatch(value) is None:
-        raise ValueError("must be a path such as /api: a / first and none last, no ? or %")
+        raise ValueError("must be a path such as /api, beginning with /, without a final /, ? or %")
     return value
 
 

@@ -55,6 +55,11 @@ def explain(error: Failure, url: str) -> MigrationRefused | None:
             )
         case "57014":
             return MigrationRefused(f"Nothing was changed: {reason}")
+        case "3F000":
+            return MigrationRefused(
+                "Nothing was changed: no schema of the search path exists. Create one with CREATE"
+                " SCHEMA, or correct options=-csearch_path in the database URL"
+            )
         case "42501":
             private = engine.private_engine(url)
             with engine.translated(), private.connect() as connection:

@@ -92,11 +92,12 @@ def _problem(ask: _Session, migrations: Path, *, exact: bool) -> str | None:
         return ahead
     missing = missing_from(applied, migrations)
     if missing:
-        return f"The schema is behind this version: {', '.join(missing)} not applied yet."
+        pending = ", ".join(missing)
+        return f"The schema is behind this version: run agent-api migrate to apply {pending}."
     usable = {role for (role,) in ask(roles.USABLE)}
     unusable = [role for role in roles.ALL if role not in usable]
     return _lacks(", ".join(unusable)) if unusable else requirements.unmet(ask)
 
 
 def _lacks(right: str) -> str:
-    return f"The server's database user lacks a right: GRANT {right} TO it."
+    return f"The server's database user lacks a right: run GRANT {right} TO that user."

@@ -72,7 +72,7 @@ def unmet(ask: Ask) -> str | None:
             return f"The role {role} cannot find {_some(missing)} in the schema."
         missing = [name for (name,) in ask(act_as + _MISSING_RIGHTS, parameters)]
         if missing:
-            return f"The role {role} lacks a right: GRANT {_some(missing)} TO {role}."
+            return f"The role {role} lacks a right: run GRANT {_some(missing)} TO {role}."
     return None
 
 

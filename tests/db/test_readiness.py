@@ -19,7 +19,7 @@ def test_readiness_check_compares_schema_revisions(url: str, database_url: str) 
     missing = ", ".join(schema.pending(url, migrations.FOLDER))
     assert (
         readiness.check(url, migrations.FOLDER)
-        == f"The schema is behind this version: {missing} not applied yet."
+        == f"The schema is behind this version: run agent-api migrate to apply {missing}."
     )
     assert readiness.check(database_url, migrations.FOLDER) is None
 
@@ -132,6 +132,13 @@ def test_url_with_a_search_path_may_name_a_second_schema(url: str) -> None:
         schema.upgrade(begin + name, migrations.FOLDER)
 
         assert readiness.check(begin + name, migrations.FOLDER) is None
+
+
+def test_migration_into_a_missing_schema_says_what_to_do(url: str) -> None:
+    there = url + ("&" if "?" in url else "?") + "options=-csearch_path%3Dmissing"
+
+    with pytest.raises(errors.MigrationRefused, match=r"CREATE SCHEMA.*options=-csearch_path"):
+        schema.upgrade(there, migrations.FOLDER)
 
 
 def set_revision(url: str, revision: str) -> None:

@@ -87,7 +87,7 @@ def test_upgrade_names_the_grants_that_the_user_lacks(
 
         run_sql(url, f'REVOKE {roles.EXISTENCE} FROM "{name}"')
         assert readiness.check(own, migrations.FOLDER) == (
-            f"The server's database user lacks a right: GRANT {roles.EXISTENCE} TO it."
+            f"The server's database user lacks a right: run GRANT {roles.EXISTENCE} TO that user."
         )
 
 
@@ -101,12 +101,12 @@ def test_user_other_than_the_owner_serves_with_three_grants(
         for _ in range(2):
             reason = readiness.check(own, migrations.FOLDER) or ""
             hints.append(reason)
-            right = re.fullmatch(r".* lacks a right: (GRANT .*) TO it\.", reason)
+            right = re.fullmatch(r".* lacks a right: run (GRANT .*) TO that user\.", reason)
             assert right is not None, reason
             run_sql(url, f'{right[1]} TO "{name}"')
 
-        assert "GRANT SELECT ON alembic_version TO it." in hints[0]
-        assert f"GRANT {BOTH} TO it." in hints[1]
+        assert "GRANT SELECT ON alembic_version TO that user." in hints[0]
+        assert f"GRANT {BOTH} TO that user." in hints[1]
         assert readiness.check(own, migrations.FOLDER) is None
         assert serve(own) == "Hers"
 

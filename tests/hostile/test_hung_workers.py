@@ -1,6 +1,10 @@
-"""Hanging workers are detected, killed and replaced while the others keep serving."""
+"""Hanging workers are detected, killed and replaced while the others keep serving.
+
+Workers that a stop signal ends are not reported.
+"""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -16,7 +20,7 @@ import psutil
 import pytest
 
 from tests.processes import wait_until
-from tests.servers import Server, free_port, start_server
+from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
 from tests.wire import Wire, head
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -27,9 +31,13 @@ HANG_SECONDS = 10
 
 def worker_ids(server: Server) -> set[int]:
     """Return the process ids of the workers."""
+    return workers_of(server.process.pid)
+
+
+def workers_of(parent: int) -> set[int]:
     found = set()
-    for child in psutil.Process(server.process.pid).children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+    for child in psutil.Process(parent).children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
             if "spawn_main" in " ".join(child.cmdline()):
                 found.add(child.pid)
     return found
@@ -120,3 +128,27 @@ def test_worker_with_a_hanging_event_loop_is_replaced(hanging: Server) -> None:
 
     assert len(worker_ids(hanging) & pids) == 1
     assert outcomes["200"] > 20
+
+
+def test_signal_to_starting_workers_is_not_logged_as_their_death(
+    database_url: str, tmp_path: Path
+) -> None:
+    """When a machine shuts down early, systemd sends SIGTERM to every process of the service."""
+    settings = {"data_dir": str(tmp_path), "database_url": database_url, "jwt_secret": SECRET}
+    with subprocess.Popen(
+        command("serve", "--workers", "2", "--port", str(free_port())),
+        env=clean_environment(**settings),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            wait_until(lambda: len(workers_of(server.pid)) == 2)
+
+            for process in (server.pid, *workers_of(server.pid)):
+                os.kill(process, signal.SIGTERM)
+            _, log = server.communicate(timeout=60)
+        finally:
+            server.kill()
+
+    assert server.returncode == 0
+    assert "a worker died" not in log
