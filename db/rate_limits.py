@@ -1,5 +1,6 @@
 """Queries for each user's token bucket, which limits the rate of requests."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -9,6 +10,8 @@ from db.engine.statement import Statement
 from db.models import rate_limits
 
 SWEEP_ROWS = 2000
+MOST_AHEAD = timedelta(seconds=10)
+"""How far a bucket's last update can be in the future; statements seldom wait longer."""
 
 
 class Limit(NamedTuple):
@@ -44,7 +47,8 @@ _take = _new_bucket.on_conflict_do_update(
     set_={
         "tokens": sa.case((_has_token, _level - 1), else_=_level),
         "taken": _has_token,
-        "updated_at": sa.func.greatest(_now, _c.updated_at),
+        # Without least(), a clock that is set back by a day would stop the bucket for a day.
+        "updated_at": sa.func.least(sa.func.greatest(_now, _c.updated_at), _now + MOST_AHEAD),
     },
 ).returning(_c.taken, _c.tokens)
 # A full bucket needs no row, because a missing row means the same. Locked rows are skipped.

@@ -22,7 +22,7 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._speaks = threading.Event()
         self._silent_after_login = False
-        self._hangs_up = False
+        self._hangs_up = self._hangs_up_after_login = False
         self.hung_up = 0
         """The number of connections that were closed at once."""
         self.last_responses: list[bytes] = []
@@ -67,10 +67,16 @@ class Relay:
             with contextlib.suppress(OSError):  # already closed
                 each.shutdown(socket.SHUT_RDWR)
 
+    def hang_up_after_login(self) -> None:
+        """Close all connections, and each new one after its login, like a failing pooler."""
+        self.hang_up()
+        self._hangs_up = False
+        self._hangs_up_after_login = True
+
     def speak(self) -> None:
         """Pass on the data kept so far, and all later data."""
         self._silent_after_login = False
-        self._hangs_up = False
+        self._hangs_up = self._hangs_up_after_login = False
         self._speaks.set()
 
     def _accept(self) -> None:
@@ -102,6 +108,8 @@ class Relay:
                 if number is not None:
                     self.last_responses[number] = data
                 target.sendall(data)
+                if self._hangs_up_after_login and data.endswith(READY):
+                    break
                 if self._silent_after_login and data.endswith(READY):
                     self._speaks.clear()
         with contextlib.suppress(OSError):

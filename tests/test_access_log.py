@@ -57,6 +57,8 @@ def test_address_comes_from_a_trusted_proxy(behind_proxy: Server) -> None:
         ([f"::ffff:{CLIENT}"], CLIENT),
         ([f"{CLIENT}, ::ffff:10.1.2.3"], CLIENT),
         (["10.1.2.3, 10.4.5.6"], "10.1.2.3"),  # the client is in a trusted network itself
+        (["fe80::7%eth0"], "fe80::7"),
+        ([f"fe80::7%{'x' * 1000} status=200"], "fe80::7"),
         ([f"{SPOOFED}, unknown"], None),
         (['"},{"level":"ERROR"'], None),
         ([""], "127.0.0.1"),

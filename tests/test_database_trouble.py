@@ -169,6 +169,20 @@ def test_server_seldom_tries_to_connect_while_the_database_refuses(
     assert len(answers) > 4 * attempts
 
 
+def test_connections_that_are_closed_after_the_login_are_a_503(
+    troubled: Server, carol: httpx.Client, relay: Relay
+) -> None:
+    conversation = new_conversation(carol)
+    relay.hang_up_after_login()
+
+    answers = [post(troubled, conversation["user_id"], conversation)[0] for _ in range(40)]
+    relay.speak()
+    wait_until_served(lambda: post(troubled, conversation["user_id"], conversation)[0], MARGIN)
+
+    for response in answers:
+        assert_can_be_retried(response, 503)
+
+
 @pytest.mark.slow
 def test_unresponsive_database_is_a_503_until_it_responds(
     troubled: Server, carol: httpx.Client, relay: Relay

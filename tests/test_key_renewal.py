@@ -1,8 +1,10 @@
 """Keys are fetched again before they are too old, and failures have a reason in the log."""
 
+import contextlib
 import json
 import logging
 import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,55 @@ def test_key_request_names_our_program_and_the_media_type() -> None:
 
     assert provider.headers["user-agent"] == f"agent-api/{__version__}"
     assert provider.headers["accept"] == "application/jwk-set+json, application/json"
+
+
+# A response that never ends
+
+
+def forever(head: bytes, piece: bytes) -> Fault:
+    """Send `piece` every 0.05 s until the reader closes the connection."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
+        with contextlib.suppress(OSError):
+            request.wfile.write(head)
+            while True:
+                request.wfile.write(piece)
+                time.sleep(0.05)
+
+    return answer
+
+
+NEVER_ENDING: dict[str, Fault] = {
+    "status line": forever(b"", b"H"),
+    "interim responses": forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "header": forever(b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),
+    "chunk size": forever(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "body": forever(b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", NEVER_ENDING)
+def test_keys_are_fetched_again_after_a_response_that_never_ends(
+    part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with KeyServer(OLD) as provider:
+        keys = KeySet(provider.url, max_age=300)
+        keys.fetch()
+        time.sleep(PAUSE)
+        provider.fault = NEVER_ENDING[part]
+        keys.fetch()
+        provider.fault, provider.keys = None, [NEW]
+
+        def is_renewed() -> bool:
+            keys.fetch()
+            return not keys.must_fetch("new")
+
+        wait_until(is_renewed)
+
+    (record,) = caplog.records
+    assert vars(record)["reason"] == "the response took too long"
 
 
 # The reason in the log

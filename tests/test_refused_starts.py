@@ -45,6 +45,7 @@ from tests.test_config import ROOT
             marks=pytest.mark.slow,
         ),
         ("AGENT_API_DATA_DIR", {"data_dir": "/dev/null/data"}),
+        (r"/dev/null/\\udcff/jwt-secret", {"data_dir": "/dev/null/\udcff"}),  # not UTF-8
         (
             "AGENT_API_ROOT_PATH /docs/api collides",
             {"root_path": "/docs/api", "workers": "2", "jwt_secret": SECRET},

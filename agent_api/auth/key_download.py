@@ -1,12 +1,21 @@
 """Downloads the key set of an identity provider, and explains failures."""
 
+import socket
 import ssl
+import threading
 import time
-from http.client import HTTPException
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from json import JSONDecodeError
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
 
 from agent_api import __version__
 
@@ -28,22 +37,66 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
+class _Connection(HTTPConnection):
+    """Ends the response after FETCH_SECONDS.
+
+    The timeout of urllib applies to each read, so a response that trickles would never end.
+    """
+
+    def connect(self) -> None:
+        super().connect()
+        timer = threading.Timer(FETCH_SECONDS, _interrupt, [self.sock])
+        timer.daemon = True
+        timer.start()
+
+
+class _TLSConnection(_Connection, HTTPSConnection):
+    pass
+
+
+def _interrupt(connected: socket.socket) -> None:
+    with suppress(OSError):  # already closed
+        # That of SSLSocket would also change its state, while another thread is reading.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+
+class _HTTPHandler(HTTPHandler):
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
+class _HTTPSHandler(HTTPSHandler):
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_TLSConnection, req)
+
+
 def download(url: str) -> bytes:
     """Return the document at `url`.
 
-    The body may take FETCH_SECONDS and have MAX_BYTES. Raises OSError, HTTPException or
+    The response may take FETCH_SECONDS and have MAX_BYTES. Raises OSError, HTTPException or
     ValueError.
     """
     request = Request(url, headers=_HEADERS)  # noqa: S310  # the setting allows only http and https
-    with build_opener(_NoRedirects).open(request, timeout=FETCH_SECONDS) as response:
-        deadline = time.monotonic() + FETCH_SECONDS
-        document = b""
-        while chunk := response.read1(MAX_BYTES):
-            document += chunk
-            if len(document) > MAX_BYTES:
-                raise ValueError(f"the key set has more than {MAX_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError("the response took too long")
+    opener = build_opener(_NoRedirects, _HTTPHandler, _HTTPSHandler)
+    started = time.monotonic()
+    try:
+        with opener.open(request, timeout=FETCH_SECONDS) as response:
+            document = _read(response)
+    except (OSError, HTTPException) as error:
+        if time.monotonic() < started + FETCH_SECONDS:
+            raise
+        raise TimeoutError("the response took too long") from error
+    if time.monotonic() > started + FETCH_SECONDS:  # it may have been cut off
+        raise TimeoutError("the response took too long")
+    return document
+
+
+def _read(response: HTTPResponse) -> bytes:
+    document = b""
+    while chunk := response.read1(MAX_BYTES):
+        document += chunk
+        if len(document) > MAX_BYTES:
+            raise ValueError(f"the key set has more than {MAX_BYTES} bytes")
     return document
 
 

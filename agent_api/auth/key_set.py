@@ -83,7 +83,7 @@ class KeySet:
             thread.join(max(0.0, self._fetch_deadline - time.monotonic()))
 
     def start_fetch(self) -> threading.Thread | None:
-        """Return the thread that is fetching, or None if it is too early to fetch again.
+        """Return the thread that is fetching, or None if it is too early or there is no thread.
 
         urllib has no timeout for a whole response, so callers wait for a thread instead.
         """
@@ -95,9 +95,15 @@ class KeySet:
                 return None
             self._fetch_deadline = now + FETCH_SECONDS
             self._last_fetch_failed = True  # until the fetch succeeds
-            self._thread = threading.Thread(target=self._replace_keys, args=[now], daemon=True)
-            self._thread.start()
-            return self._thread
+            self._next_fetch_at = now + PAUSE_SECONDS  # in case the thread does not start
+            thread = threading.Thread(target=self._replace_keys, args=[now], daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system allows no more threads
+                logger.warning("cannot fetch keys", extra={"reason": str(error)})
+                return None
+            self._thread = thread
+            return thread
 
     def _replace_keys(self, started: float) -> None:
         renew_at = time.monotonic() + RENEW_AFTER_FAILURE_SECONDS
@@ -109,7 +115,7 @@ class KeySet:
             self._expires_at = started + self._max_age
             self._last_fetch_failed = False
             renew_at = started + self._max_age / 2
-        except (OSError, HTTPException, ValueError, RecursionError) as error:
+        except (OSError, HTTPException, ValueError, RuntimeError) as error:
             # The known keys stay valid.
             logger.warning("cannot fetch keys", extra={"reason": reason(error)})
         finally:

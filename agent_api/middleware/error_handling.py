@@ -39,6 +39,8 @@ def from_exception(error: Exception) -> Problem:
             return problems.Unavailable("The database cannot be reached. Try again.")
         case db_errors.Timeout():
             return problems.Timeout()
+        case MemoryError() | RuntimeError(args=("can't start new thread",)):
+            return problems.Unavailable("The server lacks memory or threads. Try again.")
         case HTTPException(status_code=404):  # from Flask, for an unknown path
             return problems.NotFound("path")
         case _:
@@ -78,6 +80,6 @@ class ProblemMiddleware:
             if problem.status == 500:
                 logger.error("request failed", exc_info=error)
             elif problem.status > 500:  # expected, and frequent during an outage: no traceback
-                reason = db_errors.describe(error)
+                reason = db_errors.describe(error) or type(error).__name__
                 logger.warning("request failed", extra={"reason": reason})
             await send_response(problem.to_response(), scope, receive, send)

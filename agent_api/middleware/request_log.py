@@ -123,9 +123,12 @@ def _client_address(scope: Scope) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _normalise_address(text: str) -> str | None:
-    """Return the address, IPv4 without ::ffff:, or None if a proxy sent something else."""
+    """Return the address, IPv4 without ::ffff:, or None if a proxy sent something else.
+
+    Omit the zone of an IPv6 address, because it can be any text.
+    """
     try:
-        address = ip_address(text)
+        address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return str(getattr(address, "ipv4_mapped", None) or address)

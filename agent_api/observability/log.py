@@ -3,7 +3,9 @@
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
+from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from agent_api.http.request_context import request_ids
@@ -35,9 +37,21 @@ class TextFormatter(logging.Formatter):
         return " ".join([super().formatMessage(record), *fields])
 
 
+class JsonFormatter(OrjsonFormatter):
+    """Formats records as JSON, also those that quote bytes which are not UTF-8."""
+
+    def jsonify_log_record(self, log_data: LogData) -> str:
+        r"""Write such a byte as `\udcff`, as the text format does; orjson refuses the record."""
+        return super().jsonify_log_record({name: _escaped(v) for name, v in log_data.items()})
+
+
+def _escaped(value: Any) -> Any:
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
 def json_formatter() -> logging.Formatter:
     """Return a formatter of JSON: timestamp (UTC), level, logger, message, fields."""
-    return OrjsonFormatter(
+    return JsonFormatter(
         "%(levelname)s %(name)s %(message)s",
         timestamp=True,
         rename_fields={"levelname": "level", "name": "logger"},

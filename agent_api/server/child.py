@@ -10,6 +10,7 @@ import connexion
 
 from agent_api import app
 from agent_api.observability import log
+from agent_api.server import metrics_folder
 from agent_api.settings import Settings
 
 
@@ -18,6 +19,7 @@ def create_app() -> connexion.FlaskApp:
     _stop_with_parent()
     settings = Settings.load()
     log.configure(settings)
+    metrics_folder.allocate_files(settings)
     return app.create_app(settings)
 
 

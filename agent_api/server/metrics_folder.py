@@ -3,16 +3,22 @@
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agent_api.server.startup_checks import temporary_files
+from agent_api.settings import Settings, exported_metrics_folder
 
 if sys.platform != "win32":
     import fcntl
 
 PREFIX = "agent-api-metrics-"
 LOCK = "lock"
+FILES = ("counter", "gauge_livesum", "gauge_max", "histogram")
+"""What prometheus_client calls the files of a process, without the process id."""
+FILE_BYTES = 512 * 1024
+"""Twice what all operations, methods and statuses take."""
 
 
 def create() -> TemporaryDirectory[str]:
@@ -29,6 +35,24 @@ def create() -> TemporaryDirectory[str]:
             if _is_abandoned(sibling):
                 shutil.rmtree(sibling, ignore_errors=True)
     return folder
+
+
+def allocate_files(settings: Settings) -> None:
+    """Create the files of this process with all the space that they will need.
+
+    prometheus_client maps sparse files into memory: when the disk is full, counting something for
+    the first time would end the process with SIGBUS. Call this before metrics are imported.
+
+    Raises ConfigError if there is no space.
+    """
+    if settings.metrics_port is None:
+        return
+    with temporary_files():
+        for kind in FILES:
+            path = exported_metrics_folder() / f"{kind}_{os.getpid()}.db"
+            # A file with the counts of an earlier process of this id already has its space.
+            with suppress(FileExistsError), path.open("xb") as file:
+                file.write(bytes(FILE_BYTES))
 
 
 def _lock(folder: Path) -> None:

@@ -57,6 +57,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
             settings.export_options()
             application = "agent_api.server.child:create_app"
         else:
+            metrics_folder.allocate_files(settings)
             application = app.create_app(settings)
         if settings.log_format == "text":  # in JSON, the log has a line "started"
             for line in startup_message.server_lines(settings):

@@ -150,6 +150,11 @@ def export_metrics_folder(folder: str) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 
+def exported_metrics_folder() -> Path:
+    """Return the folder of `export_metrics_folder`, also in a child process."""
+    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
 def _read(environ: Mapping[str, str], settings: Iterable[Field[Any]]) -> dict[str, Any]:
     known = {_variable(setting.name): setting for setting in settings}
     found: dict[str, Any] = {}

@@ -37,6 +37,7 @@ class Hooks:
 
 
 _SETTINGS = "agent_api_settings"
+_USED = "agent_api_used"
 
 
 @dataclass(frozen=True)
@@ -200,9 +201,14 @@ def _current() -> _Configured:
     return _configured
 
 
-def _replace_closed(connection: Any, _record: object, _fairy: object) -> None:
-    """Make the pool replace a connection that the server has closed while it was idle."""
-    if connection.is_closed():
+def _replace_closed(connection: Any, record: Any, _fairy: object) -> None:
+    """Make the pool replace a connection that the server has closed while it was idle.
+
+    The next statement on a new connection fails if the server has closed that one too.
+    """
+    was_idle = _USED in record.info  # the pool clears it when it connects
+    record.info[_USED] = True
+    if was_idle and connection.is_closed():
         raise exc.DisconnectionError
 
 

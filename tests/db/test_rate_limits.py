@@ -57,6 +57,20 @@ def test_take_agrees_with_the_model(
         least = most = tokens
 
 
+def test_clock_that_was_set_back_delays_new_tokens_only_for_seconds(
+    connection: Connection,
+) -> None:
+    """The bucket's last update is then in the future, here by a day."""
+    user_id, limit = f"user-{uuid.uuid4()}", rate_limits.Limit(burst=1, per_second=1)
+    assert rate_limits.take(connection, user_id=user_id, limit=limit).taken
+
+    age(connection, user_id, -86400)
+    assert not rate_limits.take(connection, user_id=user_id, limit=limit).taken
+    age(connection, user_id, 20)
+
+    assert rate_limits.take(connection, user_id=user_id, limit=limit).taken
+
+
 def test_concurrent_takes_share_the_tokens(configured: None) -> None:
     user_id = f"user-{uuid.uuid4()}"
 
