@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.commands import wait_until
 from tests.identity import KeyPair, KeyServer
+from tests.processes import wait_until
 from tests.servers import Server, start_server
 from tests.test_json_log import run_at_start
 from tests.tokens import ask
