@@ -64,7 +64,7 @@ lint: .venv/.dev ## check style, formatting, types, layers and spelling
 lint-contract: .venv/.dev ## check the version and style of the contract, without Node
 	@$(BIN)/python .ci/contract openapi/released.yaml openapi/agent-api.yaml
 	@$(BIN)/python .ci/forgotten.py
-	@$(BIN)/python -m pytest -q tests/test_contract_style.py
+	@$(BIN)/python -m pytest -q tests/test_contract_style*.py
 
 .PHONY: audit
 audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities
