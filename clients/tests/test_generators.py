@@ -1,5 +1,7 @@
 """Generators in common use make clients that compile strictly and work with the live server."""
 
+import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -56,6 +58,19 @@ def tools(environment: dict[str, str]) -> dict[str, str]:
     path = f"{MODULES / '.bin'}:{BIN}:{environment['PATH']}"
     # The JVM runs for seconds, in which its best compiler costs more than it saves.
     return environment | {"PATH": path, "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+
+
+def test_guide_has_the_versions_that_are_tested() -> None:
+    text = (ROOT / "docs" / "guide" / "clients.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| ([\w-]+).*? \| ([\d.]+) \| in CI", text, re.MULTILINE)
+
+    text = (ROOT / "requirements" / "generators.txt").read_text(encoding="utf-8")
+    versions = dict(re.findall(r"^([\w-]+)==(\S+)", text, re.MULTILINE))
+    versions["openapi-generator"] = versions["openapi-generator-cli"]
+    lock = json.loads((PROGRAMS / "package-lock.json").read_text(encoding="utf-8"))
+    versions |= lock["packages"][""]["devDependencies"]
+    assert len(listed) == len(TYPESCRIPT) + len(PYTHON)
+    assert listed == [(name, versions[name]) for name, _ in listed]
 
 
 @pytest.mark.parametrize("generator", TYPESCRIPT)
