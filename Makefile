@@ -64,7 +64,7 @@ lint: .venv/.dev ## check style, formatting, types, layers and spelling
 lint-contract: .venv/.dev ## check the version and style of the contract, without Node
 	@$(BIN)/python .ci/contract openapi/released.yaml openapi/agent-api.yaml
 	@$(BIN)/python .ci/forgotten.py
-	@$(BIN)/python -m pytest -q tests/test_contract_style.py
+	@$(BIN)/python -m pytest -q tests/test_contract_style*.py
 
 .PHONY: audit
 audit: .venv/.dev ## ask whether the locked packages have known vulnerabilities
@@ -84,7 +84,7 @@ clients: .venv/.clients clients/typescript/node_modules/.package-lock.json ## ge
 	clients/generate
 
 .PHONY: test-clients
-test-clients: clients ## play a story through each client, and run examples/
+test-clients: clients .venv/.generators clients/generators/node_modules/.package-lock.json ## play a story through each client, run examples/, try other generators
 	$(PYTEST) -p tests.conftest clients $(ARGS)
 
 .PHONY: bench
@@ -115,7 +115,7 @@ lock: ## renew requirements/ where pyproject.toml asks for it; UPGRADE=1: to the
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
-	rm -rf .ci/contract/node_modules clients/python/agent_api_client
+	rm -rf .ci/contract/node_modules clients/generators/node_modules clients/python/agent_api_client
 	rm -rf $(addprefix clients/typescript/,dist node_modules package src)
 
 .venv/.runtime: $(SETUP) requirements/embedded.txt requirements/build.txt $(stale)
@@ -136,6 +136,11 @@ clean: ## remove .venv, caches and what was built
 .venv/.clients: $(SETUP) requirements/clients.txt $(stale)
 	@.ci/setup clients
 	@touch .venv/.runtime .venv/.dev $@
+
+# generators.txt adds to clients.txt the generators of test-clients, and Java.
+.venv/.generators: $(SETUP) requirements/clients.txt requirements/generators.txt $(stale)
+	@.ci/setup generators
+	@touch .venv/.runtime .venv/.dev .venv/.clients $@
 
 %/node_modules/.package-lock.json: %/package.json %/package-lock.json .venv/.clients
 	cd $* && npm ci --ignore-scripts

@@ -2,7 +2,7 @@
 
     python .ci/forgotten.py
 
-The descriptions and examples of the contract are checked by tests/test_contract_style.py, and that
+The descriptions and examples of the contract are checked by tests/test_contract_style*.py, and that
 models and migrations agree by tests/db/test_migrations.py.
 """
 

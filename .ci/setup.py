@@ -1,4 +1,4 @@
-"""Brings .venv to the locked state: `runtime` to serve, `dev` to test, `fuzz`, `clients`."""
+"""Brings .venv to the locked state for the kind of work in LOCKS: `runtime` is to serve."""
 
 import ensurepip
 import os
@@ -23,6 +23,7 @@ LOCKS = {
     "runtime": ["embedded.txt", "build.txt"],
     "dev": ["dev.txt"],
     "clients": ["clients.txt"],
+    "generators": ["clients.txt", "generators.txt"],
     "fuzz": ["dev.txt", "fuzz.txt"],
 }
 # Settings that would put packages elsewhere than into .venv; all other PIP_ variables count.

@@ -16,7 +16,7 @@ body = models.MessageCreate("user", "Which lease costs less?", attachments=[file
 key = str(uuid.uuid4())  # a new key for each new message
 for _ in range(2):  # the retry returns the first answer and creates nothing
     create_message.sync(made.id, client=api, body=body, idempotency_key=key)
-choice = models.FlatRoutingDecision(selected_tools=["search"], confidence=0.92)
+choice = models.DispatcherResponse.from_dict({"selected_tools": ["search"], "confidence": 0.92})
 body = models.MessageCreate("assistant", "Harbour Street.", run_id=run.id, routing_decision=choice)
 create_message.sync(made.id, client=api, body=body)
 update_run.sync(run.id, client=api, body=models.RunUpdate(status="succeeded"))

@@ -92,9 +92,9 @@ def merged(document: Document, schemas: Schemas) -> Meaning:
         additional=merged_additional(given("additionalProperties")),
         keeps_others=bool(given("additionalProperties")),
         items=tuple(given("items")),
-        any_of=[members for members in map(shapes, given("anyOf")) if len(members) > 1],
+        any_of=[members for schema, _ in parts if len(members := shapes(alternatives(schema))) > 1],
         one_of=given("oneOf"),
-        nots=given("not"),
+        nots=[schema["not"] for schema, _ in parts if is_plain_not(schema)],
         default=[literal(value) for value in given("default")[:1]],
         deprecated=any(given("deprecated")),
         unknown={key: document.expanded(given(key)) for key in unknown},
@@ -126,9 +126,25 @@ def flattened(document: Document, schema: Node, owner: str) -> Iterator[tuple[No
     if "$ref" in schema:
         target = document.follow(schema["$ref"])
         yield from flattened(document, target, component(schema["$ref"]) or owner)
-    choices = shapes(schema.get("anyOf", []))
+    choices = shapes(alternatives(schema))
     for member in [*schema.get("allOf", []), *(choices if len(choices) == 1 else [])]:
         yield from flattened(document, member, owner)
+
+
+def alternatives(schema: Node) -> list[Node]:
+    """Return the members of an anyOf, also if it is written as `not: {allOf: [{not: member}]}`."""
+    match schema:
+        case {"anyOf": [*members]}:
+            return members
+        case {"not": {"allOf": [*members], **rest}} if not rest:
+            if all(member.keys() == {"not"} for member in members):
+                return [member["not"] for member in members]
+    return []
+
+
+def is_plain_not(schema: Node) -> bool:
+    """Tell whether `schema` has a `not` that is not another way to write anyOf."""
+    return "not" in schema and ("anyOf" in schema or not alternatives(schema))
 
 
 def shapes(choices: list[Node]) -> list[Node]:
@@ -159,7 +175,7 @@ def admits_null(document: Document, schema: Node) -> bool:
     """Tell whether null is allowed. `nullable` beside $ref or allOf counts, as in generators."""
     if None not in schema.get("enum", [None]):
         return False
-    choices = schema.get("anyOf", [])
+    choices = alternatives(schema)
     if choices and not any(admits_null(document, choice) for choice in choices):
         return False
     if "type" in schema or schema.get("nullable", False):

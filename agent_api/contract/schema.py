@@ -75,12 +75,11 @@ class _Translation:
         return reference
 
     def _convert(self, schema: Mapping[str, Any]) -> Any:
-        # There are two ways to write a nullable $ref. Both become `nullable` next to the referenced
-        # schema, which is faster to check and gives errors that point into the value.
+        # A nullable $ref becomes `nullable` next to the referenced schema, which is faster to check
+        # and gives errors that point into the value.
         if schema.get("nullable") and _only_wraps_all_of(schema):
             return self._convert({**schema["allOf"][0], "nullable": True})
-        if (member := _member_besides_null(schema)) is not None:
-            return self._convert({**member, "nullable": True})
+        schema = _with_any_of(schema)
         result: dict[str, Any] = {}
         for key, value in schema.items():
             if key in _ONE:
@@ -113,12 +112,17 @@ def _only_wraps_all_of(schema: Mapping[str, Any]) -> bool:
     return "$ref" not in member and schema.get("type") in (None, member.get("type"))
 
 
-def _member_besides_null(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the other schema of an anyOf of two if one of them only allows null."""
-    if schema.keys() - _ANNOTATIONS != {"anyOf"} or len(schema["anyOf"]) != 2:
-        return None
-    others = [m for m in schema["anyOf"] if not (m.get("nullable") and m.get("enum") == [None])]
-    return others[0] if len(others) == 1 and "$ref" not in others[0] else None
+def _with_any_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Write `not: {allOf: [{not: A}, {not: B}]}` as anyOf, which is faster and has clear errors.
+
+    Both mean the same. The contract has the other form because client generators misread anyOf.
+    """
+    match schema.get("not"):
+        case {"allOf": [*members], **rest} if not rest and "anyOf" not in schema:
+            if all(member.keys() == {"not"} for member in members):
+                others = {key: value for key, value in schema.items() if key != "not"}
+                return {**others, "anyOf": [member["not"] for member in members]}
+    return schema
 
 
 class Schema:

@@ -10,3 +10,6 @@ NODE = str(BIN / "node")
 
 FREE = {"output", "error", "input", "data"}
 """The properties that the contract describes as any JSON value."""
+
+MIXED = {"alternatives", "selected_agents"}
+"""The properties that are lists of texts and objects: generators read them as lists of anything."""

@@ -1,10 +1,20 @@
 """Changes of a schema, and the version that each requires in requests and in responses."""
 
+from typing import Any
+
 from tests.contract_changes.base import VALUES
 from tests.contract_changes.checker import ADDED, BREAKING, NOTHING, WORDING
 from tests.contract_changes.edits import Edit, add, both, drop, put
 
 TEXT = {"type": "string", "maxLength": 9}
+
+
+def not_none_of(members: list[Any]) -> dict[str, Any]:
+    """Return the form of anyOf that client generators do not misread."""
+    return {"not": {"allOf": [{"not": member} for member in members]}}
+
+
+SHAPES = VALUES["shape"]["anyOf"]
 
 SCHEMAS: list[tuple[str, Edit, str, str]] = [
     # name, edit of base.VALUES, version in requests, version in responses
@@ -85,6 +95,20 @@ SCHEMAS: list[tuple[str, Edit, str, str]] = [
     ("unknown keyword beside null", put("maybe anyOf 1 x-secret", 1), BREAKING, BREAKING),
     ("null beside a shape gone", drop("maybe anyOf 1"), BREAKING, ADDED),
     ("anyOf that admits nothing but null", put("any anyOf", [{"enum": [None]}]), BREAKING, ADDED),
+    ("not none of fewer", put("shape", not_none_of(SHAPES[1:])), BREAKING, ADDED),
+    (
+        "not none of more",
+        put("shape", not_none_of([*SHAPES, {"type": "integer"}])),
+        ADDED,
+        BREAKING,
+    ),
+    ("not all of", put("shape", {"not": {"allOf": SHAPES}}), BREAKING, BREAKING),
+    (
+        "not none of, beside anyOf",
+        put("shape not", not_none_of([TEXT, {"type": "integer"}])["not"]),
+        BREAKING,
+        BREAKING,
+    ),
     ("anyOf added", put("open anyOf", [{"type": "object"}, {"maxProperties": 1}]), BREAKING, ADDED),
     ("oneOf member removed", drop("one oneOf 1"), BREAKING, BREAKING),
     ("oneOf member added", add("one oneOf", {"type": "boolean"}), BREAKING, BREAKING),
@@ -110,6 +134,13 @@ SCHEMAS: list[tuple[str, Edit, str, str]] = [
     ("uniqueItems false", put("list uniqueItems", False), NOTHING, NOTHING),
     ("enum in another order", put("mood enum", [None, "bad", "good"]), NOTHING, NOTHING),
     ("anyOf in another order", lambda v: v["shape"]["anyOf"].reverse(), NOTHING, NOTHING),
+    ("anyOf as not none of", put("shape", not_none_of(SHAPES)), NOTHING, NOTHING),
+    (
+        "a null among not none of",
+        put("maybe", not_none_of(VALUES["maybe"]["anyOf"])),
+        NOTHING,
+        NOTHING,
+    ),
     ("oneOf in another order", lambda v: v["one"]["oneOf"].reverse(), NOTHING, NOTHING),
     ("allOf in another order", lambda v: v["merged"]["allOf"].reverse(), NOTHING, NOTHING),
     (

@@ -100,7 +100,8 @@ def test_async_handler_runs_on_the_event_loop(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["beside_a_reference", "beside_all_of", "beside_any_of", "beside_enum"]
+    "name",
+    ["beside_a_reference", "beside_all_of", "beside_any_of", "beside_alternatives", "beside_enum"],
 )
 def test_nullable_allows_null_beside_any_keyword(client: httpx.Client, name: str) -> None:
     null = client.post("/labels", json={name: None})
@@ -114,6 +115,14 @@ def test_null_is_refused_without_nullable(client: httpx.Client) -> None:
     response = client.post("/labels", json={"not_nullable": None})
 
     assert places(assert_problem(response, 422)) == {"body:/not_nullable"}
+
+
+def test_not_refuses_what_matches_all_of_it(client: httpx.Client) -> None:
+    right = client.post("/labels", json={"not_both": "long enough"})
+    wrong = client.post("/labels", json={"not_both": 7})
+
+    assert right.json() == {"not_both": "long enough"}
+    assert places(assert_problem(wrong, 422)) == {"body:/not_both"}
 
 
 def test_braces_in_the_contract_are_not_a_template(client: httpx.Client) -> None:

@@ -19,6 +19,7 @@ from tests.contract import (
 )
 from tests.protocol.cases import EVERY_OPERATION_WITH_A_BODY, JSON, PROPERTY, case
 
+ALTERNATIVES = "must match one of the alternatives in the contract"
 BROKEN: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("create_conversation", {"title": ""}, {"/title": "must have at least 1 characters"}),
     ("create_conversation", {"title": "a" * 256}, {"/title": "must have at most 255 characters"}),
@@ -35,7 +36,12 @@ BROKEN: list[tuple[str, dict[str, Any], dict[str, str]]] = [
     ("create_message", {"attachments": [{"name": "a"}]}, {"/attachments/0/url": "is required"}),
     ("create_message", {"run_id": "7"}, {"/run_id": "must be a uuid"}),
     ("create_message", {"tool_calls": [1]}, {"/tool_calls/0": "must be of type object"}),
-    ("create_message", {"routing_decision": []}, {"/routing_decision": "must match one "}),
+    ("create_message", {"routing_decision": []}, {"/routing_decision": ALTERNATIVES}),
+    (
+        "create_message",
+        {"routing_decision": {"confidence": 2}},
+        {"/routing_decision": ALTERNATIVES},
+    ),
     ("create_run", {}, {"/agent_id": "is required"}),
     ("create_run", {"status": "succeeded"}, {"/status": "must be one of: pending, running"}),
     ("create_run", {"conversation_id": "7"}, {"/conversation_id": "must be a uuid"}),
