@@ -1,5 +1,7 @@
 """Assembles the application from contract, handlers, middleware and database."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
@@ -24,13 +26,19 @@ from agent_api.middleware.rate_limiting import RateLimiter
 from agent_api.middleware.request_log import RequestLogMiddleware, access_writer
 from agent_api.middleware.response_headers import ResponseHeadersMiddleware
 from agent_api.middleware.root_path import RootPathMiddleware, refuse_collision
-from agent_api.middleware.threads import Threads
+from agent_api.middleware.threads import QueueTimeout, Threads
 from agent_api.observability import setup
 from agent_api.observability.hooks import Observers
 from agent_api.pages import docs
 from agent_api.settings import Settings
 from agent_api.settings.storage import database
-from db import engine
+from db import engine, sweeps
+from db.errors import Failure
+from db.rate_limits import Limit
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 60
 
 Middleware = Callable[[ASGIApp], ASGIApp]
 
@@ -55,19 +63,20 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         on_wait=observers.on_thread_wait,
     )
     authenticator = Authenticator(settings)
+    limiter = _rate_limiter(settings)
     operations = partial(
         HandlerMiddleware,
         authenticator=authenticator,
         max_body_bytes=settings.max_body_bytes,
         threads=threads,
-        limiter=_rate_limiter(settings),
+        limiter=limiter,
     )
     return assemble(
         settings,
         operations,
         resolver=_resolver(),
         observers=observers.middlewares,
-        lifespan=partial(_lifespan, settings, authenticator, threads, observers),
+        lifespan=partial(_lifespan, settings, authenticator, threads, observers, limiter),
     )
 
 
@@ -164,6 +173,7 @@ async def _lifespan(
     authenticator: Authenticator,
     threads: Threads,
     observers: Observers,
+    limiter: RateLimiter | None,
     _app: Any,
 ) -> AsyncIterator[dict[str, Any]]:
     """Connect to the database, and disconnect when the application stops."""
@@ -175,9 +185,22 @@ async def _lifespan(
             statement_timeout_ms=settings.statement_timeout_ms,
             hooks=observers.hooks,
         )
+        limit = limiter.limit if limiter is not None else None
+        sweeping = asyncio.create_task(_sweep_regularly(threads, limit))
         try:
             yield {ON_FORCED_EXIT: observers.close}
         finally:
+            sweeping.cancel()
             threads.shutdown()  # before the engine, because running handlers need connections
             engine.dispose()
             observers.close()
+
+
+async def _sweep_regularly(threads: Threads, limit: Limit | None) -> None:
+    """Delete what no request needs, now and every SWEEP_SECONDS."""
+    while True:
+        try:
+            await threads.run(sweeps.run, limit=limit)
+        except (Failure, QueueTimeout):
+            logger.warning("sweep failed", exc_info=True)
+        await asyncio.sleep(SWEEP_SECONDS)

@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from db import documents
+from db.documents import CHAT_SETTINGS
 from db.engine.statement import Statement
 from db.models import chat_settings, new_id
 
@@ -22,35 +22,35 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 _c = chat_settings.c
-_document = documents.text(documents.chat_settings(_c))
-_saved = sa.select(_document).where(_c.user_id == sa.bindparam("acting_user"))
+_saved = sa.select(*CHAT_SETTINGS.columns).where(_c.user_id == sa.bindparam("acting_user"))
 _select_one = Statement(_saved)
 _lock = Statement(_saved.with_for_update())
 _insert_defaults = Statement(
     insert(chat_settings).on_conflict_do_nothing(index_elements=[_c.user_id]),
-    "id",
-    "user_id",
-    *DEFAULTS,
+    columns=("id", "user_id", *DEFAULTS),
 )
 
 
 @functools.cache
 def _upsert(changed: frozenset[str]) -> Statement:
-    new = insert(chat_settings)
+    values = {
+        name: sa.bindparam(name, type_=_c[name].type) for name in ("id", "user_id", *DEFAULTS)
+    }
     # now() is the transaction's time: a row created by `lock` gets equal created_at and updated_at.
+    new = insert(chat_settings).values({**values, "updated_at": sa.func.now()})
     # greatest() because the later of two concurrent transactions may have started earlier.
-    now = sa.func.greatest(sa.func.now(), _c.updated_at)
+    now = sa.func.greatest(new.excluded.updated_at, _c.updated_at)
     columns = {name: new.excluded[name] for name in sorted(changed)}
     saved = new.on_conflict_do_update(
         index_elements=[_c.user_id], set_=columns | {"updated_at": now}
     )
-    return Statement(saved.returning(_document), "id", "user_id", *DEFAULTS)
+    return Statement(saved.returning(*CHAT_SETTINGS.columns))
 
 
 def select_one(connection: sa.Connection, *, user_id: str) -> bytes:
     """Return the document of the user's settings, or of the defaults without storing them."""
-    saved: bytes | None = _select_one.scalar(connection, {"acting_user": user_id})
-    return _unsaved(user_id) if saved is None else saved
+    row = _select_one.row(connection, {"acting_user": user_id})
+    return _unsaved(user_id) if row is None else CHAT_SETTINGS.write(row)
 
 
 def lock(connection: sa.Connection, *, user_id: str) -> bytes:
@@ -62,16 +62,14 @@ def lock(connection: sa.Connection, *, user_id: str) -> bytes:
     new = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS}
     if _insert_defaults.rowcount(connection, new) == 1:
         return _unsaved(user_id)
-    saved: bytes = _lock.scalar(connection, {"acting_user": user_id})
-    return saved
+    return CHAT_SETTINGS.write(_lock.row(connection, {"acting_user": user_id}))
 
 
 def upsert(connection: sa.Connection, *, user_id: str, changes: Mapping[str, Any]) -> bytes:
     """Change the named settings and return the document; None restores a default."""
     given = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
     values = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS, **given}
-    saved: bytes = _upsert(frozenset(changes)).scalar(connection, values)
-    return saved
+    return CHAT_SETTINGS.write(_upsert(frozenset(changes)).row(connection, values))
 
 
 def _unsaved(user_id: str) -> bytes:

@@ -1,75 +1,61 @@
 """Queries for conversations."""
 
 import functools
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, documents
+from db import access
+from db.documents import CONVERSATION, MESSAGE
 from db.engine.statement import Statement
-from db.models import Id, conversations, messages, new_id
+from db.models import Id, conversations, messages, new_id, runs
 from db.paging import page
-from db.paging.page import Page
+from db.paging.page import Page, TimePage
 from db.paging.row_page import RowPage
-
-T = TypeVar("T")
 
 DEFAULT_TITLE = "New Conversation"
 
 _c = conversations.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
-_document = documents.text(documents.conversation(_c))
 
-_select_one = Statement(sa.select(_document).where(_this, access.CONVERSATION))
-_lock = Statement(sa.select(_document).where(_this, access.CONVERSATION).with_for_update())
+_one = sa.select(*CONVERSATION.columns).where(_this, access.CONVERSATION)
+_select_one = Statement(_one)
+_lock = Statement(_one.with_for_update())
 _insert = Statement(
-    sa.insert(conversations).returning(_document),
-    "id",
-    "user_id",
-    "title",
-    "auto_title",
-    "source",
-    "model",
-    "agent_id",
-    "is_private",
-    "metadata",
+    sa.insert(conversations).returning(*CONVERSATION.columns),
+    columns=(
+        *("id", "user_id", "title", "auto_title", "source", "model", "agent_id"),
+        *("is_private", "metadata"),
+    ),
 )
-_delete = Statement(sa.delete(conversations).where(_this, access.CONVERSATION))
-
-
-def _with_conversation(page: sa.Select[Any]) -> sa.Select[Any]:
-    found = page.subquery("found")
-    return (
-        sa.select(found, _document)
-        .select_from(conversations)
-        .join(found, sa.true())
-        .where(_this, access.CONVERSATION)
-    )
-
-
-_select_with_messages = RowPage(
-    sa.select(messages)
-    .where(messages.c.conversation_id == sa.bindparam("this_id", type_=Id))
-    .order_by(messages.c.position),
-    documents.message,
-    around=_with_conversation,
+# The lock keeps others from adding a run between the two changes.
+_delete = Statement(
+    sa.select(_c.id).where(_this, access.CONVERSATION).with_for_update(),
+    sa.update(runs)
+    .where(runs.c.conversation_id == sa.bindparam("this_id", type_=Id), access.RUN)
+    .values(conversation_id=None),
+    sa.delete(conversations).where(_this, access.CONVERSATION),
+)
+_select_messages = RowPage(
+    MESSAGE,
+    where=[messages.c.conversation_id == sa.bindparam("this_id", type_=Id), access.MESSAGE],
+    order_by=[messages.c.position],
 )
 
 
 @functools.cache
 def _update(changed: frozenset[str]) -> Statement:
     statement = sa.update(conversations).where(_this, access.CONVERSATION)
-    return Statement(statement.returning(_document), *changed)
+    return Statement(statement.returning(*CONVERSATION.columns), columns=changed)
 
 
 @functools.cache
 def _select_page(
     filters: frozenset[str], order_by: str, order: str, *, resumed: bool, counted: bool
-) -> RowPage:
-    return page.by_time(
-        conversations,
-        documents.conversation,
+) -> TimePage:
+    return TimePage(
+        CONVERSATION,
         where=[access.CONVERSATION, *page.matching(conversations, filters)],
         order_by=order_by,
         order=order,
@@ -92,7 +78,7 @@ def select_page(
 ) -> Page:
     """Return a page of the user's conversations. Keys are [`order_by`'s time, id, total]."""
     filters = page.given(source=source, agent_id=agent_id)
-    row_page = _select_page(
+    query = _select_page(
         frozenset(filters),
         order_by,
         order,
@@ -100,16 +86,13 @@ def select_page(
         counted=page.needs_total(after),
     )
     values = {"acting_user": user_id, **filters}
-    return page.read_by_time(
-        connection, row_page, values, order_by=order_by, limit=limit, offset=offset, after=after
-    )
+    return query.read(connection, values, limit=limit, offset=offset, after=after)
 
 
 def select_one(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
     """Return a conversation's document. Raises Missing and Denied."""
     values = {"this_id": conversation_id, "acting_user": user_id}
-    document: bytes | None = _select_one.scalar(connection, values)
-    return _found(connection, document, conversation_id, user_id)
+    return _found(connection, _select_one.row(connection, values), conversation_id, user_id)
 
 
 def select_with_messages(
@@ -119,10 +102,10 @@ def select_with_messages(
 
     Raises Missing and Denied.
     """
-    values = {"this_id": conversation_id, "acting_user": user_id, "limit": limit, "offset": offset}
-    row = _select_with_messages.read(connection, values)
-    found = _found(connection, row, conversation_id, user_id)
-    return found.extra[0], found.documents
+    conversation = select_one(connection, conversation_id=conversation_id, user_id=user_id)
+    values = {"this_id": conversation_id, "acting_user": user_id}
+    rows = _select_messages.read(connection, values, limit=limit, offset=offset)
+    return conversation, rows.documents if rows is not None else b""
 
 
 def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
@@ -131,8 +114,7 @@ def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> by
     Raises Missing and Denied.
     """
     values = {"this_id": conversation_id, "acting_user": user_id}
-    document: bytes | None = _lock.scalar(connection, values)
-    return _found(connection, document, conversation_id, user_id)
+    return _found(connection, _lock.row(connection, values), conversation_id, user_id)
 
 
 def insert(
@@ -151,7 +133,7 @@ def insert(
     Without a title, or with the default title, the first message sets the title.
     """
     conversation_id = new_id()
-    document: bytes = _insert.scalar(
+    row = _insert.row(
         connection,
         {
             "acting_user": user_id,
@@ -166,7 +148,7 @@ def insert(
             "metadata": metadata,
         },
     )
-    return conversation_id, document
+    return conversation_id, CONVERSATION.write(row)
 
 
 def update(
@@ -183,8 +165,8 @@ def update(
     if "title" in changes:
         columns["auto_title"] = False
     values = {"this_id": conversation_id, "acting_user": user_id, **columns}
-    document: bytes | None = _update(frozenset(columns)).scalar(connection, values)
-    return _found(connection, document, conversation_id, user_id)
+    row = _update(frozenset(columns)).row(connection, values)
+    return _found(connection, row, conversation_id, user_id)
 
 
 def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> None:
@@ -194,7 +176,9 @@ def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> 
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
 
 
-def _found(connection: sa.Connection, row: T | None, conversation_id: str, user_id: str) -> T:
+def _found(
+    connection: sa.Connection, row: Sequence[Any] | None, conversation_id: str, user_id: str
+) -> bytes:
     if row is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    return row
+    return CONVERSATION.write(row)

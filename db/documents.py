@@ -1,117 +1,164 @@
-"""SQL expressions that build the JSON document of each resource; Python sends them unchanged."""
+"""Writes rows as the JSON documents of the contract's resources.
 
-from typing import Any
+Each function unpacks a row whose first values are the columns of its resource. Writing the names
+out takes half as long as any loop over them, and a page has up to 500 rows.
+"""
 
-from sqlalchemy import (
-    JSON,
-    ColumnElement,
-    Text,
-    case,
-    cast,
-    func,
-    literal_column,
-    null,
-)
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-Columns = ReadOnlyColumnCollection[str, Any]
-Json = ColumnElement[Any]
+import orjson
+from orjson import Fragment
+from sqlalchemy import ColumnElement, DateTime, Table, func, literal_column
 
-_TIME_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'""")
+from db import models
+
+Row = Sequence[Any]
+
 _UTC: ColumnElement[str] = literal_column("'UTC'")
 
 
-def conversation(c: Columns) -> Json:
-    """Build a Conversation of the contract, without its messages."""
-    last_message = case(
-        (
-            c.last_message_at.is_not(None),
-            _object(
-                role=c.last_message_role,
-                content=c.last_message_content,
-                created_at=_time(c.last_message_at),
-            ),
-        ),
-        else_=null(),
-    )
-    return _object(
-        id=c.id,
-        title=c.title,
-        user_id=c.user_id,
-        source=c.source,
-        model=c.model,
-        agent_id=c.agent_id,
-        is_private=c.is_private,
-        metadata=c.metadata,
-        message_count=c.message_count,
-        last_message=last_message,
-        created_at=_time(c.created_at),
-        updated_at=_time(c.updated_at),
-    )
+class Document(NamedTuple):
+    """A resource: its table, the columns that its document is written from, and the function."""
+
+    table: Table
+    columns: list[ColumnElement[Any]]
+    write: Callable[[Row], bytes]
 
 
-def message(c: Columns) -> Json:
-    """Build a Message of the contract."""
-    return _object(
-        id=c.id,
-        conversation_id=c.conversation_id,
-        role=c.role,
-        content=c.content,
-        attachments=c.attachments,
-        metadata=c.metadata,
-        run_id=c.run_id,
-        routing_decision=c.routing_decision,
-        tool_calls=c.tool_calls,
-        created_at=_time(c.created_at),
-    )
+def utc(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a time in UTC, independent of the session's time zone."""
+    return func.timezone(_UTC, moment, type_=DateTime())
 
 
-def run(c: Columns) -> Json:
-    """Build a Run of the contract."""
-    return _object(
-        id=c.id,
-        agent_id=c.agent_id,
-        conversation_id=c.conversation_id,
-        status=c.status,
-        input=c.input,
-        output=c.output,
-        error=c.error,
-        created_by=c.created_by,
-        created_at=_time(c.created_at),
-        updated_at=_time(c.updated_at),
-        started_at=_time(c.started_at),
-        finished_at=_time(c.finished_at),
+def time(text: str) -> str:
+    """Return RFC 3339 with microseconds for a time in UTC as PostgreSQL writes it.
+
+    PostgreSQL omits zeros at the end: 2026-03-02 09:14:23.0477.
+    """
+    return f"{text[:10]}T{text[11:19]}.{text[20:]:0<6}Z"
+
+
+def _columns(table: Table, *names: str) -> list[ColumnElement[Any]]:
+    columns = [table.c[name] for name in names]
+    return [utc(c) if isinstance(c.type, DateTime) else c for c in columns]
+
+
+def _write_conversation(row: Row) -> bytes:
+    id_, title, user_id, source, model, agent_id, is_private, metadata, count = row[:9]
+    last_role, last_content, last_at, created_at, updated_at = row[9:14]
+    last_message = None
+    if last_at is not None:
+        last_message = {"role": last_role, "content": last_content, "created_at": time(last_at)}
+    return orjson.dumps(
+        {
+            "id": id_,
+            "title": title,
+            "user_id": user_id,
+            "source": source,
+            "model": model,
+            "agent_id": agent_id,
+            "is_private": is_private,
+            "metadata": metadata and Fragment(metadata),
+            "message_count": count,
+            "last_message": last_message,
+            "created_at": time(created_at),
+            "updated_at": time(updated_at),
+        }
     )
 
 
-def chat_settings(c: Columns) -> Json:
-    """Build ChatSettings of the contract. Defaults are in db.chat_settings."""
-    return _object(
-        id=c.id,
-        user_id=c.user_id,
-        enabled_tools=c.enabled_tools,
-        enabled_agents=c.enabled_agents,
-        model=c.model,
-        temperature=c.temperature,
-        max_tokens=c.max_tokens,
-        created_at=_time(c.created_at),
-        updated_at=_time(c.updated_at),
+def _write_message(row: Row) -> bytes:
+    id_, conversation_id, role, content, attachments, metadata = row[:6]
+    run_id, routing_decision, tool_calls, created_at = row[6:10]
+    return orjson.dumps(
+        {
+            "id": id_,
+            "conversation_id": conversation_id,
+            "role": role,
+            "content": content,
+            "attachments": attachments and Fragment(attachments),
+            "metadata": metadata and Fragment(metadata),
+            "run_id": run_id,
+            "routing_decision": routing_decision and Fragment(routing_decision),
+            "tool_calls": tool_calls and Fragment(tool_calls),
+            "created_at": time(created_at),
+        }
     )
 
 
-def text(document: Json) -> ColumnElement[str]:
-    """Cast a document to text; PostgreSQL stores json as text, so the cast is free."""
-    return cast(document, Text)
+def _write_run(row: Row) -> bytes:
+    id_, agent_id, conversation_id, status, input_, output, error = row[:7]
+    created_by, created_at, updated_at, started_at, finished_at = row[7:12]
+    return orjson.dumps(
+        {
+            "id": id_,
+            "agent_id": agent_id,
+            "conversation_id": conversation_id,
+            "status": status,
+            "input": input_ and Fragment(input_),
+            "output": output and Fragment(output),
+            "error": error,
+            "created_by": created_by,
+            "created_at": time(created_at),
+            "updated_at": time(updated_at),
+            "started_at": started_at and time(started_at),
+            "finished_at": finished_at and time(finished_at),
+        }
+    )
 
 
-def _object(**fields: ColumnElement[Any]) -> Json:
-    # Literal names, because psycopg2 would have to quote parameters at every execution.
-    parts: list[ColumnElement[Any]] = []
-    for name, value in fields.items():
-        parts += (literal_column(f"'{name}'"), value)
-    return func.json_build_object(*parts, type_=JSON())
+def _write_chat_settings(row: Row) -> bytes:
+    id_, user_id, tools, agents, model, temperature, max_tokens, created_at, updated_at = row
+    return orjson.dumps(
+        {
+            "id": id_,
+            "user_id": user_id,
+            "enabled_tools": tools,
+            "enabled_agents": agents,
+            "model": model,
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "created_at": time(created_at),
+            "updated_at": time(updated_at),
+        }
+    )
 
 
-def _time(moment: ColumnElement[Any]) -> ColumnElement[str]:
-    """Format as RFC 3339 in UTC with microseconds, so that a page can continue exactly there."""
-    return func.to_char(func.timezone(_UTC, moment), _TIME_FORMAT)
+CONVERSATION = Document(
+    models.conversations,
+    _columns(
+        models.conversations,
+        *("id", "title", "user_id", "source", "model", "agent_id", "is_private", "metadata"),
+        *("message_count", "last_message_role", "last_message_content", "last_message_at"),
+        *("created_at", "updated_at"),
+    ),
+    _write_conversation,
+)
+MESSAGE = Document(
+    models.messages,
+    _columns(
+        models.messages,
+        *("id", "conversation_id", "role", "content", "attachments", "metadata"),
+        *("run_id", "routing_decision", "tool_calls", "created_at"),
+    ),
+    _write_message,
+)
+RUN = Document(
+    models.runs,
+    _columns(
+        models.runs,
+        *("id", "agent_id", "conversation_id", "status", "input", "output", "error"),
+        *("created_by", "created_at", "updated_at", "started_at", "finished_at"),
+    ),
+    _write_run,
+)
+CHAT_SETTINGS = Document(
+    models.chat_settings,
+    _columns(
+        models.chat_settings,
+        *("id", "user_id", "enabled_tools", "enabled_agents", "model", "temperature"),
+        *("max_tokens", "created_at", "updated_at"),
+    ),
+    _write_chat_settings,
+)

@@ -14,9 +14,8 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as sa_insert
 
-from db import access
 from db.engine.statement import Statement
-from db.models import Id, conversations, idempotency_keys
+from db.models import idempotency_keys
 
 LIFETIME = timedelta(hours=24)
 
@@ -38,31 +37,28 @@ _select_one = Statement(
 )
 
 
-def _insert() -> Statement:
-    """Return the upsert of a row. A trigger then deletes some expired rows."""
-    # The request's own row, and therefore its conversation, stay locked until the transaction ends.
-    about = sa.select(conversations.c.id).where(
-        conversations.c.id == sa.any_(sa.bindparam("about", type_=sa.ARRAY(Id))),
-        access.CONVERSATION,
-    )
+def _upsert() -> Statement:
     columns: dict[str, Any] = {
         "user_id": _user,
         "key": _key,
-        "conversation_id": about.scalar_subquery(),
         "expires_at": sa.func.statement_timestamp() + LIFETIME,
     }
-    for name in ("fingerprint", "status", "headers", "body"):
+    for name in ("fingerprint", "status", "headers", "body", "conversation_id"):
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
     row = sa_insert(idempotency_keys).values(columns)
     replaced = {name: row.excluded[name] for name in columns.keys() - {"user_id", "key"}}
-    return Statement(row.on_conflict_do_update(constraint="pk_idempotency_keys", set_=replaced))
+    keys = [_c.user_id, _c.key]
+    return Statement(row.on_conflict_do_update(index_elements=keys, set_=replaced))
 
 
-_insert_one = _insert()
+_insert = _upsert()
+_delete_expired = Statement(
+    sa.select(sa.func.delete_expired_keys(sa.bindparam("most", type_=sa.Integer)))
+)
 
 
 class StoredResponse(NamedTuple):
-    """A stored response, with the fingerprint of the request that it belongs to."""
+    """A response, with the fingerprint of the request that it belongs to."""
 
     fingerprint: bytes
     status: int
@@ -90,7 +86,9 @@ def select_one(connection: sa.Connection, *, user_id: str, key: str) -> StoredRe
     if row is None:
         return None
     fingerprint, status, headers, body, is_valid = row
-    return StoredResponse(bytes(fingerprint), status, headers, body) if is_valid else None
+    if not is_valid:
+        return None
+    return StoredResponse(bytes(fingerprint), status, orjson.loads(headers), body.encode())
 
 
 def insert(
@@ -102,6 +100,7 @@ def insert(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
+    conversation_id: str | None,
 ) -> None:
     """Store a response for 24 hours, or until the conversation it belongs to is deleted."""
     values = {
@@ -111,14 +110,11 @@ def insert(
         "new_status": status,
         "new_headers": headers,
         "new_body": body.decode(),
-        "about": _ids(body),
+        "new_conversation_id": conversation_id,
     }
-    _insert_one.rowcount(connection, values)
+    _insert.rowcount(connection, values)
 
 
-def _ids(body: bytes) -> list[str]:
-    """Return the ids in a response that can be a conversation's."""
-    document = orjson.loads(body) if body else None
-    if not isinstance(document, dict):
-        return []
-    return [document[name] for name in ("id", "conversation_id") if document.get(name)]
+def delete_expired(connection: sa.Connection, *, most: int) -> int:
+    """Delete up to `most` expired responses of all users; return how many."""
+    return int(_delete_expired.scalar(connection, {"most": most}))

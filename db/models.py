@@ -8,10 +8,11 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
+    Computed,
     DateTime,
     Double,
     Enum,
-    ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 ROLES = ("user", "assistant", "system")
@@ -31,8 +32,9 @@ STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 PREVIEW_CHARACTERS = 100
 
 Id = Uuid(as_uuid=False)
-# Store None as SQL NULL, because queries would otherwise also have to test for JSON null.
-Json = JSONB(none_as_null=True)
+# JSON keeps the order of keys and the spelling of numbers; JSONB would expand exponents. None is
+# stored as SQL NULL, because queries would otherwise also have to test for JSON null.
+Json = JSON(none_as_null=True)
 Moment = DateTime(timezone=True)
 MessageRole = Enum(*ROLES, name="message_role")
 RunStatus = Enum(*STATUSES, name="run_status")
@@ -43,8 +45,18 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
+def _bytes_of(*columns: str) -> Computed:
+    """Return the column `size`: the bytes of a row's texts and JSON, which limit a page."""
+    parts = [f"coalesce(octet_length({column}::text), 0)" for column in columns]
+    return Computed(" + ".join(parts), persisted=True)
+
+
 class Base(DeclarativeBase):
-    """Base of all tables. Every constraint has a name, so that migrations can refer to it."""
+    """Base of all tables. Every constraint has a name, so that migrations can refer to it.
+
+    The keys of all rows with user data include their owner, so that the tables can be distributed
+    by user (docs/decisions/0013).
+    """
 
     metadata = MetaData(
         naming_convention={
@@ -72,7 +84,7 @@ class Conversation(Base):
     )
     title: Mapped[str] = mapped_column(String(255))
     auto_title: Mapped[bool] = mapped_column(server_default=text("false"))
-    user_id: Mapped[str] = mapped_column(String(255))
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     source: Mapped[str | None] = mapped_column(String(50))
     model: Mapped[str | None] = mapped_column(String(255))
     agent_id: Mapped[str | None] = mapped_column(String(255))
@@ -86,6 +98,7 @@ class Conversation(Base):
     last_message_at: Mapped[datetime | None] = mapped_column(Moment)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    size: Mapped[int] = mapped_column(Integer, _bytes_of("metadata"))
 
     messages: Mapped[list["Message"]] = relationship(
         back_populates="conversation",
@@ -97,7 +110,7 @@ class Conversation(Base):
     __table_args__ = (
         CheckConstraint("char_length(title) BETWEEN 1 AND 255", name="title"),
         CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
-        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("json_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("message_count >= 0", name="message_count"),
         CheckConstraint("last_position >= message_count", name="last_position"),
         CheckConstraint(
@@ -133,8 +146,8 @@ class Conversation(Base):
 class Message(Base):
     """A message. `position` orders a conversation's messages and may have gaps.
 
-    A trigger sets `user_id` to the conversation's owner whatever an INSERT contains, so that access
-    can be checked without reading the conversation.
+    `user_id` is the conversation's owner, so that access can be checked without reading the
+    conversation.
     """
 
     __tablename__ = "messages"
@@ -142,30 +155,40 @@ class Message(Base):
     id: Mapped[str] = mapped_column(
         Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
     )
-    conversation_id: Mapped[str] = mapped_column(
-        Id, ForeignKey("conversations.id", ondelete="CASCADE")
-    )
-    user_id: Mapped[str] = mapped_column(String(255))
+    conversation_id: Mapped[str] = mapped_column(Id)
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     position: Mapped[int] = mapped_column(BigInteger)
     role: Mapped[str] = mapped_column(MessageRole)
     content: Mapped[str] = mapped_column(Text)
     attachments: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", Json)
-    run_id: Mapped[str | None] = mapped_column(Id, ForeignKey("runs.id", ondelete="SET NULL"))
+    run_id: Mapped[str | None] = mapped_column(Id)
     routing_decision: Mapped[dict[str, Any] | None] = mapped_column(Json)
     tool_calls: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    size: Mapped[int] = mapped_column(
+        Integer,
+        _bytes_of("content", "attachments", "metadata", "routing_decision", "tool_calls"),
+    )
 
     conversation: Mapped[Conversation] = relationship(back_populates="messages")
-    run: Mapped["Run | None"] = relationship()
+    run: Mapped["Run | None"] = relationship(viewonly=True)
 
     __table_args__ = (
+        ForeignKeyConstraint(
+            ["conversation_id", "user_id"],
+            ["conversations.id", "conversations.user_id"],
+            ondelete="CASCADE",
+        ),
+        ForeignKeyConstraint(["run_id", "user_id"], ["runs.id", "runs.created_by"]),
         CheckConstraint("position > 0", name="position"),
-        CheckConstraint("jsonb_typeof(attachments) = 'array'", name="attachments"),
-        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
-        CheckConstraint("jsonb_typeof(routing_decision) = 'object'", name="routing_decision"),
-        CheckConstraint("jsonb_typeof(tool_calls) = 'array'", name="tool_calls"),
-        Index("idx_messages_conversation_id", "conversation_id", "position", unique=True),
+        CheckConstraint("json_typeof(attachments) = 'array'", name="attachments"),
+        CheckConstraint("json_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("json_typeof(routing_decision) = 'object'", name="routing_decision"),
+        CheckConstraint("json_typeof(tool_calls) = 'array'", name="tool_calls"),
+        Index(
+            "idx_messages_conversation_id", "conversation_id", "position", "user_id", unique=True
+        ),
         # Only maintenance selects by time alone. Rows are stored in the order of time, so a BRIN
         # index of a few pages is enough, while a B-tree would cost a write for each insert.
         Index("idx_messages_created_at", "created_at", postgresql_using="brin"),
@@ -179,10 +202,8 @@ class ChatSettings(Base):
 
     __tablename__ = "chat_settings"
 
-    id: Mapped[str] = mapped_column(
-        Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
-    )
-    user_id: Mapped[str] = mapped_column(String(255), unique=True)
+    id: Mapped[str] = mapped_column(Id, default=new_id, server_default=func.gen_random_uuid())
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     enabled_tools: Mapped[list[str]] = mapped_column(ARRAY(String), server_default=text("'{}'"))
     enabled_agents: Mapped[list[str]] = mapped_column(ARRAY(Id), server_default=text("'{}'"))
     model: Mapped[str | None] = mapped_column(String(255))
@@ -209,23 +230,29 @@ class Run(Base):
         Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
     )
     agent_id: Mapped[str] = mapped_column(String(255))
-    conversation_id: Mapped[str | None] = mapped_column(
-        Id, ForeignKey("conversations.id", ondelete="SET NULL")
-    )
+    conversation_id: Mapped[str | None] = mapped_column(Id)
     status: Mapped[str] = mapped_column(RunStatus, server_default=text("'pending'"))
     input: Mapped[dict[str, Any] | None] = mapped_column(Json)
     output: Mapped[dict[str, Any] | None] = mapped_column(Json)
     error: Mapped[str | None] = mapped_column(Text)
-    created_by: Mapped[str] = mapped_column(String(255))
+    created_by: Mapped[str] = mapped_column(String(255), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     started_at: Mapped[datetime | None] = mapped_column(Moment)
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
+    size: Mapped[int] = mapped_column(Integer, _bytes_of("input", "output", "error"))
 
     __table_args__ = (
+        # Deleting a conversation unlinks its runs. Servers older than revision 0005 leave that
+        # to the key.
+        ForeignKeyConstraint(
+            ["conversation_id", "created_by"],
+            ["conversations.id", "conversations.user_id"],
+            ondelete="SET NULL (conversation_id)",
+        ),
         CheckConstraint("char_length(created_by) BETWEEN 1 AND 255", name="created_by"),
-        CheckConstraint("jsonb_typeof(input) = 'object'", name="input"),
-        CheckConstraint("jsonb_typeof(output) = 'object'", name="output"),
+        CheckConstraint("json_typeof(input) = 'object'", name="input"),
+        CheckConstraint("json_typeof(output) = 'object'", name="output"),
         CheckConstraint(
             "(status <> 'pending' OR started_at IS NULL)"
             " AND (status NOT IN ('running', 'succeeded') OR started_at IS NOT NULL)",
@@ -275,17 +302,20 @@ class IdempotencyKey(Base):
     headers: Mapped[dict[str, str]] = mapped_column(Json)
     # Every body is UTF-8 without NUL. JSONB would not preserve its bytes.
     body: Mapped[str] = mapped_column(Text)
-    conversation_id: Mapped[str | None] = mapped_column(
-        Id, ForeignKey("conversations.id", ondelete="CASCADE")
-    )
+    conversation_id: Mapped[str | None] = mapped_column(Id)
     expires_at: Mapped[datetime] = mapped_column(Moment)
 
     __table_args__ = (
+        ForeignKeyConstraint(
+            ["conversation_id", "user_id"],
+            ["conversations.id", "conversations.user_id"],
+            ondelete="CASCADE",
+        ),
         CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
         CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="key"),
         CheckConstraint("octet_length(fingerprint) = 32", name="fingerprint"),
         CheckConstraint("status BETWEEN 200 AND 299", name="status"),
-        CheckConstraint("jsonb_typeof(headers) = 'object'", name="headers"),
+        CheckConstraint("json_typeof(headers) = 'object'", name="headers"),
         # For the foreign key, and to find expired rows.
         Index(
             "idx_idempotency_keys_conversation_id",

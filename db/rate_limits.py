@@ -1,7 +1,6 @@
 """Queries for each user's token bucket, which limits the rate of requests."""
 
-from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -9,8 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db.engine.statement import Statement
 from db.models import rate_limits
 
-SWEEP_ROWS = 2000
-MOST_AHEAD = timedelta(seconds=10)
+MOST_SECONDS_AHEAD = 10
 """How far a bucket's last update can be in the future; statements seldom wait longer."""
 
 
@@ -31,46 +29,55 @@ class Bucket(NamedTuple):
 _c = rate_limits.c
 _burst = sa.bindparam("burst", type_=sa.Double)
 _per_second = sa.bindparam("per_second", type_=sa.Double)
-# The database's clock, which all workers share. A statement that waited for a row may have started
-# before the row's last update: greatest() then counts zero seconds, not a negative time.
+# The database's clock, which all workers share.
 _now = sa.func.statement_timestamp()
-_elapsed = sa.func.greatest(sa.extract("epoch", _now - _c.updated_at), 0.0)
-_level = sa.func.least(_burst, _c.tokens + _elapsed * _per_second)
-_has_token = _level >= 1
 
 
-_new_bucket = insert(rate_limits).values(
+def _age_at(now: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the seconds since the bucket's last update, negative if it is in the future."""
+    return sa.extract("epoch", now - _c.updated_at)
+
+
+def _level_at(now: sa.ColumnElement[Any]) -> sa.ColumnElement[float]:
+    # A statement that waited for a row may have started before the row's last update: greatest()
+    # then counts zero seconds, not a negative time.
+    elapsed = sa.func.greatest(_age_at(now), 0.0)
+    return sa.func.least(_burst, _c.tokens + elapsed * _per_second)
+
+
+_new = insert(rate_limits).values(
     user_id=sa.bindparam("acting_user"), tokens=_burst - 1, taken=True, updated_at=_now
 )
-_take = _new_bucket.on_conflict_do_update(
-    index_elements=[_c.user_id],
-    set_={
-        "tokens": sa.case((_has_token, _level - 1), else_=_level),
-        "taken": _has_token,
-        # Without least(), a clock that is set back by a day would stop the bucket for a day.
-        "updated_at": sa.func.least(sa.func.greatest(_now, _c.updated_at), _now + MOST_AHEAD),
-    },
-).returning(_c.taken, _c.tokens)
-# A full bucket needs no row, because a missing row means the same. Locked rows are skipped.
-_full = (
-    sa.select(_c.user_id)
-    .where(_c.tokens + _elapsed * _per_second >= _burst)
-    .limit(SWEEP_ROWS)
-    .with_for_update(skip_locked=True)
+_new_time = _new.excluded.updated_at
+_level = _level_at(_new_time)
+_has_token = _level >= 1
+_take = Statement(
+    _new.on_conflict_do_update(
+        index_elements=[_c.user_id],
+        set_={
+            "tokens": sa.case((_has_token, _level - 1), else_=_level),
+            "taken": _has_token,
+            "updated_at": sa.case(
+                # The clock was set back: otherwise the bucket would stay empty until then.
+                (_age_at(_new_time) < -MOST_SECONDS_AHEAD, _new_time),
+                else_=sa.func.greatest(_new_time, _c.updated_at),
+            ),
+        },
+    ).returning(_c.taken, _c.tokens)
 )
-_take_one = Statement(_take)
-_sweep = Statement(sa.delete(rate_limits).where(_c.user_id.in_(_full)))
+# A full bucket needs no row, because a missing row means the same. The outer condition is checked
+# again after a wait for a request that takes a token.
+_is_full = _level_at(_now) >= _burst
+_full = sa.select(_c.user_id).where(_is_full).limit(sa.bindparam("most", type_=sa.Integer))
+_delete_full = Statement(sa.delete(rate_limits).where(_is_full, _c.user_id.in_(_full)))
 
 
 def take(connection: sa.Connection, *, user_id: str, limit: Limit) -> Bucket:
     """Take a token from the user's bucket atomically; a new user's bucket is full."""
     values = {"acting_user": user_id} | limit._asdict()
-    return Bucket(*_take_one.row(connection, values))
+    return Bucket(*_take.row(connection, values))
 
 
-def delete_full(connection: sa.Connection, *, limit: Limit) -> int:
-    """Delete up to SWEEP_ROWS rows of full buckets, of all users; return how many.
-
-    This is the only query without an acting user: it is maintenance, and rows hold no user data.
-    """
-    return _sweep.rowcount(connection, limit._asdict())
+def delete_full(connection: sa.Connection, *, limit: Limit, most: int) -> int:
+    """Delete up to `most` rows of full buckets of all users; return how many."""
+    return _delete_full.rowcount(connection, limit._asdict() | {"most": most})

@@ -6,13 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, documents
+from db import access
+from db.documents import RUN
+from db.engine.failures import reference
 from db.engine.statement import Statement
-from db.errors import Conflict, Reference
-from db.models import Id, conversations, new_id, runs
+from db.errors import Conflict
+from db.models import Id, new_id, runs
 from db.paging import page
-from db.paging.page import Page
-from db.paging.row_page import RowPage
+from db.paging.page import Page, TimePage
 
 ENDED = ("succeeded", "failed", "timeout", "cancelled")
 TRANSITIONS: dict[str, tuple[str, ...]] = {
@@ -23,18 +24,17 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
 
 _c = runs.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
-_document = documents.text(documents.run(_c))
 
-_select_one = Statement(sa.select(_document).where(_this, access.RUN))
-_lock = Statement(sa.select(_document).where(_this, access.RUN).with_for_update())
-_select_status = Statement(sa.select(_c.status).where(_this))
+_one = sa.select(*RUN.columns).where(_this, access.RUN)
+_select_one = Statement(_one)
+_lock = Statement(_one.with_for_update())
+_select_status = Statement(sa.select(_c.status).where(_this, access.RUN))
 
 
 @functools.cache
-def _select_page(filters: frozenset[str], order: str, *, resumed: bool, counted: bool) -> RowPage:
-    return page.by_time(
-        runs,
-        documents.run,
+def _select_page(filters: frozenset[str], order: str, *, resumed: bool, counted: bool) -> TimePage:
+    return TimePage(
+        RUN,
         where=[access.RUN, *page.matching(runs, filters)],
         order_by="created_at",
         order=order,
@@ -43,29 +43,18 @@ def _select_page(filters: frozenset[str], order: str, *, resumed: bool, counted:
     )
 
 
-@functools.cache
-def _insert(*, linked: bool, running: bool) -> Statement:
-    columns: dict[str, sa.ColumnElement[Any]] = {
-        "id": sa.bindparam("new_id", type_=Id),
-        "created_by": sa.bindparam("acting_user", type_=sa.String),
-    }
-    for name in ("agent_id", "status", "input"):
-        columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
-    if running:
-        columns["started_at"] = sa.func.now()
-    if not linked:
-        return Statement(sa.insert(runs).values(columns).returning(_document))
-    # The lock keeps the conversation from being deleted before the run refers to it.
-    conversation = (
-        sa.select(conversations.c.id)
-        .where(conversations.c.id == sa.bindparam("of_conversation", type_=Id))
-        .where(access.CONVERSATION)
-        .with_for_update(read=True, key_share=True)
-        .cte("conversation")
-    )
-    columns["conversation_id"] = conversation.c.id
-    rows = sa.select(*columns.values())
-    return Statement(sa.insert(runs).from_select(list(columns), rows).returning(_document))
+_insert_columns: dict[str, sa.ColumnElement[Any]] = {
+    "id": sa.bindparam("new_id", type_=Id),
+    "created_by": sa.bindparam("acting_user", type_=sa.String),
+    **{
+        name: sa.bindparam(f"new_{name}", type_=_c[name].type)
+        for name in ("agent_id", "conversation_id", "status", "input")
+    },
+}
+_insert_pending = Statement(sa.insert(runs).values(_insert_columns).returning(*RUN.columns))
+_insert_running = Statement(
+    sa.insert(runs).values({**_insert_columns, "started_at": sa.func.now()}).returning(*RUN.columns)
+)
 
 
 @functools.cache
@@ -80,10 +69,10 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
         ]
         statement = statement.where(_c.status.in_(origins))
     if status == "running":
-        statement = statement.values(started_at=sa.func.coalesce(_c.started_at, now))
+        statement = statement.values(started_at=sa.func.least(_c.started_at, now))
     elif status in ENDED:
-        statement = statement.values(finished_at=sa.func.coalesce(_c.finished_at, now))
-    return Statement(statement.returning(_document), *changed)
+        statement = statement.values(finished_at=sa.func.least(_c.finished_at, now))
+    return Statement(statement.returning(*RUN.columns), columns=changed)
 
 
 def select_page(
@@ -100,19 +89,11 @@ def select_page(
 ) -> Page:
     """Return a page of the user's runs. Keys are [created_at, id, total]."""
     filters = page.given(conversation_id=conversation_id, agent_id=agent_id, status=status)
-    row_page = _select_page(
+    query = _select_page(
         frozenset(filters), order, resumed=after is not None, counted=page.needs_total(after)
     )
     values = {"acting_user": user_id, **filters}
-    return page.read_by_time(
-        connection,
-        row_page,
-        values,
-        order_by="created_at",
-        limit=limit,
-        offset=offset,
-        after=after,
-    )
+    return query.read(connection, values, limit=limit, offset=offset, after=after)
 
 
 def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
@@ -130,10 +111,10 @@ def lock(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
 
 def _found(statement: Statement, connection: sa.Connection, run_id: str, user_id: str) -> bytes:
     values = {"this_id": run_id, "acting_user": user_id}
-    document: bytes | None = statement.scalar(connection, values)
-    if document is None:
+    row = statement.row(connection, values)
+    if row is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)
-    return document
+    return RUN.write(row)
 
 
 def insert(
@@ -152,17 +133,16 @@ def insert(
     run_id = new_id()
     values = {
         "acting_user": user_id,
-        "of_conversation": conversation_id,
         "new_id": run_id,
         "new_agent_id": agent_id,
+        "new_conversation_id": conversation_id,
         "new_status": status,
         "new_input": input,
     }
-    statement = _insert(linked=conversation_id is not None, running=status == "running")
-    document: bytes | None = statement.scalar(connection, values)
-    if document is None:
-        raise Reference("conversation_id")
-    return run_id, document
+    statement = _insert_running if status == "running" else _insert_pending
+    with reference("conversation_id"):
+        row = statement.row(connection, values)
+    return run_id, RUN.write(row)
 
 
 def update(
@@ -176,11 +156,11 @@ def update(
         return select_one(connection, run_id=run_id, user_id=user_id)
     target = changes.get("status")
     values = {"this_id": run_id, "acting_user": user_id, **changes}
-    document: bytes | None = _update(target, frozenset(changes)).scalar(connection, values)
-    if document is None:
+    row = _update(target, frozenset(changes)).row(connection, values)
+    if row is None:
         access.require(connection, "run", row_id=run_id, user_id=user_id)
         raise _conflict(_select_status.scalar(connection, values), target)
-    return document
+    return RUN.write(row)
 
 
 def _conflict(status: str | None, target: str | None) -> Conflict:

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from agent_api.contract import exponents
 from agent_api.contract.schema import MAX_ERRORS, to_pointer
 from agent_api.http.problems import BadRequest, ValidationFailed, field_error
 
@@ -33,7 +32,7 @@ def parse(raw: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises BadRequest for invalid JSON. Raises ValidationFailed for NUL characters, lone surrogates,
-    numbers beyond 64 bits, more than MAX_DEPTH levels, and numbers that `exponents` refuses.
+    numbers beyond 64 bits, and more than MAX_DEPTH levels.
     """
     try:
         value = orjson.loads(raw)
@@ -42,7 +41,6 @@ def parse(raw: bytes) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
     if _is_suspect(raw) or (raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deep(value)):
         _raise_violations(raw)
-    exponents.check(raw)
     return value
 
 

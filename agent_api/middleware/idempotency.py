@@ -53,8 +53,23 @@ def run_once(request: Request) -> Response:
             status=response.status,
             headers={**response.headers, _MEDIA_TYPE: response.media_type},
             body=response.body,
+            conversation_id=_conversation_of(response),
         )
     return response
+
+
+def _conversation_of(response: Response) -> str | None:
+    """Return the id of the conversation that the response is about, if there is one.
+
+    The stored response is deleted together with that conversation.
+    """
+    document = orjson.loads(response.body) if response.body else None
+    if not isinstance(document, dict):
+        return None
+    if response.headers.get("Location", "").startswith("/conversations/"):
+        return str(document["id"])
+    conversation_id: str | None = document.get("conversation_id")
+    return conversation_id
 
 
 def _fingerprint(operation_id: str, arguments: Mapping[str, Any]) -> bytes:

@@ -1,7 +1,6 @@
 """Limits the requests of each user with a token bucket that all workers share."""
 
 import math
-from itertools import count
 
 from starlette.types import Scope
 
@@ -9,9 +8,6 @@ from agent_api.http.problems import TooManyRequests
 from agent_api.http.request_context import RATE_LIMIT, USER_ID
 from db import rate_limits
 from db.engine import autocommit
-
-REQUESTS_PER_CLEANUP = 1000
-"""Deleting full buckets this often limits the table to the users who are active."""
 
 
 class RateLimiter:
@@ -24,10 +20,9 @@ class RateLimiter:
 
     def __init__(self, *, per_minute: int, burst: int) -> None:
         self._per_minute = per_minute
-        self._limit = rate_limits.Limit(burst, per_minute / 60)
+        self.limit = rate_limits.Limit(burst, per_minute / 60)
         window = math.ceil(burst * 60 / per_minute)  # seconds until an empty bucket is full
         self._policy = (b"ratelimit-policy", b'"user";q=%d;w=%d' % (burst, window))
-        self._requests = count(1)
 
     def take(self, scope: Scope) -> None:
         """Take a token of the user and put the response headers into `scope`.
@@ -35,11 +30,9 @@ class RateLimiter:
         Blocks on the database. Raises TooManyRequests, and what the database raises.
         """
         with autocommit() as connection:
-            bucket = rate_limits.take(connection, user_id=scope[USER_ID], limit=self._limit)
-            if next(self._requests) % REQUESTS_PER_CLEANUP == 0:
-                rate_limits.delete_full(connection, limit=self._limit)
+            bucket = rate_limits.take(connection, user_id=scope[USER_ID], limit=self.limit)
         left = math.floor(bucket.tokens)
-        seconds = math.ceil((left + 1 - bucket.tokens) / self._limit.per_second)
+        seconds = math.ceil((left + 1 - bucket.tokens) / self.limit.per_second)
         scope[RATE_LIMIT] = (self._policy, (b"ratelimit", b'"user";r=%d;t=%d' % (left, seconds)))
         if not bucket.taken:
-            raise TooManyRequests(self._per_minute, self._limit.burst, seconds)
+            raise TooManyRequests(self._per_minute, self.limit.burst, seconds)

@@ -1,10 +1,12 @@
 """Translates errors of psycopg2 and SQLAlchemy to those of `db.errors`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import exc
 
-from db.errors import Failure, Refused, Timeout, TooLarge, Unavailable
+from db.errors import Failure, Reference, Refused, Timeout, TooLarge, Unavailable
 
 
 def is_read_only(error: BaseException | None) -> bool:
@@ -63,3 +65,17 @@ def refused(driver: Any) -> Refused:
     parts = [f"{type(driver).__name__}, SQLSTATE {getattr(driver, 'pgcode', None)}"]
     parts += [f"{kind} {name}" for kind, name in names.items()]
     return Refused(", ".join(parts))
+
+
+@contextmanager
+def reference(field: str) -> Iterator[None]:
+    """Raise Reference(field) if the statement's row refers to a row that the user does not have.
+
+    The statement must have one such field only: distributed tables do not name the constraint.
+    """
+    try:
+        yield
+    except exc.IntegrityError as error:
+        if getattr(error.orig, "pgcode", None) != "23503":
+            raise
+        raise Reference(field) from None

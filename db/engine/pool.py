@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import psycopg2
-from psycopg2.extensions import BYTES, cursor, register_type
+from psycopg2.extensions import UNICODE, cursor, new_array_type
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, exc
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -37,6 +37,10 @@ class Hooks:
 
 
 _SETTINGS = "agent_api_settings"
+# OIDs of json, timestamp, uuid and uuid[], which stay texts because documents contain them as such.
+_TYPES = dict.fromkeys((114, 1114, 2950), UNICODE) | {
+    2951: new_array_type((2951,), "UUIDARRAY", UNICODE)
+}
 _USED = "agent_api_used"
 
 
@@ -88,13 +92,13 @@ def configure(
         pool_timeout=POOL_WAIT_SECONDS,
         pool_use_lifo=True,
         json_serializer=to_json,
-        json_deserializer=orjson.loads,
         # Looking up the hstore type would cost each new connection a round trip.
         use_native_hstore=False,
         # An exception's text must not carry message content into a log.
         hide_parameters=True,
     )
     event.listen(engine, "handle_error", _leave_read_only)
+    event.listen(engine, "connect", _read_as_text)
     event.listen(engine, "checkout", _replace_closed)
     ConnectBackoff(engine)
     watchdog = Watchdog(engine, statement_timeout_ms / 1000 + ANSWER_SECONDS)
@@ -178,14 +182,10 @@ def settings_sql(connection: Connection) -> str:
 def execute(
     connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
 ) -> DBAPICursor:
-    """Execute `sql` with psycopg2; return the cursor, which reads text as UTF-8 bytes.
-
-    Raises SQLAlchemy's errors.
-    """
+    """Execute `sql` with psycopg2 and return the cursor. Raises SQLAlchemy's errors."""
     cursor: DBAPICursor | None = None
     try:
         cursor = connection.connection.cursor()
-        register_type(BYTES, cursor)  # type: ignore[arg-type]  # a psycopg2 cursor
         cursor.execute(sql, parameters)
         return cursor
     except psycopg2.Error as error:
@@ -199,6 +199,11 @@ def _current() -> _Configured:
     if _configured is None:
         raise RuntimeError("db.engine.configure() has not been called")
     return _configured
+
+
+def _read_as_text(connection: Any, _record: object) -> None:
+    """Undo SQLAlchemy's registration of types, which it needs only for its own execution."""
+    connection.string_types.update(_TYPES)
 
 
 def _replace_closed(connection: Any, record: Any, _fairy: object) -> None:

@@ -26,6 +26,7 @@ def settings(address: URL, *, statement_timeout_ms: int) -> dict[str, str]:
         "search_path": SEARCH_PATH,
         "row_security": "on",
         "extra_float_digits": "1",
+        "datestyle": "ISO",
         "statement_timeout": str(statement_timeout_ms),
         "lock_timeout": "0",
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),

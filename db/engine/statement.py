@@ -9,7 +9,7 @@ the statement in the same message: one round trip, and both settings end with th
 session never changes, so a pooler may lend it to other clients in between.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -27,20 +27,33 @@ _DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # 
 
 
 class Statement:
-    """A compiled statement that returns at most one row.
+    """One or more compiled statements, sent together. They return the rows of the last one.
 
-    Values are returned as psycopg2 reads them: an array as a list, an enum as str. Text is returned
-    as UTF-8 bytes because documents are sent unchanged.
+    Without an open transaction they form one. Values are returned as psycopg2 reads them: an array
+    as a list, JSON, a UUID, an enum and a timestamp without time zone as str.
 
     The value `acting_user` names the user whose rows are visible. Without it no row is visible.
     """
 
-    def __init__(self, statement: ClauseElement, *columns: str, role: str = roles.REQUEST) -> None:
+    def __init__(
+        self,
+        *statements: ClauseElement,
+        columns: Iterable[str] = (),
+        role: str = roles.REQUEST,
+    ) -> None:
         """Compile. An INSERT or UPDATE sets each of `columns` to the parameter of its name.
 
         They must include every column with a Python default.
         """
-        compiled = statement.compile(dialect=_DIALECT, column_keys=columns or None)
+        self.sql: list[str] = []
+        self._processors: dict[str, Callable[[Any], Any]] = {}
+        self._constants: dict[str, Any] = {}
+        for statement in statements:
+            self._compile(statement, columns)
+        self._message = _ACT_AS.format(role=role) + ";\n".join(self.sql)
+
+    def _compile(self, statement: ClauseElement, columns: Iterable[str]) -> None:
+        compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
         assert isinstance(compiled, SQLCompiler)
         assert not compiled.prefetch, "a default in Python needs SQLAlchemy's own execution"
         binds = compiled.binds
@@ -51,13 +64,15 @@ class Statement:
             name: bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
             for name, bind in binds.items()
         } | dict(expanded.processors)
-        self._sql = _ACT_AS.format(role=role) + expanded.statement
-        self._processors = [(name, use) for name in given if (use := processors.get(name))]
-        self._constants = {
+        self.sql.append(expanded.statement)
+        self._processors |= {name: use for name in given if (use := processors.get(name))}
+        constants = {
             name: use(value) if (use := processors.get(name)) else value
             for name, value in expanded.parameters.items()
             if name not in given
         }
+        assert not constants.keys() & self._constants.keys(), "two constants of the same name"
+        self._constants |= constants
 
     def scalar(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """Return the row's first value, or None without a row. Surplus `values` are ignored."""
@@ -69,6 +84,11 @@ class Statement:
         with closing(self._run(connection, values)) as cursor:
             return cursor.fetchone()
 
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return all rows."""
+        with closing(self._run(connection, values)) as cursor:
+            return list(cursor.fetchall())
+
     def rowcount(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Execute a statement without RETURNING, and return the number of changed rows."""
         with closing(self._run(connection, values)) as cursor:
@@ -76,6 +96,6 @@ class Statement:
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> DBAPICursor:
         parameters = {"acting_user": "", **values, **self._constants}
-        for name, process in self._processors:
+        for name, process in self._processors.items():
             parameters[name] = process(parameters[name])
-        return execute(connection, settings_sql(connection) + self._sql, parameters)
+        return execute(connection, settings_sql(connection) + self._message, parameters)

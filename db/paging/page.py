@@ -1,9 +1,8 @@
 """Selects pages of a list: by limit and offset, or by the key of the last row already read."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -12,11 +11,13 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
+    null,
     select,
     tuple_,
 )
 
-from db import documents
+from db.documents import Document, time, utc
+from db.engine.statement import Statement
 from db.models import Id, Moment
 from db.paging.row_page import RowPage
 
@@ -32,38 +33,71 @@ class Page(NamedTuple):
     """The last row's key in JSON types, to be passed as `after`; None on the last page."""
 
 
-def by_time(
-    table: Table,
-    build: Callable[[documents.Columns], documents.Json],
-    *,
-    where: Sequence[ColumnElement[bool]],
-    order_by: str,
-    order: str,
-    resumed: bool,
-    counted: bool,
-) -> RowPage:
-    """Return the query for a list in the order of a time and then of the id.
+class TimePage:
+    """A query for pages in the order of a time and then of the id.
 
     Both have the same direction, so one index serves the order, and one row comparison finds what
-    follows a key. `counted` adds the total, which reads the whole list: only for first pages.
+    follows a key. Keys are [time, id, total].
     """
-    moment, row_id = table.c[order_by], table.c.id
-    rows = select(table).where(*where)
-    if resumed:
-        key = tuple_(moment, row_id)
-        last = tuple_(
-            cast(bindparam("after_time", type_=Text), Moment),
-            cast(bindparam("after_id", type_=Text), Id),
+
+    def __init__(
+        self,
+        document: Document,
+        *,
+        where: Sequence[ColumnElement[bool]],
+        order_by: str,
+        order: str,
+        resumed: bool,
+        counted: bool,
+    ) -> None:
+        """`counted` reads the whole list for the total: only for first pages."""
+        table = document.table
+        moment, row_id = table.c[order_by], table.c.id
+        conditions = list(where)
+        if resumed:
+            key = tuple_(moment, row_id)
+            last = tuple_(
+                cast(bindparam("after_time", type_=Text), Moment),
+                cast(bindparam("after_id", type_=Text), Id),
+            )
+            conditions.append(key > last if order == "asc" else key < last)
+        count = select(func.count()).select_from(table).where(*where)
+        total: ColumnElement[Any] = count.scalar_subquery() if counted else null()
+        self._rows = RowPage(
+            document,
+            where=conditions,
+            order_by=[c.asc() if order == "asc" else c.desc() for c in (moment, row_id)],
+            keys=[utc(moment), row_id],
+            around=lambda page: page.add_columns(total.label("total")),
         )
-        rows = rows.where(key > last if order == "asc" else key < last)
-    if order == "asc":
-        rows = rows.order_by(moment.asc(), row_id.asc())
-    else:
-        rows = rows.order_by(moment.desc(), row_id.desc())
-    if not counted:
-        return RowPage(rows, build)
-    total = select(func.count()).select_from(table).where(*where).scalar_subquery()
-    return RowPage(rows, build, around=lambda page: page.add_columns(total.label("total")))
+        self._count = Statement(count)
+
+    def read(
+        self,
+        connection: Connection,
+        values: Mapping[str, Any],
+        *,
+        limit: int,
+        offset: int,
+        after: list[Any] | None,
+    ) -> Page:
+        """Read the page after the key, or at the offset."""
+        parameters = dict(values)
+        if after is not None:
+            parameters["after_time"], parameters["after_id"], *_ = after
+        rows = self._rows.read(connection, parameters, limit=limit, offset=offset)
+        if after is not None and not needs_total(after):
+            total = after[2]
+        elif rows is not None:
+            total = rows.extra
+        else:
+            total = self._count.scalar(connection, parameters) if offset or after else 0
+        if rows is None:
+            return Page(b"", total, None)
+        if not rows.has_more:
+            return Page(rows.documents, total, None)
+        moment, row_id = rows.last_key
+        return Page(rows.documents, total, [time(moment), row_id, total])
 
 
 def given(**filters: Any) -> dict[str, Any]:
@@ -83,30 +117,3 @@ def needs_total(after: list[Any] | None) -> bool:
     Cursors of version 1.0 have no total.
     """
     return after is None or len(after) < 3
-
-
-def read_by_time(
-    connection: Connection,
-    row_page: RowPage,
-    values: Mapping[str, Any],
-    *,
-    order_by: str,
-    limit: int,
-    offset: int,
-    after: list[Any] | None,
-) -> Page:
-    """Read a page of a query made by `by_time`. Keys are [time, id, total].
-
-    Reads one row more than the limit to learn whether more follow.
-    """
-    parameters = {**values, "limit": limit + 1, "offset": offset}
-    if after is not None:
-        parameters["after_time"], parameters["after_id"], *_ = after
-    rows = row_page.read(connection, parameters)
-    assert rows is not None, "an aggregate always has a row"
-    rows = rows.at_most(limit)
-    total = rows.extra[0] if rows.extra or after is None else after[2]
-    if not rows.has_more:
-        return Page(rows.documents, total, None)
-    last = orjson.loads(rows.last_document())
-    return Page(rows.documents, total, [last[order_by], last["id"], total])

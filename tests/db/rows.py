@@ -50,7 +50,7 @@ def message(conversation_id: str, user: str, **given: Any) -> dict[str, Any]:
 
 
 def answer(user: str, **document: Any) -> dict[str, Any]:
-    """Return arguments for `idempotency_keys.insert`; the response's body is `document`."""
+    """Return arguments for `idempotency_keys.insert`, for a response about a conversation."""
     return {
         "user_id": user,
         "key": "k",
@@ -58,6 +58,7 @@ def answer(user: str, **document: Any) -> dict[str, Any]:
         "status": 201,
         "headers": {"Content-Type": "application/json"},
         "body": json.dumps(document).encode(),
+        "conversation_id": document["id"],
     }
 
 
@@ -70,3 +71,10 @@ def traced() -> Iterator[Trace]:
         yield trace
     finally:
         _traces.remove(trace)
+
+
+def split(message: str) -> tuple[str, list[str]]:
+    """Return the settings at the start of a message, and its statements."""
+    parts = message.split(";\n")
+    first = next(number for number, part in enumerate(parts) if not part.startswith("SET "))
+    return "".join(f"{part};\n" for part in parts[:first]), parts[first:]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import exc, select
+from sqlalchemy import Text, cast, exc, select
 from sqlalchemy.orm import Session
 
 from db import engine, models
@@ -169,7 +169,7 @@ def test_position_is_unique_in_a_conversation(session: Session) -> None:
 def test_settings_are_unique_per_user(session: Session) -> None:
     make(session, ChatSettings)
 
-    with pytest.raises(exc.IntegrityError, match="uq_chat_settings_user_id"):
+    with pytest.raises(exc.IntegrityError, match="pk_chat_settings"):
         make(session, ChatSettings)
 
 
@@ -215,16 +215,30 @@ def test_deleting_a_conversation_keeps_its_runs(session: Session) -> None:
     assert linked.conversation_id is None
 
 
-def test_deleting_a_run_keeps_its_messages(session: Session) -> None:
+def test_run_with_messages_cannot_be_deleted(session: Session) -> None:
     linked = make(session, Run)
     row = make(session, Message, run_id=linked.id)
     assert row.run is linked
 
     session.delete(linked)
-    session.flush()
-    session.refresh(row)
+    with pytest.raises(exc.IntegrityError, match="fk_messages_run_id"):
+        session.flush()
 
-    assert row.run_id is None
+
+def test_size_counts_the_bytes_of_texts_and_json(session: Session) -> None:
+    row = make(session, Message, content="é", metadata_={"a": "b"}, tool_calls=[])
+
+    assert row.size == len("é".encode()) + len('{"a":"b"}') + len("[]")
+
+
+def test_json_keeps_the_order_of_keys_and_large_numbers(session: Session) -> None:
+    row = make(session, Conversation, metadata_={"b": 1e308, "a": 1})
+
+    stored = session.scalar(
+        select(cast(Conversation.metadata_, Text)).where(Conversation.id == row.id)
+    )
+
+    assert stored == '{"b":1e+308,"a":1}'
 
 
 def test_messages_are_ordered_by_position(session: Session) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import orjson
 import psycopg2
 import pytest
 import sqlalchemy as sa
@@ -54,11 +55,7 @@ def test_parameters_are_returned_unchanged(name: str) -> None:
 
     found = answer(statement, value=value, of_another_statement={"a": SECRET})
 
-    if isinstance(found, bytes):  # text is returned as UTF-8
-        found = found.decode()
-    assert str(found) == str(value)
-    with engine.autocommit() as connection:
-        assert connection.scalar(statement, {"value": value}) == (ID if name == "id" else found)
+    assert (orjson.loads(found) if type_ is Json and found else found) == value
 
 
 def test_none_is_sql_null_if_the_type_says_so() -> None:
@@ -71,12 +68,12 @@ def test_none_is_sql_null_if_the_type_says_so() -> None:
 
 def test_statement_may_contain_literal_values() -> None:
     value = sa.bindparam("value", type_=sa.String)
-    statement = sa.select(value.in_(["a", "b'%"]), sa.literal({"a": 1}, JSONB), sa.literal("%"))
+    statement = sa.select(value.in_(["a", "b'%"]), sa.literal("%"))
 
     with engine.autocommit() as connection:
         for given, inside in (("b'%", True), ("c", False)):
             row = Statement(statement).row(connection, {"value": given})
-            assert row == (inside, {"a": 1}, b"%")
+            assert row == (inside, "%")
 
 
 def test_no_row_returns_none() -> None:
@@ -93,10 +90,10 @@ def test_missing_parameter_raises_key_error() -> None:
 
 
 def test_column_with_a_python_default_must_be_named() -> None:
-    Statement(sa.insert(runs), "id", "agent_id", "created_by")
+    Statement(sa.insert(runs), columns=("id", "agent_id", "created_by"))
 
     with pytest.raises(AssertionError, match="default"):
-        Statement(sa.insert(runs), "agent_id", "created_by")
+        Statement(sa.insert(runs), columns=("agent_id", "created_by"))
 
 
 def test_statements_in_a_transaction_share_it() -> None:
@@ -112,7 +109,7 @@ def test_statements_in_a_transaction_share_it() -> None:
 
 def test_failed_transaction_rolls_back_its_statements() -> None:
     columns = {"id": ID, "title": "t", "user_id": "undone"}
-    insert = Statement(sa.insert(conversations), *columns)
+    insert = Statement(sa.insert(conversations), columns=columns)
     values = {**columns, "acting_user": "undone"}
     count = sa.select(sa.func.count()).where(conversations.c.user_id == "undone")
 
@@ -191,7 +188,7 @@ def test_wrong_schema_raises_unavailable() -> None:
 
 def test_read_only_database_raises_unavailable(database_url: str) -> None:
     columns = {"id": ID, "title": "t", "user_id": "u"}
-    insert = Statement(sa.insert(conversations), *columns)
+    insert = Statement(sa.insert(conversations), columns=columns)
     options = "options=-c%20default_transaction_read_only%3Don"
     url = f"{database_url}{'&' if '?' in database_url else '?'}{options}"
     engine.configure(url, pool_size=1, statement_timeout_ms=200)
@@ -203,7 +200,7 @@ def test_read_only_database_raises_unavailable(database_url: str) -> None:
 def test_other_database_error_passes_without_its_parameters() -> None:
     quotient = sa.text("SELECT 1 / :zero, :said")
     columns = {"id": ID, "title": "", "user_id": "u"}
-    insert = Statement(sa.insert(conversations), *columns)
+    insert = Statement(sa.insert(conversations), columns=columns)
     values = {**columns, "acting_user": "u"}
 
     with engine.autocommit() as connection, pytest.raises(exc.DataError) as raised:
@@ -231,8 +228,8 @@ def test_role_and_user_are_reset_before_the_connection_is_reused(database_url: s
     values = {"name": "agent_api.acting_user", "acting_user": "it's \\ me: %s;"}
     for lend in (engine.autocommit, engine.transaction):
         with lend() as connection:
-            assert whoami.scalar(connection, values) == b"agent_api_request for it's \\ me: %s;"
-            assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(b" bob")
+            assert whoami.scalar(connection, values) == "agent_api_request for it's \\ me: %s;"
+            assert whoami.scalar(connection, values | {"acting_user": "bob"}).endswith(" bob")
         with engine.autocommit() as connection:
             assert state(connection) == ("none", "", "5s")
         with pytest.raises(errors.Refused), lend() as connection:

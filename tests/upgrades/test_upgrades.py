@@ -1,6 +1,7 @@
 """The steps of docs/operations/upgrades.md lose no request behind a load balancer.
 
-The released version runs from its wheel, with the dependencies that are installed now.
+Older versions run from their wheels, with the dependencies that are installed now: 1.0.0, and the
+state of 1.1.0 before revision 0005, which rewrites the tables.
 """
 
 import shutil
@@ -43,8 +44,17 @@ def upgrade() -> None:
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the code of 1.0.0."""
-    folder = tmp_path_factory.mktemp("released")
-    with ZipFile(Path(__file__).with_name("agent_api-1.0.0-py3-none-any.whl")) as wheel:
+    return unpacked("1.0.0", tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="module")
+def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the code of 1.1.0 before revision 0005."""
+    return unpacked("1.1.0", tmp_path_factory.mktemp("previous"))
+
+
+def unpacked(version: str, folder: Path) -> Path:
+    with ZipFile(Path(__file__).with_name(f"agent_api-{version}-py3-none-any.whl")) as wheel:
         wheel.extractall(folder)
     return folder
 
@@ -139,6 +149,23 @@ def test_upgrade_from_1_0_succeeds_with_healthz_probes(
     # A load balancer that probes /readyz would have removed both old servers.
     assert [reason.status_code for reason in reasons] == [503, 503]
     assert "ahead" in reasons[0].json()["detail"]
+
+
+def test_upgrade_from_1_1_and_return_succeed_with_readyz_probes(
+    new_database: Callable[[], str], previous: Path, tmp_path: Path
+) -> None:
+    url = new_database()
+    migrate(url, previous)
+
+    with fleet(url, tmp_path, previous) as (running, traffic):
+        migrate(url, PROJECT)
+        after = [readiness(server) for server in running.servers]
+        traffic.wait_for_more()
+        running.replace(PROJECT)
+        traffic.wait_for_more()
+        running.replace(previous)
+
+    assert [response.status_code for response in after] == [200, 200]
 
 
 def test_return_to_1_0_succeeds_with_healthz_probes(

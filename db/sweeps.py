@@ -1,0 +1,30 @@
+"""Deletes rows that no request needs any more, of all users."""
+
+import sqlalchemy as sa
+
+from db import idempotency_keys, rate_limits
+from db.engine import transaction
+from db.engine.statement import Statement
+from db.rate_limits import Limit
+
+BATCH_ROWS = 1000
+LOCK = 7236251904476921438
+"""An arbitrary number that no other program uses for its advisory locks."""
+
+_try_lock = Statement(sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(LOCK)))))
+
+
+def run(*, limit: Limit | None) -> None:
+    """Delete expired responses, and with a rate limit also full buckets.
+
+    Do nothing if another session is sweeping. Raises Unavailable and Timeout.
+    """
+    more = True
+    while more:
+        with transaction() as connection:
+            if not _try_lock.scalar(connection, {}):
+                return
+            deleted = [idempotency_keys.delete_expired(connection, most=BATCH_ROWS)]
+            if limit is not None:
+                deleted.append(rate_limits.delete_full(connection, limit=limit, most=BATCH_ROWS))
+            more = BATCH_ROWS in deleted

@@ -1,0 +1,67 @@
+"""Tests that a server deletes what no request needs any more, of all users."""
+
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+import migrations
+from db import engine, schema, sweeps
+from db.rate_limits import Limit
+from tests.processes import wait_until
+from tests.servers import start_server
+
+pytestmark = pytest.mark.process
+
+INSERT_KEYS = """
+INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, expires_at)
+SELECT %s, n, sha256(''), 201, '{}', '', now() + %s * interval '1 s' FROM generate_series(1, %s) n
+"""
+COUNT_KEYS = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
+
+
+def execute(url: str, sql: str, *values: object) -> Any:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        row = cursor.fetchone() if cursor.description else None
+        return None if row is None else row[0]
+
+
+def test_server_deletes_expired_responses_of_all_users_and_full_buckets(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    expired, valid = f"gone-{uuid.uuid4()}", f"here-{uuid.uuid4()}"
+    execute(url, INSERT_KEYS, expired, -1, 2 * sweeps.BATCH_ROWS + 1)
+    execute(url, INSERT_KEYS, valid, 3600, 5)
+    execute(
+        url,
+        "INSERT INTO rate_limits SELECT 'user ' || n, 1, true, now() - interval '1 h'"
+        " FROM generate_series(1, 1500) n",
+    )
+
+    with start_server(url, tmp_path, rate_limit_per_minute="60"):
+        wait_until(lambda: execute(url, COUNT_KEYS, expired) == 0)
+        wait_until(lambda: execute(url, "SELECT count(*) FROM rate_limits") == 0)
+
+    assert execute(url, COUNT_KEYS, valid) == 5
+
+
+def test_only_one_session_sweeps(database_url: str) -> None:
+    user = f"gone-{uuid.uuid4()}"
+    execute(database_url, INSERT_KEYS, user, -1, 1)
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+    try:
+        with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+            cursor.execute(f"SELECT pg_advisory_xact_lock({sweeps.LOCK})")
+            sweeps.run(limit=Limit(5, 1.0))
+            assert execute(database_url, COUNT_KEYS, user) == 1
+        sweeps.run(limit=Limit(5, 1.0))
+        assert execute(database_url, COUNT_KEYS, user) == 0
+    finally:
+        engine.dispose()
