@@ -1,4 +1,4 @@
-"""The command line: serve, mock, migrate, token, demo, psql, routes, version.
+"""The command line: serve, mock, migrate, distribute, token, demo, psql, routes, version.
 
 Commands import what they need when they run. Connexion and SQLAlchemy take a second to load, which
 `agent-api token` or a mistyped option should not have to wait for.
@@ -137,6 +137,34 @@ def migrate(check: bool) -> None:
         if reason is not None:
             _fail(reason, 1)
     click.echo(f"The database is at {schema.head(migrations.FOLDER)}.")
+
+
+@commands.command(short_help="Distribute the tables over the nodes of Citus.")
+@click.option(
+    "--check", is_flag=True, help="Change nothing. Exit with 1 if something is to be done."
+)
+def distribute(check: bool) -> None:
+    """Distribute the tables over the nodes of Citus, by user.
+
+    Stop all servers first. Repeat it after a migration that reports undistributed tables. See
+    docs/operations/scale-out.md.
+    """
+    settings = Settings.load(needs_key=False)
+    if settings.database_url is None:
+        raise ConfigError("The embedded database has no nodes: set AGENT_API_DATABASE_URL")
+
+    import migrations
+    from agent_api.observability import log
+    from db.schema import distribution
+
+    log.configure(settings)
+    if not check:
+        distribution.distribute(settings.database_url, migrations.FOLDER, on_step=_print_to_stderr)
+    elif steps := distribution.pending(settings.database_url, migrations.FOLDER):
+        for step in steps:
+            _print_to_stderr(step.partition("\n")[0])
+        _fail(f"{len(steps)} steps are to be done: run agent-api distribute", 1)
+    click.echo("All tables are distributed by user.")
 
 
 @commands.command(short_help="Print a bearer token.")

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from sqlalchemy import Connection, String, bindparam, select
 
+from db import engine
 from db.engine import roles
 from db.engine.statement import Statement
 from db.errors import Denied, Missing
@@ -29,21 +30,17 @@ _HAS_ACCESS = {
 }
 
 
-def require(connection: Connection, resource: str, *, row_id: str, user_id: str) -> None:
-    """Raise Missing or Denied unless the row exists and belongs to the user.
+def refuse(connection: Connection, resource: str, *, row_id: str, user_id: str) -> NoReturn:
+    """Raise Missing or Denied for a row that a statement with the access rule did not find.
 
-    Call this only after a statement found no row, so that successful requests do not pay for it.
+    This rolls back the transaction. Successful requests do not pay for it.
     """
     parameters = {"row_id": row_id, "acting_user": user_id}
-    has_access = _HAS_ACCESS[resource].scalar(connection, parameters)
-    if has_access is None:
+
+    def decide(connection: Connection) -> NoReturn:
+        if _HAS_ACCESS[resource].scalar(connection, parameters) is False:
+            raise Denied(resource)
+        # If the user has access, the row was created after the first statement.
         raise Missing(resource)
-    if not has_access:
-        raise Denied(resource)
 
-
-def refuse(connection: Connection, resource: str, *, row_id: str, user_id: str) -> NoReturn:
-    """Raise Missing or Denied for a row that a statement with the access rule did not find."""
-    require(connection, resource, row_id=row_id, user_id=user_id)
-    # The row was created after the first statement, for which it was missing.
-    raise Missing(resource)
+    engine.roll_back(connection, decide)

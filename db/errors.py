@@ -56,7 +56,7 @@ class TooLarge(Failure):
 
 
 class MigrationRefused(Failure):
-    """The database cannot be migrated and nothing was changed; the message says what to do."""
+    """The schema cannot be changed and nothing was changed; the message says what to do."""
 
 
 class EmbeddedError(Exception):

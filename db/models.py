@@ -353,3 +353,9 @@ chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
 idempotency_keys = cast(Table, IdempotencyKey.__table__)
 rate_limits = cast(Table, RateLimit.__table__)
+
+OWNERS = {
+    table.name: table.c.created_by if table is runs else table.c.user_id
+    for table in Base.metadata.sorted_tables
+}
+"""The column of each table that contains the row's owner."""

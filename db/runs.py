@@ -158,13 +158,15 @@ def update(
     values = {"this_id": run_id, "acting_user": user_id, **changes}
     row = _update(target, frozenset(changes)).row(connection, values)
     if row is None:
-        access.require(connection, "run", row_id=run_id, user_id=user_id)
-        raise _conflict(_select_status.scalar(connection, values), target)
+        status = _select_status.scalar(connection, values)
+        if status is None:
+            access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+        raise _conflict(status, target)
     return RUN.write(row)
 
 
-def _conflict(status: str | None, target: str | None) -> Conflict:
-    next_states = TRANSITIONS.get(status or "", ())
+def _conflict(status: str, target: str | None) -> Conflict:
+    next_states = TRANSITIONS[status]
     allowed = "it has ended"
     if next_states:
         allowed = f"it can become {', '.join(next_states[:-1])} or {next_states[-1]}"

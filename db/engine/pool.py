@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import psycopg2
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, e
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from db.engine import session
+from db.engine import session, shards
 from db.engine.address import connect_args, normalise
 from db.engine.backoff import ConnectBackoff
 from db.engine.failures import failure_of, is_read_only, refused
@@ -44,12 +44,14 @@ _TYPES = dict.fromkeys((114, 1114, 2950), UNICODE) | {
 _USED = "agent_api_used"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Configured:
     url: str
     engine: Engine
     hooks: Hooks
     watchdog: Watchdog
+    is_distributed: bool | None = None
+    """None until the first statement."""
 
 
 _configured: _Configured | None = None
@@ -155,12 +157,32 @@ def transaction() -> Iterator[Connection]:
             token = _enclosing.set(connection)
             try:
                 yield connection
-            except BaseException:
-                _roll_back(connection)
-                raise
-            finally:
+            except BaseException as error:
                 _enclosing.reset(token)
+                _roll_back(connection)
+                if isinstance(error, _RollBack):
+                    error.then(connection)
+                raise
+            _enclosing.reset(token)
             execute(connection, "COMMIT").close()
+
+
+class _RollBack(Exception):  # it is not an error
+    """Ends the transaction before `then`, which raises the error that the caller receives."""
+
+    def __init__(self, then: Callable[[Connection], NoReturn]) -> None:
+        super().__init__()
+        self.then = then
+
+
+def roll_back(connection: Connection, then: Callable[[Connection], NoReturn]) -> NoReturn:
+    """Call `then`, which must raise an error, after rolling back the transaction if there is one.
+
+    Its statements may have another role: on distributed tables a transaction can have only one.
+    """
+    if _enclosing.get() is not None:
+        raise _RollBack(then)
+    then(connection)
 
 
 def _roll_back(connection: Connection) -> None:
@@ -177,6 +199,16 @@ def settings_sql(connection: Connection) -> str:
     sql: str = connection.get_execution_options().get(_SETTINGS, "")
     raw: Any = connection.connection
     return sql + session.set_local_for(raw.server_version)
+
+
+def is_distributed(connection: Connection) -> bool:
+    """Return whether `agent-api distribute` has distributed the tables; ask once per process."""
+    configured = _current()
+    if configured.is_distributed is None:
+        cursor = execute(connection, settings_sql(connection) + shards.IS_DISTRIBUTED)
+        ((configured.is_distributed,),) = cursor.fetchall()
+        cursor.close()
+    return configured.is_distributed
 
 
 def execute(

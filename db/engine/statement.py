@@ -6,9 +6,11 @@ longer than all of psycopg2's work. Its connections, pool and errors are still u
 PostgreSQL shows a statement's role only the rows of the acting user, so a statement that forgets
 the owner never returns another user's rows (docs/decisions/0009). Role and user are set in front of
 the statement in the same message: one round trip, and both settings end with the transaction. The
-session never changes, so a pooler may lend it to other clients in between.
+session never changes, so a pooler may lend it to other clients in between. Distributed tables need
+another way to set them: see `shards`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any
@@ -18,10 +20,13 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from db.engine import roles
-from db.engine.pool import execute, settings_sql, to_json
+from db.engine import roles, shards
+from db.engine.pool import execute, is_distributed, settings_sql, to_json
 
 _ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
+_ACT_AS_ON_SHARDS = f"SELECT {shards.FUNCTION}(%(acting_user)s, '{{role}}');\n"
+# Without an alias, Citus 13 omits the table that RETURNING names from an INSERT with a SELECT.
+_INSERT = re.compile(r"^INSERT INTO (\w+) \(")
 
 _DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # untyped
 
@@ -50,7 +55,9 @@ class Statement:
         self._constants: dict[str, Any] = {}
         for statement in statements:
             self._compile(statement, columns)
-        self._message = _ACT_AS.format(role=role) + ";\n".join(self.sql)
+        sql = ";\n".join(self.sql)
+        self._message = _ACT_AS.format(role=role) + sql
+        self._message_to_shards = _ACT_AS_ON_SHARDS.format(role=role) + sql
 
     def _compile(self, statement: ClauseElement, columns: Iterable[str]) -> None:
         compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
@@ -64,7 +71,7 @@ class Statement:
             name: bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
             for name, bind in binds.items()
         } | dict(expanded.processors)
-        self.sql.append(expanded.statement)
+        self.sql.append(_INSERT.sub(r"INSERT INTO \1 AS \1 (", expanded.statement))
         self._processors |= {name: use for name in given if (use := processors.get(name))}
         constants = {
             name: use(value) if (use := processors.get(name)) else value
@@ -98,4 +105,5 @@ class Statement:
         parameters = {"acting_user": "", **values, **self._constants}
         for name, process in self._processors.items():
             parameters[name] = process(parameters[name])
-        return execute(connection, settings_sql(connection) + self._message, parameters)
+        message = self._message_to_shards if is_distributed(connection) else self._message
+        return execute(connection, settings_sql(connection) + message, parameters)

@@ -64,7 +64,7 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
     private = engine.private_engine(url)
     try:
         with engine.translated(), private.begin() as connection:
-            _wait_for_others(connection, on_step)
+            wait_for_others(connection, on_step)
             reason = _unusable(connection, migrations)
             if reason is not None:
                 raise MigrationRefused(reason)
@@ -81,7 +81,7 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
             on_step(step)
 
 
-def _wait_for_others(connection: Connection, on_step: Callable[[str], None] | None) -> None:
+def wait_for_others(connection: Connection, on_step: Callable[[str], None] | None) -> None:
     """Lock migrations until the transaction ends, and report a wait of more than two seconds."""
     notice_at = time.monotonic() + WAIT_NOTICE_SECONDS
     while not connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})")):

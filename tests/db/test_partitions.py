@@ -1,0 +1,267 @@
+"""Checks that every statement fits tables that are distributed by user, without Citus.
+
+The tables are partitioned by their rows' owner. A statement that reads one partition reads one
+shard. The rest of the tests look for what partitions allow, but distributed tables do not.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from db import (
+    access,
+    chat_settings,
+    conversations,
+    engine,
+    errors,
+    idempotency_keys,
+    messages,
+    rate_limits,
+    runs,
+    sweeps,
+)
+from db.engine import roles
+from db.engine.statement import Statement
+from db.models import OWNERS, Base
+from db.rate_limits import Limit
+from tests.db.rows import insert_conversation, insert_message, insert_run, split, traced
+from tests.db.test_plans import FILTERED, ORDERED
+from tests.db.test_statements import QUERIES, REFUSED
+
+Sent = dict[str, tuple[str, Any]]
+"""The settings and parameters of each statement."""
+
+PARTITIONS = 4
+LIMIT = Limit(10, 1.0)
+NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
+MODULES = (access, chat_settings, conversations, idempotency_keys, messages, rate_limits, runs)
+
+# The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
+READ_ALL_PARTITIONS = {
+    "access._HAS_ACCESS": "decides between 403 and 404 for an id that the user does not own",
+    "rate_limits._delete_full": "sweeps the buckets of all users",
+    "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
+}
+
+# Where distributed tables allow only functions that read neither settings nor the time.
+RESTRICTED = re.compile(
+    r"RETURNING .*|DO UPDATE SET .*|CASE .*? END"
+    r"|coalesce\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)",
+    re.DOTALL,
+)
+FUNCTION = re.compile(r"\b(?:[a-z]\w*(?=\()|CURRENT_\w+|LOCALTIME\w*)")
+IMMUTABLE = {"greatest", "least", "coalesce", "timezone", "lower"}
+
+MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
+    "locked conversation": lambda c, u, t, r: conversations.lock(c, conversation_id=t, user_id=u),
+    "locked run": lambda c, u, t, r: runs.lock(c, run_id=r, user_id=u),
+    "new settings, locked twice": lambda c, u, t, r: [
+        chat_settings.lock(c, user_id=u) for _ in range(2)
+    ],
+    "conflict": lambda c, u, t, r: runs.update(
+        c, run_id=r, user_id=u, changes={"status": "succeeded"}
+    ),
+    "ended run": lambda c, u, t, r: runs.update(
+        c, run_id=r, user_id=u, changes={"status": "failed"}
+    ),
+    "message": lambda c, u, t, r: messages.select_one(
+        c, message_id=insert_message(c, t, u), user_id=u
+    ),
+    "conversations after the last": lambda c, u, t, r: conversations.select_page(
+        c, user_id=u, limit=1, offset=9
+    ),
+    "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
+}
+
+
+@pytest.fixture(scope="module")
+def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[None]:
+    """Configure the engine for a database with partitioned tables. `database_url` has the roles."""
+    url = new_database()
+    private = engine.private_engine(url)
+    with private.begin() as connection:
+        metadata = sa.MetaData()
+        for table in Base.metadata.sorted_tables:
+            copy = table.to_metadata(metadata)
+            copy._prefixes = []  # partitioned tables cannot be unlogged
+            copy.dialect_options["postgresql"]["partition_by"] = f"HASH ({OWNERS[table.name].name})"
+        metadata.create_all(connection)
+        for name in OWNERS:
+            for number in range(PARTITIONS):
+                connection.exec_driver_sql(
+                    f"CREATE TABLE {name}_{number} PARTITION OF {name}"
+                    f" FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {number})"
+                )
+        connection.exec_driver_sql(
+            "CREATE FUNCTION delete_expired_keys(integer) RETURNS bigint RETURN 0::bigint"
+        )
+        for role in roles.ALL:
+            connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {role}")
+            connection.exec_driver_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    engine.configure(url, pool_size=4, statement_timeout_ms=10_000)
+    yield
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def sent(partitioned: None) -> Sent:
+    """Send all statements, and return them with their settings and parameters."""
+    with traced() as trace:
+        with engine.autocommit() as connection:
+            for number, query in enumerate(chain(QUERIES.values(), MORE.values())):
+                user = f"user {number}"
+                ids = insert_conversation(connection, user), insert_run(connection, user)
+                with suppress(errors.Conflict):
+                    query(connection, user, *ids)
+            for _, refused in REFUSED.values():
+                with suppress(errors.Missing):
+                    refused(connection, "user", NOBODY)
+            for action, _ in chain(ORDERED.values(), FILTERED.values()):
+                with suppress(errors.Missing):
+                    action(connection)
+        sweeps.run(limit=LIMIT)
+    found: Sent = {}
+    for message, parameters in trace:
+        if "acting_user" in (parameters or ()):  # SQLAlchemy's own messages have no user
+            settings, statements = split(message)
+            found |= dict.fromkeys(statements, (settings, parameters))
+    return found
+
+
+def test_queries_send_every_statement(sent: Sent) -> None:
+    not_sent = {name for sql, name in names().items() if sql not in sent}
+    not_built = {name for name, build in builders().items() if not build.cache_info().currsize}
+
+    assert not_sent == not_built == set()
+
+
+def test_statements_read_one_partition(sent: Sent) -> None:
+    exceptions = {sql for sql, name in names().items() if name in READ_ALL_PARTITIONS}
+
+    read = {sql: partitions_of(sent, sql) for sql in sent.keys() - exceptions}
+
+    assert {sql: numbers for sql, numbers in read.items() if len(numbers) > 1} == {}
+
+
+def test_exceptions_read_all_partitions(sent: Sent) -> None:
+    every = {str(number) for number in range(PARTITIONS)}
+    exceptions = {sql: name for sql, name in names().items() if name in READ_ALL_PARTITIONS}
+
+    few = {name for sql, name in exceptions.items() if partitions_of(sent, sql) != every}
+
+    assert set(exceptions.values()) == READ_ALL_PARTITIONS.keys()
+    assert few == {"idempotency_keys._delete_expired"}  # EXPLAIN cannot look into a function
+
+
+def test_statements_use_nothing_that_distributed_tables_refuse(sent: Sent) -> None:
+    found = {sql: problem for sql in sent if (problem := refusal_of(sql)) is not None}
+
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("sql", "problem"),
+    [
+        ("WITH m AS (INSERT INTO a VALUES (1) RETURNING 1) SELECT * FROM m", "INSERT in a CTE"),
+        ("INSERT INTO a VALUES (1, (SELECT 2))", "a subquery in VALUES"),
+        ("SELECT 1 FROM a WHERE id = %(id)s FOR NO KEY UPDATE", "a lock without the owner"),
+        ("UPDATE a SET b = 1 RETURNING json_build_object('b', b)", "json_build_object"),
+        ("UPDATE a SET b = CASE WHEN c THEN lower(now()) END", "now"),
+        ("UPDATE a SET b = coalesce(b, greatest(random(), 1))", "random"),
+        ("INSERT INTO a VALUES (1) ON CONFLICT (b) DO UPDATE SET b = CURRENT_DATE", "CURRENT_DATE"),
+        ("UPDATE a SET b = now() WHERE user_id = 'u' RETURNING greatest(b)", None),
+    ],
+)
+def test_refused_parts_are_found(sql: str, problem: str | None) -> None:
+    assert refusal_of(sql) == problem
+
+
+def test_keys_include_the_owner() -> None:
+    wrong = []
+    for table in Base.metadata.sorted_tables:
+        owner = OWNERS[table.name]
+        unique: list[Any] = [table.primary_key, *(each for each in table.indexes if each.unique)]
+        unique += [each for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
+        wrong += [each.name for each in unique if owner.name not in each.columns]
+        for key in table.foreign_key_constraints:
+            pairs = {element.parent: element.column for element in key.elements}
+            if pairs.get(owner) is not OWNERS[key.referred_table.name]:
+                wrong.append(key.name)
+
+    assert wrong == []
+
+
+def partitions_of(sent: Sent, sql: str) -> set[str]:
+    """Return the numbers of the partitions that a statement would read or change."""
+    settings, parameters = sent[sql]
+    with engine.autocommit() as connection:
+        explain = f"{settings}EXPLAIN (FORMAT JSON) {sql}"
+        plan = connection.exec_driver_sql(explain, parameters).scalar_one()
+    return set(re.findall(r"[a-z]_(\d)\b", " ".join(relations_in(json.loads(plan)))))
+
+
+def relations_in(plan: Any) -> Iterator[str]:
+    """Yield the tables of a plan, and for rows to be inserted the table that routes them."""
+    if isinstance(plan, dict):
+        if "Relation Name" in plan:
+            yield plan["Relation Name"]
+        plan = list(plan.values())
+    if isinstance(plan, list):
+        for each in plan:
+            yield from relations_in(each)
+
+
+def refusal_of(sql: str) -> str | None:
+    """Return what distributed tables refuse in a statement, or None."""
+    if re.search(r"\bAS (MATERIALIZED )?\(\s*INSERT", sql):
+        return "INSERT in a CTE"
+    if re.search(r"\bVALUES \(.*\bSELECT\b", sql, re.DOTALL):
+        return "a subquery in VALUES"
+    is_locking = re.search(r"\bFOR (NO KEY )?UPDATE\b|\bFOR (KEY )?SHARE\b", sql)
+    if is_locking and not re.search(r"\b(user_id|created_by) = %\(acting_user\)s", sql):
+        return "a lock without the owner"
+    if sql.startswith("SELECT"):
+        return None
+    for part in RESTRICTED.findall(sql):
+        for name in FUNCTION.findall(part):
+            if name not in IMMUTABLE:
+                return str(name)
+    return None
+
+
+def names() -> dict[str, str]:
+    """Return the name of each statement that a module of the database layer holds."""
+    return {
+        sql: f"{module.__name__.removeprefix('db.')}.{name}"
+        for module in MODULES
+        for name, value in vars(module).items()
+        for statement in statements_in(value)
+        for sql in statement.sql
+    }
+
+
+def builders() -> dict[str, Any]:
+    """Return the functions that build statements for given filters or columns."""
+    return {
+        f"{module.__name__}.{name}": value
+        for module in MODULES
+        for name, value in vars(module).items()
+        if hasattr(value, "cache_info")
+    }
+
+
+def statements_in(value: Any) -> Iterator[Statement]:
+    if isinstance(value, Statement):
+        yield value
+    elif isinstance(value, dict):
+        yield from (each for each in value.values() if isinstance(each, Statement))
+    elif type(value).__module__.startswith("db.paging"):
+        yield from statements_in(vars(value))
