@@ -183,6 +183,7 @@ async def _lifespan(
             url,
             pool_size=settings.pool_size,
             statement_timeout_ms=settings.statement_timeout_ms,
+            prepare=settings.prepared_statements == "auto",
             hooks=observers.hooks,
         )
         limit = limiter.limit if limiter is not None else None

@@ -56,7 +56,8 @@ def _select_page(
 ) -> TimePage:
     return TimePage(
         CONVERSATION,
-        where=[access.CONVERSATION, *page.matching(conversations, filters)],
+        access=access.CONVERSATION,
+        filters=filters,
         order_by=order_by,
         order=order,
         resumed=resumed,

@@ -27,8 +27,9 @@ class Bucket(NamedTuple):
 
 
 _c = rate_limits.c
-_burst = sa.bindparam("burst", type_=sa.Double)
-_per_second = sa.bindparam("per_second", type_=sa.Double)
+# With a cast, because each occurrence of a parameter must have the same type.
+_burst = sa.cast(sa.bindparam("burst"), sa.Double)
+_per_second = sa.cast(sa.bindparam("per_second"), sa.Double)
 # The database's clock, which all workers share.
 _now = sa.func.statement_timestamp()
 

@@ -35,7 +35,8 @@ _select_status = Statement(sa.select(_c.status).where(_this, access.RUN))
 def _select_page(filters: frozenset[str], order: str, *, resumed: bool, counted: bool) -> TimePage:
     return TimePage(
         RUN,
-        where=[access.RUN, *page.matching(runs, filters)],
+        access=access.RUN,
+        filters=filters,
         order_by="created_at",
         order=order,
         resumed=resumed,

@@ -114,8 +114,10 @@ def test_span_of_a_request_has_its_caller_as_parent_and_its_statements_as_childr
 ) -> None:
     trace_id = uuid.uuid4().hex
     with traced.client(f"maria-{uuid.uuid4()}") as maria:
-        conversation = maria.post("/conversations", json={}).json()["id"]
-        maria.get(f"/conversations/{conversation}", headers=traceparent(trace_id))
+        path = maria.post("/conversations", json={}).headers["location"]
+        query = {"include_messages": False}
+        maria.get(path, params=query)  # prepares the statement
+        maria.get(path, params=query, headers=traceparent(trace_id))
 
     request, *statements = collector.trace_of(trace_id, 2)
 
@@ -171,6 +173,7 @@ def test_span_of_a_failure_has_an_error_type_and_no_content(
     trace_id, content = uuid.uuid4().hex, f"Nobody else may read this: {uuid.uuid4()}"
     with traced.client(user := f"maria-{uuid.uuid4()}") as maria:
         conversation = maria.post("/conversations", json={"title": content}).json()["id"]
+        maria.patch(f"/conversations/{conversation}", json={"title": content})  # prepares it
         with psycopg2.connect(database_url) as other, other.cursor() as cursor:
             cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
             answer = maria.patch(

@@ -136,7 +136,10 @@ def _operation(sql: str) -> str:
     Ignores SET statements in front of it in the same message.
     """
     sql = sql.rpartition(";\n")[2]
-    verb = sql.lstrip().partition(" ")[0].partition("\n")[0].upper()
+    verb, _, rest = sql.lstrip().partition(" ")
+    if verb == "EXECUTE":  # of a statement whose name starts with its verb
+        return rest.partition("_")[0].upper()
+    verb = verb.partition("\n")[0].upper()
     if verb == "WITH":
         change = _CHANGE.search(sql)
         return change[0].split()[0] if change else "SELECT"

@@ -63,6 +63,7 @@ class Settings:
     grace_seconds: int = _setting(values.integer(1, 3600), 10)
     pool_size: int = _setting(values.integer(1, 100), 10)
     statement_timeout_ms: int = _setting(values.integer(100, 3_600_000), 5000)
+    prepared_statements: str = _setting(values.choice("auto", "off"), "auto")
     rate_limit_per_minute: int | None = _setting(values.integer(1, 1_000_000))
     rate_limit_burst: int | None = _setting(values.integer(1, 1_000_000))
     log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info")

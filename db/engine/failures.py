@@ -18,6 +18,12 @@ def is_read_only(error: BaseException | None) -> bool:
     return code == "25006" or (code == "0A000" and _function(error) == "call_bool_check_hook")
 
 
+def is_stale_plan(error: BaseException | None) -> bool:
+    """Return whether a migration changed the type of a column that a prepared statement returns."""
+    code = getattr(error, "pgcode", None)
+    return code == "0A000" and _function(error) == "RevalidateCachedQuery"
+
+
 def _function(error: Any) -> str | None:
     """Return the C function that raised the error. Unlike its message, it is never translated."""
     function: str | None = getattr(getattr(error, "diag", None), "source_function", None)

@@ -17,7 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from db.engine import session, shards
 from db.engine.address import connect_args, normalise
 from db.engine.backoff import ConnectBackoff
-from db.engine.failures import failure_of, is_read_only, refused
+from db.engine.failures import failure_of, is_read_only, is_stale_plan, refused
 from db.engine.watchdog import InterruptibleConnection, Watchdog
 
 CONNECT_SECONDS = 5
@@ -61,10 +61,16 @@ _enclosing: ContextVar[Connection | None] = ContextVar("enclosing transaction", 
 
 
 def configure(
-    url: str, *, pool_size: int, statement_timeout_ms: int, hooks: Hooks | None = None
+    url: str,
+    *,
+    pool_size: int,
+    statement_timeout_ms: int,
+    prepare: bool = True,
+    hooks: Hooks | None = None,
 ) -> None:
     """Create the pool that `autocommit` and `transaction` use, without connecting.
 
+    With `prepare`, statements are prepared on connections that no pooler shares.
     Raises ValueError if the URL is not a PostgreSQL URL.
     """
     global _configured  # noqa: PLW0603 (the program's only global)
@@ -80,7 +86,11 @@ def configure(
         connect_args=connect_args(
             address,
             connect_timeout=CONNECT_SECONDS,
-            settings=settings | {"timezone": "UTC", "jit": "off"},
+            settings=settings
+            | {"timezone": "UTC", "jit": "off"}
+            # Plan for any values: with the mode auto, statistics of one very large conversation
+            # made PostgreSQL plan each execution of a prepared statement again.
+            | {"plan_cache_mode": "force_generic_plan"},
         )
         | {
             "connection_factory": InterruptibleConnection,
@@ -99,8 +109,10 @@ def configure(
         # An exception's text must not carry message content into a log.
         hide_parameters=True,
     )
-    event.listen(engine, "handle_error", _leave_read_only)
+    event.listen(engine, "handle_error", _reconnect)
     event.listen(engine, "connect", _read_as_text)
+    if not prepare:
+        event.listen(engine, "connect", _prepare_nothing)
     event.listen(engine, "checkout", _replace_closed)
     ConnectBackoff(engine)
     watchdog = Watchdog(engine, statement_timeout_ms / 1000 + ANSWER_SECONDS)
@@ -238,6 +250,10 @@ def _read_as_text(connection: Any, _record: object) -> None:
     connection.string_types.update(_TYPES)
 
 
+def _prepare_nothing(connection: Any, _record: object) -> None:
+    connection.prepared = None
+
+
 def _replace_closed(connection: Any, record: Any, _fairy: object) -> None:
     """Make the pool replace a connection that the server has closed while it was idle.
 
@@ -249,9 +265,13 @@ def _replace_closed(connection: Any, record: Any, _fairy: object) -> None:
         raise exc.DisconnectionError
 
 
-def _leave_read_only(context: ExceptionContext) -> None:
-    """Reconnect after a server refused a write: another host may be the primary by now."""
-    if is_read_only(context.original_exception):
+def _reconnect(context: ExceptionContext) -> None:
+    """Replace the pool's connections after an error that new ones will not have.
+
+    If a server refused a write, another host may be the primary by now.
+    """
+    error = context.original_exception
+    if is_read_only(error) or is_stale_plan(error):
         context.is_disconnect = True
 
 

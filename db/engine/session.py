@@ -56,6 +56,11 @@ def set_local_for(server_version: int) -> str:
     return "SET LOCAL transaction_timeout = 0;\n" if server_version >= 170000 else ""
 
 
+def set_for(server_version: int) -> str:
+    """Return SQL that applies them to the session; all others are options of the connection."""
+    return set_local_for(server_version).replace("SET LOCAL", "SET")
+
+
 def _quoted(name: str, value: str) -> str:
     """Quote a value, except the list of schemas, in which only names may be quoted."""
     return value if name == "search_path" else "'" + value.replace("'", "''") + "'"

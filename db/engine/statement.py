@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from db.engine import roles, shards
+from db.engine import prepared, roles, shards
 from db.engine.pool import execute, is_distributed, settings_sql, to_json
 
 _ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
@@ -45,10 +45,12 @@ class Statement:
         *statements: ClauseElement,
         columns: Iterable[str] = (),
         role: str = roles.REQUEST,
+        prepare: bool = True,
     ) -> None:
         """Compile. An INSERT or UPDATE sets each of `columns` to the parameter of its name.
 
-        They must include every column with a Python default.
+        They must include every column with a Python default. Without `prepare`, PostgreSQL plans
+        each execution, for a statement whose best plan depends on the values.
         """
         self.sql: list[str] = []
         self._processors: dict[str, Callable[[Any], Any]] = {}
@@ -58,6 +60,10 @@ class Statement:
         sql = ";\n".join(self.sql)
         self._message = _ACT_AS.format(role=role) + sql
         self._message_to_shards = _ACT_AS_ON_SHARDS.format(role=role) + sql
+        self._prepares = prepare
+        self._prepared = [prepared.compile_sql(sql) for sql in self.sql]
+        executions = ";\n".join(statement.execute for statement in self._prepared)
+        self._prepared_message = _ACT_AS.format(role=role) + executions
 
     def _compile(self, statement: ClauseElement, columns: Iterable[str]) -> None:
         compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
@@ -105,5 +111,10 @@ class Statement:
         parameters = {"acting_user": "", **values, **self._constants}
         for name, process in self._processors.items():
             parameters[name] = process(parameters[name])
-        message = self._message_to_shards if is_distributed(connection) else self._message
-        return execute(connection, settings_sql(connection) + message, parameters)
+        if is_distributed(connection):
+            message = settings_sql(connection) + self._message_to_shards
+        elif self._prepares and prepared.ensure(connection, self._prepared):
+            message = self._prepared_message  # the session has the settings
+        else:
+            message = settings_sql(connection) + self._message
+        return execute(connection, message, parameters)

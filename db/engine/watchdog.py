@@ -41,6 +41,10 @@ class InterruptibleConnection(psycopg2.extensions.connection):
         self._input.register(self._socket, select.POLLIN)
         self.waiting_since = time.monotonic()
         """The start of the latest statement."""
+        self.prepared: set[str] | None = set()
+        """The names of the statements prepared on this connection; None if it must not."""
+        self.is_direct = False
+        """Whether it is known that no pooler is in between."""
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         """Create a cursor and restart the clock; each statement uses a new cursor."""

@@ -1,12 +1,11 @@
 """Selects pages of a list: by limit and offset, or by the key of the last row already read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Table,
     Text,
     bindparam,
     cast,
@@ -44,15 +43,21 @@ class TimePage:
         self,
         document: Document,
         *,
-        where: Sequence[ColumnElement[bool]],
+        access: ColumnElement[bool],
+        filters: Iterable[str],
         order_by: str,
         order: str,
         resumed: bool,
         counted: bool,
     ) -> None:
-        """`counted` reads the whole list for the total: only for first pages."""
+        """`filters` are columns that equal the parameters of the same name.
+
+        `counted` reads the whole list for the total: only for first pages.
+        """
         table = document.table
         moment, row_id = table.c[order_by], table.c.id
+        columns = [table.c[name] for name in sorted(filters)]
+        where = [access, *(c == bindparam(c.name, type_=c.type) for c in columns)]
         conditions = list(where)
         if resumed:
             key = tuple_(moment, row_id)
@@ -69,8 +74,10 @@ class TimePage:
             order_by=[c.asc() if order == "asc" else c.desc() for c in (moment, row_id)],
             keys=[utc(moment), row_id],
             around=lambda page: page.add_columns(total.label("total")),
+            # Whether a filter's index or the order's index is better depends on the value.
+            prepare=not columns,
         )
-        self._count = Statement(count)
+        self._count = Statement(count, prepare=not columns)
 
     def read(
         self,
@@ -103,12 +110,6 @@ class TimePage:
 def given(**filters: Any) -> dict[str, Any]:
     """Return the filters that have a value."""
     return {name: value for name, value in filters.items() if value is not None}
-
-
-def matching(table: Table, filters: Iterable[str]) -> list[ColumnElement[bool]]:
-    """Return the conditions that columns equal the parameters of the same name."""
-    columns = [table.c[name] for name in sorted(filters)]
-    return [column == bindparam(column.name, type_=column.type) for column in columns]
 
 
 def needs_total(after: list[Any] | None) -> bool:

@@ -55,6 +55,7 @@ class RowPage:
         order_by: Sequence[ColumnElement[Any]],
         keys: Sequence[ColumnElement[Any]] = (),
         around: Callable[[Select[Any]], Select[Any]] = lambda page: page,
+        prepare: bool = True,
     ) -> None:
         """`around` adds a last column, or joins the select to a row that has it."""
         size = document.table.c.size
@@ -66,7 +67,7 @@ class RowPage:
             .limit(_LIMIT)
             .offset(_OFFSET)
         )
-        self._statement = Statement(around(page))
+        self._statement = Statement(around(page), prepare=prepare)
         self._key_count = len(keys)
         self._document = document
 
@@ -77,25 +78,33 @@ class RowPage:
         # One row more than the limit shows whether more follow.
         parameters = {**values, "limit": limit + 1, "offset": offset}
         share = MAX_BYTES // (limit + 1)
-        rows = self._statement.rows(connection, parameters | {"largest": share})
-        if not rows:
+        found = self._statement.rows(connection, parameters | {"largest": share})
+        if not found:
             return None
-        extra = rows[0][-1]
-        sizes = [row[0] for row in rows if row[0] is not None]
+        extra = found[0][-1]
+        rows = _present(found)
+        available = len(rows)
+        sizes = [row[0] for row in rows]
         if any(size > share for size in sizes):
             parameters["limit"] = _fitting(sizes)
-            rows = self._statement.rows(connection, parameters | {"largest": _ANY_SIZE})
+            rows = _present(self._statement.rows(connection, parameters | {"largest": _ANY_SIZE}))
         first_column = 1 + self._key_count
         documents: list[bytes] = []
         written = 0
-        for row in rows[: min(limit, len(sizes))]:
+        for row in rows[:limit]:
             documents.append(self._document.write(row[first_column:]))
             written += len(documents[-1])
             if written >= MAX_BYTES:
                 break
-        last_key = rows[len(documents) - 1][1:first_column] if documents else ()
-        has_more = len(documents) < len(sizes)
-        return RowsRead(SEPARATOR.join(documents), last_key, has_more, extra)
+        if not documents:  # also if others deleted the rows between the two executions
+            return RowsRead(b"", (), False, extra)
+        last_key = rows[len(documents) - 1][1:first_column]
+        return RowsRead(SEPARATOR.join(documents), last_key, len(documents) < available, extra)
+
+
+def _present(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the rows without the one that stands for an empty page."""
+    return [row for row in rows if row[0] is not None]
 
 
 def _without_large(column: ColumnElement[Any], size: ColumnElement[int]) -> ColumnElement[Any]:

@@ -1,6 +1,7 @@
 """Inserts minimal rows, and traces the statements sent to the database."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,12 +14,17 @@ from db import conversations, messages, runs
 Trace = list[tuple[str, Any]]
 
 _traces: list[Trace] = []
+# What each connection does once.
+_PREPARES = re.compile(
+    r"^SELECT pg_backend_pid\(\)$|^SET transaction_timeout|;\nPREPARE |to_regprocedure"
+)
 
 
 class _TracedCursor(Cursor):
     def execute(self, query: Any, parameters: Any = None) -> None:
-        for trace in _traces:
-            trace.append((query, parameters))
+        if not _PREPARES.search(query):
+            for trace in _traces:
+                trace.append((query, parameters))
         super().execute(query, parameters)
 
 

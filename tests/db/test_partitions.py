@@ -106,7 +106,7 @@ def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[
         for role in roles.ALL:
             connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {role}")
             connection.exec_driver_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
-    engine.configure(url, pool_size=4, statement_timeout_ms=10_000)
+    engine.configure(url, pool_size=4, statement_timeout_ms=10_000, prepare=False)
     yield
     engine.dispose()
 

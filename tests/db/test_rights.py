@@ -41,4 +41,4 @@ def test_request_role_may_only_read_and_write_rows(connection: Connection, forbi
     with pytest.raises(
         exc.ProgrammingError, match=r"permission denied|must be (the )?owner|must be superuser"
     ):
-        Statement(sa.text(forbidden)).rowcount(connection, {})
+        Statement(sa.text(forbidden), prepare=False).rowcount(connection, {})

@@ -150,8 +150,8 @@ def test_autocommit_sends_only_the_statement(configured: None, user: str) -> Non
         ).one()
 
     settings, _, query = last.query.rpartition(";\n")
-    assert settings.startswith("SET TRANSACTION")
-    assert query.startswith("SELECT chat_settings.id")
+    assert settings.startswith("SET LOCAL agent_api.acting_user")
+    assert query.startswith("EXECUTE select_")
     assert last.state == "idle"
 
 

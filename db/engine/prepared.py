@@ -1,0 +1,64 @@
+"""Prepares statements, so that PostgreSQL plans them once per connection instead of each time.
+
+A prepared statement belongs to a session. A pooler lends a session to others between transactions,
+so behind a pooler nothing is prepared. A pooler is recognised by its process id: it answers the
+start of a connection itself, before it knows which of the server's sessions will be used.
+
+Nobody else uses the session of a direct connection, so a prepared statement also relies on the
+settings with which it was opened, instead of setting them again.
+"""
+
+import re
+from itertools import count
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from db.engine import session
+from db.engine.pool import execute, settings_sql
+
+_numbers = count(1)
+# A parameter of psycopg2, with the cast that SQLAlchemy adds for some types.
+_PARAMETER = re.compile(r"%\(\w+\)s(?:::\w+(?:\[\])?)?")
+
+
+class Prepared(NamedTuple):
+    """The SQL that prepares a statement, and the SQL that executes it."""
+
+    name: str
+    prepare: str
+    execute: str
+
+
+def compile_sql(sql: str) -> Prepared:
+    """Return the prepared form of a statement with psycopg2's parameters."""
+    parameters = list(dict.fromkeys(_PARAMETER.findall(sql)))
+    numbered = _PARAMETER.sub(lambda match: f"${1 + parameters.index(match[0])}", sql)
+    # The verb is what a trace shows.
+    name = f"{sql.partition(' ')[0].lower()}_{next(_numbers)}"
+    arguments = f" ({', '.join(parameters)})" if parameters else ""
+    return Prepared(
+        name, f"PREPARE {name} AS {numbered.replace('%%', '%')}", f"EXECUTE {name}{arguments}"
+    )
+
+
+def ensure(connection: Connection, statements: list[Prepared]) -> bool:
+    """Prepare what the connection does not have yet; return False if it must not prepare."""
+    raw: Any = connection.connection.dbapi_connection
+    if raw.prepared is None:
+        return False
+    if not raw.is_direct:
+        cursor = execute(connection, "SELECT pg_backend_pid()")
+        ((pid,),) = cursor.fetchall()
+        cursor.close()
+        if pid != raw.info.backend_pid:
+            raw.prepared = None
+            return False
+        if settings := session.set_for(raw.server_version):
+            execute(connection, settings).close()
+        raw.is_direct = True
+    for statement in statements:
+        if statement.name not in raw.prepared:
+            execute(connection, settings_sql(connection) + statement.prepare).close()
+            raw.prepared.add(statement.name)
+    return True
