@@ -1,5 +1,8 @@
 """Deletes rows that no request needs any more, of all users."""
 
+from collections.abc import Callable
+from functools import partial
+
 import sqlalchemy as sa
 
 from db import idempotency_keys, rate_limits
@@ -19,12 +22,16 @@ def run(*, limit: Limit | None) -> None:
 
     Do nothing if another session is sweeping. Raises Unavailable and Timeout.
     """
-    more = True
-    while more:
+    _sweep(idempotency_keys.delete_expired)
+    if limit is not None:
+        _sweep(partial(rate_limits.delete_full, limit=limit))
+
+
+def _sweep(delete: Callable[..., int]) -> None:
+    """Delete rows until fewer than BATCH_ROWS are left, in a transaction for each batch."""
+    deleted = BATCH_ROWS
+    while deleted == BATCH_ROWS:
         with transaction() as connection:
             if not _try_lock.scalar(connection, {}):
                 return
-            deleted = [idempotency_keys.delete_expired(connection, most=BATCH_ROWS)]
-            if limit is not None:
-                deleted.append(rate_limits.delete_full(connection, limit=limit, most=BATCH_ROWS))
-            more = BATCH_ROWS in deleted
+            deleted = delete(connection, most=BATCH_ROWS)

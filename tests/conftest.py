@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 import migrations
 from db import embedded, schema
 from db.environment import ignore_postgresql_variables
-from tests import log_watch
+from tests import distributed, log_watch
 from tests.contract import Rows, make_rows
 from tests.servers import Server, start_server
 
@@ -116,6 +116,8 @@ def new_database(admin_url: str) -> Iterator[Callable[..., str]]:
         if "TEST_POOLER_URL" in os.environ:
             # A pooler ignores the options of a connection, so test with an unusual time zone.
             _run_sql(admin_url, f'ALTER DATABASE "{name}" SET timezone = "Asia/Kathmandu"')
+        if distributed.ENABLED:
+            distributed.prepare(admin_url, name)
         made.append(name)
         return make_url(admin_url).set(database=name).render_as_string(hide_password=False)
 
@@ -124,6 +126,8 @@ def new_database(admin_url: str) -> Iterator[Callable[..., str]]:
         return  # the whole server goes; dropping a database would wait for a checkpoint
     for name in made:
         _run_sql(admin_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        if distributed.ENABLED:
+            distributed.drop(admin_url, name)
 
 
 def _run_sql(url: str, statement: str) -> None:
@@ -140,6 +144,7 @@ def database_url(new_database: Callable[[], str]) -> str:
     """The URL of this worker's database, with the schema."""
     url = new_database()
     schema.upgrade(url, migrations.FOLDER)
+    distributed.distribute(url)
     return url
 
 

@@ -15,7 +15,7 @@ import httpx
 import jwt
 from sqlalchemy import make_url
 
-from tests import log_watch
+from tests import distributed, log_watch
 
 SECRET = "a secret that only the tests know, of over 32 bytes"
 SECONDS_TO_START = 90
@@ -114,6 +114,7 @@ def start_server(
         base["jwt_secret"] = SECRET
     if database_url is not None:
         base["database_url"] = database_url
+        distributed.distribute(database_url)
     with _start(["serve", *arguments], port, data_dir, base | settings) as server:
         yield server
 

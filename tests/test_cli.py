@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": ["--host", "--port", "--workers", "--reload"],
     "mock": ["--host", "--port"],
     "migrate": ["--check"],
+    "distribute": ["--check"],
     "token": ["--user", "--expires-in", "--scope"],
     "demo": ["--user"],
     "psql": ["--url"],

@@ -54,7 +54,7 @@ def locked(database_url: str, conversation: Json) -> Iterator[None]:
     """Lock the conversation's row, like a transaction that does not end."""
     holder = psycopg2.connect(database_url)
     try:
-        statement = "SELECT FROM conversations WHERE id = %s FOR UPDATE"
+        statement = "UPDATE conversations SET title = title WHERE id = %s"
         holder.cursor().execute(statement, (conversation["id"],))
         yield
     finally:

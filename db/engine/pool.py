@@ -1,7 +1,7 @@
 """Owns the connection pool; lends connections for single statements or for a transaction."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -179,12 +179,11 @@ def transaction() -> Iterator[Connection]:
             execute(connection, "COMMIT").close()
 
 
+@dataclass
 class _RollBack(Exception):  # it is not an error
     """Ends the transaction before `then`, which raises the error that the caller receives."""
 
-    def __init__(self, then: Callable[[Connection], NoReturn]) -> None:
-        super().__init__()
-        self.then = then
+    then: Callable[[Connection], NoReturn]
 
 
 def roll_back(connection: Connection, then: Callable[[Connection], NoReturn]) -> NoReturn:
@@ -217,26 +216,31 @@ def is_distributed(connection: Connection) -> bool:
     """Return whether `agent-api distribute` has distributed the tables; ask once per process."""
     configured = _current()
     if configured.is_distributed is None:
-        cursor = execute(connection, settings_sql(connection) + shards.IS_DISTRIBUTED)
-        ((configured.is_distributed,),) = cursor.fetchall()
-        cursor.close()
+        sql = settings_sql(connection) + shards.IS_DISTRIBUTED
+        # An ordinary cursor, because traces must not show this as a statement of the request.
+        with closing(execute(connection, sql, cursor_factory=cursor)) as answer:
+            ((configured.is_distributed,),) = answer.fetchall()
     return configured.is_distributed
 
 
 def execute(
-    connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
+    connection: Connection,
+    sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    cursor_factory: type[cursor] | None = None,
 ) -> DBAPICursor:
     """Execute `sql` with psycopg2 and return the cursor. Raises SQLAlchemy's errors."""
-    cursor: DBAPICursor | None = None
+    opened: DBAPICursor | None = None
     try:
-        cursor = connection.connection.cursor()
-        cursor.execute(sql, parameters)
-        return cursor
+        opened = connection.connection.cursor(cursor_factory=cursor_factory)
+        opened.execute(sql, parameters)
+        return opened
     except psycopg2.Error as error:
         # Private, because SQLAlchemy has no public function for it. This raises SQLAlchemy's
         # error, and after a lost connection discards all older connections of the pool.
         # Parameters are withheld.
-        connection._handle_dbapi_exception(error, sql, None, cursor, None)
+        connection._handle_dbapi_exception(error, sql, None, opened, None)
 
 
 def _current() -> _Configured:

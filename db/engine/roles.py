@@ -1,6 +1,7 @@
 """The two roles that statements run as, and the query for those that a user may use.
 
-They cannot log in. All databases of a PostgreSQL server share them.
+They cannot log in, except on the nodes of Citus, which connects to workers as these roles. All
+databases of a PostgreSQL server share them.
 """
 
 REQUEST = "agent_api_request"

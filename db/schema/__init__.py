@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from db import engine
 from db.engine import session
 from db.errors import MigrationRefused, Timeout, Unavailable
+from db.schema import placement
 from db.schema.obstacles import explain
 
 MIGRATION_LOCK = 7236251904476921437
@@ -71,6 +72,7 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
             config = _config(migrations)
             config.attributes |= {"connection": connection, "on_step": note}
             command.upgrade(config, "head")
+            placement.add_new_tables(connection)
     except (Unavailable, Timeout) as error:
         refusal = explain(error, url)
         if refusal is None:

@@ -32,20 +32,23 @@ OWNER_OF_MESSAGE = (
     " WHEN (NEW.user_id IS NULL) EXECUTE FUNCTION own_message()"
 )
 # A request cannot see other users' keys, so this runs with the rights of the table's owner. A limit
-# and no locks of rows: only one session at a time sweeps.
+# and no locks of rows: only one session at a time sweeps. PL/pgSQL, because Citus refuses the
+# parameters of SQL functions.
 SWEEP = """
 DO $do$ BEGIN EXECUTE format($text$
-  CREATE FUNCTION delete_expired_keys(most integer) RETURNS bigint LANGUAGE sql
+  CREATE FUNCTION delete_expired_keys(most integer) RETURNS bigint LANGUAGE plpgsql
   SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH expired AS (
-      DELETE FROM %1$I.idempotency_keys AS k USING (
-        SELECT user_id, key FROM %1$I.idempotency_keys WHERE expires_at <= now()
-        ORDER BY expires_at LIMIT most
-      ) AS old
-      WHERE k.user_id = old.user_id AND k.key = old.key AND k.expires_at <= now()
-      RETURNING 1
-    ) SELECT count(*) FROM expired
-  $$
+  DECLARE
+    deleted bigint;
+  BEGIN
+    DELETE FROM %1$I.idempotency_keys AS k USING (
+      SELECT user_id, key FROM %1$I.idempotency_keys WHERE expires_at <= now()
+      ORDER BY expires_at LIMIT most
+    ) AS old
+    WHERE k.user_id = old.user_id AND k.key = old.key AND k.expires_at <= now();
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN deleted;
+  END $$
 $text$, current_schema()); END $do$
 """
 # The key's trigger as it was before this revision.

@@ -82,5 +82,9 @@ def traced() -> Iterator[Trace]:
 def split(message: str) -> tuple[str, list[str]]:
     """Return the settings at the start of a message, and its statements."""
     parts = message.split(";\n")
-    first = next(number for number, part in enumerate(parts) if not part.startswith("SET "))
+    first = next(
+        number
+        for number, part in enumerate(parts)
+        if not part.startswith(("SET ", "SELECT act_as("))
+    )
     return "".join(f"{part};\n" for part in parts[:first]), parts[first:]

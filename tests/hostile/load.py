@@ -45,7 +45,7 @@ def post_once(server: Server, user: str, conversation: str) -> Answer:
 def row_locked(database_url: str, conversation: str) -> Iterator[None]:
     """Make writers of this conversation wait until the block ends."""
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [conversation])
+        cursor.execute("UPDATE conversations SET title = title WHERE id = %s", [conversation])
         yield
 
 
