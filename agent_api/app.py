@@ -23,7 +23,7 @@ from agent_api.http.request_context import ON_FORCED_EXIT
 from agent_api.middleware.error_handling import ProblemMiddleware
 from agent_api.middleware.execution import QUEUE_SECONDS, HandlerMiddleware
 from agent_api.middleware.rate_limiting import RateLimiter
-from agent_api.middleware.request_log import RequestLogMiddleware, access_writer
+from agent_api.middleware.request_log import RequestLogMiddleware
 from agent_api.middleware.response_headers import ResponseHeadersMiddleware
 from agent_api.middleware.root_path import RootPathMiddleware, refuse_collision
 from agent_api.middleware.threads import QueueTimeout, Threads
@@ -157,7 +157,7 @@ def _middlewares(
         ResponseHeadersMiddleware,
         partial(
             RequestLogMiddleware,
-            write=access_writer(settings.log_format),
+            log_format=settings.log_format,
             probes=settings.log_probes,
             client_address=settings.log_client_address,
         ),

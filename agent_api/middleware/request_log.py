@@ -3,14 +3,11 @@
 import hashlib
 import logging
 import re
-import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import uuid_utils
@@ -24,6 +21,7 @@ from agent_api.http.request_context import (
     read_trace,
     request_ids,
 )
+from agent_api.observability.output import OUTPUT
 
 access = logging.getLogger("agent_api.access")
 PROBES = frozenset({"get_health", "get_readiness"})
@@ -37,34 +35,46 @@ def _user_hash(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()[:12]
 
 
-LogWriter = Callable[[dict[str, Any], dict[str, str]], None]
-"""Writes the log line of a request, given its fields and its ids."""
+class Request(NamedTuple):
+    """What the log line of a request is made of, after the response."""
+
+    time: float
+    method: str
+    route: str | None
+    operation: str | None
+    status: int
+    seconds: float
+    user_id: str | None
+    ids: dict[str, str]
+    more: dict[str, Any]
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the line, without the path, which may contain private data."""
+        user = {} if self.user_id is None else {"user": _user_hash(self.user_id)}
+        return {
+            "method": self.method,
+            "route": self.route,
+            "operation": self.operation,
+            "status": self.status,
+            "duration_ms": round(self.seconds * 1000, 2),
+            **user,
+            **self.more,
+            **self.ids,
+        }
 
 
-def access_writer(log_format: str) -> LogWriter:
-    """Return a function that writes log lines to the current standard error."""
-    return _write_text if log_format == "text" else _json_writer()
+def _text_line(request: Request) -> bytes:
+    """Return a line like those of TextFormatter."""
+    local_time = time.strftime("%H:%M:%S", time.localtime(request.time))
+    words = (f"{name}={value}" for name, value in request.fields().items())
+    return f"{local_time} INFO    request {' '.join(words)}\n".encode()
 
 
-def _write_text(fields: dict[str, Any], _ids: dict[str, str]) -> None:
-    access.info("request", extra=fields)  # RequestIdFilter adds the ids
-
-
-def _json_writer() -> LogWriter:
-    """Return a writer that bypasses `logging`, which takes ten times as long.
-
-    It shares the buffer of the logging handler, so that lines do not mix.
-    """
-    output = sys.stderr.buffer
-    head = {"level": "INFO", "logger": access.name, "message": "request"}
-
-    def write(fields: dict[str, Any], ids: dict[str, str]) -> None:
-        line = orjson.dumps({**head, **fields, **ids, "timestamp": datetime.now(UTC)})
-        with suppress(OSError):  # a full disk must not fail requests, as in logging
-            output.write(line + b"\n")
-            output.flush()
-
-    return write
+def _json_line(request: Request) -> bytes:
+    """Return a line like those of JsonFormatter, in a tenth of its time."""
+    line = {"level": "INFO", "logger": access.name, "message": "request", **request.fields()}
+    line["timestamp"] = datetime.fromtimestamp(request.time, UTC)
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class RequestLogMiddleware:
@@ -75,10 +85,10 @@ class RequestLogMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, *, write: LogWriter, probes: bool, client_address: bool
+        self, app: ASGIApp, *, log_format: str, probes: bool, client_address: bool
     ) -> None:
         self.app = app
-        self._write = write
+        self._line = _text_line if log_format == "text" else _json_line
         self._ignored = frozenset() if probes else PROBES
         self._client_address = client_address
 
@@ -104,10 +114,18 @@ class RequestLogMiddleware:
         finally:
             is_ignored = status < 400 and scope.get(OPERATION_ID) in self._ignored
             if access.isEnabledFor(logging.INFO) and not is_ignored:
-                fields = _fields(scope, status, time.perf_counter() - started)
-                if self._client_address:
-                    fields["client"] = _client_address(scope)
-                self._write(fields, ids)
+                request = Request(
+                    time.time(),
+                    scope["method"],
+                    scope.get(ROUTE),
+                    scope.get(OPERATION_ID),
+                    status,
+                    time.perf_counter() - started,
+                    scope.get(USER_ID),
+                    ids,
+                    {"client": _client_address(scope)} if self._client_address else {},
+                )
+                OUTPUT.append(partial(self._line, request))
             request_ids.reset(token)
 
 
@@ -132,17 +150,3 @@ def _normalise_address(text: str) -> str | None:
     except ValueError:
         return None
     return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-def _fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
-    """Return the fields of the line. Omit the path, which may contain private data."""
-    fields = {
-        "method": scope["method"],
-        "route": scope.get(ROUTE),
-        "operation": scope.get(OPERATION_ID),
-        "status": status,
-        "duration_ms": round(seconds * 1000, 2),
-    }
-    if (user_id := scope.get(USER_ID)) is not None:
-        fields["user"] = _user_hash(user_id)
-    return fields

@@ -1,7 +1,6 @@
 """Configures the log: its output, its format, and the request ids in each line."""
 
 import logging
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from pythonjsonlogger.core import LogData
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from agent_api.http.request_context import request_ids
+from agent_api.observability.output import LAST_SECONDS, OUTPUT, LogOutput
 from agent_api.observability.uncaught import log_uncaught
 from agent_api.settings import Settings, log_format
 
@@ -49,6 +49,15 @@ def _escaped(value: Any) -> Any:
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
+class OutputHandler(logging.StreamHandler[LogOutput]):
+    """Writes records at once, after the lines of requests that are still to be written."""
+
+    def close(self) -> None:
+        """Write the last lines; logging closes its handlers when the process ends."""
+        OUTPUT.flush(LAST_SECONDS)
+        super().close()
+
+
 def json_formatter() -> logging.Formatter:
     """Return a formatter of JSON: timestamp (UTC), level, logger, message, fields."""
     return JsonFormatter(
@@ -68,7 +77,7 @@ def start(arguments: Sequence[str]) -> None:
 
 
 def _configure_root(output_format: str, level: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = OutputHandler(OUTPUT)
     handler.addFilter(RequestIdFilter())
     handler.setFormatter(TextFormatter() if output_format == "text" else json_formatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

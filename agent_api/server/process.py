@@ -15,6 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from agent_api import __version__
 from agent_api.http.request_context import ON_FORCED_EXIT
 from agent_api.observability import log
+from agent_api.observability.output import OUTPUT
 from agent_api.server.addresses import base_url
 from agent_api.server.connection import Connection
 from agent_api.server.protocol import HttpProtocol
@@ -79,10 +80,14 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due ten times or once per second; return whether to stop."""
-        self.heartbeat()
+        self._tick()
         if counter % TICKS_PER_SECOND == 0:
             self._enforce_timeouts()
         return await super().on_tick(counter) or self._stop.requested
+
+    def _tick(self) -> None:
+        self.heartbeat()
+        OUTPUT.flush()
 
     def _enforce_timeouts(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -135,7 +140,7 @@ class Server(uvicorn.Server):
         ticks = 0
         while self._is_busy() and not self._stop.at_once and ticks < seconds * TICKS_PER_SECOND:
             await asyncio.sleep(1 / TICKS_PER_SECOND)
-            self.heartbeat()
+            self._tick()
             ticks += 1
             if ticks % TICKS_PER_SECOND == 0:
                 self._enforce_timeouts()
