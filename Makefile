@@ -9,8 +9,8 @@ ARGS ?=# passed on: make test ARGS="-k cursor", make serve ARGS="--port 9000"
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 CODE := agent_api handlers db migrations benchmarks tests
 export PYTHON
-clients contract test-clients: export PATH := $(CURDIR)/$(BIN):$(PATH)
-clients contract test-clients: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
+bench clients contract test-clients: export PATH := $(CURDIR)/$(BIN):$(PATH)
+bench clients contract test-clients: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
 
 # A .venv that was moved, or whose Python is gone, is made again.
 ifneq ($(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" ] && echo good),good)
@@ -88,7 +88,7 @@ test-clients: clients .venv/.generators clients/generators/node_modules/.package
 	$(PYTEST) -p tests.conftest clients $(ARGS)
 
 .PHONY: bench
-bench: .venv/.dev ## compare the server's CPU with others'
+bench: .venv/.clients benchmarks/peers/fastify/node_modules/.package-lock.json ## compare a request's CPU with other servers'
 	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: bench-growth
@@ -115,7 +115,7 @@ lock: ## renew requirements/ where pyproject.toml asks for it; UPGRADE=1: to the
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
-	rm -rf .ci/contract/node_modules clients/generators/node_modules clients/python/agent_api_client
+	rm -rf .ci/contract/node_modules benchmarks/peers/fastify/node_modules clients/generators/node_modules clients/python/agent_api_client
 	rm -rf $(addprefix clients/typescript/,dist node_modules package src)
 
 .venv/.runtime: $(SETUP) requirements/embedded.txt requirements/build.txt $(stale)

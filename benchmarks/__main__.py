@@ -20,17 +20,21 @@ def main() -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="prove that it works, with few rows, in half a minute; the figures mean nothing",
+        help="prove that it works, with few rows, in about a minute; the figures mean nothing",
     )
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--runs", type=int, default=3, help="each with newly started servers")
+    parser.add_argument("--rounds", type=int, default=5, help="of a run")
     parser.add_argument("--seconds", type=float, default=1.5, help="of a slice")
     parser.add_argument("--output", type=Path, default=HERE, help="folder of the two files")
     given = parser.parse_args()
-    rounds, seconds = (1, QUICK_SECONDS) if given.quick else (given.rounds, given.seconds)
+    if given.quick:
+        given.runs, given.rounds, given.seconds = 1, 1, QUICK_SECONDS
     size = data.SMALL if given.quick else data.FULL
     try:
         with place.folder() as folder, place.database(folder) as url:
-            results = _run(folder, url, size, rounds=rounds, seconds=seconds)
+            results = _measure(
+                folder, url, size, runs=given.runs, rounds=given.rounds, seconds=given.seconds
+            )
     except (check.NotEqual, load.LoadFailed, servers.NotStarted) as error:
         sys.exit(f"The benchmark failed: {error}")
     report.tell(results, place.say)
@@ -42,7 +46,9 @@ def main() -> None:
         (given.output / "chart.svg").write_text(draw(results), "utf-8")
 
 
-def _run(folder: Path, url: str, size: data.Size, *, rounds: int, seconds: float) -> report.Results:
+def _measure(
+    folder: Path, url: str, size: data.Size, *, runs: int, rounds: int, seconds: float
+) -> report.Results:
     client = load.Client(folder)
     if client.name != "wrk":
         place.say(load.HOW_TO_GET_WRK)
@@ -51,27 +57,30 @@ def _run(folder: Path, url: str, size: data.Size, *, rounds: int, seconds: float
     data.fill(url, size, place.say)
     place.say(f"  {time.monotonic() - started:.0f} s")
     calls = workload.make(url)
-    with servers.start_all(url, folder, POOL_SIZE) as running:
-        count = check.check_all(running, calls)
-        place.say(f"All {len(running)} servers gave the same {count} answers")
-        place.say("Warming up")
-        measure.warm_up(client, running, calls, seconds / 2)
-        place.say(f"Measuring: {len(calls) * len(running)} slices of {seconds} s in a round")
-        samples = measure.measure(
-            client,
-            running,
-            calls,
-            measure.find_postmaster(url),
-            rounds=rounds,
-            seconds=seconds,
-            say=place.say,
-        )
+    postmaster = measure.find_postmaster(url)
+    samples: list[measure.Sample] = []
+    for run in range(runs):
+        with servers.start_all(url, folder, POOL_SIZE) as running:
+            count = check.check_all(running, calls)
+            place.say(f"All {len(running)} servers gave the same {count} answers")
+            measure.warm_up(client, running, calls, seconds / 2)
+            samples += measure.measure(
+                client,
+                running,
+                calls,
+                postmaster,
+                run=run,
+                rounds=rounds,
+                seconds=seconds,
+                say=place.say,
+            )
     return report.make_results(
         samples,
         url,
         client=client.name,
         connections=load.CONNECTIONS,
         pool_size=POOL_SIZE,
+        runs=runs,
         rounds=rounds,
         seconds=seconds,
         messages=size.total,

@@ -27,7 +27,7 @@ CONVERSATION = (
     "last_message_role last_message_content last_message_at created_at updated_at"
 ).split()
 MESSAGE = (
-    "id conversation_id position role content attachments metadata run_id routing_decision "
+    "id conversation_id user_id position role content attachments metadata run_id routing_decision "
     "tool_calls created_at"
 ).split()
 RUN = "id agent_id status created_by started_at finished_at".split()
@@ -152,7 +152,7 @@ class _Source:
                 content = "\n\n".join([content, *more])
             linked = run if role == "assistant" and position % 10 == 0 else None
             row = (attachments, metadata, linked, routing, tools, now)
-            messages.append((new_id(), conversation, position, role, content, *row))
+            messages.append((new_id(), conversation, user, position, role, content, *row))
         title = self._titles[offset % len(self._titles)]
         source = "web" if pick() < 0.7 else None
         agent = "analyst" if pick() < 0.5 else None

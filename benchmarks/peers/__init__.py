@@ -1,1 +1,1 @@
-"""The servers that ours is compared with: one module each, with `create_app(config)`."""
+"""The servers that ours is compared with."""

@@ -1,27 +1,22 @@
-"""Serves one peer, `python -m benchmarks.peers floor ...`: one worker, no access log."""
+"""Serves a Python peer, `python -m benchmarks.peers NAME CONFIG`: one worker, no access log."""
 
-import argparse
 import importlib
+import json
+import sys
+from pathlib import Path
 
 import uvicorn
 
 from benchmarks.peers.common import Config
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers")
-    parser.add_argument("peer")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--database-url", required=True)
-    parser.add_argument("--secret", required=True)
-    parser.add_argument("--pool-size", type=int, required=True)
-    given = parser.parse_args()
-    config = Config(given.database_url, given.secret, given.pool_size)
-    peer = importlib.import_module(f"benchmarks.peers.{given.peer}")
+def main(name: str, config_file: str) -> None:
+    given = json.loads(Path(config_file).read_text("utf-8"))
+    config = Config(**{field: given[field] for field in Config._fields})
     uvicorn.run(
-        peer.create_app(config),
+        importlib.import_module(f"benchmarks.peers.{name}").create_app(config),
         host="127.0.0.1",
-        port=given.port,
+        port=config.port,
         loop="uvloop",
         http="httptools",
         lifespan="on",
@@ -33,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

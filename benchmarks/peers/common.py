@@ -1,10 +1,9 @@
-"""What the peers share: the token check, problems, and cursors, all with our server's answers."""
+"""What the Python peers share: tokens, problems and cursors, with our server's answers."""
 
 import base64
 import time
-from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 import jwt
 import orjson
@@ -12,9 +11,6 @@ import orjson
 CACHE_SECONDS = 60
 LEEWAY_SECONDS = 5
 PROBLEM_TYPE = "application/problem+json"
-
-Listing = tuple[str, str]
-"""The name of a list, with its order, and the user who reads it."""
 
 _TITLES = {
     401: ("unauthorized", "Unauthorized"),
@@ -24,42 +20,32 @@ _TITLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What a peer is told when it starts."""
 
+    port: int
     database_url: str
     secret: str
     pool_size: int
 
 
+class Key(NamedTuple):
+    """The last row of a page, and the total of the list."""
+
+    time: datetime
+    id: str
+    total: int
+
+
 class Refusal(Exception):
-    """An answer other than the one that was asked for."""
+    """A response with a problem (RFC 9457)."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
+        code, title = _TITLES[status]
+        problem = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail}
         self.status = status
-        self.detail = detail
-
-    def body(self) -> bytes:
-        """Return the problem (RFC 9457) as JSON."""
-        code, title = _TITLES[self.status]
-        return orjson.dumps(
-            {
-                "type": f"/problems/{code}",
-                "title": title,
-                "status": self.status,
-                "detail": self.detail,
-            }
-        )
-
-
-def missing(resource: str) -> Refusal:
-    return Refusal(404, f"No {resource} has this id.")
-
-
-def foreign(resource: str) -> Refusal:
-    return Refusal(403, f"This {resource} belongs to another user.")
+        self.body = orjson.dumps(problem)
 
 
 class Tokens:
@@ -93,28 +79,17 @@ class Tokens:
         return user
 
 
-def write_cursor(listing: Listing, key: list[Any]) -> str:
-    """Return the cursor that our server would give for the page that ends at `key`."""
-    name, user = listing
-    parts = [name, key, _reader(user)]
-    return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
+def write_cursor(key: Key) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(tuple(key))).rstrip(b"=").decode()
 
 
-def _reader(user: str) -> str:
-    return blake2b(user.encode(), digest_size=8).hexdigest()
-
-
-def read_cursor(cursor: str | None, listing: Listing) -> list[Any] | None:
-    """Return the key in a cursor of this listing, None without one, or raise Refusal."""
+def read_cursor(cursor: str | None) -> Key | None:
     if cursor is None:
         return None
     try:
-        made_for, key, reader = orjson.loads(
+        moment, id_, total = orjson.loads(
             base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         )
+        return Key(datetime.fromisoformat(moment), id_, total)
     except (ValueError, TypeError) as error:
-        raise Refusal(422, "The cursor is none of ours.") from error
-    name, user = listing
-    if (made_for, reader) != (name, _reader(user)) or not isinstance(key, list):
-        raise Refusal(422, "The cursor is of another list.")
-    return key
+        raise Refusal(422, "The cursor is not valid.") from error

@@ -1,7 +1,6 @@
-"""The pydantic models of the two FastAPI peers: what the contract says of requests and answers.
+"""The pydantic models of the FastAPI peer: what the contract says of requests and responses.
 
-Answers are typed dictionaries, which pydantic checks and writes quicker than model classes. Their
-ids are plain text, which saves making and writing UUID objects.
+Responses are typed dictionaries, which pydantic validates and writes faster than model classes.
 """
 
 from datetime import datetime
@@ -11,18 +10,30 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
-Order = Literal["asc", "desc"]
-OrderBy = Literal["created_at", "updated_at"]
 Role = Literal["user", "assistant", "system"]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Source = Annotated[str, Field(min_length=1, max_length=50)]
 Content = Annotated[str, Field(max_length=10_485_760)]
 Cursor = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_-]+$")]
-Limit = Annotated[int, Field(ge=1, le=100)]
-MessageLimit = Annotated[int, Field(ge=1, le=500)]
 Offset = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Json = dict[str, Any]
+
+
+class ListParameters(BaseModel):
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    offset: Offset = 0
+    order_by: Literal["created_at", "updated_at"] = "created_at"
+    order: Literal["asc", "desc"] = "desc"
+    source: Source | None = None
+    agent_id: Name | None = None
+    cursor: Cursor | None = None
+
+
+class GetParameters(BaseModel):
+    include_messages: bool = True
+    message_limit: Annotated[int, Field(ge=1, le=500)] = 100
+    message_offset: Offset = 0
 
 
 class Attachment(TypedDict):
@@ -61,14 +72,6 @@ class Message(TypedDict):
     created_at: datetime
 
 
-class MessagePage(TypedDict):
-    messages: Annotated[list[Message], Field(max_length=500)]
-    total: Count
-    limit: int
-    offset: int
-    next_cursor: Cursor | None
-
-
 class MessagePreview(TypedDict):
     role: Role
     content: Annotated[str, Field(max_length=100)]
@@ -88,11 +91,6 @@ class Conversation(TypedDict):
     last_message: MessagePreview | None
     created_at: datetime
     updated_at: datetime
-
-
-CONVERSATION = [name for name in Conversation.__annotations__ if name != "last_message"]
-"""The columns that every peer selects; the preview takes three more."""
-MESSAGE = list(Message.__annotations__)
 
 
 class ConversationWithMessages(Conversation):
