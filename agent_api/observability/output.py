@@ -12,6 +12,8 @@ MAX_LINES = 10_000
 """If the reader of a pipe is stuck, the newest lines are kept until it reads again."""
 LAST_SECONDS = 1
 """How long the end of a process waits for the reader."""
+PIPE_BUF = 512 if sys.platform == "win32" else select.PIPE_BUF
+"""So many bytes are written at once, or not at all (POSIX)."""
 
 
 class LogOutput:
@@ -43,12 +45,17 @@ class LogOutput:
         with self._flushing, suppress(OSError):
             while self._unformatted:
                 self._lines.append(self._unformatted.popleft()())
-            while self._lines and select.select([], [sys.stderr], [], seconds)[1]:
+            while self._lines and _takes_more(seconds):
                 block = self._lines.popleft()
-                while self._lines and len(block) + len(self._lines[0]) <= select.PIPE_BUF:
+                while self._lines and len(block) + len(self._lines[0]) <= PIPE_BUF:
                     block += self._lines.popleft()
                 sys.stderr.buffer.write(block)
                 sys.stderr.buffer.flush()
+
+
+def _takes_more(seconds: float) -> bool:
+    """Wait up to `seconds` until standard error takes PIPE_BUF bytes; Windows cannot tell."""
+    return sys.platform == "win32" or bool(select.select([], [sys.stderr], [], seconds)[1])
 
 
 OUTPUT = LogOutput()

@@ -12,8 +12,8 @@ from db.models import OWNERS, conversations
 TABLES = [conversations.name, *(name for name in OWNERS if name != conversations.name)]
 """All tables; the first one is distributed first, and the others together with it."""
 
-# What only servers before 1.2 need, and what Citus refuses: triggers and SET NULL. It also cannot
-# move shards of an unlogged table to another node.
+# What only servers from before revision 0005 need, and what Citus refuses: triggers and SET NULL.
+# It also cannot move shards of an unlogged table to another node.
 _OBSTACLES = """
 SELECT 'DROP TRIGGER own_message ON messages' WHERE EXISTS (
   SELECT FROM pg_trigger WHERE tgname = 'own_message' AND tgrelid = to_regclass('messages'))
