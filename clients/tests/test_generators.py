@@ -38,6 +38,7 @@ PYTHON = {
     ),
     "openapi_python": f"{OPENAPI_GENERATOR} python -o .",
 }
+GO = f"{OPENAPI_GENERATOR} go -o agentapi -p packageName=agentapi,withGoMod=false"
 COMPILE = (
     "tsc --strict --skipLibCheck --target es2022 --lib es2022,dom,dom.iterable --module nodenext"
     " --types node --outDir dist story.ts"
@@ -69,7 +70,7 @@ def test_guide_has_the_versions_that_are_tested() -> None:
     versions["openapi-generator"] = versions["openapi-generator-cli"]
     lock = json.loads((PROGRAMS / "package-lock.json").read_text(encoding="utf-8"))
     versions |= lock["packages"][""]["devDependencies"]
-    assert len(listed) == len(TYPESCRIPT) + len(PYTHON)
+    assert len(listed) == len(TYPESCRIPT) + len(PYTHON) + 1
     assert listed == [(name, versions[name]) for name, _ in listed]
 
 
@@ -90,3 +91,14 @@ def test_generated_python(generator: str, tools: dict[str, str], tmp_path: Path)
     run("mypy", "--strict", "--follow-imports=silent", "story.py", cwd=tmp_path, environment=tools)
 
     assert run(sys.executable, "story.py", cwd=tmp_path, environment=tools) == PRINTED
+
+
+def test_generated_go(tools: dict[str, str], tmp_path: Path) -> None:
+    make_project(tmp_path, PROGRAMS / "go.go", GO, tools)
+    shutil.rmtree(tmp_path / "agentapi" / "test", ignore_errors=True)  # needs another module
+    (tmp_path / "go.mod").write_text("module story\n\ngo 1.23\n")
+    cache = {"GOCACHE": str(tmp_path / "cache"), "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
+
+    printed = run("go", "run", ".", cwd=tmp_path, environment=tools | cache | {"GOPROXY": "off"})
+
+    assert printed == PRINTED
