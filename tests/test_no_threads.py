@@ -50,21 +50,19 @@ def exhaustible(
 def test_requests_that_need_a_new_thread_are_a_503_until_there_is_one(
     exhaustible: Server, provider: KeyServer
 ) -> None:
-    token = provider.keys[0].sign("alice")
     wait_until(lambda: provider.fetched > 0)
     exhaustible.process.send_signal(signal.SIGUSR1)
 
-    needy = [ask(exhaustible, token), httpx.get(f"{exhaustible.url}/readyz")]
+    needy = httpx.get(f"{exhaustible.url}/readyz")
     alive = httpx.get(f"{exhaustible.url}/healthz")
     exhaustible.process.send_signal(signal.SIGUSR2)
-    after = [ask(exhaustible, token), httpx.get(f"{exhaustible.url}/readyz")]
+    after = httpx.get(f"{exhaustible.url}/readyz")
 
-    for response in needy:
-        assert response.status_code == 503, response.text
-        assert int(response.headers["retry-after"]) >= 1
-        assert "threads" in response.json()["detail"]
+    assert needy.status_code == 503, needy.text
+    assert int(needy.headers["retry-after"]) >= 1
+    assert "threads" in needy.json()["detail"]
     assert alive.status_code == 200
-    assert [response.status_code for response in after] == [200, 200]
+    assert after.status_code == 200
 
 
 def test_tokens_with_known_keys_need_no_new_thread(

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from db.schema.table_locks import lock_tables
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -94,11 +96,11 @@ STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 
 def upgrade() -> None:
     """Upgrade to this revision; requests wait while all messages are rewritten."""
-    # Lock all tables first: locking them one by one could deadlock with readers after all the work
-    # was done. Here a deadlock occurs immediately, and repeating the migration costs nothing.
     op.execute(
-        "LOCK TABLE runs, conversations, messages, chat_settings, idempotency_keys, rate_limits"
-        " IN ACCESS EXCLUSIVE MODE"
+        lock_tables(
+            *("conversations", "runs", "messages", "chat_settings"),
+            *("idempotency_keys", "rate_limits"),
+        )
     )
     op.execute(ROLES)
     op.add_column("messages", sa.Column("user_id", sa.String(length=255)))

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from db.schema.table_locks import lock_tables
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -70,7 +72,9 @@ $text$, current_schema()); END $do$
 
 def upgrade() -> None:
     """Upgrade to this revision; requests wait while all tables are rewritten."""
-    _lock_tables()
+    op.execute(
+        lock_tables("conversations", "runs", "messages", "chat_settings", "idempotency_keys")
+    )
     op.execute("DROP TRIGGER own_message ON messages")
     op.execute("DROP TRIGGER clear_idempotency_keys ON idempotency_keys")
     op.execute("DROP FUNCTION clear_idempotency_keys")
@@ -117,7 +121,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Return to 0004. Fails if a number is too large for jsonb."""
-    _lock_tables()
+    op.execute(
+        lock_tables("conversations", "runs", "messages", "chat_settings", "idempotency_keys")
+    )
     op.execute("DROP FUNCTION delete_expired_keys")
     op.execute("DROP TRIGGER own_message ON messages")
     _drop_foreign_keys()
@@ -155,14 +161,6 @@ def downgrade() -> None:
     op.execute(
         "CREATE TRIGGER clear_idempotency_keys AFTER INSERT ON idempotency_keys"
         " FOR EACH STATEMENT EXECUTE FUNCTION clear_idempotency_keys()"
-    )
-
-
-def _lock_tables() -> None:
-    """Lock all tables first, because locking them one by one could deadlock with requests."""
-    op.execute(
-        "LOCK TABLE runs, conversations, messages, chat_settings, idempotency_keys"
-        " IN ACCESS EXCLUSIVE MODE"
     )
 
 

@@ -29,6 +29,8 @@ NEXT_MIGRATION = '''
 
 from alembic import op
 
+from db.schema.table_locks import lock_tables
+
 revision = "{revision}"
 down_revision = "{head}"
 branch_labels = None
@@ -36,7 +38,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for table in ("conversations", "messages", "runs", "chat_settings"):
+    tables = ("conversations", "messages", "runs", "chat_settings")
+    op.execute(lock_tables(*tables))
+    for table in tables:
         op.execute(f"ALTER TABLE {{table}} ADD COLUMN newer text DEFAULT 'new' NOT NULL")
 '''
 
