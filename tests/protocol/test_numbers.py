@@ -34,9 +34,15 @@ def doubles(numbers: list[float]) -> list[float]:
     return [float(number) for number in numbers]
 
 
-@pytest.mark.parametrize("number", SPELLINGS.values(), ids=SPELLINGS)
-def test_create_conversation_keeps_the_size_of_numbers(alice: httpx.Client, number: str) -> None:
-    sent = metadata(*[number] * (LIMIT // (len(number) + 1)))
+@pytest.mark.parametrize(
+    ("number", "size"),
+    [("1e308", LIMIT), *((number, LIMIT // 10) for number in SPELLINGS.values())],
+    ids=["1 MB", *SPELLINGS],
+)
+def test_create_conversation_keeps_the_size_of_numbers(
+    alice: httpx.Client, number: str, size: int
+) -> None:
+    sent = metadata(*[number] * (size // (len(number) + 1)))
 
     made = alice.post("/conversations", content=sent, headers=JSON)
 
