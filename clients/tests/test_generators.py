@@ -93,6 +93,7 @@ def test_generated_python(generator: str, tools: dict[str, str], tmp_path: Path)
     assert run(sys.executable, "story.py", cwd=tmp_path, environment=tools) == PRINTED
 
 
+@pytest.mark.timeout(600)  # Go compiles its standard library first
 def test_generated_go(tools: dict[str, str], tmp_path: Path) -> None:
     make_project(tmp_path, PROGRAMS / "go.go", GO, tools)
     shutil.rmtree(tmp_path / "agentapi" / "test", ignore_errors=True)  # needs another module
