@@ -5,12 +5,12 @@ from db.engine.pool import (
     autocommit,
     configure,
     dispose,
-    private_engine,
     roll_back,
     transaction,
     translated,
     url,
 )
+from db.engine.private import private_engine
 
 __all__ = [
     "Hooks",

@@ -19,6 +19,7 @@ _AUTHORITY = re.compile(
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?")
 LEAST_SECONDS = 2
 """libpq raises a shorter connect_timeout to this value."""
+CONNECT_SECONDS = 5
 
 
 def normalise(url: str) -> URL:

@@ -4,23 +4,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NoReturn
 
 import orjson
 import psycopg2
 from psycopg2.extensions import UNICODE, cursor, new_array_type
-from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, exc
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from db.engine import session, shards
-from db.engine.address import connect_args, normalise
+from db.engine.address import CONNECT_SECONDS, connect_args, normalise
 from db.engine.backoff import ConnectBackoff
 from db.engine.failures import failure_of, is_read_only, is_stale_plan, refused
 from db.engine.watchdog import InterruptibleConnection, Watchdog
 
-CONNECT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
 ANSWER_SECONDS = 1
 """Time for a response to arrive, in addition to the server's statement_timeout."""
@@ -296,28 +294,6 @@ def translated() -> Iterator[None]:
             driver = getattr(error, "orig", None)
             raise refused(driver).with_traceback(error.__traceback__) from None
         raise failure from error
-
-
-def private_engine(url: str) -> Engine:
-    """Return an engine without a pool, for migrations."""
-    address = normalise(url)
-    settings = session.settings(address, statement_timeout_ms=0)
-    engine = create_engine(
-        address,
-        connect_args=connect_args(
-            address, connect_timeout=CONNECT_SECONDS, settings=settings | {"timezone": "UTC"}
-        ),
-        poolclass=NullPool,
-        use_native_hstore=False,
-    )
-    # A pooler drops the options of a connection.
-    event.listen(engine, "begin", partial(_set_local, session.set_local(settings)))
-    return engine
-
-
-def _set_local(sql: str, connection: Connection) -> None:
-    raw: Any = connection.connection
-    connection.exec_driver_sql(sql + session.set_local_for(raw.server_version))
 
 
 def to_json(value: Any) -> str:
