@@ -61,7 +61,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = Path(os.environ["TEST_FOLDER"], "tmp")
     left = sorted(path.name for path in folder.glob("agent-api-*"))
     if left and session.exitstatus == pytest.ExitCode.OK:
-        print(f"\nThe tests left files in the temporary folder: {', '.join(left)}")  # noqa: T201  # for the developer
+        print(f"\nThe tests left files in the temporary folder: {', '.join(left)}")  # noqa: T201  # pytest shows no log after the tests
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -83,7 +83,7 @@ class KeySet:
             thread.join(max(0.0, self._fetch_deadline - time.monotonic()))
 
     def start_fetch(self) -> threading.Thread | None:
-        """Return the thread that is fetching, or None if it is too early or there is no thread.
+        """Return the thread that is fetching, or None if it is too early or no thread can start.
 
         urllib has no timeout for a whole response, so callers wait for a thread instead.
         """

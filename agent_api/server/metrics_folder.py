@@ -43,7 +43,7 @@ def allocate_files(settings: Settings) -> None:
     prometheus_client maps sparse files into memory: when the disk is full, counting something for
     the first time would end the process with SIGBUS. Call this before metrics are imported.
 
-    Raises ConfigError if there is no space.
+    Raises ConfigError if the disk is full.
     """
     if settings.metrics_port is None:
         return

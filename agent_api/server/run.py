@@ -102,7 +102,7 @@ def _serving_metrics(settings: Settings) -> Iterator[Callable[[], None]]:
     with (folder := metrics_folder.create()) as name:
         export_metrics_folder(name)
         # Imported only now, because prometheus_client looks for the folder when it is imported.
-        from agent_api.server.metrics_server import MetricsServer  # noqa: PLC0415  # see above
+        from agent_api.server.metrics_server import MetricsServer  # noqa: PLC0415  # it reads the environment when it is imported
 
         server = addresses.listen(
             partial(MetricsServer, folder=name),

@@ -27,7 +27,7 @@ def create_app(config: Config) -> FastAPI:
     async def user_of(request: Request) -> str:
         return tokens.user(request.headers.get("authorization"))
 
-    User = Annotated[str, Depends(user_of)]  # noqa: N806 (a type)
+    User = Annotated[str, Depends(user_of)]  # noqa: N806  # a type, whose name FastAPI's documentation writes so
 
     @app.exception_handler(Refusal)
     async def refuse(_request: Request, refusal: Refusal) -> Response:

@@ -24,7 +24,7 @@ PROTECTED: dict[str, Table] = {
 }
 # The tables with an id; idempotency keys have their own test below.
 TABLES = {name: table for name, table in PROTECTED.items() if "id" in table.c}
-OWNER = {name: "created_by" if name == "runs" else "user_id" for name in TABLES}
+OWNER = {name: models.OWNERS[name].name for name in TABLES}
 # A column of each table that can change without violating a constraint.
 CHANGED = {
     "chat_settings": "model",

@@ -144,7 +144,7 @@ def test_autocommit_sends_only_the_statement(configured: None, user: str) -> Non
         chat_settings.select_one(connection, user_id=user)
     # The session's last message is the query with its settings, not BEGIN or ROLLBACK.
     with engine.autocommit() as watched, engine.autocommit() as watcher:
-        assert watched.connection.dbapi_connection.info.backend_pid == pid  # type: ignore[union-attr]  # connected
+        assert watched.connection.dbapi_connection.info.backend_pid == pid  # type: ignore[union-attr]  # None only after it was closed
         last = watcher.exec_driver_sql(
             "SELECT query, state FROM pg_stat_activity WHERE pid = %s", (pid,)
         ).one()
