@@ -1,13 +1,15 @@
 """Starts servers under test with the real command and a clean environment, and stops them."""
 
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +34,23 @@ def sign(user_id: str, *, secret: str = SECRET, seconds: int = 3600, **claims: o
     return token
 
 
+# Each worker of pytest-xdist has its own ports, below those of outgoing connections: otherwise
+# another process could take a port before its server listens, and answer the test's requests.
+_PORTS_PER_WORKER = 1000
+_FIRST_PORT = 20_000 + _PORTS_PER_WORKER * int(
+    os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+)
+_offsets = itertools.count(random.randrange(_PORTS_PER_WORKER))
+
+
 def free_port() -> int:
-    """Return a port on which nothing listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on which nothing listens now, and which was not returned recently."""
+    for offset in _offsets:
+        port = _FIRST_PORT + offset % _PORTS_PER_WORKER
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports repeat")
 
 
 @dataclass(frozen=True)
