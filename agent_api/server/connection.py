@@ -2,8 +2,6 @@
 
 import asyncio
 import enum
-from collections.abc import Callable
-from typing import NamedTuple
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -11,6 +9,7 @@ from agent_api.http.problems import Problem, RequestTimeout, Unavailable
 from agent_api.http.request_context import BODY_OVERDUE
 from agent_api.server import refusal
 from agent_api.server.progress import ProgressWatch, unsent_bytes
+from agent_api.server.response_transport import ResponseTransport
 
 MAX_DROPPED_BYTES = 64 * 1024 * 1024
 """The connection is reset after this much dropped input."""
@@ -47,14 +46,6 @@ class Step(enum.Enum):
     SEND_HEAD = enum.auto()
     SEND_BODY = enum.auto()
     READ_RESPONSE = enum.auto()
-
-
-class TransportProxy(NamedTuple):
-    """The part of a transport that a response uses, with a `close` that may linger."""
-
-    write: Callable[[bytes], None]
-    is_closing: Callable[[], bool]
-    close: Callable[[], None]
 
 
 class Connection(HttpToolsProtocol):
@@ -115,7 +106,6 @@ class Connection(HttpToolsProtocol):
         if not has_cycle and not self._is_idle():
             refusal.log(problem)
             self.cycle.keep_alive = False
-            self._use_proxy()
         elif has_cycle and self.cycle.response_started:
             refusal.log(problem)
             if self._is_idle():
@@ -126,9 +116,11 @@ class Connection(HttpToolsProtocol):
             self.transport.write(refusal.response(problem))
             self._linger()
 
-    def _use_proxy(self) -> None:
-        proxy = TransportProxy(self.transport.write, self._is_closing, self._close_or_linger)
-        self.cycle.transport = proxy  # type: ignore[assignment]  # a cycle uses nothing else
+    def _join_writes(self) -> None:
+        """Give the newest response a transport of its own."""
+        self.cycle.transport = ResponseTransport(  # type: ignore[assignment]  # a cycle uses nothing else
+            self.transport, self.loop, is_closing=self._is_closing, close=self._close_or_linger
+        )
 
     def _is_closing(self) -> bool:
         """Tell whether nothing can be written. After write_eof, the transport still says it can."""
@@ -150,7 +142,6 @@ class Connection(HttpToolsProtocol):
         self._drop_input(State.LINGERING)
         self.pipeline.clear()
         if not self._is_idle():
-            self._use_proxy()
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.flow.resume_reading()

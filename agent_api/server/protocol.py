@@ -46,8 +46,6 @@ class HttpProtocol(Connection):
         if self._state is State.HEAD:
             self._last_line = self._last_line or request_head.LastLine()
             self._last_line.add(data)
-        elif self._state is State.BODY and self.cycle.transport is self.transport:
-            self._use_proxy()  # before the response can begin: its task has not run yet
         elif self._state is State.KEEP_ALIVE and self._is_idle():
             # The body ended after its response, and uvicorn stopped the timer that it started then.
             self._restart_keep_alive_timer()
@@ -112,6 +110,7 @@ class HttpProtocol(Connection):
             raise Refused
         self._previous_cycle = self.cycle
         super().on_headers_complete()
+        self._join_writes()  # its task has not run yet
         self._state = State.BODY  # not earlier: uvicorn creates the cycle in super()
         self._overhead_bytes = 0
         self._last_line = None

@@ -1,0 +1,60 @@
+"""Sends the head of a response together with the first bytes of its body."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class ResponseTransport:
+    """The part of a transport that one response uses.
+
+    uvicorn writes the head and the body separately, which costs a system call and often a packet.
+    The head waits for the body, but not longer than until the event loop's next iteration.
+    """
+
+    __slots__ = ("_close", "_has_head", "_head", "_loop", "_sender", "_transport", "is_closing")
+
+    def __init__(
+        self,
+        transport: asyncio.WriteTransport,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        is_closing: Callable[[], bool],
+        close: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._has_head = False
+        self._sender: asyncio.Handle | None = None
+        self.is_closing = is_closing
+        self._close = close
+
+    def write(self, data: bytes) -> None:
+        """Send `data`; the first call has the head."""
+        if not self._has_head:
+            self._has_head = True
+            self._head = data
+            self._sender = self._loop.call_soon(self._send_head)
+        elif self._head is None:
+            self._transport.write(data)
+        else:
+            head = self._head
+            self._forget_head()
+            self._transport.write(head + data)
+
+    def close(self) -> None:
+        """Close after what has been written; this may linger."""
+        self._send_head()
+        self._close()
+
+    def _send_head(self) -> None:
+        if self._head is not None:
+            head = self._head
+            self._forget_head()
+            self._transport.write(head)
+
+    def _forget_head(self) -> None:
+        self._head = None
+        if self._sender is not None:
+            self._sender.cancel()
+            self._sender = None
