@@ -21,18 +21,18 @@ from agent_api.contract.routing import compile_operations
 from agent_api.contract.spec import load_contract
 from agent_api.http.request_context import ON_FORCED_EXIT
 from agent_api.middleware.error_handling import ProblemMiddleware
-from agent_api.middleware.execution import QUEUE_SECONDS, HandlerMiddleware
+from agent_api.middleware.execution import HandlerMiddleware
 from agent_api.middleware.rate_limiting import RateLimiter
 from agent_api.middleware.request_log import RequestLogMiddleware
 from agent_api.middleware.response_headers import ResponseHeadersMiddleware
 from agent_api.middleware.root_path import RootPathMiddleware, refuse_collision
-from agent_api.middleware.threads import QueueTimeout, Threads
 from agent_api.observability import setup
 from agent_api.observability.hooks import Observers
 from agent_api.pages import docs
 from agent_api.settings import Settings
 from agent_api.settings.storage import database
 from db import engine, sweeps
+from db.engine import bridge
 from db.errors import Failure
 from db.rate_limits import Limit
 
@@ -56,19 +56,12 @@ _CORS_RESPONSE_HEADERS = (
 def create_app(settings: Settings) -> connexion.FlaskApp:
     """Return the ASGI application. Its lifespan connects to the database."""
     observers = setup.observers(settings)
-    threads = Threads(
-        settings.pool_size,
-        name="handler",
-        timeout=QUEUE_SECONDS,
-        on_wait=observers.on_thread_wait,
-    )
     authenticator = Authenticator(settings)
     limiter = _rate_limiter(settings)
     operations = partial(
         HandlerMiddleware,
         authenticator=authenticator,
         max_body_bytes=settings.max_body_bytes,
-        threads=threads,
         limiter=limiter,
     )
     return assemble(
@@ -76,7 +69,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         operations,
         resolver=_resolver(),
         observers=observers.middlewares,
-        lifespan=partial(_lifespan, settings, authenticator, threads, observers, limiter),
+        lifespan=partial(_lifespan, settings, authenticator, observers, limiter),
     )
 
 
@@ -171,7 +164,6 @@ def _middlewares(
 async def _lifespan(
     settings: Settings,
     authenticator: Authenticator,
-    threads: Threads,
     observers: Observers,
     limiter: RateLimiter | None,
     _app: Any,
@@ -187,21 +179,20 @@ async def _lifespan(
             hooks=observers.hooks,
         )
         limit = limiter.limit if limiter is not None else None
-        sweeping = asyncio.create_task(_sweep_regularly(threads, limit))
+        sweeping = asyncio.create_task(_sweep_regularly(limit))
         try:
             yield {ON_FORCED_EXIT: observers.close}
         finally:
             sweeping.cancel()
-            threads.shutdown()  # before the engine, because running handlers need connections
             engine.dispose()
             observers.close()
 
 
-async def _sweep_regularly(threads: Threads, limit: Limit | None) -> None:
+async def _sweep_regularly(limit: Limit | None) -> None:
     """Delete what no request needs, now and every SWEEP_SECONDS."""
     while True:
         try:
-            await threads.run(sweeps.run, limit=limit)
-        except (Failure, QueueTimeout):
+            await bridge.run(sweeps.run, limit=limit)
+        except Failure:
             logger.warning("sweep failed", exc_info=True)
         await asyncio.sleep(SWEEP_SECONDS)

@@ -5,10 +5,10 @@ Currently the owner has access. Statements include the rule as a condition on `a
 
 from typing import NoReturn
 
-from sqlalchemy import Connection, String, bindparam, select
+from sqlalchemy import String, bindparam, select
 
 from db import engine
-from db.engine import roles
+from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.errors import Denied, Missing
 from db.models import Id, conversations, messages, runs

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from db.documents import CHAT_SETTINGS
+from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import chat_settings, new_id
 
@@ -47,13 +48,13 @@ def _upsert(changed: frozenset[str]) -> Statement:
     return Statement(saved.returning(*CHAT_SETTINGS.columns))
 
 
-def select_one(connection: sa.Connection, *, user_id: str) -> bytes:
+def select_one(connection: Connection, *, user_id: str) -> bytes:
     """Return the document of the user's settings, or of the defaults without storing them."""
     row = _select_one.row(connection, {"acting_user": user_id})
     return _unsaved(user_id) if row is None else CHAT_SETTINGS.write(row)
 
 
-def lock(connection: sa.Connection, *, user_id: str) -> bytes:
+def lock(connection: Connection, *, user_id: str) -> bytes:
     """Lock the user's settings until the transaction ends, and return their document.
 
     A user without settings gets a row of defaults to hold the lock, so that a concurrent save waits
@@ -65,7 +66,7 @@ def lock(connection: sa.Connection, *, user_id: str) -> bytes:
     return CHAT_SETTINGS.write(_lock.row(connection, {"acting_user": user_id}))
 
 
-def upsert(connection: sa.Connection, *, user_id: str, changes: Mapping[str, Any]) -> bytes:
+def upsert(connection: Connection, *, user_id: str, changes: Mapping[str, Any]) -> bytes:
     """Change the named settings and return the document; None restores a default."""
     given = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
     values = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS, **given}

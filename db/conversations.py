@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from db import access
 from db.documents import CONVERSATION, MESSAGE
+from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, conversations, messages, new_id, runs
 from db.paging import page
@@ -66,7 +67,7 @@ def _select_page(
 
 
 def select_page(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     user_id: str,
     limit: int,
@@ -90,14 +91,14 @@ def select_page(
     return query.read(connection, values, limit=limit, offset=offset, after=after)
 
 
-def select_one(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
+def select_one(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:
     """Return a conversation's document. Raises Missing and Denied."""
     values = {"this_id": conversation_id, "acting_user": user_id}
     return _found(connection, _select_one.row(connection, values), conversation_id, user_id)
 
 
 def select_with_messages(
-    connection: sa.Connection, *, conversation_id: str, user_id: str, limit: int, offset: int = 0
+    connection: Connection, *, conversation_id: str, user_id: str, limit: int, offset: int = 0
 ) -> tuple[bytes, bytes]:
     """Return a conversation's document and a page of its messages' documents, oldest first.
 
@@ -109,7 +110,7 @@ def select_with_messages(
     return conversation, rows.documents if rows is not None else b""
 
 
-def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> bytes:
+def lock(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:
     """Lock a conversation until the transaction ends, and return its document.
 
     Raises Missing and Denied.
@@ -119,7 +120,7 @@ def lock(connection: sa.Connection, *, conversation_id: str, user_id: str) -> by
 
 
 def insert(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     user_id: str,
     title: str | None = None,
@@ -153,7 +154,7 @@ def insert(
 
 
 def update(
-    connection: sa.Connection, *, conversation_id: str, user_id: str, changes: Mapping[str, Any]
+    connection: Connection, *, conversation_id: str, user_id: str, changes: Mapping[str, Any]
 ) -> bytes:
     """Change title, is_private, model, agent_id or metadata; return the conversation's document.
 
@@ -170,7 +171,7 @@ def update(
     return _found(connection, row, conversation_id, user_id)
 
 
-def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> None:
+def delete(connection: Connection, *, conversation_id: str, user_id: str) -> None:
     """Delete a conversation and its messages but not its runs. Raises Missing and Denied."""
     values = {"this_id": conversation_id, "acting_user": user_id}
     if _delete.rowcount(connection, values) == 0:
@@ -178,7 +179,7 @@ def delete(connection: sa.Connection, *, conversation_id: str, user_id: str) -> 
 
 
 def _found(
-    connection: sa.Connection, row: Sequence[Any] | None, conversation_id: str, user_id: str
+    connection: Connection, row: Sequence[Any] | None, conversation_id: str, user_id: str
 ) -> bytes:
     if row is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)

@@ -36,6 +36,8 @@ def time(text: str) -> str:
 
     PostgreSQL omits zeros at the end: 2026-03-02 09:14:23.0477.
     """
+    if len(text) == 26:
+        return f"{text[:10]}T{text[11:]}Z"
     return f"{text[:10]}T{text[11:19]}.{text[20:]:0<6}Z"
 
 

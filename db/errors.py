@@ -47,6 +47,10 @@ class Unavailable(Failure):
     """
 
 
+class Busy(Unavailable):
+    """No connection became free in time. The database may be well."""
+
+
 class Timeout(Failure):
     """A statement or its wait for a lock exceeded the time limit."""
 
@@ -76,5 +80,6 @@ def describe(error: Exception) -> str:
 
     It may name a host and a user, but contains no password and no data of a row.
     """
-    cause = str(getattr(error.__cause__, "orig", "")).partition("\n")[0]
+    driver = getattr(error.__cause__, "orig", error.__cause__)
+    cause = str(driver or "").partition("\n")[0]
     return f"{error}: {cause}" if cause else str(error)

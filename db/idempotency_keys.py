@@ -14,6 +14,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as sa_insert
 
+from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import idempotency_keys
 
@@ -66,7 +67,7 @@ class StoredResponse(NamedTuple):
     body: bytes
 
 
-def try_lock(connection: sa.Connection, *, user_id: str, key: str) -> bool:
+def try_lock(connection: Connection, *, user_id: str, key: str) -> bool:
     """Lock the user's key until the transaction ends; return False if it is already locked.
 
     The lock number is a 64-bit hash. In a collision one request finds its key in use; no response
@@ -77,7 +78,7 @@ def try_lock(connection: sa.Connection, *, user_id: str, key: str) -> bool:
     return bool(_try_lock.scalar(connection, values))
 
 
-def select_one(connection: sa.Connection, *, user_id: str, key: str) -> StoredResponse | None:
+def select_one(connection: Connection, *, user_id: str, key: str) -> StoredResponse | None:
     """Return the stored response for the user's key, or None if it is absent or expired.
 
     Call this after `try_lock`: only a separate statement sees what the previous holder committed.
@@ -92,7 +93,7 @@ def select_one(connection: sa.Connection, *, user_id: str, key: str) -> StoredRe
 
 
 def insert(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     user_id: str,
     key: str,
@@ -115,6 +116,6 @@ def insert(
     _insert.rowcount(connection, values)
 
 
-def delete_expired(connection: sa.Connection, *, most: int) -> int:
+def delete_expired(connection: Connection, *, most: int) -> int:
     """Delete up to `most` expired responses of all users; return how many."""
     return int(_delete_expired.scalar(connection, {"most": most}))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from db import access
 from db.characters import cut
 from db.documents import MESSAGE
+from db.engine import Connection
 from db.engine.failures import reference
 from db.engine.statement import Statement
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
@@ -96,7 +97,7 @@ _insert = _append()
 
 
 def select_page(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     conversation_id: str,
     user_id: str,
@@ -122,7 +123,7 @@ def select_page(
     return Page(rows.documents, rows.extra, list(rows.last_key) if rows.has_more else None)
 
 
-def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> bytes:
+def select_one(connection: Connection, *, message_id: str, user_id: str) -> bytes:
     """Return a message's document. Raises Missing and Denied."""
     values = {"this_id": message_id, "acting_user": user_id}
     row = _select_one.row(connection, values)
@@ -132,7 +133,7 @@ def select_one(connection: sa.Connection, *, message_id: str, user_id: str) -> b
 
 
 def insert(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     conversation_id: str,
     user_id: str,

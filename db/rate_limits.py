@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import rate_limits
 
@@ -73,12 +74,12 @@ _full = sa.select(_c.user_id).where(_is_full).limit(sa.bindparam("most", type_=s
 _delete_full = Statement(sa.delete(rate_limits).where(_is_full, _c.user_id.in_(_full)))
 
 
-def take(connection: sa.Connection, *, user_id: str, limit: Limit) -> Bucket:
+def take(connection: Connection, *, user_id: str, limit: Limit) -> Bucket:
     """Take a token from the user's bucket atomically; a new user's bucket is full."""
     values = {"acting_user": user_id} | limit._asdict()
     return Bucket(*_take.row(connection, values))
 
 
-def delete_full(connection: sa.Connection, *, limit: Limit, most: int) -> int:
+def delete_full(connection: Connection, *, limit: Limit, most: int) -> int:
     """Delete up to `most` rows of full buckets of all users; return how many."""
     return _delete_full.rowcount(connection, limit._asdict() | {"most": most})

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from db import access
 from db.documents import RUN
+from db.engine import Connection
 from db.engine.failures import reference
 from db.engine.statement import Statement
 from db.errors import Conflict
@@ -77,7 +78,7 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
 
 
 def select_page(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     user_id: str,
     limit: int,
@@ -97,12 +98,12 @@ def select_page(
     return query.read(connection, values, limit=limit, offset=offset, after=after)
 
 
-def select_one(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
+def select_one(connection: Connection, *, run_id: str, user_id: str) -> bytes:
     """Return a run's document. Raises Missing and Denied."""
     return _found(_select_one, connection, run_id, user_id)
 
 
-def lock(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
+def lock(connection: Connection, *, run_id: str, user_id: str) -> bytes:
     """Lock a run until the transaction ends, and return its document.
 
     Raises Missing and Denied.
@@ -110,7 +111,7 @@ def lock(connection: sa.Connection, *, run_id: str, user_id: str) -> bytes:
     return _found(_lock, connection, run_id, user_id)
 
 
-def _found(statement: Statement, connection: sa.Connection, run_id: str, user_id: str) -> bytes:
+def _found(statement: Statement, connection: Connection, run_id: str, user_id: str) -> bytes:
     values = {"this_id": run_id, "acting_user": user_id}
     row = statement.row(connection, values)
     if row is None:
@@ -119,7 +120,7 @@ def _found(statement: Statement, connection: sa.Connection, run_id: str, user_id
 
 
 def insert(
-    connection: sa.Connection,
+    connection: Connection,
     *,
     user_id: str,
     agent_id: str,
@@ -147,7 +148,7 @@ def insert(
 
 
 def update(
-    connection: sa.Connection, *, run_id: str, user_id: str, changes: Mapping[str, Any]
+    connection: Connection, *, run_id: str, user_id: str, changes: Mapping[str, Any]
 ) -> bytes:
     """Change status, output or error; return the run's document.
 

@@ -12,12 +12,12 @@ _readiness = SingleFlight(readiness.check)
 
 
 async def get_health() -> Response:
-    """Run on the event loop, so that busy threads cannot delay the response."""
+    """Respond without the database."""
     return ok({"status": "ok"})
 
 
 async def get_readiness() -> Response:
-    """Use a separate thread and connection, so that a full pool cannot delay it."""
+    """Use a separate connection, so that a full pool cannot delay it."""
     reason = await _readiness(engine.url(), migrations.FOLDER)
     if reason is not None:
         raise Unavailable(reason)

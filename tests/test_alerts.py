@@ -130,7 +130,7 @@ def test_healthy_server_fires_no_alert(watched: Watched, maria: httpx.Client) ->
 def test_one_request_that_holds_the_whole_pool_fires_the_pool_alerts(
     watched: Watched, maria: httpx.Client
 ) -> None:
-    """The other requests time out before they get a thread."""
+    """The other requests time out before they get a connection."""
     conversation = maria.post("/conversations", json={}).json()["id"]
     user = maria.headers["Authorization"]
     answers: list[httpx.Response] = []

@@ -127,7 +127,7 @@ def test_create_message_to_a_locked_conversation_is_a_504(
     post_message(carol, conversation, "Hi again")
 
 
-def test_create_message_that_waits_too_long_for_a_thread_is_a_503(
+def test_create_message_that_waits_too_long_for_a_connection_is_a_503(
     troubled: Server, carol: httpx.Client, database_url: str
 ) -> None:
     """64 requests take half a second each, two at a time: the last ones would wait for 16 s."""
@@ -142,6 +142,8 @@ def test_create_message_that_waits_too_long_for_a_thread_is_a_503(
         assert_can_be_retried(response, 503, 504)
         assert seconds < QUEUE_SECONDS + STATEMENT_SECONDS + MARGIN
     assert {response.status_code for response, _ in answers} == {503, 504}
+    reasons = {response.json()["detail"] for response, _ in answers if response.status_code == 503}
+    assert reasons == {"The server is busy. Try again."}
     assert ready.status_code == 200  # busy, but the database works
     post_message(carol, conversation, "Hi")
 

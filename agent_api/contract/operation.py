@@ -15,6 +15,7 @@ from agent_api.contract.schema import Schema
 from agent_api.contract.spec import ContractError
 from agent_api.http import etag, problems
 from agent_api.http.responses import Response
+from db.engine import bridge
 
 MAX_BYTES_FOR_ALL_ERRORS = 16 * 1024
 """Bodies up to this size get all validation errors; larger ones only the first."""
@@ -150,7 +151,9 @@ class Operation:
 
     def with_body(self, arguments: dict[str, Any], raw_body: bytes | None) -> dict[str, Any]:
         """Return all arguments of the handler, including the validated body."""
-        return arguments if raw_body is None else arguments | {"body": self.parse_body(raw_body)}
+        if raw_body is None:
+            return arguments
+        return arguments | {"body": bridge.off_loop(len(raw_body), self.parse_body, raw_body)}
 
     def run(self, arguments: dict[str, Any], raw_body: bytes | None) -> Response:
         """Validate the body, call the handler and validate its response."""
@@ -172,11 +175,17 @@ class Operation:
         body = response.body
         if not isinstance(body, bytes) and isinstance(body, Iterator | AsyncIterator):
             return response
+        size = len(body) if isinstance(body, bytes) else 0
+        size += sum(map(len, response.extra_members.values()))
+        return bridge.off_loop(size, self._validated, response)
+
+    def _validated(self, response: Response) -> Response:
         definition = self._responses[response.status]
         if missing := definition.required_headers - response.headers.keys():
             raise ResponseBreaksContract(f"{self.operation_id}: missing headers {sorted(missing)}")
         if definition.schema is None:
             return Response(response.status, b"", response.headers, "")
+        body = response.body
         text = body if isinstance(body, bytes) else orjson.dumps(body)
         sent = response.with_extra_members(text)
         if not definition.schema.is_valid_json(sent):

@@ -4,10 +4,9 @@ from importlib.resources import files
 from typing import Any
 
 import yaml
-from sqlalchemy import Connection
 
 from db import conversations, messages, runs
-from db.engine import transaction
+from db.engine import Connection, transaction
 
 
 def fill(user_id: str) -> tuple[int, int, int]:

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 
-from sqlalchemy import Connection
-
 from agent_api.http import etag
 from agent_api.http.problems import PreconditionFailed
 from agent_api.http.responses import Response
-from db.engine import autocommit, transaction
+from db.engine import Connection, autocommit, transaction
 
 
 @contextmanager

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, ParamSpec, TypeVar
+
+from db.engine import bridge
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class SingleFlight(Generic[P, T]):
-    """Runs a blocking function in a thread, at most once at a time.
+    """Runs a function that waits for the database, at most once at a time.
 
     Callers that arrive during a run get its result or exception; their arguments are ignored.
     """
@@ -22,6 +25,6 @@ class SingleFlight(Generic[P, T]):
         """Return the result of the run in progress, or of a new one."""
         running, loop = self._running, asyncio.get_running_loop()
         if running is None or running.done() or running.get_loop() is not loop:
-            running = loop.create_task(asyncio.to_thread(self._function, *args, **kwargs))
+            running = loop.create_task(bridge.run(partial(self._function, *args, **kwargs)))
             self._running = running
         return await asyncio.shield(running)  # cancelling one caller must not cancel the others

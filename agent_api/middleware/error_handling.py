@@ -35,6 +35,8 @@ def from_exception(error: Exception) -> Problem:
             )
         case db_errors.Conflict():
             return problems.Conflict(error.detail)
+        case db_errors.Busy():
+            return problems.Unavailable("The server is busy. Try again.")
         case db_errors.Unavailable():
             return problems.Unavailable("The database cannot be reached. Try again.")
         case db_errors.Timeout():

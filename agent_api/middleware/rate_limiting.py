@@ -27,7 +27,7 @@ class RateLimiter:
     def take(self, scope: Scope) -> None:
         """Take a token of the user and put the response headers into `scope`.
 
-        Blocks on the database. Raises TooManyRequests, and what the database raises.
+        Raises TooManyRequests, and what the database raises.
         """
         with autocommit() as connection:
             bucket = rate_limits.take(connection, user_id=scope[USER_ID], limit=self.limit)

@@ -14,8 +14,6 @@ class Observers:
 
     middlewares: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
     """Outermost first. They wrap the request log, which shows the trace id."""
-    on_thread_wait: Callable[[float], None] | None = None
-    """Called with the seconds that a request waited for a thread, also if it timed out."""
     hooks: Hooks = field(default_factory=Hooks)
     close: Callable[[], None] = lambda: None
     """Sends what is still buffered; called when the process stops."""

@@ -5,24 +5,22 @@ Each process writes its numbers to files. The metrics server adds them up.
 
 import time
 from functools import cache, partial
-from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy import QueuePool
-from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_api import __version__
 from agent_api.http.request_context import METHODS, OPERATION_ID
 from agent_api.observability.hooks import Observers
 from agent_api.settings import Settings
-from db.engine import Hooks
-from db.errors import Timeout, TooLarge, Unavailable
+from db.engine import Hooks, PoolHooks
+from db.errors import Busy, Timeout, TooLarge, Unavailable
 
 OTHER = "other"
 """The label of unknown paths and of methods that are not in METHODS."""
 
 FAILURES: dict[type[Exception], str] = {
+    Busy: "busy",
     Unavailable: "unavailable",
     Timeout: "timeout",
     TooLarge: "too_large",
@@ -46,19 +44,13 @@ duration = Histogram(
 )
 in_progress = _gauge("agent_api_http_requests_in_progress", "Requests in progress.")
 workers = _gauge("agent_api_workers", "Worker processes.")
-handler_wait = Histogram(
-    "agent_api_handler_wait_seconds",
-    "Time that a request waited for a thread, including requests that timed out.",
-    buckets=(0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5),
-    registry=None,
-)
 pool_size = _gauge(
     "agent_api_db_pool_size", "Maximum number of database connections of all workers together."
 )
 pool_in_use = _gauge("agent_api_db_pool_in_use", "Database connections in use.")
 pool_wait = Histogram(
     "agent_api_db_pool_wait_seconds",
-    "Time until a thread got a database connection, waiting or connecting.",
+    "Time until a request got a database connection, waiting or connecting.",
     buckets=(0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5),
     registry=None,
 )
@@ -91,8 +83,10 @@ def observers(settings: Settings) -> Observers:
         failures.labels(kind)  # start at 0, so that alerts see the first error as an increase
     return Observers(
         middlewares=[MetricsMiddleware],
-        on_thread_wait=handler_wait.observe,
-        hooks=Hooks(pool_class=MeasuredPool, on_failure=count_failure),
+        hooks=Hooks(
+            pool=PoolHooks(on_wait=pool_wait.observe, on_use=pool_in_use.inc),
+            on_failure=count_failure,
+        ),
     )
 
 
@@ -122,23 +116,6 @@ class MetricsMiddleware:
             operation = scope.get(OPERATION_ID) or OTHER
             _requests(operation, method, status).inc()
             _duration(operation).observe(time.perf_counter() - started)
-
-
-class MeasuredPool(QueuePool):
-    """Measures the wait for a connection, and the connections in use."""
-
-    def _do_get(self) -> ConnectionPoolEntry:
-        started = time.perf_counter()
-        try:
-            entry = super()._do_get()
-        finally:
-            pool_wait.observe(time.perf_counter() - started)
-        pool_in_use.inc()
-        return entry
-
-    def _do_return_conn(self, record: Any) -> None:
-        pool_in_use.dec()
-        super()._do_return_conn(record)
 
 
 def count_failure(error: Exception) -> None:

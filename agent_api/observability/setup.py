@@ -20,7 +20,7 @@ def observers(settings: Settings) -> Observers:
         found = replace(
             found,
             middlewares=(*spans.middlewares, *found.middlewares),
-            hooks=replace(found.hooks, cursor_factory=spans.hooks.cursor_factory),
+            hooks=replace(found.hooks, around_statement=spans.hooks.around_statement),
             close=spans.close,
         )
     return found

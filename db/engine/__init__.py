@@ -1,6 +1,9 @@
 """Connects to PostgreSQL: the connection pool, transactions, statements and their errors."""
 
-from db.engine.pool import (
+from db.engine.connection import Connection
+from db.engine.pool import PoolHooks
+from db.engine.private import private_engine
+from db.engine.unit_of_work import (
     Hooks,
     autocommit,
     configure,
@@ -10,10 +13,11 @@ from db.engine.pool import (
     translated,
     url,
 )
-from db.engine.private import private_engine
 
 __all__ = [
+    "Connection",
     "Hooks",
+    "PoolHooks",
     "autocommit",
     "configure",
     "dispose",

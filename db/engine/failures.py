@@ -1,12 +1,26 @@
-"""Translates errors of psycopg2 and SQLAlchemy to those of `db.errors`."""
+"""Translates errors of psycopg2 to those of `db.errors`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
+import psycopg2.errors
 from sqlalchemy import exc
 
-from db.errors import Failure, Reference, Refused, Timeout, TooLarge, Unavailable
+from db.errors import Busy, Failure, Reference, Refused, Timeout, TooLarge, Unavailable
+
+
+class ConnectionLost(psycopg2.OperationalError):
+    """The connection has ended. Whether the last statement was executed is unknown."""
+
+
+class NoResponse(ConnectionLost):
+    """The server did not respond in time."""
+
+
+class PoolTimeout(psycopg2.OperationalError):
+    """No connection became free in time."""
 
 
 def is_read_only(error: BaseException | None) -> bool:
@@ -30,15 +44,26 @@ def _function(error: Any) -> str | None:
     return function
 
 
-def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
+def leads_elsewhere(error: psycopg2.Error) -> bool:
+    """Return whether a new connection may not have the error, and nor may those opened later.
+
+    If a server refused a write or stops, another host may be the primary by now.
+    """
+    ends = (error.pgcode or "").startswith(("08", "57P"))
+    return ends or is_read_only(error) or is_stale_plan(error)
+
+
+def failure_of(raised: psycopg2.Error | exc.DBAPIError) -> Failure | None:
     """Return the Failure that callers handle, or None if the error is a defect."""
-    if isinstance(error, exc.TimeoutError):
-        return Unavailable("no connection came free in time")
+    if isinstance(raised, PoolTimeout):
+        return Busy("no connection came free in time")
+    error = _driver_error(raised)
+    is_lost = isinstance(error, ConnectionLost) or getattr(raised, "connection_invalidated", False)
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
-    code: str | None = getattr(error.orig, "pgcode", None)
-    if is_read_only(error.orig):
+    code: str | None = getattr(error, "pgcode", None)
+    if is_read_only(error):
         return Unavailable("the database is read-only")
-    if error.connection_invalidated:
+    if is_lost or is_stale_plan(error):  # both need a new connection
         return Unavailable("the connection to the database was lost")
     if code in ("57014", "55P03"):
         return Timeout("a statement took too long")
@@ -47,7 +72,7 @@ def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
     if code == "54000":
         return TooLarge("the answer would be too large")
     # A row that violates a policy is a defect; a rejected setting is a role that does not exist.
-    where = _function(error.orig)
+    where = _function(error)
     if code == "42501" and where == "ExecWithCheckOptions":
         return None
     if code in ("42P01", "42703", "3F000", "42501") or where == "call_string_check_hook":
@@ -55,13 +80,19 @@ def failure_of(error: exc.TimeoutError | exc.DBAPIError) -> Failure | None:
     # 08: connection; 53: no connections, memory or disk left; 57P: shutting down or starting.
     if code is not None and code.startswith(("08", "53", "57P")):
         return Unavailable("the database cannot take the work now")
-    if code is None and isinstance(error, (exc.OperationalError, exc.InterfaceError)):
+    if code is None and isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
         return Unavailable("the database cannot be reached")
     return None
 
 
-def refused(driver: Any) -> Refused:
+def _driver_error(raised: Exception) -> Any:
+    """Return psycopg2's error, which SQLAlchemy wraps for migrations."""
+    return getattr(raised, "orig", raised)
+
+
+def refused(raised: psycopg2.Error | exc.DBAPIError) -> Refused:
     """Return the error for a refused statement, without the data that the driver quotes."""
+    driver = _driver_error(raised)
     diagnostics: Any = getattr(driver, "diag", None)
     names = {
         kind: name
@@ -81,7 +112,5 @@ def reference(field: str) -> Iterator[None]:
     """
     try:
         yield
-    except exc.IntegrityError as error:
-        if getattr(error.orig, "pgcode", None) != "23503":
-            raise
+    except psycopg2.errors.ForeignKeyViolation:
         raise Reference(field) from None

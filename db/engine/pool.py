@@ -1,301 +1,158 @@
-"""Owns the connection pool; lends connections for single statements or for a transaction."""
+"""Lends connections: at most a fixed number, in the order in which they are asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, NoReturn
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
 
-import orjson
 import psycopg2
-from psycopg2.extensions import UNICODE, cursor, new_array_type
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPICursor
 
-from db.engine import session, shards
-from db.engine.address import CONNECT_SECONDS, connect_args, normalise
+from db.engine import bridge
 from db.engine.backoff import ConnectBackoff
-from db.engine.failures import failure_of, is_read_only, is_stale_plan, refused
-from db.engine.watchdog import InterruptibleConnection, Watchdog
+from db.engine.connection import Connection
+from db.engine.failures import PoolTimeout
 
-POOL_WAIT_SECONDS = 5
-ANSWER_SECONDS = 1
-"""Time for a response to arrive, in addition to the server's statement_timeout."""
+WAIT_SECONDS = 5
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """Extension points for metrics and tracing; the defaults cost nothing."""
+class PoolHooks(NamedTuple):
+    """What metrics observe."""
 
-    pool_class: type[QueuePool] = QueuePool
-    cursor_factory: type[cursor] = cursor
-    on_failure: Callable[[Exception], None] | None = None
-    """Called with each database error: a Failure, or SQLAlchemy's error if it has no Failure."""
-
-
-_SETTINGS = "agent_api_settings"
-# OIDs of json, timestamp, uuid and uuid[], which stay texts because documents contain them as such.
-_TYPES = dict.fromkeys((114, 1114, 2950), UNICODE) | {
-    2951: new_array_type((2951,), "UUIDARRAY", UNICODE)
-}
-_USED = "agent_api_used"
+    on_wait: Callable[[float], None]
+    """Called with the seconds that a request waited for a connection, also if it got none."""
+    on_use: Callable[[int], None]
+    """Called with the change of the number of lent connections."""
 
 
-@dataclass
-class _Configured:
-    url: str
-    engine: Engine
-    hooks: Hooks
-    watchdog: Watchdog
-    is_distributed: bool | None = None
-    """None until the first statement."""
+class Pool:
+    """Up to `size` connections, for one event loop.
 
-
-_configured: _Configured | None = None
-
-# Each thread starts with its own context, so this is never another thread's transaction.
-_enclosing: ContextVar[Connection | None] = ContextVar("enclosing transaction", default=None)
-
-
-def configure(
-    url: str,
-    *,
-    pool_size: int,
-    statement_timeout_ms: int,
-    prepare: bool = True,
-    hooks: Hooks | None = None,
-) -> None:
-    """Create the pool that `autocommit` and `transaction` use, without connecting.
-
-    With `prepare`, statements are prepared on connections that no pooler shares.
-    Raises ValueError if the URL is not a PostgreSQL URL.
+    The connection that was returned last is lent first. So those that are no longer needed stay
+    idle, and the server may end them.
     """
-    global _configured  # noqa: PLW0603 (the program's only global)
-    address = normalise(url)
-    hooks = hooks or Hooks()
-    settings = session.settings(address, statement_timeout_ms=statement_timeout_ms)
-    engine = create_engine(
-        address,
-        execution_options={_SETTINGS: session.set_local(settings)},
-        # `transaction` sends BEGIN and COMMIT itself.
-        isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
-        connect_args=connect_args(
-            address,
-            connect_timeout=CONNECT_SECONDS,
-            settings=settings
-            | {"timezone": "UTC", "jit": "off"}
-            # Plan for any values: with the mode auto, statistics of one very large conversation
-            # made PostgreSQL plan each execution of a prepared statement again.
-            | {"plan_cache_mode": "force_generic_plan"},
-        )
-        | {
-            "connection_factory": InterruptibleConnection,
-            "cursor_factory": hooks.cursor_factory,
-        },
-        poolclass=hooks.pool_class,
-        # An overflow connection would be opened and closed for each use.
-        # With LIFO, connections that are no longer needed stay idle and the server may end them.
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
-        pool_use_lifo=True,
-        json_serializer=to_json,
-        # Looking up the hstore type would cost each new connection a round trip.
-        use_native_hstore=False,
-        # An exception's text must not carry message content into a log.
-        hide_parameters=True,
-    )
-    event.listen(engine, "handle_error", _reconnect)
-    event.listen(engine, "connect", _read_as_text)
-    if not prepare:
-        event.listen(engine, "connect", _prepare_nothing)
-    event.listen(engine, "checkout", _replace_closed)
-    ConnectBackoff(engine)
-    watchdog = Watchdog(engine, statement_timeout_ms / 1000 + ANSWER_SECONDS)
-    dispose()
-    _configured = _Configured(url, engine, hooks, watchdog)
+
+    def __init__(
+        self, connect: Callable[[], Connection], size: int, hooks: PoolHooks | None = None
+    ) -> None:
+        self._connect = connect
+        self._size = size
+        self._hooks = hooks
+        self._idle: list[Connection] = []
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._count = 0
+        self._backoff = ConnectBackoff()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._generation = 0
+        """Connections of earlier generations are not lent again."""
+
+    def take(self) -> Connection:
+        """Lend a connection. Raises PoolTimeout, and OperationalError if none can be opened."""
+        if self._hooks is None:
+            return self._take()
+        started = time.perf_counter()
+        try:
+            connection = self._take()
+        finally:
+            self._hooks.on_wait(time.perf_counter() - started)
+        self._hooks.on_use(1)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Take a connection back, or close it if it is broken."""
+        if self._hooks is not None:
+            self._hooks.on_use(-1)
+        self._give_back(connection)
+
+    def close(self) -> None:
+        """Close the idle connections. Lent ones must have been returned."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> Connection:
+        self._check_caller()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.was_ended():
+                return connection
+            connection.close()
+            self._count -= 1
+        if self._count < self._size:
+            self._count += 1
+        elif (given := self._wait()) is not None:
+            return given
+        try:
+            return self._open()
+        except BaseException:
+            self._free_place()
+            raise
+
+    def _check_caller(self) -> None:
+        if bridge.can_wait():
+            self._loop = asyncio.get_running_loop()
+        elif self._loop is not None and self._loop.is_running():
+            raise RuntimeError("the pool belongs to an event loop: use db.engine.bridge.run()")
+
+    def _open(self) -> Connection:
+        self._backoff.begin()
+        generation = self._generation
+        try:
+            connection = self._connect()
+        except psycopg2.Error as error:
+            self._backoff.failed(error)
+            raise
+        self._backoff.succeeded()
+        connection.generation = generation
+        return connection
+
+    def _wait(self) -> Connection | None:
+        """Wait for a connection, or for the place of one that was closed: then return None."""
+        if not bridge.can_wait():
+            raise PoolTimeout  # nobody else could return one
+        loop = asyncio.get_running_loop()
+        given: asyncio.Future[Connection | None] = loop.create_future()
+        self._waiting.append(given)
+        timer = loop.call_later(WAIT_SECONDS, _expire, given)
+        try:
+            return bridge.wait(given)
+        except asyncio.CancelledError:
+            if given.done() and not given.cancelled() and given.exception() is None:
+                connection = given.result()
+                if connection is None:
+                    self._free_place()
+                else:
+                    self._give_back(connection)
+            raise
+        finally:
+            timer.cancel()
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.leads_elsewhere and connection.generation == self._generation:
+            self._generation += 1
+            self._count -= len(self._idle)
+            self.close()
+        if connection.generation != self._generation or connection.is_closed():
+            connection.close()
+            self._free_place()
+        elif (waiting := self._next_waiting()) is not None:
+            waiting.set_result(connection)
+        else:
+            self._idle.append(connection)
+
+    def _free_place(self) -> None:
+        if (waiting := self._next_waiting()) is not None:
+            waiting.set_result(None)
+        else:
+            self._count -= 1
+
+    def _next_waiting(self) -> asyncio.Future[Connection | None] | None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                return waiting
+        return None
 
 
-def dispose() -> None:
-    """Close the pool; call `configure` before using it again."""
-    global _configured  # noqa: PLW0603 (the program's only global)
-    if _configured is not None:
-        _configured.engine.dispose()
-        _configured.watchdog.stop()
-        _configured = None
-
-
-def url() -> str:
-    """Return the database's URL, for connecting outside the pool."""
-    return _current().url
-
-
-@contextmanager
-def autocommit() -> Iterator[Connection]:
-    """Yield a connection that commits each statement: for reads and one-statement writes.
-
-    Inside a `transaction()` it yields that transaction's connection. Raises Unavailable and
-    Timeout.
-    """
-    with translated():
-        joined = _enclosing.get()
-        if joined is not None:
-            yield joined
-            return
-        with _current().engine.connect() as connection:
-            yield connection
-
-
-@contextmanager
-def transaction() -> Iterator[Connection]:
-    """Yield a connection in a transaction, which commits unless the block raises an exception.
-
-    Inside another `transaction()` it joins that one, so an exception must reach the outer block:
-    do not catch it in between. Raises Unavailable and Timeout.
-    """
-    with translated():
-        joined = _enclosing.get()
-        if joined is not None:
-            yield joined
-            return
-        # SQLAlchemy's transaction sends nothing. It keeps a lost connection from being replaced
-        # before the block ends.
-        with _current().engine.begin() as connection:
-            execute(connection, "BEGIN; " + settings_sql(connection)).close()
-            token = _enclosing.set(connection)
-            try:
-                yield connection
-            except BaseException as error:
-                _enclosing.reset(token)
-                _roll_back(connection)
-                if isinstance(error, _RollBack):
-                    error.then(connection)
-                raise
-            _enclosing.reset(token)
-            execute(connection, "COMMIT").close()
-
-
-@dataclass
-class _RollBack(Exception):  # it is not an error
-    """Ends the transaction before `then`, which raises the error that the caller receives."""
-
-    then: Callable[[Connection], NoReturn]
-
-
-def roll_back(connection: Connection, then: Callable[[Connection], NoReturn]) -> NoReturn:
-    """Call `then`, which must raise an error, after rolling back the transaction if there is one.
-
-    Its statements may have another role: on distributed tables a transaction can have only one.
-    """
-    if _enclosing.get() is not None:
-        raise _RollBack(then)
-    then(connection)
-
-
-def _roll_back(connection: Connection) -> None:
-    if connection.invalidated:
-        return
-    try:
-        execute(connection, "ROLLBACK").close()
-    except exc.DBAPIError:
-        connection.invalidate()
-
-
-def settings_sql(connection: Connection) -> str:
-    """Return the SQL that sets what a statement depends on, to be sent in front of it."""
-    sql: str = connection.get_execution_options().get(_SETTINGS, "")
-    raw: Any = connection.connection
-    return sql + session.set_local_for(raw.server_version)
-
-
-def is_distributed(connection: Connection) -> bool:
-    """Return whether `agent-api distribute` has distributed the tables; ask once per process."""
-    configured = _current()
-    if configured.is_distributed is None:
-        sql = settings_sql(connection) + shards.IS_DISTRIBUTED
-        # An ordinary cursor, because traces must not show this as a statement of the request.
-        with closing(execute(connection, sql, cursor_factory=cursor)) as answer:
-            ((configured.is_distributed,),) = answer.fetchall()
-    return configured.is_distributed
-
-
-def execute(
-    connection: Connection,
-    sql: str,
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    cursor_factory: type[cursor] | None = None,
-) -> DBAPICursor:
-    """Execute `sql` with psycopg2 and return the cursor. Raises SQLAlchemy's errors."""
-    opened: DBAPICursor | None = None
-    try:
-        opened = connection.connection.cursor(cursor_factory=cursor_factory)
-        opened.execute(sql, parameters)
-        return opened
-    except psycopg2.Error as error:
-        # Private, because SQLAlchemy has no public function for it. This raises SQLAlchemy's
-        # error, and after a lost connection discards all older connections of the pool.
-        # Parameters are withheld.
-        connection._handle_dbapi_exception(error, sql, None, opened, None)
-
-
-def _current() -> _Configured:
-    if _configured is None:
-        raise RuntimeError("db.engine.configure() has not been called")
-    return _configured
-
-
-def _read_as_text(connection: Any, _record: object) -> None:
-    """Undo SQLAlchemy's registration of types, which it needs only for its own execution."""
-    connection.string_types.update(_TYPES)
-
-
-def _prepare_nothing(connection: Any, _record: object) -> None:
-    connection.prepared = None
-
-
-def _replace_closed(connection: Any, record: Any, _fairy: object) -> None:
-    """Make the pool replace a connection that the server has closed while it was idle.
-
-    The next statement on a new connection fails if the server has closed that one too.
-    """
-    was_idle = _USED in record.info  # the pool clears it when it connects
-    record.info[_USED] = True
-    if was_idle and connection.is_closed():
-        raise exc.DisconnectionError
-
-
-def _reconnect(context: ExceptionContext) -> None:
-    """Replace the pool's connections after an error that new ones will not have.
-
-    If a server refused a write, another host may be the primary by now.
-    """
-    error = context.original_exception
-    if is_read_only(error) or is_stale_plan(error):
-        context.is_disconnect = True
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise a Failure if the database is unreachable, busy or slow.
-
-    All other database errors are defects, such as a violated constraint: they become Refused.
-    """
-    try:
-        yield
-    except (exc.TimeoutError, exc.DBAPIError) as error:
-        failure = failure_of(error)
-        if _configured is not None and _configured.hooks.on_failure is not None:
-            _configured.hooks.on_failure(failure or error)
-        if failure is None:
-            # Keep the stack but drop the original error, whose text a log would print.
-            driver = getattr(error, "orig", None)
-            raise refused(driver).with_traceback(error.__traceback__) from None
-        raise failure from error
-
-
-def to_json(value: Any) -> str:
-    """Serialise to text, as SQLAlchemy requires."""
-    return orjson.dumps(value).decode()
+def _expire(given: asyncio.Future[Connection | None]) -> None:
+    if not given.done():
+        given.set_exception(PoolTimeout())

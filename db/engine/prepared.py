@@ -10,12 +10,10 @@ settings with which it was opened, instead of setting them again.
 
 import re
 from itertools import count
-from typing import Any, NamedTuple
-
-from sqlalchemy import Connection
+from typing import NamedTuple
 
 from db.engine import session
-from db.engine.pool import execute, settings_sql
+from db.engine.connection import Connection
 
 _numbers = count(1)
 # A parameter of psycopg2, with the cast that SQLAlchemy adds for some types.
@@ -44,21 +42,20 @@ def compile_sql(sql: str) -> Prepared:
 
 def ensure(connection: Connection, statements: list[Prepared]) -> bool:
     """Prepare what the connection does not have yet; return False if it must not prepare."""
-    raw: Any = connection.connection.dbapi_connection
-    if raw.prepared is None:
+    if connection.prepared is None:
         return False
-    if not raw.is_direct:
-        cursor = execute(connection, "SELECT pg_backend_pid()")
+    if not connection.is_direct:
+        cursor = connection.execute("SELECT pg_backend_pid()")
         ((pid,),) = cursor.fetchall()
         cursor.close()
-        if pid != raw.info.backend_pid:
-            raw.prepared = None
+        if pid != connection.backend_pid:
+            connection.prepared = None
             return False
-        if settings := session.set_for(raw.server_version):
-            execute(connection, settings).close()
-        raw.is_direct = True
+        if settings := session.set_for(connection.server_version):
+            connection.execute(settings).close()
+        connection.is_direct = True
     for statement in statements:
-        if statement.name not in raw.prepared:
-            execute(connection, settings_sql(connection) + statement.prepare).close()
-            raw.prepared.add(statement.name)
+        if statement.name not in connection.prepared:
+            connection.execute(connection.settings + statement.prepare).close()
+            connection.prepared.add(statement.name)
     return True

@@ -1,7 +1,7 @@
 """Compiles a SQLAlchemy Core statement once and executes it directly with psycopg2.
 
 SQLAlchemy's own execution looks up the compiled form at each call and wraps the result, which takes
-longer than all of psycopg2's work. Its connections, pool and errors are still used.
+longer than all of psycopg2's work.
 
 PostgreSQL shows a statement's role only the rows of the acting user, so a statement that forgets
 the owner never returns another user's rows (docs/decisions/0009). Role and user are set in front of
@@ -15,20 +15,20 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection
+import orjson
+from psycopg2.extensions import cursor
+from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql.psycopg2 import dialect
-from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.engine import prepared, roles, shards
-from db.engine.pool import execute, is_distributed, settings_sql, to_json
+from db.engine.connection import Connection
+from db.engine.unit_of_work import is_distributed
 
 _ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
 _ACT_AS_ON_SHARDS = f"SELECT {shards.FUNCTION}(%(acting_user)s, '{{role}}');\n"
 # Without an alias, Citus 13 omits the table that RETURNING names from an INSERT with a SELECT.
 _INSERT = re.compile(r"^INSERT INTO (\w+) \(")
-
-_DIALECT = dialect(json_serializer=to_json)  # type: ignore[no-untyped-call]  # untyped
 
 
 class Statement:
@@ -94,27 +94,35 @@ class Statement:
 
     def row(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """Return the row as a tuple, or None without a row."""
-        with closing(self._run(connection, values)) as cursor:
-            return cursor.fetchone()
+        with closing(self._run(connection, values)) as result:
+            return result.fetchone()
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return all rows."""
-        with closing(self._run(connection, values)) as cursor:
-            return list(cursor.fetchall())
+        with closing(self._run(connection, values)) as result:
+            return list(result.fetchall())
 
     def rowcount(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Execute a statement without RETURNING, and return the number of changed rows."""
-        with closing(self._run(connection, values)) as cursor:
-            return cursor.rowcount
+        with closing(self._run(connection, values)) as result:
+            return result.rowcount
 
-    def _run(self, connection: Connection, values: Mapping[str, Any]) -> DBAPICursor:
+    def _run(self, connection: Connection, values: Mapping[str, Any]) -> cursor:
         parameters = {"acting_user": "", **values, **self._constants}
         for name, process in self._processors.items():
             parameters[name] = process(parameters[name])
         if is_distributed(connection):
-            message = settings_sql(connection) + self._message_to_shards
+            message = connection.settings + self._message_to_shards
         elif self._prepares and prepared.ensure(connection, self._prepared):
             message = self._prepared_message  # the session has the settings
         else:
-            message = settings_sql(connection) + self._message
-        return execute(connection, message, parameters)
+            message = connection.settings + self._message
+        return connection.execute(message, parameters)
+
+
+def _to_json(value: Any) -> str:
+    """Serialise to text, as SQLAlchemy requires."""
+    return orjson.dumps(value).decode()
+
+
+_DIALECT = dialect(json_serializer=_to_json)  # type: ignore[no-untyped-call]  # untyped

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Text,
     bindparam,
     cast,
@@ -16,6 +15,7 @@ from sqlalchemy import (
 )
 
 from db.documents import Document, time, utc
+from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, Moment
 from db.paging.row_page import RowPage

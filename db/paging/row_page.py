@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     JSON,
     ColumnElement,
-    Connection,
     Integer,
     Select,
     String,
@@ -17,6 +16,7 @@ from sqlalchemy import (
 )
 
 from db.documents import Document
+from db.engine import Connection, bridge
 from db.engine.statement import Statement
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -88,18 +88,23 @@ class RowPage:
         if any(size > share for size in sizes):
             parameters["limit"] = _fitting(sizes)
             rows = _present(self._statement.rows(connection, parameters | {"largest": _ANY_SIZE}))
+        documents = bridge.off_loop(sum(sizes), self._write, rows[:limit])
+        if not documents:  # also if others deleted the rows between the two executions
+            return RowsRead(b"", (), False, extra)
+        last_key = rows[len(documents) - 1][1 : 1 + self._key_count]
+        return RowsRead(SEPARATOR.join(documents), last_key, len(documents) < available, extra)
+
+    def _write(self, rows: Sequence[Sequence[Any]]) -> list[bytes]:
+        """Return the documents of the rows, up to the one that reaches MAX_BYTES."""
         first_column = 1 + self._key_count
         documents: list[bytes] = []
         written = 0
-        for row in rows[:limit]:
+        for row in rows:
             documents.append(self._document.write(row[first_column:]))
             written += len(documents[-1])
             if written >= MAX_BYTES:
                 break
-        if not documents:  # also if others deleted the rows between the two executions
-            return RowsRead(b"", (), False, extra)
-        last_key = rows[len(documents) - 1][1:first_column]
-        return RowsRead(SEPARATOR.join(documents), last_key, len(documents) < available, extra)
+        return documents
 
 
 def _present(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

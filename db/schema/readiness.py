@@ -1,7 +1,9 @@
 """Checks whether the database can serve requests."""
 
 import logging
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ import psycopg2
 from psycopg2 import errorcodes
 
 from db.engine import address, roles, session
-from db.engine.failures import is_read_only
-from db.engine.watchdog import InterruptibleConnection, NoResponse, interrupt_after
+from db.engine.connection import Connection
+from db.engine.failures import NoResponse, is_read_only
 from db.schema import ahead_of, missing_from, requirements, wrong_encoding
 
 logger = logging.getLogger(__name__)
 
 READINESS_SECONDS = 2
+Ask = Callable[..., list[tuple[Any, ...]]]
 _READ_ONLY = "The database is read-only."
 
 
@@ -27,23 +30,16 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
     users; otherwise the message is logged.
 
     The check opens its own connection because a pool without free connections is busy, not unready.
-    It takes at most 2 s, 2 s more if the database stops meanwhile, and 2 s to connect per host.
+    It takes at most 2 s to connect per host, and 2 s more if the database stops meanwhile.
     """
     target = address.normalise(url)
     settings = session.settings(target, statement_timeout_ms=READINESS_SECONDS * 1000)
     parameters = address.driver_args(target, connect_timeout=READINESS_SECONDS, settings=settings)
     try:
-        with (
-            closing(
-                psycopg2.connect(connection_factory=InterruptibleConnection, **parameters)
-            ) as connection,
-            interrupt_after(connection, READINESS_SECONDS),
-        ):
-            # Otherwise the first statement would open a transaction, and closing the connection
-            # within a transaction makes a pooler discard its server's connection.
-            connection.autocommit = True
-            ask = _Session(connection, session.set_local(settings))
-            return _problem(ask, migrations, exact=exact)
+        with closing(
+            Connection(parameters, settings=session.set_local(settings), seconds=READINESS_SECONDS)
+        ) as connection:
+            return _problem(partial(_ask, connection), migrations, exact=exact)
     except psycopg2.Error as error:
         if is_read_only(error):
             return _READ_ONLY
@@ -57,23 +53,15 @@ def check(url: str, migrations: Path, *, explain: bool = False, exact: bool = Fa
         return f"{summary}."
 
 
-class _Session:
-    """Executes statements with the settings that requests have, each in its own transaction."""
-
-    def __init__(self, connection: psycopg2.extensions.connection, settings_sql: str) -> None:
-        self._connection = connection
-        self._settings_sql = settings_sql + session.set_local_for(connection.server_version)
-
-    def __call__(
-        self, statement: str, parameters: dict[str, Any] | None = None
-    ) -> list[tuple[Any, ...]]:
-        """Return the rows of the last statement."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(self._settings_sql + statement, parameters)
-            return cursor.fetchall()
+def _ask(
+    connection: Connection, statement: str, parameters: dict[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement that is executed as those of requests."""
+    with closing(connection.execute(connection.settings + statement, parameters)) as cursor:
+        return cursor.fetchall()
 
 
-def _problem(ask: _Session, migrations: Path, *, exact: bool) -> str | None:
+def _problem(ask: Ask, migrations: Path, *, exact: bool) -> str | None:
     """Return the first reason why requests would fail, or None."""
     ((encoding, read_only),) = ask(
         "SELECT current_setting('server_encoding'), current_setting('transaction_read_only')"

@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
-from sqlalchemy import Connection
 
 from db import engine
-from tests.db.rows import insert_conversation, insert_run
+from db.engine import Connection
+from tests.db.holding import Configure, configure_for
+from tests.db.rows import TRACED, insert_conversation, insert_run
 
 
 @pytest.fixture
@@ -18,8 +20,15 @@ def url(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture
 def configured(database_url: str) -> Iterator[None]:
-    engine.configure(database_url, pool_size=32, statement_timeout_ms=10_000)
+    engine.configure(database_url, pool_size=32, statement_timeout_ms=10_000, hooks=TRACED)
     yield
+    engine.dispose()
+
+
+@pytest.fixture
+def configure(database_url: str) -> Iterator[Configure]:
+    """Configures a pool of the given size."""
+    yield partial(configure_for, database_url)
     engine.dispose()
 
 

@@ -1,15 +1,13 @@
-"""Inserts minimal rows, and traces the statements sent to the database."""
+"""Inserts minimal rows, reads single values, and traces the statements sent to the database."""
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812 (it is a class)
-from sqlalchemy import Connection, Pool, event
-
 from db import conversations, messages, runs
+from db.engine import Connection, Hooks
 
 Trace = list[tuple[str, Any]]
 
@@ -20,18 +18,31 @@ _PREPARES = re.compile(
 )
 
 
-class _TracedCursor(Cursor):
-    def execute(self, query: Any, parameters: Any = None) -> None:
-        if not _PREPARES.search(query):
-            for trace in _traces:
-                trace.append((query, parameters))
-        super().execute(query, parameters)
+@contextmanager
+def _trace(sql: str, parameters: Mapping[str, Any] | None) -> Iterator[None]:
+    if not _PREPARES.search(sql):
+        for trace in _traces:
+            trace.append((sql, parameters))
+    yield
 
 
-# Trace cursors of all connections, because SQLAlchemy's events do not see a Statement's SQL.
-@event.listens_for(Pool, "connect")
-def _trace(connection: Any, _: object) -> None:
-    connection.cursor_factory = _TracedCursor
+TRACED = Hooks(around_statement=_trace)
+"""For engine.configure, so that `traced` sees the statements."""
+
+
+def value(connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+    """Return the first value of the first row."""
+    return row(connection, sql, parameters)[0]
+
+
+def row(
+    connection: Connection, sql: str, parameters: Mapping[str, Any] | None = None
+) -> tuple[Any, ...]:
+    """Return the first row."""
+    with closing(connection.execute(sql, parameters)) as cursor:
+        first = cursor.fetchone()
+    assert first is not None
+    return first
 
 
 def insert_conversation(connection: Connection, user: str, **given: Any) -> str:
@@ -70,7 +81,10 @@ def answer(user: str, **document: Any) -> dict[str, Any]:
 
 @contextmanager
 def traced() -> Iterator[Trace]:
-    """Collect all statements, with their parameters, sent within the block."""
+    """Collect all statements, with their parameters, sent within the block.
+
+    The engine must have been configured with TRACED.
+    """
     trace: Trace = []
     _traces.append(trace)
     try:

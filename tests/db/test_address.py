@@ -10,6 +10,7 @@ import migrations
 from db import engine, schema
 from db.engine import address
 from db.schema import readiness
+from tests.db.rows import value
 
 
 def libpq_parameters(url: str) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def test_readiness_migrations_and_engine_find_the_host_that_answers(
     engine.configure(several, pool_size=1, statement_timeout_ms=5000)
     try:
         with engine.autocommit() as connection:
-            found = connection.exec_driver_sql("SELECT 1").scalar()
+            found = value(connection, "SELECT 1")
     finally:
         engine.dispose()
 

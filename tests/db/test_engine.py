@@ -1,18 +1,19 @@
 """Tests of the connection pool, of transactions, and of how database errors are translated."""
 
-import threading
-import time
+import asyncio
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
+from functools import partial
 
 import psycopg2
 import pytest
-from sqlalchemy import Connection, exc
 
 from db import engine, errors
+from db.engine import Connection, bridge, pool
+from tests.db.rows import value
+from tests.db.waiting import at_once, on_loop
 
 UNREACHABLE = "postgresql://postgres@127.0.0.1:1/none"
 
@@ -23,17 +24,13 @@ def dispose() -> Iterator[None]:
     engine.dispose()
 
 
-def sql(connection: Connection, statement: str) -> object:
-    return connection.exec_driver_sql(statement).scalar()
-
-
 def test_autocommit_and_transaction_share_one_pool(database_url: str, dispose: None) -> None:
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
     with engine.autocommit() as connection:
-        reading = sql(connection, "SELECT pg_backend_pid()")
+        reading = value(connection, "SELECT pg_backend_pid()")
     with engine.transaction() as connection:
-        writing = sql(connection, "SELECT pg_backend_pid()")
+        writing = value(connection, "SELECT pg_backend_pid()")
 
     assert reading == writing
 
@@ -43,9 +40,9 @@ def test_transaction_restores_autocommit_when_it_ends(database_url: str, dispose
 
     for _ in range(2):
         with engine.autocommit() as connection:
-            lone = {sql(connection, "SELECT txid_current()") for _ in range(2)}
+            lone = {value(connection, "SELECT txid_current()") for _ in range(2)}
         with engine.transaction() as connection:
-            together = {sql(connection, "SELECT txid_current()") for _ in range(2)}
+            together = {value(connection, "SELECT txid_current()") for _ in range(2)}
         assert (len(lone), len(together)) == (2, 1)
 
 
@@ -64,13 +61,13 @@ def test_nested_block_joins_the_transaction(
         with engine.transaction() as outer:
             with inner() as connection:
                 assert connection is outer
-                sql(connection, insert)
+                value(connection, insert)
             if fail:
                 raise LookupError
 
     def found() -> object:
         with engine.autocommit() as connection:
-            return sql(connection, count)
+            return value(connection, count)
 
     with pytest.raises(LookupError):
         work(fail=True)
@@ -87,24 +84,53 @@ def test_failed_statement_in_a_nested_block_ends_the_transaction(
 
     def fail() -> None:
         with engine.transaction() as outer:
-            sql(outer, "INSERT INTO chat_settings (user_id) VALUES ('outer') RETURNING 1")
+            value(outer, "INSERT INTO chat_settings (user_id) VALUES ('outer') RETURNING 1")
             with pytest.raises(errors.Timeout), engine.autocommit() as connection:
-                sql(connection, "SELECT pg_sleep(9)")
-            sql(outer, "SELECT 1")
+                value(connection, "SELECT pg_sleep(9)")
+            value(outer, "SELECT 1")
 
     with pytest.raises(errors.Refused, match="InFailedSqlTransaction"):
         fail()
 
 
-def test_transaction_is_invisible_to_other_threads(database_url: str, dispose: None) -> None:
+def test_transaction_that_cannot_begin_does_not_affect_later_ones(
+    database_url: str, dispose: None
+) -> None:
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+    with engine.autocommit() as connection:
+        settings, connection.settings = connection.settings, "SELECT 1 / 0;\n"
+
+    with pytest.raises(errors.Refused, match="DivisionByZero"), engine.transaction():
+        pass
+
+    with engine.autocommit() as connection:
+        connection.settings = settings
+        assert value(connection, "SELECT 1") == 1
+
+
+def test_transaction_is_invisible_to_other_requests(database_url: str, dispose: None) -> None:
     engine.configure(database_url, pool_size=2, statement_timeout_ms=5000)
 
     def backend() -> object:
         with engine.autocommit() as connection:
-            return sql(connection, "SELECT pg_backend_pid()")
+            return value(connection, "SELECT pg_backend_pid()")
 
-    with engine.transaction(), ThreadPoolExecutor(1) as threads:
-        here, there = backend(), threads.submit(backend).result(10)
+    async def compare() -> tuple[object, object]:
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        def hold() -> object:
+            with engine.transaction():
+                begun.set()
+                bridge.wait(ended.wait())
+                return backend()
+
+        holding = asyncio.create_task(bridge.run(hold))
+        await begun.wait()
+        there = await bridge.run(backend)
+        ended.set()
+        return await holding, there
+
+    here, there = asyncio.run(compare())
 
     assert here != there
 
@@ -114,7 +140,7 @@ def test_session_has_its_settings(database_url: str, dispose: None) -> None:
 
     with engine.autocommit() as connection:
         found = [
-            sql(connection, f"SHOW {name}")
+            value(connection, f"SHOW {name}")
             for name in ("statement_timeout", "timezone", "application_name", "jit")
         ]
 
@@ -128,14 +154,14 @@ def test_lock_timeout_raises_timeout(database_url: str, dispose: None) -> None:
         holder.cursor().execute("SELECT pg_advisory_xact_lock(1)")
         statement = "SET LOCAL lock_timeout = '50ms'; SELECT pg_advisory_xact_lock(1)"
         with pytest.raises(errors.Timeout), engine.transaction() as connection:
-            sql(connection, statement)
+            value(connection, statement)
 
 
 def test_result_over_1_gb_raises_too_large(database_url: str, dispose: None) -> None:
     engine.configure(database_url, pool_size=1, statement_timeout_ms=50)
 
     with pytest.raises(errors.TooLarge), engine.autocommit() as connection:
-        sql(connection, "SELECT repeat('x', 1 << 30)")
+        value(connection, "SELECT repeat('x', 1 << 30)")
 
 
 @pytest.mark.parametrize(
@@ -145,9 +171,9 @@ def test_wrong_schema_raises_unavailable(database_url: str, dispose: None, state
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
     with engine.transaction() as connection:
-        sql(connection, "SELECT set_config('role', 'pg_monitor', true)")
+        value(connection, "SELECT set_config('role', 'pg_monitor', true)")
         with pytest.raises(errors.Unavailable), engine.translated():
-            sql(connection, statement)
+            value(connection, statement)
 
 
 def test_unreachable_server_raises_unavailable(dispose: None) -> None:
@@ -162,11 +188,16 @@ def test_unreachable_server_raises_unavailable(dispose: None) -> None:
 def test_exhausted_pool_raises_unavailable(
     database_url: str, dispose: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.pool, "POOL_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(pool, "WAIT_SECONDS", 0.05)
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
-    with engine.autocommit(), pytest.raises(errors.Unavailable, match="free"), engine.autocommit():
-        pass
+    def take_two() -> None:
+        with engine.autocommit(), engine.autocommit():
+            pass
+
+    for call in (take_two, partial(on_loop, take_two)):
+        with pytest.raises(errors.Unavailable, match="free"):
+            call()
 
 
 def test_read_only_server_raises_unavailable(database_url: str, dispose: None) -> None:
@@ -178,46 +209,39 @@ def test_read_only_server_raises_unavailable(database_url: str, dispose: None) -
     )
 
     with pytest.raises(errors.Unavailable), engine.autocommit() as connection:
-        connection.exec_driver_sql("INSERT INTO chat_settings (user_id) VALUES ('u')")
+        connection.execute("INSERT INTO chat_settings (user_id) VALUES ('u')")
 
 
 def test_refused_write_discards_all_older_connections(database_url: str, dispose: None) -> None:
     """They lead to a server that is no longer the primary."""
     engine.configure(database_url, pool_size=3, statement_timeout_ms=5000)
     with engine.autocommit() as first, engine.autocommit() as second:
-        before = {sql(each, "SELECT pg_backend_pid()") for each in (first, second)}
-    time.sleep(0.05)  # SQLAlchemy compares times to find older connections
+        before = {value(each, "SELECT pg_backend_pid()") for each in (first, second)}
 
     statement = "SET TRANSACTION READ ONLY; INSERT INTO chat_settings (user_id) VALUES ('u')"
     with pytest.raises(errors.Unavailable, match="read-only"), engine.transaction() as connection:
-        connection.exec_driver_sql(statement)
+        connection.execute(statement)
 
     with engine.autocommit() as first, engine.autocommit() as second, engine.autocommit() as third:
-        after = {sql(each, "SELECT pg_backend_pid()") for each in (first, second, third)}
+        after = {value(each, "SELECT pg_backend_pid()") for each in (first, second, third)}
     assert not before & after
 
 
 def test_deadlock_raises_unavailable_in_one_transaction(database_url: str, dispose: None) -> None:
     engine.configure(database_url, pool_size=2, statement_timeout_ms=10_000)
-    both_hold = threading.Barrier(2)
-    outcomes: list[str] = []
+    both_hold = asyncio.Barrier(2)
 
-    def lock(first: int, second: int) -> None:
+    def lock(first: int, second: int) -> str:
         try:
             with engine.transaction() as connection:
-                sql(connection, f"SELECT pg_advisory_xact_lock({first})")
-                both_hold.wait()
-                sql(connection, f"SELECT pg_advisory_xact_lock({second})")
+                value(connection, f"SELECT pg_advisory_xact_lock({first})")
+                bridge.wait(both_hold.wait())
+                value(connection, f"SELECT pg_advisory_xact_lock({second})")
         except errors.Unavailable:
-            outcomes.append("unavailable")
-        else:
-            outcomes.append("done")
+            return "unavailable"
+        return "done"
 
-    threads = [threading.Thread(target=lock, args=pair) for pair in ((11, 12), (12, 11))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = at_once([partial(lock, *pair) for pair in ((11, 12), (12, 11))])
 
     assert sorted(outcomes) == ["done", "unavailable"]
 
@@ -227,7 +251,7 @@ def test_temporary_error_raises_unavailable(database_url: str, dispose: None, co
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
     with pytest.raises(errors.Unavailable), engine.autocommit() as connection:
-        connection.exec_driver_sql(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
+        connection.execute(f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$")
 
 
 def test_configure_replaces_the_previous_pool(database_url: str, dispose: None) -> None:
@@ -236,7 +260,7 @@ def test_configure_replaces_the_previous_pool(database_url: str, dispose: None) 
 
     assert engine.url() == database_url
     with engine.autocommit() as connection:
-        assert sql(connection, "SELECT 1") == 1
+        assert value(connection, "SELECT 1") == 1
 
 
 @pytest.mark.parametrize(
@@ -256,11 +280,11 @@ def test_refused_statement_is_reported_without_its_data(
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
     with pytest.raises(errors.Refused) as raised, engine.autocommit() as connection:
-        connection.exec_driver_sql(statement)
+        connection.execute(statement)
 
     assert str(raised.value) == expected
     printed = "".join(traceback.format_exception(raised.value))
-    assert "exec_driver_sql(statement)" in printed
+    assert "execute(statement)" in printed
     assert " a secret" not in printed
 
 
@@ -274,8 +298,8 @@ def test_other_exceptions_are_not_translated(database_url: str, dispose: None) -
 def test_database_error_does_not_contain_parameters(database_url: str, dispose: None) -> None:
     engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
-    with engine.autocommit() as connection, pytest.raises(exc.DataError) as raised:
-        connection.exec_driver_sql("SELECT 1/0, %s", ("a secret",))
+    with engine.autocommit() as connection, pytest.raises(psycopg2.DataError) as raised:
+        connection.execute("SELECT 1/0, %(said)s", {"said": "a secret"})
 
     assert "a secret" not in str(raised.value)
 
@@ -293,4 +317,4 @@ def test_configure_accepts_every_postgresql_scheme(
     engine.configure(begin + rest, pool_size=1, statement_timeout_ms=5000)
 
     with engine.autocommit() as connection:
-        assert sql(connection, "SELECT 1") == 1
+        assert value(connection, "SELECT 1") == 1

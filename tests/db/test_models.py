@@ -110,8 +110,8 @@ TOO_LONG: dict[str, tuple[type[models.Base], dict[str, Any]]] = {
 
 
 @pytest.fixture
-def session(configured: None) -> Iterator[Session]:
-    with engine.transaction() as connection:
+def session(database_url: str) -> Iterator[Session]:
+    with engine.private_engine(database_url).connect() as connection:
         with Session(connection, join_transaction_mode="create_savepoint") as opened:
             yield opened
         connection.rollback()
@@ -228,7 +228,7 @@ def test_run_with_messages_cannot_be_deleted(session: Session) -> None:
 def test_size_counts_the_bytes_of_texts_and_json(session: Session) -> None:
     row = make(session, Message, content="é", metadata_={"a": "b"}, tool_calls=[])
 
-    assert row.size == len("é".encode()) + len('{"a":"b"}') + len("[]")
+    assert row.size == len("é".encode()) + len('{"a": "b"}') + len("[]")
 
 
 def test_json_keeps_the_order_of_keys_and_large_numbers(session: Session) -> None:
@@ -238,7 +238,7 @@ def test_json_keeps_the_order_of_keys_and_large_numbers(session: Session) -> Non
         select(cast(Conversation.metadata_, Text)).where(Conversation.id == row.id)
     )
 
-    assert stored == '{"b":1e+308,"a":1}'
+    assert stored == '{"b": 1e+308, "a": 1}'
 
 
 def test_messages_are_ordered_by_position(session: Session) -> None:

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 from agent_api.http.pagination import array
 from db import conversations, engine, messages
+from db.engine import Connection
 from db.paging.page import Page
 from tests.db.rows import insert_conversation, insert_message
 

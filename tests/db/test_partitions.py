@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection
 
 from db import (
     access,
@@ -28,12 +27,20 @@ from db import (
     runs,
     sweeps,
 )
-from db.engine import roles
+from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.models import OWNERS, Base
 from db.rate_limits import Limit
 from tests import distributed
-from tests.db.rows import insert_conversation, insert_message, insert_run, split, traced
+from tests.db.rows import (
+    TRACED,
+    insert_conversation,
+    insert_message,
+    insert_run,
+    split,
+    traced,
+    value,
+)
 from tests.db.test_plans import FILTERED, ORDERED
 from tests.db.test_statements import QUERIES, REFUSED
 
@@ -90,7 +97,7 @@ def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[
     With TEST_DISTRIBUTED=1 the tables of `database_url` are distributed.
     """
     if distributed.ENABLED:
-        engine.configure(database_url, pool_size=4, statement_timeout_ms=10_000)
+        engine.configure(database_url, pool_size=4, statement_timeout_ms=10_000, hooks=TRACED)
         yield
         engine.dispose()
         return
@@ -115,7 +122,7 @@ def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[
         for role in roles.ALL:
             connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {role}")
             connection.exec_driver_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
-    engine.configure(url, pool_size=4, statement_timeout_ms=10_000, prepare=False)
+    engine.configure(url, pool_size=4, statement_timeout_ms=10_000, prepare=False, hooks=TRACED)
     yield
     engine.dispose()
 
@@ -139,7 +146,7 @@ def sent(partitioned: None) -> Sent:
         sweeps.run(limit=LIMIT)
     found: Sent = {}
     for message, parameters in trace:
-        if "acting_user" in (parameters or ()):  # SQLAlchemy's own messages have no user
+        if "acting_user" in (parameters or ()):  # BEGIN and the like have no user
             settings, statements = split(message)
             found |= dict.fromkeys(statements, (settings, parameters))
     return found
@@ -212,7 +219,7 @@ def partitions_of(sent: Sent, sql: str) -> set[str]:
     settings, parameters = sent[sql]
     with engine.autocommit() as connection:
         explain = f"{settings}EXPLAIN (FORMAT JSON) {sql}"
-        plan = json.loads(connection.exec_driver_sql(explain, parameters).scalar_one())
+        plan = json.loads(value(connection, explain, parameters))
     tasks = sum(values_in(plan, "Task Count"))
     if tasks:
         return {str(number) for number in range(tasks)}

@@ -11,13 +11,22 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 import migrations
 from db import chat_settings, conversations, engine, idempotency_keys, messages, runs, schema
+from db.engine import Connection
 from db.paging.row_page import MAX_BYTES, SEPARATOR
 from tests.db.many_rows import insert_many
-from tests.db.rows import answer, insert_conversation, insert_run, message, split, traced
+from tests.db.rows import (
+    TRACED,
+    answer,
+    insert_conversation,
+    insert_run,
+    message,
+    split,
+    traced,
+    value,
+)
 
 USER = "user"
 CONVERSATION = "00000000-0000-7000-8000-000000000000"
@@ -38,7 +47,7 @@ def full_url(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="module")
 def full(full_url: str) -> Iterator[None]:
-    engine.configure(full_url, pool_size=2, statement_timeout_ms=10_000)
+    engine.configure(full_url, pool_size=2, statement_timeout_ms=10_000, hooks=TRACED)
     yield
     engine.dispose()
 
@@ -145,10 +154,12 @@ SINGLE: dict[str, Action] = {
 
 # The statements that foreign keys run when a referenced row is deleted.
 LINKS = {
-    "messages of a conversation": "DELETE FROM messages WHERE conversation_id = %s",
-    "runs of a conversation": "UPDATE runs SET conversation_id = NULL WHERE conversation_id = %s",
-    "answers about a conversation": "DELETE FROM idempotency_keys WHERE conversation_id = %s",
-    "messages of a run": "UPDATE messages SET run_id = NULL WHERE run_id = %s",
+    "messages of a conversation": "DELETE FROM messages WHERE conversation_id = %(id)s",
+    "runs of a conversation": (
+        "UPDATE runs SET conversation_id = NULL WHERE conversation_id = %(id)s"
+    ),
+    "answers about a conversation": "DELETE FROM idempotency_keys WHERE conversation_id = %(id)s",
+    "messages of a run": "UPDATE messages SET run_id = NULL WHERE run_id = %(id)s",
 }
 
 
@@ -205,7 +216,9 @@ def test_single_rows_are_found_by_an_index(full: None) -> None:
 
 def test_foreign_keys_find_their_rows_by_an_index(full: None) -> None:
     with engine.autocommit() as connection:
-        plans = {name: explain(connection, sql, (CONVERSATION,)) for name, sql in LINKS.items()}
+        plans = {
+            name: explain(connection, sql, {"id": CONVERSATION}) for name, sql in LINKS.items()
+        }
 
     assert [name for name, plan in plans.items() if scans(plan)] == []
 
@@ -221,7 +234,7 @@ def test_page_of_large_rows_stops_reading_at_the_size_limit(full: None) -> None:
             connection, conversation_id=conversation_id, user_id=USER, limit=4
         )
         (_, first), (_, second) = trace
-        connection.exec_driver_sql("ROLLBACK")
+        connection.execute("ROLLBACK")
 
     assert page.documents.count(SEPARATOR) == 1
     assert first["largest"] * first["limit"] <= MAX_BYTES
@@ -233,7 +246,7 @@ def plan_of(action: Action, options: str = "COSTS") -> list[Node]:
     with engine.transaction() as connection:
         with traced() as trace:
             action(connection)
-        connection.exec_driver_sql("ROLLBACK")
+        connection.execute("ROLLBACK")
     with engine.autocommit() as connection:
         return [
             node
@@ -251,7 +264,7 @@ def explain(
     plans: list[Node] = []
     for statement in statements:
         explained = f"{settings}EXPLAIN ({options}, FORMAT JSON) {statement}"
-        found = connection.exec_driver_sql(explained, parameters).scalar_one()
+        found = value(connection, explained, parameters)
         (top,) = json.loads(found) if isinstance(found, str) else found
         plans += nodes(top["Plan"])
     return plans

@@ -1,18 +1,18 @@
 """Tests of concurrent writers: nothing is lost or counted twice, and late writers get an error."""
 
 import json
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 from agent_api.http.pagination import array
 from db import chat_settings, conversations, engine, errors, messages, runs
+from db.engine import Connection
 from db.paging.page import Page
 from tests.db.rows import insert_run, message
+from tests.db.waiting import at_once
 
 WRITERS = 32
 
@@ -37,7 +37,7 @@ def test_many_writers_lose_nothing_and_follow_one_order(
                 )
         return contents
 
-    written = [content for contents in at_once(write) for content in contents]
+    written = [content for contents in by_many(write) for content in contents]
 
     page = read_messages(connection, conversation_id, user)
     found = json.loads(
@@ -72,7 +72,7 @@ def test_insert_during_a_delete_raises_missing_or_reference(
             return type(error)
         return None
 
-    outcomes = set(at_once(act))
+    outcomes = set(by_many(act))
 
     assert outcomes <= {None, errors.Missing, errors.Reference}
     with pytest.raises(errors.Missing):
@@ -92,7 +92,7 @@ def test_concurrent_first_saves_of_settings_are_merged(connection: Connection, u
             change = changes[number % len(changes)]
             return dict(json.loads(chat_settings.upsert(own, user_id=user, changes=change)))
 
-    saved = at_once(save)
+    saved = by_many(save)
 
     final = json.loads(chat_settings.select_one(connection, user_id=user))
     assert {row["id"] for row in saved} == {final["id"]}
@@ -116,21 +116,14 @@ def test_only_one_of_many_concurrent_status_changes_succeeds(
             return None
         return f"{ended['status']} at {ended['finished_at']}"
 
-    outcomes = set(at_once(end)) - {None}
+    outcomes = set(by_many(end)) - {None}
 
     assert len(outcomes) == 1
 
 
-def at_once(act: Callable[[int], Any]) -> list[Any]:
+def by_many(act: Callable[[int], Any]) -> list[Any]:
     """Run all writers concurrently and return their results."""
-    start = threading.Barrier(WRITERS)
-
-    def wait(number: int) -> Any:
-        start.wait()
-        return act(number)
-
-    with ThreadPoolExecutor(WRITERS) as threads:
-        return list(threads.map(wait, range(WRITERS)))
+    return at_once([partial(act, number) for number in range(WRITERS)])
 
 
 def read_messages(connection: Connection, conversation_id: str, user: str) -> Page:

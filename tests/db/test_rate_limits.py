@@ -5,17 +5,18 @@ import uuid
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, text
 
 from db import engine, rate_limits
-from tests.calls import at_once
+from db.engine import Connection
+from tests.db.rows import value
+from tests.db.waiting import at_once
 
 ONE_PER_HOUR = 1 / 3600
-AGE = text(
-    "UPDATE rate_limits SET updated_at = updated_at - make_interval(secs => :seconds) "
-    "WHERE user_id = :user_id"
+AGE = (
+    "UPDATE rate_limits SET updated_at = updated_at - make_interval(secs => %(seconds)s) "
+    "WHERE user_id = %(user_id)s"
 )
-COUNT = text("SELECT count(*) FROM rate_limits WHERE user_id LIKE :pattern")
+COUNT = "SELECT count(*) FROM rate_limits WHERE user_id LIKE %(pattern)s"
 
 
 def age(connection: Connection, user_id: str, seconds: float) -> None:
@@ -110,13 +111,13 @@ def test_delete_full_keeps_buckets_in_use(connection: Connection) -> None:
     while rate_limits.delete_full(connection, limit=limit, most=100):
         pass
 
-    assert connection.scalar(COUNT, {"pattern": f"{name}-%"}) == 10
+    assert value(connection, COUNT, {"pattern": f"{name}-%"}) == 10
 
 
 def test_delete_full_limits_its_rows(connection: Connection) -> None:
-    add = text(
+    add = (
         "INSERT INTO rate_limits (user_id, tokens, taken, updated_at) "
-        "SELECT :name || '-' || n, 1, true, 'epoch' FROM generate_series(1, :rows) AS n"
+        "SELECT %(name)s || '-' || n, 1, true, 'epoch' FROM generate_series(1, %(rows)s) AS n"
     )
     name = f"many-{uuid.uuid4()}"
     connection.execute(add, {"name": name, "rows": 20})
@@ -124,4 +125,4 @@ def test_delete_full_limits_its_rows(connection: Connection) -> None:
     deleted = rate_limits.delete_full(connection, limit=rate_limits.Limit(2, 1.0), most=10)
 
     assert deleted == 10
-    assert connection.scalar(COUNT, {"pattern": f"{name}-%"}) >= 10
+    assert value(connection, COUNT, {"pattern": f"{name}-%"}) >= 10

@@ -1,10 +1,10 @@
 """Tests of the rights of the two roles that statements run as."""
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection, exc
 
-from db.engine import roles
+from db.engine import Connection, roles
 from db.engine.statement import Statement
 from tests.db.rows import insert_message
 
@@ -20,7 +20,7 @@ def test_existence_role_reads_only_ids_and_owners(
 
     assert found[table] in Statement(ids, role=roles.EXISTENCE).scalar(connection, {})
     for forbidden in (whole, sa.text(f"DELETE FROM {table}")):
-        with pytest.raises(exc.ProgrammingError, match="permission denied"):
+        with pytest.raises(psycopg2.ProgrammingError, match="permission denied"):
             Statement(forbidden, role=roles.EXISTENCE).rowcount(connection, {})
 
 
@@ -39,6 +39,6 @@ def test_existence_role_reads_only_ids_and_owners(
 )
 def test_request_role_may_only_read_and_write_rows(connection: Connection, forbidden: str) -> None:
     with pytest.raises(
-        exc.ProgrammingError, match=r"permission denied|must be (the )?owner|must be superuser"
+        psycopg2.ProgrammingError, match=r"permission denied|must be (the )?owner|must be superuser"
     ):
         Statement(sa.text(forbidden), prepare=False).rowcount(connection, {})

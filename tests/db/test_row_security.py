@@ -8,15 +8,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Connection, Table, exc
+from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from db import access, engine, errors, idempotency_keys, messages, models
+from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Base, chat_settings, conversations, runs
-from tests.db.rows import insert_conversation, insert_message, insert_run, message
+from tests.db.rows import insert_conversation, insert_message, insert_run, message, value
 
 # Token buckets contain no user data, and the sweep has no acting user.
 PROTECTED: dict[str, Table] = {
@@ -67,20 +69,20 @@ def seen(connection: Connection, table: Table, **values: Any) -> list[str]:
     return found or []
 
 
-def as_owner(connection: Connection, sql: str, *values: object) -> Any:
-    """Return the first value of a query by the tables' owner, who sees all rows."""
-    return connection.exec_driver_sql(sql, values).scalar()
+def as_owner(connection: Connection, sql: str, it: object = None) -> Any:
+    """Return the first value of a query about `it` by the tables' owner, who sees all rows."""
+    return value(connection, sql, {"it": it})
 
 
 @pytest.mark.parametrize("name", PROTECTED)
 def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
     enabled = as_owner(
-        connection, "SELECT relrowsecurity FROM pg_class WHERE oid = %s::regclass", name
+        connection, "SELECT relrowsecurity FROM pg_class WHERE oid = %(it)s::regclass", name
     )
     named = as_owner(
         connection,
         "SELECT array_agg(policyname::text || ' to ' || array_to_string(roles, ',')"
-        " ORDER BY policyname DESC) FROM pg_policies WHERE tablename = %s",
+        " ORDER BY policyname DESC) FROM pg_policies WHERE tablename = %(it)s",
         name,
     )
 
@@ -113,7 +115,9 @@ def test_statement_without_an_acting_user_affects_no_rows(
     assert seen(connection, table, acting_user="") == []
     assert change.rowcount(connection, {}) == 0
     assert Statement(sa.delete(table)).rowcount(connection, {}) == 0
-    assert as_owner(connection, f"SELECT count(*) FROM {name} WHERE id = %s", alice[1][name]) == 1
+    assert (
+        as_owner(connection, f"SELECT count(*) FROM {name} WHERE id = %(it)s", alice[1][name]) == 1
+    )
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -125,7 +129,7 @@ def test_update_changes_only_the_users_rows(
 
     changed = change.rowcount(connection, {"acting_user": alice[0]})
 
-    query = f"SELECT {column} FROM {name} WHERE id = %s"
+    query = f"SELECT {column} FROM {name} WHERE id = %(it)s"
     assert changed == 1
     assert as_owner(connection, query, alice[1][name]) == "changed"
     assert as_owner(connection, query, bob[1][name]) != "changed"
@@ -137,7 +141,7 @@ def test_delete_deletes_only_the_users_rows(
 ) -> None:
     deleted = Statement(sa.delete(TABLES[name])).rowcount(connection, {"acting_user": alice[0]})
 
-    query = f"SELECT count(*) FROM {name} WHERE id = %s"
+    query = f"SELECT count(*) FROM {name} WHERE id = %(it)s"
     assert deleted == 1
     assert as_owner(connection, query, alice[1][name]) == 0
     assert as_owner(connection, query, bob[1][name]) == 1
@@ -150,10 +154,10 @@ def test_owner_of_a_row_cannot_change(
     user, ids = alice
     give = Statement(sa.update(TABLES[name]).values({OWNER[name]: bob[0] + "'s new"}))
 
-    with pytest.raises(exc.ProgrammingError, match="row-level security"):
+    with pytest.raises(psycopg2.ProgrammingError, match="row-level security"):
         give.rowcount(connection, {"acting_user": user})
 
-    query = f"SELECT {OWNER[name]} FROM {name} WHERE id = %s"
+    query = f"SELECT {OWNER[name]} FROM {name} WHERE id = %(it)s"
     assert as_owner(connection, query, ids[name]) == user
 
 
@@ -199,7 +203,7 @@ def test_upsert_cannot_change_another_users_row(
     new = insert(chat_settings)
     upsert = new.on_conflict_do_update(index_elements=["user_id"], set_={"model": "hers"})
 
-    with pytest.raises(exc.ProgrammingError, match="row-level security"):
+    with pytest.raises(psycopg2.ProgrammingError, match="row-level security"):
         Statement(upsert, columns=("id", "user_id")).rowcount(connection, row)
 
 
@@ -216,10 +220,10 @@ def test_message_for_another_users_conversation_is_refused(
         sa.insert(models.messages), columns=row.keys() - {"acting_user"}
     )
 
-    with pytest.raises(exc.IntegrityError, match="foreign key"):
+    with pytest.raises(psycopg2.IntegrityError, match="foreign key"):
         insert_message_anywhere.rowcount(connection, row)
 
-    query = "SELECT model FROM chat_settings WHERE id = %s"
+    query = "SELECT model FROM chat_settings WHERE id = %(it)s"
     assert as_owner(connection, query, bob[1]["chat_settings"]) is None
 
 
@@ -239,11 +243,11 @@ def test_idempotency_keys_are_private_but_expired_keys_of_all_users_are_deleted(
     for each in (user, other):
         for key in ("old", "new"):
             store(user_id=each, key=key)
-    of_both = "FROM idempotency_keys WHERE user_id = ANY (%s)"
+    of_both = "FROM idempotency_keys WHERE user_id = ANY (%(it)s)"
     expired = "expires_at = '2026-01-01Z'"
-    connection.exec_driver_sql(
-        f"UPDATE idempotency_keys SET {expired} WHERE user_id = ANY (%s) AND key = 'old'",
-        ([user, other],),
+    connection.execute(
+        f"UPDATE idempotency_keys SET {expired} WHERE user_id = ANY (%(it)s) AND key = 'old'",
+        {"it": [user, other]},
     )
     owners = Statement(sa.text("SELECT array_agg(user_id || ' ' || key) FROM idempotency_keys"))
     change = Statement(sa.text("UPDATE idempotency_keys SET status = 299"))

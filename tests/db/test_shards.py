@@ -11,7 +11,7 @@ import pytest
 import migrations
 from db import conversations, engine, errors, messages, runs, schema
 from db.engine import shards
-from tests.db.rows import insert_conversation, insert_run, message, traced
+from tests.db.rows import TRACED, insert_conversation, insert_run, message, row, traced
 
 USER = "it's \\ me: %s; $$"
 
@@ -27,7 +27,7 @@ def marked_url(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture
 def marked(marked_url: str) -> Iterator[None]:
-    engine.configure(marked_url, pool_size=1, statement_timeout_ms=10_000)
+    engine.configure(marked_url, pool_size=1, statement_timeout_ms=10_000, hooks=TRACED)
     yield
     engine.dispose()
 
@@ -52,11 +52,11 @@ def test_user_and_role_end_with_the_transaction(marked: None) -> None:
             conversation_id = insert_conversation(connection, user)
             insert_run(connection, user, conversation_id=conversation_id)
     with engine.autocommit() as connection:
-        state = connection.exec_driver_sql(
-            "SELECT current_setting('role'), current_setting('agent_api.acting_user')"
-        ).one()
+        state = row(
+            connection, "SELECT current_setting('role'), current_setting('agent_api.acting_user')"
+        )
 
-    assert tuple(state) == ("none", "")
+    assert state == ("none", "")
 
 
 def test_refused_transaction_is_rolled_back_before_the_reason_is_looked_up(marked: None) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from sqlalchemy import Connection
 
 from db import (
     access,
@@ -18,7 +17,8 @@ from db import (
     messages,
     runs,
 )
-from tests.db.rows import answer, insert_conversation, insert_run, message, traced
+from db.engine import Connection
+from tests.db.rows import answer, insert_conversation, insert_run, message, row, traced, value
 
 NOBODY = str(uuid.UUID(int=0))
 
@@ -139,20 +139,22 @@ def test_select_message_is_one_statement(
 def test_autocommit_sends_only_the_statement(configured: None, user: str) -> None:
     with engine.autocommit() as connection:
         chat_settings.select_one(connection, user_id=user)
-        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        pid = value(connection, "SELECT pg_backend_pid()")
     with engine.autocommit() as connection:
         chat_settings.select_one(connection, user_id=user)
     # The session's last message is the query with its settings, not BEGIN or ROLLBACK.
     with engine.autocommit() as watched, engine.autocommit() as watcher:
-        assert watched.connection.dbapi_connection.info.backend_pid == pid  # type: ignore[union-attr]  # None only after it was closed
-        last = watcher.exec_driver_sql(
-            "SELECT query, state FROM pg_stat_activity WHERE pid = %s", (pid,)
-        ).one()
+        assert watched.backend_pid == pid
+        sent, state = row(
+            watcher,
+            "SELECT query, state FROM pg_stat_activity WHERE pid = %(pid)s",
+            {"pid": pid},
+        )
 
-    settings, _, query = last.query.rpartition(";\n")
+    settings, _, query = sent.rpartition(";\n")
     assert settings.startswith("SET LOCAL agent_api.acting_user")
     assert query.startswith("EXECUTE select_")
-    assert last.state == "idle"
+    assert state == "idle"
 
 
 @pytest.mark.parametrize("name", REFUSED)

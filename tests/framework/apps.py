@@ -19,7 +19,6 @@ from agent_api.auth.authenticator import Authenticator
 from agent_api.contract.resolver import HandlerResolver
 from agent_api.middleware.error_handling import ProblemMiddleware
 from agent_api.middleware.execution import HandlerMiddleware
-from agent_api.middleware.threads import Threads
 from agent_api.settings import Settings
 from tests.servers import SECRET
 
@@ -38,7 +37,6 @@ def framework_app(definition: dict[str, Any], handlers: Handlers) -> connexion.F
     options: Any = {
         "authenticator": Authenticator(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)),
         "max_body_bytes": 100_000,
-        "threads": Threads(4, name="handler", timeout=5),
     }
 
     def contract_middleware(app: Any) -> HandlerMiddleware:

@@ -87,9 +87,8 @@ def test_pool_use_and_waiting_times_are_measured(
     assert value(busy, in_progress) == 2
     assert value(after, "agent_api_db_pool_in_use") == 0
     assert value(after, in_progress) == 0
-    assert rise("agent_api_db_pool_wait_seconds_count") >= 2
-    assert rise("agent_api_handler_wait_seconds_count") == 2
-    assert rise("agent_api_handler_wait_seconds_sum") > 0.5
+    assert rise("agent_api_db_pool_wait_seconds_count") == 2
+    assert rise("agent_api_db_pool_wait_seconds_sum") > 0.5
     assert value(after, "agent_api_workers") == 1
 
 
@@ -105,8 +104,8 @@ def test_database_errors_are_counted_by_kind(
     after = scrape_idle(metrics_port)
 
     assert late.status_code == 504
-    kinds = ("unavailable", "timeout", "too_large", "unexpected")
+    kinds = ("busy", "unavailable", "timeout", "too_large", "unexpected")
     name = "agent_api_db_errors_total"
     assert {dict(has)["kind"] for found, has in before if found == name} == set(kinds)
-    assert [value(before, name, kind=kind) for kind in kinds] == [0, 0, 0, 0]
-    assert [value(after, name, kind=kind) for kind in kinds] == [0, 1, 0, 0]
+    assert [value(before, name, kind=kind) for kind in kinds] == [0, 0, 0, 0, 0]
+    assert [value(after, name, kind=kind) for kind in kinds] == [0, 0, 1, 0, 0]
