@@ -177,6 +177,7 @@ async def _lifespan(
             statement_timeout_ms=settings.statement_timeout_ms,
             prepare=settings.prepared_statements == "auto",
             hooks=observers.hooks,
+            read_url=settings.read_database_url,
         )
         limit = limiter.limit if limiter is not None else None
         sweeping = asyncio.create_task(_sweep_regularly(limit))

@@ -6,11 +6,11 @@ from agent_api.auth.principal import Principal
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, ok
 from db import chat_settings
-from db.engine import autocommit
+from db.engine import reading
 
 
 def get_chat_settings(principal: Principal) -> Response:
-    with autocommit() as connection:
+    with reading() as connection:
         return ok(chat_settings.select_one(connection, user_id=principal.user_id))
 
 

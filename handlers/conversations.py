@@ -7,7 +7,7 @@ from agent_api.http.pagination import Listing, array, envelope, is_time_key, rea
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
 from db import conversations
-from db.engine import autocommit
+from db.engine import autocommit, reading
 
 _CLEARABLE = frozenset({"model", "agent_id", "metadata"})
 _UPDATABLE = _CLEARABLE | {"title", "is_private"}
@@ -25,7 +25,7 @@ def list_conversations(
 ) -> Response:
     listing = Listing(f"conversations {order_by} {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
-    with autocommit() as connection:
+    with reading() as connection:
         page = conversations.select_page(
             connection,
             user_id=principal.user_id,
@@ -63,7 +63,7 @@ def get_conversation(
     message_offset: int,
 ) -> Response:
     row = {"conversation_id": conversation_id, "user_id": principal.user_id}
-    with autocommit() as connection:
+    with reading() as connection:
         if not include_messages:
             return ok(conversations.select_one(connection, **row))
         conversation, messages = conversations.select_with_messages(

@@ -8,7 +8,7 @@ from agent_api.http.pagination import Listing, envelope, is_position_key, read_c
 from agent_api.http.responses import Response, created, ok
 from db import messages
 from db.characters import cut
-from db.engine import autocommit
+from db.engine import autocommit, reading
 
 MAX_TITLE_LENGTH = 60
 _WHOLE_WORDS = re.compile(rf".{{1,{MAX_TITLE_LENGTH}}}(?=\s)")
@@ -24,7 +24,7 @@ def list_messages(
 ) -> Response:
     listing = Listing(f"messages of {conversation_id} {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_position_key)
-    with autocommit() as connection:
+    with reading() as connection:
         page = messages.select_page(
             connection,
             conversation_id=conversation_id,
@@ -56,7 +56,7 @@ def create_message(principal: Principal, conversation_id: str, body: dict[str, A
 
 
 def get_message(principal: Principal, message_id: str) -> Response:
-    with autocommit() as connection:
+    with reading() as connection:
         message = messages.select_one(connection, message_id=message_id, user_id=principal.user_id)
     return ok(message)
 

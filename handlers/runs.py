@@ -7,7 +7,7 @@ from agent_api.http.pagination import Listing, envelope, is_time_key, read_curso
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, ok
 from db import runs
-from db.engine import autocommit
+from db.engine import autocommit, reading
 
 _CLEARABLE = frozenset({"output", "error"})
 
@@ -26,7 +26,7 @@ def create_run(principal: Principal, body: dict[str, Any]) -> Response:
 
 
 def get_run(principal: Principal, run_id: str) -> Response:
-    with autocommit() as connection:
+    with reading() as connection:
         run = runs.select_one(connection, run_id=run_id, user_id=principal.user_id)
     return ok(run)
 
@@ -43,7 +43,7 @@ def list_runs(
 ) -> Response:
     listing = Listing(f"runs {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
-    with autocommit() as connection:
+    with reading() as connection:
         page = runs.select_page(
             connection,
             user_id=principal.user_id,

@@ -75,6 +75,7 @@ BAD = [
     ("database_url", "agent"),
     ("database_url", "mysql://localhost/agent"),
     ("database_url", "postgresql://localhost:port/agent"),
+    ("read_database_url", "postgresql://localhost/agent"),  # without the URL of the primary
     ("data_dir", "agent"),
     ("data_dir", "~nobody-has-this-name/agent"),
     ("port", "0"),

@@ -78,7 +78,8 @@ def observers(settings: Settings) -> Observers:
     """Return the hooks that count, and set the initial values."""
     build_info.labels(__version__).set(1)
     workers.set(1)
-    pool_size.set(settings.pool_size)
+    pools = 1 if settings.read_database_url is None else 2
+    pool_size.set(settings.pool_size * pools)
     for kind in (*FAILURES.values(), UNEXPECTED):
         failures.labels(kind)  # start at 0, so that alerts see the first error as an increase
     return Observers(

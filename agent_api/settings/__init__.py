@@ -19,6 +19,7 @@ _REQUIRES = {
     "jwt_jwks_max_age_seconds": "jwt_jwks_url",
     "rate_limit_burst": "rate_limit_per_minute",
     "metrics_host": "metrics_port",
+    "read_database_url": "database_url",
 }
 """Settings that have no effect unless the other one is set."""
 
@@ -44,6 +45,7 @@ class Settings:
     """Everything an operator can set. For example, AGENT_API_PORT sets `port`."""
 
     database_url: str | None = _setting(values.database_url)
+    read_database_url: str | None = _setting(values.database_url)
     data_dir: Path = field(default_factory=default_data_dir, metadata={"read": values.folder})
     host: str = _setting(str, "127.0.0.1")
     port: int = _setting(values.integer(1, 65535), 8000)

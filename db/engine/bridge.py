@@ -31,6 +31,14 @@ wait = await_
 """Wait for an awaitable. Only inside `run`."""
 
 
+def sleep(seconds: float) -> None:
+    """Wait, while other requests go on."""
+    if can_wait():
+        wait(asyncio.sleep(seconds))
+    else:
+        time.sleep(seconds)
+
+
 def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that blocks, in a thread if other requests would have to wait."""
     if not can_wait():

@@ -68,6 +68,8 @@ class Connection:
         """The SQL, to be sent in front of a statement."""
         self.generation = 0
         """Set by the pool."""
+        self.position = -1
+        """How far a replica was known to have replayed the primary's log, in bytes."""
         self.leads_elsewhere = False
         """Whether an error showed that new connections may reach another server, or newer plans."""
         self.prepared: set[str] | None = set() if prepares else None

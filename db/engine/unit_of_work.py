@@ -8,13 +8,14 @@ from functools import partial
 from typing import NoReturn
 
 import psycopg2
-from sqlalchemy import exc
+from sqlalchemy import URL, exc
 
 from db.engine import session, shards
 from db.engine.address import CONNECT_SECONDS, driver_args, normalise
 from db.engine.connection import AroundStatement, Connection
 from db.engine.failures import failure_of, refused
 from db.engine.pool import Pool, PoolHooks
+from db.engine.replica import Replica
 
 ANSWER_SECONDS = 1
 """Time for a response to arrive, in addition to the server's statement_timeout."""
@@ -34,6 +35,7 @@ class Hooks:
 class _Configured:
     url: str
     pool: Pool
+    replica: Replica | None
     hooks: Hooks
     is_distributed: bool | None = None
     """None until the first statement."""
@@ -52,17 +54,38 @@ def configure(
     statement_timeout_ms: int,
     prepare: bool = True,
     hooks: Hooks | None = None,
+    read_url: str | None = None,
 ) -> None:
     """Create the pool that `autocommit` and `transaction` use, without connecting.
 
-    With `prepare`, statements are prepared on connections that no pooler shares.
-    Raises ValueError if the URL is not a PostgreSQL URL.
+    With `prepare`, statements are prepared on connections that no pooler shares. `read_url` is a
+    replica's, for `reading`. Raises ValueError if a URL is not a PostgreSQL URL.
     """
     global _configured  # noqa: PLW0603 (the program's only global)
-    address = normalise(url)
     hooks = hooks or Hooks()
-    settings = session.settings(address, statement_timeout_ms=statement_timeout_ms)
-    connect = partial(
+
+    def pool(url: str, **overrides: str) -> Pool:
+        address = normalise(url)
+        settings = session.settings(address, statement_timeout_ms=statement_timeout_ms) | overrides
+        connect = _connector(address, settings, statement_timeout_ms, prepare, hooks)
+        return Pool(connect, pool_size, hooks.pool)
+
+    primary = pool(url)
+    replica = None
+    if read_url is not None:
+        replica = Replica(primary, pool(read_url, default_transaction_read_only="on"))
+    dispose()
+    _configured = _Configured(url, primary, replica, hooks)
+
+
+def _connector(
+    address: URL,
+    settings: dict[str, str],
+    statement_timeout_ms: int,
+    prepare: bool,
+    hooks: Hooks,
+) -> Callable[[], Connection]:
+    return partial(
         Connection,
         driver_args(
             address,
@@ -78,8 +101,6 @@ def configure(
         prepares=prepare,
         around_statement=hooks.around_statement,
     )
-    dispose()
-    _configured = _Configured(url, Pool(connect, pool_size, hooks.pool), hooks)
 
 
 def dispose() -> None:
@@ -87,6 +108,8 @@ def dispose() -> None:
     global _configured  # noqa: PLW0603 (the program's only global)
     if _configured is not None:
         _configured.pool.close()
+        if _configured.replica is not None:
+            _configured.replica.pool.close()
         _configured = None
 
 
@@ -113,6 +136,29 @@ def autocommit() -> Iterator[Connection]:
             yield connection
         finally:
             pool.give_back(connection)
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """Yield a connection for reads only, like `autocommit`.
+
+    It leads to the replica, if there is one and it has all that was committed before.
+    """
+    replica = _current().replica
+    if replica is None or _enclosing.get() is not None:
+        with autocommit() as connection:
+            yield connection
+        return
+    with translated():
+        lent = replica.take()
+        if lent is not None:
+            try:
+                yield lent
+            finally:
+                replica.pool.give_back(lent)
+            return
+    with autocommit() as connection:
+        yield connection
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Postgres:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(question)
-                (value,) = cursor.fetchone() or (None,)
+                (value,) = (cursor.fetchone() if cursor.description else None) or (None,)
                 return value
 
     def send(self, number: signal.Signals) -> None:
