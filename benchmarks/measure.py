@@ -8,7 +8,7 @@ import psutil
 import psycopg2
 
 from benchmarks.load import Client
-from benchmarks.servers import Server, cpu, spent, wait_until_at_rest
+from benchmarks.servers import Server, cpu, spent, switches, wait_until_at_rest
 from benchmarks.workload import Workload, raw_requests
 
 Requests = dict[str, list[bytes]]
@@ -16,13 +16,18 @@ Requests = dict[str, list[bytes]]
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice; CPU in microseconds a request, latencies in microseconds."""
+    """One slice; CPU in microseconds a request, latencies in microseconds.
+
+    `switches` are the server's context switches a request, those while it waits and those that the
+    system forces on it.
+    """
 
     operation: str
     server: str
     run: int
     server_cpu: float
     database_cpu: float
+    switches: float
     per_second: float
     p50: float
     p95: float
@@ -78,11 +83,13 @@ def _slice(
 ) -> Sample:
     before = wait_until_at_rest(server.process)
     database_before = cpu(postmaster)
+    switches_before = switches(server.process)
     load = client.run(server.port, requests, seconds, f"{server.name}, {operation}")
     # Up to 16 requests are under way when the load stops: the servers finish them, so what was
     # sent is what the CPU was spent on.
     after = wait_until_at_rest(server.process)
     database_after = cpu(postmaster)
+    switched = switches(server.process) - switches_before
     each = 1e6 / load.sent
     return Sample(
         operation,
@@ -90,6 +97,7 @@ def _slice(
         run,
         spent(before, after) * each,
         spent(database_before, database_after) * each,
+        switched / load.sent,
         load.answered / load.seconds,
         load.p50,
         load.p95,

@@ -56,6 +56,7 @@ def summarise(samples: Sequence[Sample]) -> dict[str, dict[str, dict[str, Spread
                     "total_cpu_us": [sample.total_cpu for sample in its],
                     "server_cpu_us": [sample.server_cpu for sample in its],
                     "database_cpu_us": [sample.database_cpu for sample in its],
+                    "switches": [sample.switches for sample in its],
                     "per_second": [sample.per_second for sample in its],
                     "p50_ms": [sample.p50 / 1000 for sample in its],
                     "p95_ms": [sample.p95 / 1000 for sample in its],
@@ -136,8 +137,9 @@ def tell(results: Results, say: Callable[[str], None]) -> None:
         say(_row(server, *map(_ratio, ratios)))
     for operation, title in TITLES.items():
         say(f"\n{title}\n")
-        say(_row("", "sum, us", "server", "PostgreSQL", "requests/s", "p50, ms", "p95", "p99"))
-        say(_row(*["---"] * 8))
+        columns = ("requests/s", "context switches", "p50, ms", "p95", "p99")
+        say(_row("", "sum, us", "server", "PostgreSQL", *columns))
+        say(_row(*["---"] * 9))
         for server, its in ours[operation].items():
             say(_row(server, *_medians(its)))
 
@@ -162,7 +164,7 @@ def _ratio(spread: Spread) -> str:
 def _medians(its: dict[str, Spread]) -> Iterable[str]:
     for name in ("total_cpu_us", "server_cpu_us", "database_cpu_us", "per_second"):
         yield f"{its[name]['median']:.0f}"
-    for name in ("p50_ms", "p95_ms", "p99_ms"):
+    for name in ("switches", "p50_ms", "p95_ms", "p99_ms"):
         yield f"{its[name]['median']:.1f}"
 
 

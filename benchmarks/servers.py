@@ -180,6 +180,17 @@ def spent(before: Cpu, after: Cpu) -> float:
     return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
 
 
+def switches(process: psutil.Process) -> int:
+    """The context switches of a tree's main threads, on which the event loops run."""
+    count = 0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            count += sum(one.num_ctx_switches())
+        except psutil.NoSuchProcess:
+            continue  # it ended in between
+    return count
+
+
 def wait_until_at_rest(process: psutil.Process) -> Cpu:
     """Return the tree's CPU once it has stopped growing: when what was under way is answered."""
     deadline = time.monotonic() + SECONDS_TO_REST
