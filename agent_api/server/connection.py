@@ -119,7 +119,12 @@ class Connection(HttpToolsProtocol):
     def _join_writes(self) -> None:
         """Give the newest response a transport of its own."""
         self.cycle.transport = ResponseTransport(  # type: ignore[assignment]  # a cycle uses nothing else
-            self.transport, self.loop, is_closing=self._is_closing, close=self._close_or_linger
+            self.transport,
+            self.loop,
+            # The head of a complete response must not wait: a refusal could overtake it.
+            has_body=self.cycle.scope["method"] != "HEAD",
+            is_closing=self._is_closing,
+            close=self._close_or_linger,
         )
 
     def _is_closing(self) -> bool:

@@ -11,28 +11,29 @@ class ResponseTransport:
     The head waits for the body, but not longer than until the event loop's next iteration.
     """
 
-    __slots__ = ("_close", "_has_head", "_head", "_loop", "_sender", "_transport", "is_closing")
+    __slots__ = ("_close", "_head", "_loop", "_sender", "_transport", "_waits", "is_closing")
 
     def __init__(
         self,
         transport: asyncio.WriteTransport,
         loop: asyncio.AbstractEventLoop,
         *,
+        has_body: bool,
         is_closing: Callable[[], bool],
         close: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._loop = loop
         self._head: bytes | None = None
-        self._has_head = False
+        self._waits = has_body  # for the first write, which has the head
         self._sender: asyncio.Handle | None = None
         self.is_closing = is_closing
         self._close = close
 
     def write(self, data: bytes) -> None:
         """Send `data`; the first call has the head."""
-        if not self._has_head:
-            self._has_head = True
+        if self._waits:
+            self._waits = False
             self._head = data
             self._sender = self._loop.call_soon(self._send_head)
         elif self._head is None:

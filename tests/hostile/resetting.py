@@ -1,4 +1,7 @@
-"""An application for clients that reset the connection: python -m tests.hostile.resetting PORT."""
+"""An application for clients that act before the event loop notices.
+
+Start it with python -m tests.hostile.resetting PORT LOOP.
+"""
 
 import sys
 import time
@@ -11,13 +14,16 @@ from agent_api.server.protocol import HttpProtocol
 LENGTH = [(b"content-length", b"2")]
 
 
-async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-    """Start a response, and end it after the client has disconnected."""
+async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Start a response, and end it after the client has acted; end that to HEAD before."""
+    ends_later = scope["method"] != "HEAD"
     await send({"type": "http.response.start", "status": 200, "headers": LENGTH})
-    await send({"type": "http.response.body", "body": b"{}", "more_body": True})
+    await send({"type": "http.response.body", "body": b"{}", "more_body": ends_later})
     time.sleep(1)  # noqa: ASYNC251  # so that the event loop does not notice
-    await send({"type": "http.response.body", "body": b""})
+    if ends_later:
+        await send({"type": "http.response.body", "body": b""})
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), http=HttpProtocol, lifespan="off", loop="asyncio")
+    port, loop = sys.argv[1:]
+    uvicorn.run(app, port=int(port), http=HttpProtocol, lifespan="off", loop=loop)

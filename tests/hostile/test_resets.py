@@ -1,6 +1,7 @@
-"""Clients that reset the connection during a response, with the asyncio event loop."""
+"""Clients that reset the connection or send more, before the event loop notices."""
 
 import contextlib
+import re
 import socket
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tests.servers import free_port
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: api\r\nConnection: close\r\nContent-Length: 10\r\n\r\n"
+HEAD = b"HEAD / HTTP/1.1\r\nHost: api\r\n\r\n"
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -29,8 +31,8 @@ def connect(port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def running(port: int, log: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "tests.hostile.resetting", str(port)]
+def running(port: int, log: Path, loop: str = "asyncio") -> Iterator[None]:
+    command = [sys.executable, "-m", "tests.hostile.resetting", str(port), loop]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
@@ -53,4 +55,18 @@ def test_connection_reset_during_response_logs_no_error(tmp_path: Path) -> None:
             other.sendall(REQUEST)
             assert other.recv(1000).startswith(b"HTTP/1.1 200")
 
+    assert "ERROR" not in log.read_text()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_refusal_comes_after_the_response_to_a_head_request(tmp_path: Path, loop: str) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with running(port, log, loop), connect(port) as client:
+        client.sendall(HEAD)
+        time.sleep(0.3)
+        client.sendall(b"BAD\0 / HTTP/1.1\r\n\r\n")
+        received = b"".join(iter(lambda: client.recv(1000), b""))
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"400"]
     assert "ERROR" not in log.read_text()
