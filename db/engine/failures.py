@@ -26,10 +26,12 @@ class PoolTimeout(psycopg2.OperationalError):
 def is_read_only(error: BaseException | None) -> bool:
     """Return whether a server refused to write: it is a standby, or its storage is full.
 
-    A standby also refuses SET TRANSACTION READ WRITE, as not supported.
+    A standby also refuses SET TRANSACTION READ WRITE, as not supported, and to tell the end of its
+    log (`replica`).
     """
-    code = getattr(error, "pgcode", None)
-    return code == "25006" or (code == "0A000" and _function(error) == "call_bool_check_hook")
+    refusal = (getattr(error, "pgcode", None), _function(error))
+    others = (("0A000", "call_bool_check_hook"), ("55000", "pg_current_wal_insert_lsn"))
+    return refusal[0] == "25006" or refusal in others
 
 
 def is_stale_plan(error: BaseException | None) -> bool:

@@ -128,3 +128,22 @@ def test_reads_continue_on_the_primary_while_the_replica_is_down(
         wait_until(lambda: bool(is_used()))
 
     assert set(during) == {200}
+
+
+def test_reads_are_a_503_while_the_primary_is_a_standby(
+    pair: tuple[Postgres, Postgres], api: Server
+) -> None:
+    """After a failover, the old address may lead to a standby until it is changed."""
+    primary, _ = pair
+    with api.client("reader") as client:
+        conversation = client.post("/conversations", json={}).json()
+        primary.send(signal.SIGINT)
+        primary.wait_for_end()
+        primary.touch("standby.signal")
+        primary.start()
+        primary.wait("SELECT pg_is_in_recovery()")
+        time.sleep(1)  # until the server connects again
+
+        statuses = {client.get(f"/conversations/{conversation['id']}").status_code for _ in "12345"}
+
+    assert statuses == {503}
