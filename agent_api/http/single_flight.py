@@ -25,6 +25,6 @@ class SingleFlight(Generic[P, T]):
         """Return the result of the run in progress, or of a new one."""
         running, loop = self._running, asyncio.get_running_loop()
         if running is None or running.done() or running.get_loop() is not loop:
-            running = loop.create_task(bridge.run(partial(self._function, *args, **kwargs)))
+            running = bridge.shared(bridge.run(partial(self._function, *args, **kwargs)))
             self._running = running
         return await asyncio.shield(running)  # cancelling one caller must not cancel the others

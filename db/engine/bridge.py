@@ -9,8 +9,8 @@ import asyncio
 import math
 import select
 import time
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.util import await_, greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
@@ -29,6 +29,16 @@ can_wait = in_greenlet
 """Whether the caller runs inside `run`."""
 wait = await_
 """Wait for an awaitable. Only inside `run`."""
+
+
+def shared(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Start a task for several callers, which wait for `asyncio.shield` of it.
+
+    If all of them are cancelled, nobody is left to hear its exception, which is no error then.
+    """
+    task = asyncio.ensure_future(coroutine)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
 
 
 def sleep(seconds: float) -> None:

@@ -88,7 +88,7 @@ class Replica:
         if not bridge.can_wait():
             return self._ask_primary()
         if self._next is None:
-            self._next = asyncio.ensure_future(self._ask_after_current())
+            self._next = bridge.shared(self._ask_after_current())
         return bridge.wait(asyncio.shield(self._next))
 
     async def _ask_after_current(self) -> int:
