@@ -88,8 +88,18 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def _seconds(timeout: str) -> int:
+    """Return the timeout as libpq reads it. Raises OperationalError."""
+    try:
+        return int(timeout)
+    except ValueError as error:
+        raise psycopg2.OperationalError(
+            f'invalid integer value "{timeout}" for connection option "connect_timeout"'
+        ) from error
+
+
 def _connect(parameters: Parameters) -> Any:
-    seconds = float(parameters["connect_timeout"])
+    seconds = _seconds(str(parameters["connect_timeout"]))
     until = time.monotonic() + seconds if seconds > 0 else math.inf  # as libpq
     connection = psycopg2.connect(**parameters, async_=1)
     try:

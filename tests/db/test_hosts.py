@@ -62,6 +62,13 @@ def named(listener: socket.socket) -> str:
 
 
 @BOTH_WAYS
+@pytest.mark.parametrize("timeout", ["abc", "1.5"])
+def test_timeout_that_is_no_number_is_refused(relay: Relay, call: Call, timeout: str) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="connect_timeout"):
+        call(ask, f"{relay.url}&connect_timeout={timeout}")
+
+
+@BOTH_WAYS
 @pytest.mark.parametrize("first", [REFUSING, "[::1]:1", f"{UNKNOWN}:1", "/nowhere"])
 def test_host_after_a_dead_one_is_found(relay: Relay, call: Call, first: str) -> None:
     good = f"127.0.0.1:{port_of(relay.url)}"
