@@ -46,12 +46,18 @@ def _function(error: Any) -> str | None:
     return function
 
 
+def _severity(error: psycopg2.Error) -> str | None:
+    """Return ERROR or FATAL, or None. PgBouncer only sends the field that may be translated."""
+    return error.diag.severity_nonlocalized or error.diag.severity
+
+
 def leads_elsewhere(error: psycopg2.Error) -> bool:
     """Return whether a new connection may not have the error, and nor may those opened later.
 
     If a server refused a write or stops, another host may be the primary by now.
     """
-    ends = (error.pgcode or "").startswith(("08", "57P"))
+    # A server that stops ends the session: FATAL. Citus reports workers that stop as an ERROR.
+    ends = (error.pgcode or "").startswith(("08", "57P")) and _severity(error) != "ERROR"
     return ends or is_read_only(error) or is_stale_plan(error)
 
 

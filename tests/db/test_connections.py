@@ -61,6 +61,28 @@ def test_refused_write_discards_connections_in_use_when_they_return(configure: C
     asyncio.run(act())
 
 
+def test_error_of_a_node_keeps_the_connections(configure: Configure) -> None:
+    """Citus reports a failed worker with codes of class 08 and 57, on an intact connection."""
+    configure(2)
+    fail = "DO $$ BEGIN RAISE EXCEPTION 'no node' USING ERRCODE = '{}'; END $$"
+
+    async def act() -> None:
+        holders = await held(2)
+        before = {holder.connection.backend_pid for holder in holders}
+        await holders.pop().end()
+        for code in ("08006", "57P01", "57P03"):
+            with pytest.raises(errors.Unavailable, match="cannot take the work"):
+                await bridge.run(partial(ask, fail.format(code)))
+        await holders.pop().end()
+        after = await held(2)
+        assert {holder.connection.backend_pid for holder in after} == before
+        for holder in after:
+            await holder.end()
+        await assert_all_free(2)
+
+    asyncio.run(act())
+
+
 def test_pool_recovers_after_all_its_connections_ended(configure: Configure) -> None:
     configure(3)
 
