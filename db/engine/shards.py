@@ -8,6 +8,12 @@ distributed. A database without it pays nothing.
 
 FUNCTION = "act_as"
 
+# The connection's mode, force_generic_plan, is for prepared statements, which distributed tables do
+# not use. In a function Citus can only plan a query of all shards if it knows the parameters.
+ACT_AS = f"""SET LOCAL plan_cache_mode = auto;
+SELECT {FUNCTION}(%(acting_user)s, '{{role}}');
+"""
+
 IS_DISTRIBUTED = f"SELECT to_regprocedure('{FUNCTION}(text, text)') IS NOT NULL"
 
 # Citus must not forward other settings: SET TRANSACTION would fail on its nodes.

@@ -26,7 +26,6 @@ from db.engine.connection import Connection
 from db.engine.unit_of_work import is_distributed
 
 _ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
-_ACT_AS_ON_SHARDS = f"SELECT {shards.FUNCTION}(%(acting_user)s, '{{role}}');\n"
 # Without an alias, Citus 13 omits the table that RETURNING names from an INSERT with a SELECT.
 _INSERT = re.compile(r"^INSERT INTO (\w+) \(")
 
@@ -59,7 +58,7 @@ class Statement:
             self._compile(statement, columns)
         sql = ";\n".join(self.sql)
         self._message = _ACT_AS.format(role=role) + sql
-        self._message_to_shards = _ACT_AS_ON_SHARDS.format(role=role) + sql
+        self._message_to_shards = shards.ACT_AS.format(role=role) + sql
         self._prepares = prepare
         self._prepared = [prepared.compile_sql(sql) for sql in self.sql]
         executions = ";\n".join(statement.execute for statement in self._prepared)
