@@ -33,7 +33,7 @@ from agent_api.settings import Settings
 from agent_api.settings.storage import database
 from db import engine, sweeps
 from db.engine import bridge
-from db.errors import Failure
+from db.errors import Failure, Refused
 from db.rate_limits import Limit
 
 logger = logging.getLogger(__name__)
@@ -194,6 +194,6 @@ async def _sweep_regularly(limit: Limit | None) -> None:
     while True:
         try:
             await bridge.run(sweeps.run, limit=limit)
-        except Failure:
+        except (Failure, Refused):  # a defect must not end the sweeps of this process
             logger.warning("sweep failed", exc_info=True)
         await asyncio.sleep(SWEEP_SECONDS)

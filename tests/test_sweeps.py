@@ -52,6 +52,17 @@ def test_server_deletes_expired_responses_of_all_users_and_full_buckets(
     assert execute(url, COUNT_KEYS, valid) == 5
 
 
+def test_server_logs_that_the_database_refused_a_sweep(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    execute(url, "DROP FUNCTION delete_expired_keys")
+
+    with start_server(url, tmp_path) as server:
+        wait_until(lambda: "sweep failed" in server.log.read_text(), seconds=10)
+
+
 def test_only_one_session_sweeps(database_url: str) -> None:
     user = f"gone-{uuid.uuid4()}"
     execute(database_url, INSERT_KEYS, user, -1, 1)
