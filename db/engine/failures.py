@@ -10,6 +10,13 @@ from sqlalchemy import exc
 
 from db.errors import Busy, Failure, Reference, Refused, Timeout, TooLarge, Unavailable
 
+# Citus reports these without a code. It does not translate its messages.
+_NODE_FAILED = (
+    "failure on connection marked as essential",
+    "could not commit transaction for shard",
+    "failed to prepare transaction",
+)
+
 
 class ConnectionLost(psycopg2.OperationalError):
     """The connection has ended. Whether the last statement was executed is unknown."""
@@ -32,6 +39,11 @@ def is_read_only(error: BaseException | None) -> bool:
     refusal = (getattr(error, "pgcode", None), _function(error))
     others = (("0A000", "call_bool_check_hook"), ("55000", "pg_current_wal_insert_lsn"))
     return refusal[0] == "25006" or refusal in others
+
+
+def is_node_failed(error: psycopg2.Error) -> bool:
+    """Return whether Citus lost the connection to a worker in the middle of a transaction."""
+    return error.pgcode == "XX000" and (error.diag.message_primary or "").startswith(_NODE_FAILED)
 
 
 def is_stale_plan(error: BaseException | None) -> bool:
@@ -73,6 +85,8 @@ def failure_of(raised: psycopg2.Error | exc.DBAPIError) -> Failure | None:
         return Unavailable("the database is read-only")
     if is_lost or is_stale_plan(error):  # both need a new connection
         return Unavailable("the connection to the database was lost")
+    if is_node_failed(error):
+        return Unavailable("the connection to a node was lost")
     if code in ("57014", "55P03"):
         return Timeout("a statement took too long")
     if code in ("40001", "40P01"):

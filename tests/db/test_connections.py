@@ -83,6 +83,30 @@ def test_error_of_a_node_keeps_the_connections(configure: Configure) -> None:
     asyncio.run(act())
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "failure on connection marked as essential: 10.0.0.2:5432",
+        "could not commit transaction for shard 102008 on at least one active node",
+        "failed to prepare transaction 'citus_0_1_2_3' on host 10.0.0.2:5432",
+    ],
+)
+def test_transaction_that_loses_its_node_is_unavailable(configure: Configure, message: str) -> None:
+    """Citus reports it as an internal error, on an intact connection."""
+    configure(1)
+    literal = message.replace("'", "''")
+
+    def fail() -> None:
+        with engine.transaction() as connection:
+            value(
+                connection,
+                f"DO $$ BEGIN RAISE EXCEPTION '{literal}' USING ERRCODE = 'XX000'; END $$",
+            )
+
+    with pytest.raises(errors.Unavailable, match="node"):
+        fail()
+
+
 def test_pool_recovers_after_all_its_connections_ended(configure: Configure) -> None:
     configure(3)
 
