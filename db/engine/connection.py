@@ -68,8 +68,6 @@ class Connection:
         """The SQL, to be sent in front of a statement."""
         self.generation = 0
         """Set by the pool."""
-        self.position = -1
-        """How far a replica was known to have replayed the primary's log, in bytes."""
         self.leads_elsewhere = False
         """Whether an error showed that new connections may reach another server, or newer plans."""
         self.prepared: set[str] | None = set() if prepares else None
@@ -87,21 +85,28 @@ class Connection:
         """The process id that the start of the connection named: a pooler names another one."""
         return int(self._raw.info.backend_pid)
 
-    def execute(self, sql: str, parameters: Mapping[str, Any] | None = None) -> cursor:
+    def execute(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> cursor:
         """Execute one or more statements; the cursor has the result of the last one.
 
-        Raises ConnectionLost, and other errors of psycopg2.
+        `seconds` replaces those of the connection. Raises ConnectionLost, and other errors of
+        psycopg2.
         """
         if self._around_statement is None:
-            return self._execute(sql, parameters)
+            return self._execute(sql, parameters, seconds or self._seconds)
         with self._around_statement(sql, parameters):
-            return self._execute(sql, parameters)
+            return self._execute(sql, parameters, seconds or self._seconds)
 
-    def _execute(self, sql: str, parameters: Mapping[str, Any] | None) -> cursor:
+    def _execute(self, sql: str, parameters: Mapping[str, Any] | None, seconds: float) -> cursor:
         try:
             opened: cursor = self._raw.cursor()
             opened.execute(sql, parameters)
-            self._wait()
+            self._wait(seconds)
         except psycopg2.Error as error:
             # psycopg2's `closed` only tells whether it was closed on our side.
             is_lost = isinstance(error, NoResponse) or self._raw.info.status == CONNECTION_BAD
@@ -129,23 +134,23 @@ class Connection:
         self._detach()
         self._raw.close()
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float) -> None:
         """Wait for the result of what was sent."""
         state = self._raw.poll()
         if state == POLL_OK:
             return
         if bridge.can_wait():
-            self._wait_on_loop(state)
+            self._wait_on_loop(state, seconds)
             return
-        until = time.monotonic() + self._seconds
+        until = time.monotonic() + seconds
         while state != POLL_OK:
             try:
                 bridge.wait_for_socket(self._descriptor, writable=state == POLL_WRITE, until=until)
             except TimeoutError:
-                self._give_up()
+                _give_up(seconds)
             state = self._raw.poll()
 
-    def _wait_on_loop(self, state: int) -> None:
+    def _wait_on_loop(self, state: int, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._detach()
@@ -157,7 +162,7 @@ class Connection:
             self._sockets.change(self._descriptor, READ | WRITE, self._advance)
             self._is_sending = True
         self._result = loop.create_future()
-        timer = loop.call_later(self._seconds, self._expire, self._result)
+        timer = loop.call_later(seconds, _expire, self._result, seconds)
         try:
             bridge.wait(self._result)
         finally:
@@ -182,18 +187,20 @@ class Connection:
         if state == POLL_OK:
             result.set_result(None)
 
-    def _expire(self, result: asyncio.Future[None]) -> None:
-        try:
-            self._give_up()
-        except NoResponse as error:
-            if not result.done():
-                result.set_exception(error)
-
-    def _give_up(self) -> NoReturn:
-        logger.warning("database silent", extra={"seconds": self._seconds})
-        raise NoResponse(f"no answer within {self._seconds} seconds")
-
     def _detach(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._sockets.forget(self._descriptor)
         self._loop = None
+
+
+def _expire(result: asyncio.Future[None], seconds: float) -> None:
+    try:
+        _give_up(seconds)
+    except NoResponse as error:
+        if not result.done():
+            result.set_exception(error)
+
+
+def _give_up(seconds: float) -> NoReturn:
+    logger.warning("database silent", extra={"seconds": seconds})
+    raise NoResponse(f"no answer within {seconds} seconds")

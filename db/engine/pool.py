@@ -46,13 +46,17 @@ class Pool:
         self._generation = 0
         """Connections of earlier generations are not lent again."""
 
-    def take(self) -> Connection:
-        """Lend a connection. Raises PoolTimeout, and OperationalError if none can be opened."""
+    def take(self, *, seconds: float | None = None) -> Connection:
+        """Lend a connection, after a wait of up to `seconds`, by default WAIT_SECONDS.
+
+        Raises PoolTimeout, and OperationalError if no connection can be opened.
+        """
+        seconds = WAIT_SECONDS if seconds is None else seconds
         if self._hooks is None:
-            return self._take()
+            return self._take(seconds)
         started = time.perf_counter()
         try:
-            connection = self._take()
+            connection = self._take(seconds)
         finally:
             self._hooks.on_wait(time.perf_counter() - started)
         self._hooks.on_use(1)
@@ -69,7 +73,7 @@ class Pool:
         while self._idle:
             self._idle.pop().close()
 
-    def _take(self) -> Connection:
+    def _take(self, seconds: float) -> Connection:
         self._check_caller()
         while self._idle:
             connection = self._idle.pop()
@@ -79,7 +83,7 @@ class Pool:
             self._count -= 1
         if self._count < self._size:
             self._count += 1
-        elif (given := self._wait()) is not None:
+        elif (given := self._wait(seconds)) is not None:
             return given
         try:
             return self._open()
@@ -105,14 +109,14 @@ class Pool:
         connection.generation = generation
         return connection
 
-    def _wait(self) -> Connection | None:
+    def _wait(self, seconds: float) -> Connection | None:
         """Wait for a connection, or for the place of one that was closed: then return None."""
         if not bridge.can_wait():
             raise PoolTimeout  # nobody else could return one
         loop = asyncio.get_running_loop()
         given: asyncio.Future[Connection | None] = loop.create_future()
         self._waiting.append(given)
-        timer = loop.call_later(WAIT_SECONDS, _expire, given)
+        timer = loop.call_later(seconds, _expire, given)
         try:
             return bridge.wait(given)
         except asyncio.CancelledError:

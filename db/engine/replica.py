@@ -14,14 +14,20 @@ import psycopg2
 
 from db.engine import bridge
 from db.engine.connection import Connection
+from db.engine.failures import PoolTimeout
 from db.engine.pool import Pool
 
 logger = getLogger(__name__)
 
 PAUSES = (0.0, 0.002, 0.004, 0.008)
 """Seconds between the looks at the replica. A read waits for it this long at most."""
-REST_SECONDS = 1
-"""How long a replica that is behind or unreachable is left alone."""
+FREE_SECONDS = 0.05
+"""How long a read waits for a free connection to the replica."""
+ANSWER_SECONDS = 0.25
+"""How long the replica may take to tell how far it is."""
+SECONDS_BEHIND = 1
+SECONDS_UNREACHABLE = 10
+"""How long a replica is left alone."""
 
 # Where the next record goes: after every commit that was acknowledged, also an asynchronous one.
 _WRITTEN = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
@@ -49,39 +55,46 @@ class Replica:
         """
         if time.monotonic() < self._rests_until:
             return None
+        if not self._is_used:
+            self._rest(SECONDS_BEHIND)  # one read tries; the others need not wait for it
+        is_trying = not self._is_used
         needed = self._written()
+        if not self._is_used and not is_trying:
+            return None
         try:
-            connection = self.pool.take()
+            connection = self.pool.take(seconds=FREE_SECONDS)
+        except PoolTimeout:  # the primary helps
+            return None
         except psycopg2.Error as error:
-            self._rest(str(error).partition("\n")[0])
+            self._rest(SECONDS_UNREACHABLE, str(error).partition("\n")[0])
             return None
         try:
             if self._has(connection, needed):
-                self._is_used = True
+                self._is_used, self._rests_until = True, 0.0
                 return connection
-            self._rest("it is behind")
+            self._rest(SECONDS_BEHIND, "it is behind")
         except psycopg2.Error as error:
-            self._rest(str(error).partition("\n")[0])
+            self._rest(SECONDS_UNREACHABLE, str(error).partition("\n")[0])
         except BaseException:
             self.pool.give_back(connection)
             raise
         self.pool.give_back(connection)
         return None
 
-    def _rest(self, reason: str) -> None:
-        self._rests_until = time.monotonic() + REST_SECONDS
-        if self._is_used:
+    def _rest(self, seconds: float, reason: str | None = None) -> None:
+        self._rests_until = time.monotonic() + seconds
+        if self._is_used and reason is not None:
             logger.warning("replica not used", extra={"reason": reason})
         self._is_used = False
 
     def _has(self, connection: Connection, needed: int) -> bool:
         """Return whether the replica has replayed the log up to a position."""
         for pause in PAUSES:
-            if connection.position >= needed:
+            if pause:
+                bridge.sleep(pause)
+            if _ask(connection, _REPLAYED, ANSWER_SECONDS) >= needed:
                 return True
-            bridge.sleep(pause)
-            connection.position = _ask(connection, _REPLAYED)
-        return connection.position >= needed
+        return False
 
     def _written(self) -> int:
         """Return a position of the primary's log after all that was committed before the call."""
@@ -106,7 +119,7 @@ class Replica:
             self._primary.give_back(connection)
 
 
-def _ask(connection: Connection, sql: str) -> int:
-    with closing(connection.execute(sql)) as answer:
+def _ask(connection: Connection, sql: str, seconds: float | None = None) -> int:
+    with closing(connection.execute(sql, seconds=seconds)) as answer:
         ((position,),) = answer.fetchall()
     return int(position)

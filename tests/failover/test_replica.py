@@ -14,6 +14,7 @@ from db import schema
 from tests.failover.postgres import Postgres, new_servers
 from tests.processes import wait_until
 from tests.servers import Server, start_server
+from tests.silence import Relay
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -147,3 +148,27 @@ def test_reads_are_a_503_while_the_primary_is_a_standby(
         statuses = {client.get(f"/conversations/{conversation['id']}").status_code for _ in "12345"}
 
     assert statuses == {503}
+
+
+def test_reads_do_not_wait_for_a_replica_that_falls_silent(
+    pair: tuple[Postgres, Postgres], tmp_path: Path
+) -> None:
+    primary, replica = pair
+    with (
+        Relay(replica.url) as relay,
+        start_server(primary.url, tmp_path, read_database_url=relay.url) as api,
+        api.client("reader") as client,
+    ):
+        conversation = client.post("/conversations", json={}).json()
+        path = f"/conversations/{conversation['id']}"
+        catch_up(primary, replica)
+        time.sleep(1.1)
+        assert client.get(path).status_code == 200
+        assert replica.ask(STATEMENTS) != 0
+
+        relay.fall_silent()
+        begin = time.monotonic()
+        statuses = [client.get(path).status_code for _ in range(20)]
+
+        assert set(statuses) == {200}
+        assert time.monotonic() - begin < 5  # a statement may take 6 s
