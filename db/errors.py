@@ -80,6 +80,7 @@ def describe(error: Exception) -> str:
 
     It may name a host and a user, but contains no password and no data of a row.
     """
-    driver = getattr(error.__cause__, "orig", error.__cause__)
-    cause = str(driver or "").partition("\n")[0]
-    return f"{error}: {cause}" if cause else str(error)
+    cause = error.__cause__
+    driver = cause if hasattr(cause, "pgcode") else getattr(cause, "orig", "")
+    reason = str(driver).partition("\n")[0]
+    return f"{error}: {reason}" if reason else str(error)
