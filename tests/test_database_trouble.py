@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from db.engine import backoff
-from tests.calls import Json, at_once, new_conversation, post_message
+from tests.calls import Json, at_once, post_message
 from tests.servers import Server, start_server
 from tests.silence import Relay
 
@@ -47,6 +47,16 @@ def troubled(relay: Relay, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def carol(troubled: Server) -> Iterator[httpx.Client]:
     with troubled.client(f"carol-{time.monotonic_ns()}") as client:
         yield client
+
+
+def created(client: httpx.Client) -> Json:
+    """Create a conversation; on a busy machine this may take longer than the statement timeout."""
+    deadline = time.monotonic() + 60
+    while (response := client.post("/conversations", json={})).status_code != 201:
+        assert_can_be_retried(response, 503, 504)
+        assert time.monotonic() < deadline, response.text
+    made: Json = response.json()
+    return made
 
 
 @contextmanager
@@ -115,7 +125,7 @@ def wait_until_served(act: Callable[[], httpx.Response], seconds: float) -> None
 def test_create_message_to_a_locked_conversation_is_a_504(
     troubled: Server, carol: httpx.Client, database_url: str
 ) -> None:
-    conversation = new_conversation(carol)
+    conversation = created(carol)
 
     with locked(database_url, conversation), health_watched(troubled):
         response = carol.post(
@@ -131,8 +141,8 @@ def test_create_message_that_waits_too_long_for_a_connection_is_a_503(
     troubled: Server, carol: httpx.Client, database_url: str
 ) -> None:
     """64 requests take half a second each, two at a time: the last ones would wait for 16 s."""
-    user = new_conversation(carol)["user_id"]
-    conversation = new_conversation(carol)
+    user = created(carol)["user_id"]
+    conversation = created(carol)
 
     with locked(database_url, conversation), health_watched(troubled):
         answers = at_once_by_many(troubled, user, conversation, 64)
@@ -151,7 +161,7 @@ def test_create_message_that_waits_too_long_for_a_connection_is_a_503(
 def test_server_seldom_tries_to_connect_while_the_database_refuses(
     troubled: Server, carol: httpx.Client, relay: Relay
 ) -> None:
-    conversation = new_conversation(carol)
+    conversation = created(carol)
     user = conversation["user_id"]
     begin = time.monotonic()
     relay.hang_up()
@@ -174,7 +184,7 @@ def test_server_seldom_tries_to_connect_while_the_database_refuses(
 def test_connections_that_are_closed_after_the_login_are_a_503(
     troubled: Server, carol: httpx.Client, relay: Relay
 ) -> None:
-    conversation = new_conversation(carol)
+    conversation = created(carol)
     relay.hang_up_after_login()
 
     answers = [post(troubled, conversation["user_id"], conversation)[0] for _ in range(40)]
@@ -190,7 +200,7 @@ def test_unresponsive_database_is_a_503_until_it_responds(
     troubled: Server, carol: httpx.Client, relay: Relay
 ) -> None:
     """Neither pooled connections nor new logins get a response."""
-    conversation = new_conversation(carol)
+    conversation = created(carol)
     user = conversation["user_id"]
     at_once_by_many(troubled, user, conversation, POOL_SIZE)
 
