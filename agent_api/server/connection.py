@@ -118,7 +118,7 @@ class Connection(HttpToolsProtocol):
 
     def _join_writes(self) -> None:
         """Give the newest response a transport of its own."""
-        self.cycle.transport = ResponseTransport(  # type: ignore[assignment]  # a cycle uses nothing else
+        self.cycle.transport = ResponseTransport(  # type: ignore[assignment]  # it has all that a cycle uses
             self.transport,
             self.loop,
             # The head of a complete response must not wait: a refusal could overtake it.

@@ -34,7 +34,8 @@ wait = await_
 def shared(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """Start a task for several callers, which wait for `asyncio.shield` of it.
 
-    If all of them are cancelled, nobody is left to hear its exception, which is no error then.
+    If all callers were cancelled, asyncio would log the task's exception as an error. Reading the
+    exception prevents that.
     """
     task = asyncio.ensure_future(coroutine)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -124,4 +124,4 @@ def _to_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-_DIALECT = dialect(json_serializer=_to_json)  # type: ignore[no-untyped-call]  # untyped
+_DIALECT = dialect(json_serializer=_to_json)  # type: ignore[no-untyped-call]  # SQLAlchemy's dialects are untyped

@@ -36,7 +36,7 @@ def test_failed_attempts_to_connect_pass_their_place_on(database_url: str) -> No
 
 
 def test_refused_write_discards_connections_in_use_when_they_return(configure: Configure) -> None:
-    """They lead to a server that is no longer the primary."""
+    """After a failover they are connected to the former primary."""
     configure(3)
     statement = "SET TRANSACTION READ ONLY; INSERT INTO chat_settings (user_id) VALUES ('u')"
 

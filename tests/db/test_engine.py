@@ -213,7 +213,7 @@ def test_read_only_server_raises_unavailable(database_url: str, dispose: None) -
 
 
 def test_refused_write_discards_all_older_connections(database_url: str, dispose: None) -> None:
-    """They lead to a server that is no longer the primary."""
+    """After a failover they are connected to the former primary."""
     engine.configure(database_url, pool_size=3, statement_timeout_ms=5000)
     with engine.autocommit() as first, engine.autocommit() as second:
         before = {value(each, "SELECT pg_backend_pid()") for each in (first, second)}

@@ -42,9 +42,11 @@ def skip_unless_possible() -> None:
     if not _postgresql_versions():
         missing.append("PostgreSQL 15 or newer")
     if missing:
+        # Not every machine can install Debian's packages; .ci/run does if it runs as root.
         pytest.skip(f"{', '.join(missing)} is missing: {INSTALL}")
     obstacle = find_obstacle()
     if obstacle:
+        # Containers often forbid namespaces, without which machines cannot be cut off.
         pytest.skip(obstacle)
 
 
