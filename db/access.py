@@ -11,7 +11,7 @@ from db import engine
 from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.errors import Denied, Missing
-from db.models import Id, conversations, messages, runs
+from db.models import Id, conversations, messages, run_events, runs
 
 _user = bindparam("acting_user", type_=String)
 _row = bindparam("row_id", type_=Id)
@@ -19,6 +19,7 @@ _row = bindparam("row_id", type_=Id)
 CONVERSATION = conversations.c.user_id == _user
 MESSAGE = messages.c.user_id == _user
 RUN = runs.c.created_by == _user
+RUN_EVENT = run_events.c.user_id == _user
 
 # The only statements that see other users' rows. Their role may read only ids and owners.
 _HAS_ACCESS = {

@@ -110,6 +110,19 @@ def _write_run(row: Row) -> bytes:
     )
 
 
+def _write_run_event(row: Row) -> bytes:
+    sequence, type_, data, transient, created_at = row
+    return orjson.dumps(
+        {
+            "sequence": sequence,
+            "type": type_,
+            "data": Fragment(data),
+            "transient": transient,
+            "created_at": time(created_at),
+        }
+    )
+
+
 def _write_chat_settings(row: Row) -> bytes:
     id_, user_id, tools, agents, model, temperature, max_tokens, created_at, updated_at = row
     return orjson.dumps(
@@ -154,6 +167,11 @@ RUN = Document(
         *("created_by", "created_at", "updated_at", "started_at", "finished_at"),
     ),
     _write_run,
+)
+RUN_EVENT = Document(
+    models.run_events,
+    _columns(models.run_events, "sequence", "type", "data", "transient", "created_at"),
+    _write_run_event,
 )
 CHAT_SETTINGS = Document(
     models.chat_settings,

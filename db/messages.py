@@ -120,7 +120,8 @@ def select_page(
     rows = query.read(connection, values, limit=limit, offset=offset)
     if rows is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    return Page(rows.documents, rows.extra, list(rows.last_key) if rows.has_more else None)
+    (count,) = rows.extra
+    return Page(rows.documents, count, list(rows.last_key) if rows.has_more else None)
 
 
 def select_one(connection: Connection, *, message_id: str, user_id: str) -> bytes:

@@ -241,6 +241,8 @@ class Run(Base):
     started_at: Mapped[datetime | None] = mapped_column(Moment)
     finished_at: Mapped[datetime | None] = mapped_column(Moment)
     size: Mapped[int] = mapped_column(Integer, _bytes_of("input", "output", "error"))
+    last_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    has_transient: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         # Deleting a conversation unlinks its runs. Servers older than revision 0005 leave that
@@ -284,6 +286,32 @@ class Run(Base):
             "id",
             postgresql_where=text("conversation_id IS NOT NULL"),
         ),
+        # Finds the ended runs whose transient events are still to be deleted.
+        Index("idx_runs_transient", "finished_at", postgresql_where=text("has_transient")),
+    )
+
+
+class RunEvent(Base):
+    """An event of a run. The run's row lock serialises writers, so `sequence` has no gaps."""
+
+    __tablename__ = "run_events"
+
+    run_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    type: Mapped[str] = mapped_column(String(100))
+    data: Mapped[dict[str, Any]] = mapped_column(Json)
+    transient: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+    size: Mapped[int] = mapped_column(Integer, _bytes_of("data"))
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["run_id", "user_id"], ["runs.id", "runs.created_by"], ondelete="CASCADE"
+        ),
+        CheckConstraint("sequence > 0", name="sequence"),
+        CheckConstraint("char_length(type) BETWEEN 1 AND 100", name="type"),
+        CheckConstraint("json_typeof(data) = 'object'", name="data"),
     )
 
 
@@ -351,6 +379,7 @@ conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
 chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
+run_events = cast(Table, RunEvent.__table__)
 idempotency_keys = cast(Table, IdempotencyKey.__table__)
 rate_limits = cast(Table, RateLimit.__table__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access
+from db import access, run_events
 from db.documents import RUN
 from db.engine import Connection
 from db.engine.failures import reference
@@ -65,10 +65,7 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
     now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
     statement = sa.update(runs).where(_this, access.RUN).values(updated_at=now)
     if status is not None:
-        # Setting the current state again is allowed.
-        origins = [
-            origin for origin, targets in TRANSITIONS.items() if status in (origin, *targets)
-        ]
+        origins = [origin for origin, targets in TRANSITIONS.items() if status in targets]
         statement = statement.where(_c.status.in_(origins))
     if status == "running":
         statement = statement.values(started_at=sa.func.least(_c.started_at, now))
@@ -130,6 +127,7 @@ def insert(
 ) -> tuple[str, bytes]:
     """Create a run, pending or running; return its id and its document.
 
+    A running one also gets an event, so it needs a transaction.
     Raises Reference for a conversation that is not the user's.
     """
     run_id = new_id()
@@ -144,7 +142,12 @@ def insert(
     statement = _insert_running if status == "running" else _insert_pending
     with reference("conversation_id"):
         row = statement.row(connection, values)
-    return run_id, RUN.write(row)
+    run = RUN.write(row)
+    if status == "running":
+        run_events.insert_from_server(
+            connection, run_id=run_id, user_id=user_id, event_type="run.started", data=run
+        )
+    return run_id, run
 
 
 def update(
@@ -152,19 +155,29 @@ def update(
 ) -> bytes:
     """Change status, output or error; return the run's document.
 
-    Raises Missing, Denied, and Conflict if TRANSITIONS does not allow the new status.
+    A new status also adds an event, so it needs a transaction. Setting the current status again is
+    allowed. Raises Missing, Denied, and Conflict if TRANSITIONS does not allow the new status.
     """
     if not changes:
         return select_one(connection, run_id=run_id, user_id=user_id)
     target = changes.get("status")
     values = {"this_id": run_id, "acting_user": user_id, **changes}
     row = _update(target, frozenset(changes)).row(connection, values)
-    if row is None:
+    if row is None and target is not None:
         status = _select_status.scalar(connection, values)
-        if status is None:
-            access.refuse(connection, "run", row_id=run_id, user_id=user_id)
-        raise _conflict(status, target)
-    return RUN.write(row)
+        if status is not None and status != target:
+            raise _conflict(status, target)
+        row = _update(None, frozenset(changes)).row(connection, values)
+        target = None
+    if row is None:
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+    run = RUN.write(row)
+    if target is not None:
+        event_type = "run.started" if target == "running" else "run.ended"
+        run_events.insert_from_server(
+            connection, run_id=run_id, user_id=user_id, event_type=event_type, data=run
+        )
+    return run
 
 
 def _conflict(status: str, target: str | None) -> Conflict:

@@ -7,13 +7,13 @@ from agent_api.http.pagination import Listing, envelope, is_time_key, read_curso
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, ok
 from db import runs
-from db.engine import autocommit, reading
+from db.engine import reading, transaction
 
 _CLEARABLE = frozenset({"output", "error"})
 
 
 def create_run(principal: Principal, body: dict[str, Any]) -> Response:
-    with autocommit() as connection:
+    with transaction() as connection:
         run_id, run = runs.insert(
             connection,
             user_id=principal.user_id,
@@ -66,6 +66,7 @@ def update_run(
     if body.get("status") is not None:
         changes["status"] = body["status"]
     row = {"run_id": run_id, "user_id": principal.user_id}
-    with conditional_write(if_match, runs.lock, **row) as connection:
+    several = "status" in changes
+    with conditional_write(if_match, runs.lock, several, **row) as connection:
         run = runs.update(connection, **row, changes=changes)
     return ok(run)

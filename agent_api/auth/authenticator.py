@@ -71,8 +71,9 @@ class Authenticator:
                 leeway=LEEWAY_SECONDS,
             )
             trusted = min(CACHE_SECONDS, self.keys.seconds_left())
-            until = min(int(claims["exp"]), time.time() + trusted)
-            principal = Principal(_user_id(claims), _scopes(claims))
+            expires_at = int(claims["exp"])
+            until = min(expires_at, time.time() + trusted)
+            principal = Principal(_user_id(claims), _scopes(claims), expires_at)
         except KeysUnavailable as error:
             raise Unavailable("The key server cannot be reached. Try again.") from error
         except jwt.ExpiredSignatureError as error:

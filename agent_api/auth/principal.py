@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller: `user_id` is the `sub` of the token, `scopes` its `scope`."""
+    """The caller: `user_id` is the `sub` of the token, `scopes` its `scope`.
+
+    `expires_at` is the token's `exp`, in seconds since 1970.
+    """
 
     user_id: str
     scopes: frozenset[str]
+    expires_at: float

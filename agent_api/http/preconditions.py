@@ -16,15 +16,16 @@ from db.engine import Connection, autocommit, transaction
 
 @contextmanager
 def conditional_write(
-    if_match: str | None, lock: Callable[..., bytes], **row: str
+    if_match: str | None, lock: Callable[..., bytes], several: bool = False, /, **row: str
 ) -> Iterator[Connection]:
     """Yield a connection for the statement that changes `row`, if If-Match allows it.
 
+    With `several`, it is for several statements, which have an effect together or not at all.
     `lock` locks the row until the end of the transaction and returns its document. Raises
     PreconditionFailed if no tag matches, and whatever `lock` raises.
     """
     if if_match in (None, "*"):  # "*" requires that the row exists, as the statement itself does
-        with autocommit() as connection:
+        with transaction() if several else autocommit() as connection:
             yield connection
         return
     with transaction() as connection:

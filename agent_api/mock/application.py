@@ -4,6 +4,7 @@ Requests are validated as by the real server. Connexion's own mock only knows th
 an operation, and no headers.
 """
 
+import math
 import re
 from dataclasses import replace
 from functools import partial
@@ -50,7 +51,7 @@ class MockMiddleware(ContractMiddleware):
         if not operation.requires_token:
             return None
         bearer_token(headers)
-        return Principal("anyone", frozenset())
+        return Principal("anyone", frozenset(), math.inf)
 
     async def respond(self, request: Request) -> Response:
         """Return the example that the request prefers, or the one that fits best."""

@@ -74,6 +74,8 @@ class Connection:
         """The names of the statements prepared on this connection; None if it must not."""
         self.is_direct = False
         """Whether it is known that no pooler is in between."""
+        self.topics: set[tuple[str, str]] = set()
+        """What the current transaction has changed, for those who wait for it."""
 
     @property
     def server_version(self) -> int:

@@ -83,7 +83,8 @@ class Statement:
             for name, value in expanded.parameters.items()
             if name not in given
         }
-        assert not constants.keys() & self._constants.keys(), "two constants of the same name"
+        shared = constants.keys() & self._constants.keys()
+        assert all(constants[name] == self._constants[name] for name in shared), "ambiguous name"
         self._constants |= constants
 
     def scalar(self, connection: Connection, values: Mapping[str, Any]) -> Any:

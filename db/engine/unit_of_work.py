@@ -1,6 +1,6 @@
 """Configures the database, and lends connections for single statements or for a transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,6 +21,10 @@ ANSWER_SECONDS = 1
 """Time for a response to arrive, in addition to the server's statement_timeout."""
 
 
+Topic = tuple[str, str]
+"""What others may wait for: a kind, and the id of what has changed."""
+
+
 @dataclass(frozen=True)
 class Hooks:
     """Extension points for metrics and tracing; the defaults cost nothing."""
@@ -29,6 +33,8 @@ class Hooks:
     around_statement: AroundStatement | None = None
     on_failure: Callable[[Exception], None] | None = None
     """Called with each database error: a Failure, or psycopg2's error if it has no Failure."""
+    on_commit: Callable[[Topic], None] | None = None
+    """Called with each topic that a transaction has changed, after its commit."""
 
 
 @dataclass
@@ -134,8 +140,22 @@ def autocommit() -> Iterator[Connection]:
         connection = pool.take()
         try:
             yield connection
+            _announce(connection.topics)
         finally:
+            connection.topics.clear()
             pool.give_back(connection)
+
+
+def on_commit(connection: Connection, topic: Topic) -> None:
+    """Announce a change to those who wait for its topic, once it is committed."""
+    connection.topics.add(topic)
+
+
+def _announce(topics: Iterable[Topic]) -> None:
+    hook = _current().hooks.on_commit
+    if hook is not None:
+        for topic in topics:
+            hook(topic)
 
 
 @contextmanager

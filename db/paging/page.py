@@ -96,7 +96,7 @@ class TimePage:
         if after is not None and not needs_total(after):
             total = after[2]
         elif rows is not None:
-            total = rows.extra
+            (total,) = rows.extra
         else:
             total = self._count.scalar(connection, parameters) if offset or after else 0
         if rows is None:

@@ -30,14 +30,15 @@ _ANY_SIZE = 2**31 - 1
 
 
 class RowsRead(NamedTuple):
-    """The rows of a page, and the other column that the statement selected."""
+    """The rows of a page, and the other columns that the statement selected."""
 
     documents: bytes
-    """JSON documents, joined by SEPARATOR."""
+    """The documents, joined by the separator."""
     last_key: Sequence[Any]
     """The last row's values of `keys`; empty without rows."""
     has_more: bool
-    extra: Any
+    extra: Sequence[Any]
+    """The first row's values of the columns that `around` added."""
 
 
 class RowPage:
@@ -56,8 +57,9 @@ class RowPage:
         keys: Sequence[ColumnElement[Any]] = (),
         around: Callable[[Select[Any]], Select[Any]] = lambda page: page,
         prepare: bool = True,
+        separator: bytes = SEPARATOR,
     ) -> None:
-        """`around` adds a last column, or joins the select to a row that has it."""
+        """`around` adds columns at the end, or joins the select to a row that has them."""
         size = document.table.c.size
         columns = [_without_large(column, size) for column in document.columns]
         page = (
@@ -70,6 +72,7 @@ class RowPage:
         self._statement = Statement(around(page), prepare=prepare)
         self._key_count = len(keys)
         self._document = document
+        self._separator = separator
 
     def read(
         self, connection: Connection, values: Mapping[str, Any], *, limit: int, offset: int
@@ -81,7 +84,7 @@ class RowPage:
         found = self._statement.rows(connection, parameters | {"largest": share})
         if not found:
             return None
-        extra = found[0][-1]
+        extra = found[0][1 + self._key_count + len(self._document.columns) :]
         rows = _present(found)
         available = len(rows)
         sizes = [row[0] for row in rows]
@@ -92,7 +95,9 @@ class RowPage:
         if not documents:  # also if others deleted the rows between the two executions
             return RowsRead(b"", (), False, extra)
         last_key = rows[len(documents) - 1][1 : 1 + self._key_count]
-        return RowsRead(SEPARATOR.join(documents), last_key, len(documents) < available, extra)
+        return RowsRead(
+            self._separator.join(documents), last_key, len(documents) < available, extra
+        )
 
     def _write(self, rows: Sequence[Sequence[Any]]) -> list[bytes]:
         """Return the documents of the rows, up to the one that reaches MAX_BYTES."""

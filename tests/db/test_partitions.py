@@ -24,6 +24,7 @@ from db import (
     idempotency_keys,
     messages,
     rate_limits,
+    run_events,
     runs,
     sweeps,
 )
@@ -50,7 +51,10 @@ Sent = dict[str, tuple[str, Any]]
 PARTITIONS = 4
 LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
-MODULES = (access, chat_settings, conversations, idempotency_keys, messages, rate_limits, runs)
+MODULES = (
+    *(access, chat_settings, conversations, idempotency_keys),
+    *(messages, rate_limits, run_events, runs),
+)
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
 READ_ALL_PARTITIONS = {

@@ -15,6 +15,7 @@ from db import (
     errors,
     idempotency_keys,
     messages,
+    run_events,
     runs,
 )
 from db.engine import Connection
@@ -57,6 +58,16 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     ),
     "changed_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={"error": "E"}),
     "unchanged_run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={}),
+    "new_events": lambda c, u, t, r: run_events.insert(
+        c, run_id=r, user_id=u, events=[{"type": "delta", "data": {}, "transient": True}] * 3
+    ),
+    "new_event_after": lambda c, u, t, r: run_events.insert(
+        c, run_id=r, user_id=u, events=[{"type": "delta", "data": {}}], after=0
+    ),
+    "list_events": lambda c, u, t, r: run_events.select_page(
+        c, run_id=r, user_id=u, after=0, limit=2
+    ),
+    "event_position": lambda c, u, t, r: run_events.select_position(c, run_id=r, user_id=u),
     "settings": lambda c, u, t, r: chat_settings.select_one(c, user_id=u),
     "locked_key": lambda c, u, t, r: idempotency_keys.try_lock(c, user_id=u, key="k"),
     "response_of_a_key": lambda c, u, t, r: idempotency_keys.select_one(c, user_id=u, key="k"),
@@ -120,8 +131,8 @@ def test_each_query_is_one_statement(connection: Connection, user: str) -> None:
             query(connection, user, conversation_id, run_id)
         counts[name] = len(trace)
 
-    two = {"conversation_with_messages": 2}
-    assert counts == dict.fromkeys(QUERIES, 1) | two
+    two = ("conversation_with_messages", "new_run_in_a_conversation", "run_with_new_status")
+    assert counts == dict.fromkeys(QUERIES, 1) | dict.fromkeys(two, 2)
 
 
 def test_select_message_is_one_statement(

@@ -1,0 +1,206 @@
+"""Queries for the events of runs.
+
+The events of a run are numbered from 1 without gaps, under the lock of the run's row.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import psycopg2.errors
+import sqlalchemy as sa
+
+from db import access, engine
+from db.documents import RUN_EVENT, Document
+from db.engine import Connection
+from db.engine.statement import Statement
+from db.errors import Conflict
+from db.models import Id, run_events, runs
+from db.paging.row_page import SEPARATOR, RowPage
+
+ACTIVE = ("pending", "running")
+_OUTDATED = (
+    "`after` is {}, but the run has later events: list them, and then decide what to append."
+)
+
+_c = run_events.c
+_run = sa.bindparam("of_run", type_=Id)
+_this_run = sa.and_(runs.c.id == _run, access.RUN)
+_count = sa.bindparam("event_count", type_=sa.BigInteger)
+
+
+class Numbers(NamedTuple):
+    """The numbers of the first and the last of some events."""
+
+    first: int
+    last: int
+
+
+class Events(NamedTuple):
+    """A page of events, and where their run is."""
+
+    documents: bytes
+    last_read: int
+    """The number of the last of these events; without events, the number before them."""
+    has_more: bool
+    last_sequence: int
+    status: str
+
+
+def _array(name: str, kind: type[sa.types.TypeEngine[Any]]) -> sa.Cast[Any]:
+    array = sa.ARRAY(kind)
+    return sa.cast(sa.bindparam(name, type_=array), array)
+
+
+def _append(
+    update_condition: sa.ColumnElement[bool], insert_condition: sa.ColumnElement[bool]
+) -> Statement:
+    """Return the statements that take the next numbers, and add events with these numbers."""
+    last = runs.c.last_sequence
+    has_transient = sa.bindparam("has_transient", type_=sa.Boolean)
+    update = (
+        sa.update(runs)
+        .where(_this_run, update_condition)
+        .values(
+            last_sequence=last + _count,
+            has_transient=sa.or_(runs.c.has_transient, has_transient),
+        )
+    )
+    new = (
+        sa.func.unnest(
+            _array("types", sa.Text),
+            _array("data", sa.Text),
+            _array("transient", sa.Boolean),
+        )
+        .table_valued("type", "data", "transient", with_ordinality="number", name="new")
+        .render_derived()
+    )
+    columns: dict[str, sa.ColumnElement[Any]] = {
+        "run_id": runs.c.id,
+        "user_id": runs.c.created_by,
+        "sequence": last - _count + new.c.number,
+        "type": new.c.type,
+        "data": sa.cast(new.c.data, sa.JSON),
+        "transient": new.c.transient,
+        "created_at": sa.func.statement_timestamp(),
+    }
+    rows = sa.select(*columns.values()).select_from(sa.join(runs, new, sa.true()))
+    insert = sa.insert(run_events).from_select(
+        list(columns), rows.where(_this_run, insert_condition)
+    )
+    return Statement(update, insert.returning(_c.sequence))
+
+
+_after = sa.bindparam("after", type_=sa.BigInteger)
+_is_active = runs.c.status.in_(ACTIVE)
+_insert = _append(_is_active, _is_active)
+# If `after` is out of date, the INSERT finds no row, or it meets the numbers of other events.
+_insert_after = _append(
+    sa.and_(_is_active, runs.c.last_sequence == _after),
+    sa.and_(_is_active, runs.c.last_sequence == _after + _count),
+)
+_insert_always = _append(sa.true(), sa.true())
+_select_position = Statement(sa.select(runs.c.last_sequence, runs.c.status).where(_this_run))
+
+
+def page_of(document: Document, *, separator: bytes) -> RowPage:
+    """Return the query for a page of events, written as such documents, for `select_page`."""
+
+    def with_run(page: sa.Select[Any]) -> sa.Select[Any]:
+        found = page.subquery("found")
+        return (
+            sa.select(found, runs.c.last_sequence, runs.c.status)
+            .select_from(sa.outerjoin(runs, found, sa.true()))
+            .where(_this_run)
+        )
+
+    return RowPage(
+        document,
+        where=[_c.run_id == _run, access.RUN_EVENT, _c.sequence > _after],
+        order_by=[_c.sequence],
+        keys=[_c.sequence],
+        around=with_run,
+        separator=separator,
+    )
+
+
+_page = page_of(RUN_EVENT, separator=SEPARATOR)
+
+
+def insert(
+    connection: Connection,
+    *,
+    run_id: str,
+    user_id: str,
+    events: Sequence[Mapping[str, Any]],
+    after: int | None = None,
+) -> Numbers:
+    """Append events, each with `type`, `data` and perhaps `transient`, and return their numbers.
+
+    With `after`, that must be the number of the last event so far.
+    Raises Missing, Denied, and Conflict if the run has ended or has later events.
+    """
+    statement = _insert if after is None else _insert_after
+    values = {"of_run": run_id, "acting_user": user_id, "after": after, **_arrays(events)}
+    try:
+        numbers = [number for (number,) in statement.rows(connection, values)]
+    except psycopg2.errors.UniqueViolation:
+        raise Conflict(_OUTDATED.format(after)) from None
+    if not numbers:
+        position = _select_position.row(connection, values)
+        if position is None:
+            access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+        if position[1] in ACTIVE:
+            raise Conflict(_OUTDATED.format(after))
+        raise Conflict(f"The run is {position[1]}: a run that has ended gets no more events.")
+    engine.on_commit(connection, ("run", run_id))
+    return Numbers(min(numbers), max(numbers))
+
+
+def insert_from_server(
+    connection: Connection, *, run_id: str, user_id: str, event_type: str, data: bytes
+) -> None:
+    """Append an event about the run itself, also if the run has just ended."""
+    event = {"type": event_type, "data": orjson.Fragment(data)}
+    values = {"of_run": run_id, "acting_user": user_id, **_arrays([event])}
+    _insert_always.rows(connection, values)
+    engine.on_commit(connection, ("run", run_id))
+
+
+def select_page(
+    connection: Connection,
+    *,
+    run_id: str,
+    user_id: str,
+    after: int,
+    limit: int,
+    page: RowPage = _page,
+) -> Events:
+    """Return up to `limit` events after a number, in their order. Raises Missing and Denied."""
+    values = {"of_run": run_id, "acting_user": user_id, "after": after}
+    rows = page.read(connection, values, limit=limit, offset=0)
+    if rows is None:
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+    last_read = rows.last_key[0] if rows.last_key else after
+    return Events(rows.documents, last_read, rows.has_more, *rows.extra)
+
+
+def select_position(connection: Connection, *, run_id: str, user_id: str) -> tuple[int, str]:
+    """Return the number of the run's last event, and its status. Raises Missing and Denied."""
+    row = _select_position.row(connection, {"of_run": run_id, "acting_user": user_id})
+    if row is None:
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+    last_sequence, status = row
+    return last_sequence, status
+
+
+def _arrays(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the events as parameters: one array for each property."""
+    transient = [bool(event.get("transient")) for event in events]
+    return {
+        "event_count": len(events),
+        "types": [event["type"] for event in events],
+        "data": [orjson.dumps(event["data"]).decode() for event in events],
+        "transient": transient,
+        "has_transient": any(transient),
+    }
