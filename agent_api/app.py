@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,8 @@ from agent_api.contract.operation import Operation
 from agent_api.contract.resolver import HandlerResolver, collect_handlers
 from agent_api.contract.routing import compile_operations
 from agent_api.contract.spec import load_contract
-from agent_api.http.request_context import ON_FORCED_EXIT
+from agent_api.http.request_context import ON_FORCED_EXIT, ON_STOP
+from agent_api.live.hub import Hub
 from agent_api.middleware.error_handling import ProblemMiddleware
 from agent_api.middleware.execution import HandlerMiddleware
 from agent_api.middleware.rate_limiting import RateLimiter
@@ -31,7 +33,7 @@ from agent_api.observability.hooks import Observers
 from agent_api.pages import docs
 from agent_api.settings import Settings
 from agent_api.settings.storage import database
-from db import engine, sweeps
+from db import engine, live, sweeps
 from db.engine import bridge
 from db.errors import Failure, Refused
 from db.rate_limits import Limit
@@ -58,10 +60,16 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     observers = setup.observers(settings)
     authenticator = Authenticator(settings)
     limiter = _rate_limiter(settings)
+    hub = Hub(
+        live.select_values,
+        max_streams=settings.max_streams,
+        max_streams_per_user=settings.max_streams_per_user,
+    )
     operations = partial(
         HandlerMiddleware,
         authenticator=authenticator,
         max_body_bytes=settings.max_body_bytes,
+        hub=hub,
         limiter=limiter,
     )
     return assemble(
@@ -69,7 +77,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         operations,
         resolver=_resolver(),
         observers=observers.middlewares,
-        lifespan=partial(_lifespan, settings, authenticator, observers, limiter),
+        lifespan=partial(_lifespan, settings, authenticator, observers, limiter, hub),
     )
 
 
@@ -166,6 +174,7 @@ async def _lifespan(
     authenticator: Authenticator,
     observers: Observers,
     limiter: RateLimiter | None,
+    hub: Hub,
     _app: Any,
 ) -> AsyncIterator[dict[str, Any]]:
     """Connect to the database, and disconnect when the application stops."""
@@ -176,13 +185,13 @@ async def _lifespan(
             pool_size=settings.pool_size,
             statement_timeout_ms=settings.statement_timeout_ms,
             prepare=settings.prepared_statements == "auto",
-            hooks=observers.hooks,
+            hooks=replace(observers.hooks, on_commit=hub.wake),
             read_url=settings.read_database_url,
         )
         limit = limiter.limit if limiter is not None else None
         sweeping = asyncio.create_task(_sweep_regularly(limit))
         try:
-            yield {ON_FORCED_EXIT: observers.close}
+            yield {ON_STOP: hub.close, ON_FORCED_EXIT: observers.close}
         finally:
             sweeping.cancel()
             engine.dispose()

@@ -111,7 +111,7 @@ def _write_run(row: Row) -> bytes:
 
 
 def _write_run_event(row: Row) -> bytes:
-    sequence, type_, data, transient, created_at = row
+    sequence, type_, data, transient, created_at = row[:5]
     return orjson.dumps(
         {
             "sequence": sequence,

@@ -16,12 +16,18 @@ class Owner:
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
         self._kept = {name: self.new(name) for name in ("run_id", "message_id", "conversation_id")}
+        self._ended = self.new("run_id")
+        assert client.patch(f"/runs/{self._ended}", json={"status": "failed"}).status_code == 200
         for _ in range(2):
             self._post(f"/conversations/{self._kept['conversation_id']}/messages", HELLO)
 
     def existing(self, name: str, method: str) -> str:
         """Return the id of a row; of a new row if the method may change or delete it."""
         return self._kept[name] if method == "GET" else self.new(name)
+
+    def ended(self) -> str:
+        """Return the id of a run whose stream of events ends."""
+        return self._ended
 
     def new(self, name: str) -> str:
         """Return the id of a new row for the parameter `name`."""
@@ -54,7 +60,9 @@ class Rows:
             for name, drawn in case.path_parameters.items():
                 # The choice depends on the generated id, so that shrinking repeats the request.
                 owner = [None, self.somebody_else, *[self.maria] * 6][uuid.UUID(drawn).int % 8]
-                if owner is not None:
+                if owner is not None and case.path.endswith("/events/stream"):
+                    case.path_parameters[name] = owner.ended()
+                elif owner is not None:
                     case.path_parameters[name] = owner.existing(name, case.method)
         self.use_real_references(case)
 

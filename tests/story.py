@@ -14,6 +14,7 @@ import httpx
 from tests import contract
 from tests.calls import TIME
 from tests.contract import Operation
+from tests.live.following import frames
 from tests.log_watch import UUID
 
 MARIA = "maria.keller"
@@ -30,11 +31,14 @@ STORY: list[tuple[str, str]] = [
     ("create_message", "question"),
     ("create_run", "pending"),
     ("update_run", "start"),
+    ("append_run_events", "words"),
+    ("list_run_events", "page"),
     ("create_message", "flat_decision"),
     ("create_message", "nested_decision"),
     ("update_run", "succeed"),
     ("create_message", "agentic_decision"),
     ("get_run", "succeeded"),
+    ("stream_run_events", "stream"),
     ("list_runs", "page"),
     ("list_conversations", "page"),
     ("get_conversation", "with_messages"),
@@ -53,6 +57,7 @@ QUERIES = {
     "last_page": {
         "cursor": contract.CONTRACT["components"]["parameters"]["MessageCursor"]["example"]
     },
+    "stream": {"after": 1},
     "with_messages": {"include_messages": True},
     "without_messages": {"include_messages": False},
 }
@@ -134,8 +139,8 @@ class Play:
         response = self.send(operation, QUERIES.get(name, {}), operation.requests.get(name))
         self.responses[operation_id, name] = response
         if name and response.status_code == operation.success:
-            example = operation.responses[operation.success][name]
-            self.cast.learn(example, response.json())
+            example = document(operation.responses[operation.success][name])
+            self.cast.learn(example, document(response))
             self.expected[operation_id, name] = self.cast.replace(example)
 
     def send(self, operation: Operation, query: dict[str, Any], body: Any) -> httpx.Response:
@@ -149,6 +154,16 @@ class Play:
             params=examples | self.cast.replace(query),
             json=None if body is None else self.cast.replace(body),
         )
+
+
+def document(content: Any) -> Any:
+    """Return the document of an example or a response; of a stream, the list of its events."""
+    if isinstance(content, httpx.Response):
+        is_stream = content.headers["content-type"].startswith("text/event-stream")
+        content = content.text if is_stream else content.json()
+    if not isinstance(content, str):
+        return content
+    return [frame._asdict() for frame in frames(content.split("\n"))]
 
 
 def parameter_examples(operation: Operation, place: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tests.contract_parts import (
 )
 
 BODY_VERBS = {"post", "put", "patch"}
-VERBS = "list|get|create|update|delete|replace"
+VERBS = "list|get|create|update|delete|replace|append|stream"
 HEADERS_OF = {
     "201": "Location",
     "304": "ETag",
@@ -78,7 +78,7 @@ def test_names_have_the_spelling_of_their_kind() -> None:
     odd = (name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)*", name))
     none(odd, "A property or parameter is snake_case:")
     headers = {name for place, name in taken if place == "header"} | COMPONENTS["headers"].keys()
-    word = r"(WWW|ETag|RateLimit|[A-Z][a-z]+|X)"
+    word = r"(WWW|ID|ETag|RateLimit|[A-Z][a-z]+|X)"
     odd = (name for name in headers if not re.fullmatch(rf"{word}(-{word})*", name))
     none(odd, "A header's words begin with a capital:")
 
@@ -111,6 +111,9 @@ def test_only_errors_are_problem_documents() -> None:
     for where, status, response in responses():
         content = response.get("content", {})
         wanted = {"application/json"} if status < "300" else {"application/problem+json"}
+        wanted = (
+            {"text/event-stream"} if where.startswith("stream_") and status == "200" else wanted
+        )
         wanted = set() if status in ("204", "304") else wanted
         if content.keys() != wanted:
             faults.append(f"{where}: {', '.join(content)}")
@@ -118,7 +121,9 @@ def test_only_errors_are_problem_documents() -> None:
             for name, value in DOCUMENT.examples(media).items():
                 if status >= "300" and str(value["status"]) != status:
                     faults.append(f"{where} example {name}: {value['status']}")
-    none(faults, "A success is JSON; an error is a problem document with its own status:")
+    none(
+        faults, "A success is JSON or a stream; an error is a problem document with its own status:"
+    )
 
 
 def test_every_problem_type_is_in_the_manual() -> None:

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,15 @@ class Errors:
             case 422, "reference":
                 bobs = self.bob.post("/runs", json={"agent_id": "document-agent"}).json()["id"]
                 return self.maria.post(self.messages, json=message | {"run_id": bobs})
+            case 429, "streams":
+                run = self.maria.post("/runs", json={"agent_id": "document-agent"}).json()["id"]
+                path = f"/runs/{run}/events/stream"
+                limits = httpx.Limits(max_connections=101)
+                options: Any = {"base_url": self.url, "headers": self.maria.headers}
+                with httpx.Client(**options, limits=limits) as many, ExitStack() as stack:
+                    for _ in range(100):
+                        stack.enter_context(many.stream("GET", path))
+                    return many.get(path)
         raise AssertionError(f"add a case that causes the {status} called {name}")
 
 

@@ -38,13 +38,14 @@ def test_every_example_of_a_response_can_be_preferred(client: httpx.Client) -> N
     failures = []
     for operation in OPERATIONS:
         for status, examples in operation.responses.items():
-            kind = "application/json" if status < 300 else "application/problem+json"
             for name, value in examples.items():
+                kind = "application/json" if status < 300 else "application/problem+json"
+                kind = "text/event-stream" if isinstance(value, str) else kind
                 preference = {"Prefer": f"code={status}, example={name}"}
                 response = operation.send(client, MARIAS, headers=preference)
                 if (
                     (response.status_code, response.headers["content-type"]) != (status, kind)
-                    or response.json() != value
+                    or (response.text if isinstance(value, str) else response.json()) != value
                     or not response.headers["x-request-id"]
                 ):
                     failures.append((operation.operation_id, status, name, response.text))

@@ -189,6 +189,18 @@ class TooManyRequests(Problem):
         )
 
 
+class TooManyStreams(Problem):
+    """The user has too many open streams (RFC 6585 section 4)."""
+
+    code, http_status, http_title = "too-many-streams", 429, "Too many streams"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"You have {limit} open streams. Close one before you open another.",
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+        )
+
+
 class HeadersTooLarge(Problem):
     """Request line and headers exceed the limit (RFC 6585 section 5)."""
 

@@ -17,6 +17,8 @@ BODY_OVERDUE = "agent_api.body_overdue"
 """Set when the request body arrives too slowly: stop reading it."""
 TRACE = "agent_api.trace"
 """The `Trace` of the span written for this request, if tracing is on."""
+ON_STOP = "agent_api.on_stop"
+"""In the lifespan state: called when the process stops listening."""
 ON_FORCED_EXIT = "agent_api.on_forced_exit"
 """In the lifespan state: called if the process exits without a lifespan shutdown."""
 

@@ -1,8 +1,9 @@
 """Sends responses as ASGI messages."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Awaitable, Generator
 from http import HTTPStatus
+from typing import Protocol, runtime_checkable
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -11,6 +12,14 @@ from agent_api.http.responses import Response
 
 # Content-Length of a 304 would have to be that of the 200 (RFC 9110 section 8.6).
 _WITHOUT_LENGTH = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
+
+
+@runtime_checkable
+class AsyncClosable(Protocol):
+    """An asynchronous iterator that has something to give back, such as a generator."""
+
+    def aclose(self) -> Awaitable[None]:
+        """End it, also before its first item."""
 
 
 async def send_response(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +44,7 @@ async def _send_stream(response: Response, scope: Scope, receive: Receive, send:
     try:
         await streaming(scope, receive, send)
     finally:  # do not leave an abandoned generator to the garbage collector
-        if isinstance(response.body, AsyncGenerator):
+        if isinstance(response.body, AsyncClosable):
             await response.body.aclose()
         elif isinstance(response.body, Generator):
             await asyncio.to_thread(response.body.close)

@@ -10,6 +10,7 @@ from agent_api.contract.middleware import ContractMiddleware
 from agent_api.contract.operation import Headers, Operation, Request
 from agent_api.http.responses import Response
 from agent_api.http.single_flight import SingleFlight
+from agent_api.live.hub import Hub, current
 from agent_api.middleware import idempotency
 from agent_api.middleware.rate_limiting import RateLimiter
 from db.engine import bridge
@@ -24,11 +25,13 @@ class HandlerMiddleware(ContractMiddleware):
         *,
         authenticator: Authenticator,
         max_body_bytes: int,
+        hub: Hub,
         limiter: RateLimiter | None = None,
     ) -> None:
         super().__init__(app, max_body_bytes=max_body_bytes)
         self._authenticator = authenticator
         self._limiter = limiter
+        self._hub = hub
         self._fetch_keys = SingleFlight(partial(bridge.in_thread, authenticator.keys.fetch))
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
@@ -45,6 +48,7 @@ class HandlerMiddleware(ContractMiddleware):
 
     async def respond(self, request: Request) -> Response:
         """Run the handler. Plain functions may wait for the database."""
+        current.set(self._hub)
         limiter = self._limiter if request.operation.requires_token else None
         if not request.operation.is_async:
             return await bridge.run(_run_handler, request, limiter)

@@ -11,7 +11,7 @@ from agent_api.contract.operation import Operation, ResponseBreaksContract
 from agent_api.contract.resolver import HandlerResolver
 from agent_api.contract.routing import compile_operations
 from agent_api.contract.spec import ContractError, load_contract
-from agent_api.http.problems import MEDIA_TYPE, BadRequest
+from agent_api.http.problems import BadRequest
 from agent_api.http.responses import Response
 
 
@@ -111,8 +111,9 @@ def _examples(
         for name, example in content["examples"].items():
             value = example["value"]
             headers = _headers(definition, value, paths)
-            if media_type == MEDIA_TYPE:  # handlers do not return problems
-                response = Response(status, orjson.dumps(value), headers, media_type)
+            if media_type != "application/json":  # only JSON is validated
+                text = value.encode() if isinstance(value, str) else orjson.dumps(value)
+                response = Response(status, text, headers, media_type)
             else:
                 body, extra = _split_extra_members(value, content["schema"])
                 response = operation.to_response(Response(status, body, headers, media_type, extra))

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from agent_api import __version__
-from agent_api.http.request_context import ON_FORCED_EXIT
+from agent_api.http.request_context import ON_FORCED_EXIT, ON_STOP
 from agent_api.observability import log
 from agent_api.observability.output import OUTPUT
 from agent_api.server.addresses import base_url
@@ -102,6 +102,8 @@ class Server(uvicorn.Server):
         grace = self.config.timeout_graceful_shutdown or 0
         logger.info("stopping", extra={"connections": len(self._connections())})
         await self._close_listeners(sockets or [])
+        if (on_stop := self.lifespan.state.get(ON_STOP)) is not None:
+            on_stop()
         for connection in self._connections():
             connection.shutdown()
         await self._wait_until_idle(grace)

@@ -17,6 +17,7 @@ from connexion.resolver import Resolver
 
 from agent_api.auth.authenticator import Authenticator
 from agent_api.contract.resolver import HandlerResolver
+from agent_api.live.hub import Hub
 from agent_api.middleware.error_handling import ProblemMiddleware
 from agent_api.middleware.execution import HandlerMiddleware
 from agent_api.settings import Settings
@@ -37,6 +38,7 @@ def framework_app(definition: dict[str, Any], handlers: Handlers) -> connexion.F
     options: Any = {
         "authenticator": Authenticator(Settings(data_dir=Path("/unused"), jwt_secret=SECRET)),
         "max_body_bytes": 100_000,
+        "hub": Hub(lambda _names: {}, max_streams=1, max_streams_per_user=1),
     }
 
     def contract_middleware(app: Any) -> HandlerMiddleware:

@@ -1,0 +1,146 @@
+"""Wakes the streams of a process when what they follow has changed."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import islice
+
+from agent_api.http.problems import TooManyStreams, Unavailable
+from agent_api.live.topic import Topic, Value
+from db.engine import bridge
+from db.errors import Failure
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.12
+"""The time between two polls. With them, half of all events arrive within 100 ms."""
+BATCH = 1000
+"""The number of topics that one poll asks for."""
+RETRY_SECONDS = 1
+
+Name = tuple[str, str]
+"""A topic's kind and id, as `db.engine.on_commit` announces it."""
+Poll = Callable[[Sequence[Name]], Mapping[Name, Value]]
+
+
+class Hub:
+    """The topics that a process waits for, and the number of its open streams."""
+
+    def __init__(self, poll: Poll, *, max_streams: int, max_streams_per_user: int) -> None:
+        """`poll` reads the values of topics from the database; it may wait."""
+        self._poll = poll
+        self._max_streams = max_streams
+        self._max_streams_per_user = max_streams_per_user
+        self._topics: dict[Name, Topic] = {}
+        self._streams: Counter[str] = Counter()
+        self._poller: asyncio.Task[None] | None = None
+        self.is_closing = False
+
+    @contextmanager
+    def stream_of(self, user_id: str) -> Iterator[None]:
+        """Count a stream of the user until the block ends.
+
+        Raises TooManyStreams, and Unavailable if the process has too many or is stopping.
+        """
+        if self.is_closing:
+            raise Unavailable("The server is stopping. Try again.")
+        if self._streams.total() >= self._max_streams:
+            raise Unavailable("The server has too many open streams. Try again.")
+        if self._streams[user_id] >= self._max_streams_per_user:
+            raise TooManyStreams(self._max_streams_per_user)
+        self._streams[user_id] += 1
+        try:
+            yield
+        finally:
+            self._streams[user_id] -= 1
+            if not self._streams[user_id]:
+                del self._streams[user_id]
+
+    @contextmanager
+    def topic(self, name: Name) -> Iterator[Topic]:
+        """Yield the topic, which is polled until the block ends."""
+        topic = self._topics.setdefault(name, Topic())
+        topic.subscriptions += 1
+        if self._poller is None or self._poller.done():
+            self._poller = bridge.shared(self._poll_regularly())
+        try:
+            yield topic
+        finally:
+            topic.subscriptions -= 1
+            if not topic.subscriptions:
+                del self._topics[name]
+
+    def wake(self, name: Name) -> None:
+        """Wake the streams of a topic that this process has changed."""
+        topic = self._topics.get(name)
+        if topic is not None:
+            topic.wake()
+
+    def close(self) -> None:
+        """End all streams, because the process stops."""
+        self.is_closing = True
+        for topic in self._topics.values():
+            topic.wake()
+
+    async def _poll_regularly(self) -> None:
+        """Poll as long as there are topics."""
+        while self._topics:
+            await asyncio.sleep(TICK_SECONDS)
+            names = list(islice(self._topics, BATCH))
+            try:
+                values = await bridge.run(self._poll, names)
+            except Failure as error:
+                logger.warning("poll failed", extra={"reason": type(error).__name__})
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            for name in names:
+                topic = self._topics.pop(name, None)
+                if topic is not None:
+                    self._topics[name] = topic  # at the end, so that the others come first
+                    topic.update(values.get(name, ()))
+
+
+current: ContextVar[Hub] = ContextVar("hub")
+"""The hub of the process that serves the current request."""
+
+
+class Watch:
+    """What a plain function waits for; see `watch`."""
+
+    def __init__(self, topics: Sequence[Topic]) -> None:
+        self._topics = topics
+        self._versions = [topic.version for topic in topics]
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until a topic has changed since the last call; return False if none has."""
+        changed: bool = bridge.wait(self._wait(seconds))
+        self._versions = [topic.version for topic in self._topics]
+        return changed
+
+    async def _wait(self, seconds: float) -> bool:
+        waits = [
+            asyncio.ensure_future(topic.wait(version, None, seconds))
+            for topic, version in zip(self._topics, self._versions, strict=True)
+        ]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in waits:
+                waiting.cancel()
+        return any(waiting.result() for waiting in done) and not current.get().is_closing
+
+
+@contextmanager
+def watch(names: Sequence[Name]) -> Iterator[Watch]:
+    """Watch topics, so that a change between two calls of `wait` is not missed."""
+    hub = current.get()
+    opened = [hub.topic(name) for name in names]
+    topics = [each.__enter__() for each in opened]
+    try:
+        yield Watch(topics)
+    finally:
+        for each in opened:
+            each.__exit__(None, None, None)

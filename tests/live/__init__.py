@@ -1,0 +1,1 @@
+"""Tests of what clients follow while it happens: events of runs, and changes."""
