@@ -9,7 +9,7 @@ from agent_api.http.problems import Problem, RequestTimeout, Unavailable
 from agent_api.http.request_context import BODY_OVERDUE
 from agent_api.server import refusal
 from agent_api.server.progress import ProgressWatch, unsent_bytes
-from agent_api.server.response_transport import ResponseTransport
+from agent_api.server.response_transport import ResponseTransport, UnchunkedTransport
 
 MAX_DROPPED_BYTES = 64 * 1024 * 1024
 """The connection is reset after this much dropped input."""
@@ -118,7 +118,9 @@ class Connection(HttpToolsProtocol):
 
     def _join_writes(self) -> None:
         """Give the newest response a transport of its own."""
-        self.cycle.transport = ResponseTransport(  # type: ignore[assignment]  # it has all that a cycle uses
+        is_1_0 = self.cycle.scope["http_version"] == "1.0"
+        transport = UnchunkedTransport if is_1_0 else ResponseTransport
+        self.cycle.transport = transport(  # type: ignore[assignment]  # it has all that a cycle uses
             self.transport,
             self.loop,
             # The head of a complete response must not wait: a refusal could overtake it.

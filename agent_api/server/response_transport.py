@@ -1,4 +1,4 @@
-"""Sends the head of a response together with the first bytes of its body."""
+"""Changes what uvicorn writes: the head with the first bytes of the body, and no chunks for 1.0."""
 
 import asyncio
 from collections.abc import Callable
@@ -59,3 +59,23 @@ class ResponseTransport:
         if self._sender is not None:
             self._sender.cancel()
             self._sender = None
+
+
+class UnchunkedTransport(ResponseTransport):
+    """Sends streams to HTTP/1.0 clients, to whom the end of the connection ends the body.
+
+    uvicorn writes chunks to every client. RFC 9112 section 6.1 forbids that for HTTP/1.0.
+    """
+
+    __slots__ = ("_is_chunked",)
+    _CHUNKED = b"transfer-encoding: chunked\r\n"
+
+    def write(self, data: bytes) -> None:
+        """Send the head, or what is in one chunk."""
+        if self._waits:
+            self._is_chunked = self._CHUNKED in data
+            data = data.replace(self._CHUNKED, b"")
+        elif self._is_chunked:
+            size, _, rest = data.partition(b"\r\n")
+            data = rest[: int(size, 16)]
+        super().write(data)

@@ -1,0 +1,189 @@
+"""Every reader receives every event once and in order, whatever is killed meanwhile.
+
+Writers repeat each request with its Idempotency-Key until it is answered, so each of their events
+is stored once.
+"""
+
+import asyncio
+import random
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+import migrations
+from db import schema
+from tests.calls import new_run
+from tests.failover.postgres import Postgres, new_servers
+from tests.live.following import append, end, word
+from tests.live.readers import Reader
+from tests.servers import Server, sign, start_server
+
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
+
+MARIA = f"maria-{uuid.uuid4()}"
+
+
+class Nodes:
+    """Two servers on one PostgreSQL, one of which may be away."""
+
+    def __init__(self, database_url: str, folder: Path, stack: ExitStack) -> None:
+        self._url = database_url
+        self._folder = folder
+        self._stack = stack
+        self.servers = [self._start(), self._start()]
+
+    def _start(self) -> Server:
+        return self._stack.enter_context(
+            start_server(self._url, self._folder, log_level="error", max_streams_per_user="200")
+        )
+
+    def urls(self) -> list[str]:
+        return [server.url for server in self.servers]
+
+    def restart(self, number: int, how: signal.Signals) -> None:
+        """Stop a server with a signal, and start another one."""
+        self.servers[number].process.send_signal(how)
+        self.servers[number].process.wait(30)
+        self.servers[number] = self._start()
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    with new_servers([]) as (server,):
+        server.start()
+        server.wait()
+        schema.upgrade(server.url, migrations.FOLDER)
+        yield server
+
+
+def write(nodes: Callable[[], list[str]], run_id: str, writer: int, batches: int) -> None:
+    """Append numbered events; repeat each request until it has succeeded."""
+    chance = random.Random(writer)
+    headers = {"Authorization": f"Bearer {sign(MARIA)}"}
+    number = 0
+    with httpx.Client(headers=headers, timeout=30) as client:
+        for _ in range(batches):
+            events = []
+            for _ in range(chance.randint(1, 40)):
+                events.append(word(f"{writer}-{number}", transient=bool(number % 2)))
+                number += 1
+            key = {"Idempotency-Key": str(uuid.uuid4())}
+            while True:
+                url = f"{chance.choice(nodes())}/runs/{run_id}/events"
+                try:
+                    response = client.post(url, json={"events": events}, headers=key)
+                except httpx.TransportError:
+                    time.sleep(0.05)
+                    continue
+                if response.status_code == 201:
+                    break
+                assert response.status_code in (409, 503, 504), response.text
+                time.sleep(0.05)
+            time.sleep(chance.random() / 20)
+
+
+def read_all(readers: list[Reader], *, cuts: bool) -> None:
+    async def together() -> None:
+        await asyncio.gather(*(reader.read(cuts=cuts) for reader in readers))
+
+    asyncio.run(together())
+
+
+def test_every_reader_gets_every_event_once(postgres: Postgres, tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201  # to repeat a failure
+    chance = random.Random(seed)
+    writers, batches = 4, 60
+    with ExitStack() as stack:
+        nodes = Nodes(postgres.url, tmp_path, stack)
+        maria = stack.enter_context(nodes.servers[0].client(MARIA))
+        run = new_run(maria)
+        token = sign(MARIA)
+        readers = [
+            Reader(run["id"], token, nodes.urls, random.Random(chance.random())) for _ in range(20)
+        ]
+        reading = threading.Thread(target=read_all, args=[readers], kwargs={"cuts": True})
+        writing = [
+            threading.Thread(target=write, args=[nodes.urls, run["id"], writer, batches])
+            for writer in range(writers)
+        ]
+        for thread in [reading, *writing]:
+            thread.start()
+        faults: list[Callable[[], None]] = [
+            lambda: nodes.restart(0, signal.SIGKILL),
+            lambda: nodes.restart(1, signal.SIGTERM),
+            lambda: restart(postgres),
+            lambda: nodes.restart(1, signal.SIGKILL),
+        ]
+        chance.shuffle(faults)
+        for fault in faults:
+            time.sleep(chance.random() * 2)
+            fault()
+        for thread in writing:
+            thread.join(300)
+        with nodes.servers[0].client(MARIA) as client:
+            end(client, run, "failed")
+            stored = texts_of(client, run["id"])
+        reading.join(120)
+        assert not reading.is_alive()
+
+    for reader in readers:
+        assert reader.ids == list(range(1, len(stored) + 1))
+        assert [orjson.loads(data).get("text") for data in reader.data] == stored
+    assert len(set(stored)) == len(stored)
+    for writer in range(writers):
+        own = [int(t.split("-")[1]) for t in stored[:-1] if t.startswith(f"{writer}-")]
+        assert own == list(range(len(own)))
+    assert sum(reader.connections for reader in readers) > len(readers)
+
+
+def restart(postgres: Postgres) -> None:
+    """Kill PostgreSQL, and start it again."""
+    assert postgres.process is not None
+    postgres.process.send_signal(signal.SIGKILL)
+    postgres.process.wait(30)
+    postgres.start()
+    postgres.wait()
+
+
+def texts_of(client: httpx.Client, run_id: str) -> list[str]:
+    """Return the text of each event as the list has it; the last event has none."""
+    found: list[str] = []
+    while True:
+        path = f"/runs/{run_id}/events"
+        page = client.get(path, params={"after": len(found), "limit": 500}).json()
+        found += [event["data"].get("text") for event in page["events"]]
+        if len(found) == page["last_sequence"]:
+            return found
+
+
+def test_200_readers_get_20_000_events(postgres: Postgres, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        nodes = Nodes(postgres.url, tmp_path, stack)
+        maria = stack.enter_context(nodes.servers[0].client(MARIA))
+        run = new_run(maria)
+        readers = [
+            Reader(run["id"], sign(MARIA), nodes.urls, random.Random(number))
+            for number in range(200)
+        ]
+        reading = threading.Thread(target=read_all, args=[readers], kwargs={"cuts": False})
+        reading.start()
+        events = [word("some words of an answer", transient=True)] * 20
+        for number in range(1000):
+            append(maria, run, *events)
+            if number == 500:
+                nodes.restart(1, signal.SIGTERM)
+        end(maria, run, "failed")
+        reading.join(300)
+        assert not reading.is_alive()
+
+    expected = list(range(1, 20_002))
+    assert all(reader.ids == expected for reader in readers)
