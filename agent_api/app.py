@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -189,7 +190,8 @@ async def _lifespan(
             read_url=settings.read_database_url,
         )
         limit = limiter.limit if limiter is not None else None
-        sweeping = asyncio.create_task(_sweep_regularly(limit))
+        transient_kept = timedelta(seconds=settings.transient_event_seconds)
+        sweeping = asyncio.create_task(_sweep_regularly(limit, transient_kept))
         try:
             yield {ON_STOP: hub.close, ON_FORCED_EXIT: observers.close}
         finally:
@@ -198,11 +200,11 @@ async def _lifespan(
             observers.close()
 
 
-async def _sweep_regularly(limit: Limit | None) -> None:
+async def _sweep_regularly(limit: Limit | None, transient_kept: timedelta) -> None:
     """Delete what no request needs, now and every SWEEP_SECONDS."""
     while True:
         try:
-            await bridge.run(sweeps.run, limit=limit)
+            await bridge.run(sweeps.run, limit=limit, transient_kept=transient_kept)
         except (Failure, Refused):  # a defect must not end the sweeps of this process
             logger.warning("sweep failed", exc_info=True)
         await asyncio.sleep(SWEEP_SECONDS)

@@ -1,12 +1,13 @@
 """Deletes rows that no request needs any more, of all users."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import sqlalchemy as sa
 
-from db import idempotency_keys, rate_limits
-from db.engine import transaction
+from db import idempotency_keys, rate_limits, transient_events
+from db.engine import autocommit, transaction
 from db.engine.statement import Statement
 from db.rate_limits import Limit
 
@@ -17,14 +18,15 @@ LOCK = 7236251904476921438
 _try_lock = Statement(sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(LOCK)))))
 
 
-def run(*, limit: Limit | None) -> None:
-    """Delete expired responses, and with a rate limit also full buckets.
+def run(*, limit: Limit | None, transient_kept: timedelta) -> None:
+    """Delete expired responses and transient events, and with a rate limit also full buckets.
 
     Do nothing if another session is sweeping. Raises Unavailable and Timeout.
     """
     _sweep(idempotency_keys.delete_expired)
     if limit is not None:
         _sweep(partial(rate_limits.delete_full, limit=limit))
+    _sweep_transient_events(transient_kept)
 
 
 def _sweep(delete: Callable[..., int]) -> None:
@@ -35,3 +37,24 @@ def _sweep(delete: Callable[..., int]) -> None:
             if not _try_lock.scalar(connection, {}):
                 return
             deleted = delete(connection, most=BATCH_ROWS)
+
+
+def _sweep_transient_events(kept: timedelta) -> None:
+    """Delete the transient events of runs that ended longer ago than `kept`, in small steps.
+
+    The roles differ: one finds the runs, and the events of each are deleted as its owner.
+    """
+    found = BATCH_ROWS
+    while found == BATCH_ROWS:
+        with autocommit() as connection:
+            due = transient_events.select_due(connection, kept=kept, most=BATCH_ROWS)
+        for run_id, user_id in due:
+            deleted = BATCH_ROWS
+            while deleted == BATCH_ROWS:
+                with transaction() as connection:
+                    if not _try_lock.scalar(connection, {"acting_user": user_id}):
+                        return
+                    deleted = transient_events.delete(
+                        connection, run_id=run_id, user_id=user_id, most=BATCH_ROWS
+                    )
+        found = len(due)

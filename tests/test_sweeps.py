@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,9 @@ def test_only_one_session_sweeps(database_url: str) -> None:
     try:
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
             cursor.execute(f"SELECT pg_advisory_xact_lock({sweeps.LOCK})")
-            sweeps.run(limit=Limit(5, 1.0))
+            sweeps.run(limit=Limit(5, 1.0), transient_kept=timedelta(hours=1))
             assert execute(database_url, COUNT_KEYS, user) == 1
-        sweeps.run(limit=Limit(5, 1.0))
+        sweeps.run(limit=Limit(5, 1.0), transient_kept=timedelta(hours=1))
         assert execute(database_url, COUNT_KEYS, user) == 0
     finally:
         engine.dispose()

@@ -63,6 +63,7 @@ class Settings:
     client_timeout_seconds: int = _setting(values.integer(1, 3600), 30)
     keep_alive_seconds: int = _setting(values.integer(1, 3600), 75)
     grace_seconds: int = _setting(values.integer(1, 3600), 10)
+    transient_event_seconds: int = _setting(values.integer(0, 31_536_000), 3600)
     max_streams: int = _setting(values.integer(1, 1_000_000), 10_000)
     max_streams_per_user: int = _setting(values.integer(1, 1_000_000), 100)
     pool_size: int = _setting(values.integer(1, 100), 10)

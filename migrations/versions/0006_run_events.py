@@ -65,13 +65,19 @@ def upgrade() -> None:
         " USING (user_id = current_setting('agent_api.acting_user', true))"
     )
     op.execute("ALTER TABLE run_events ENABLE ROW LEVEL SECURITY")
-    # For the servers whose clients wait for events of many users' runs.
-    op.execute("GRANT SELECT (last_sequence, status) ON runs TO agent_api_existence")
+    # For polls and sweeps, which see the runs of all users.
+    op.execute(
+        "GRANT SELECT (last_sequence, status, has_transient, finished_at)"
+        " ON runs TO agent_api_existence"
+    )
 
 
 def downgrade() -> None:
     """Return to 0005. All events are lost."""
-    op.execute("REVOKE SELECT (last_sequence, status) ON runs FROM agent_api_existence")
+    op.execute(
+        "REVOKE SELECT (last_sequence, status, has_transient, finished_at)"
+        " ON runs FROM agent_api_existence"
+    )
     op.drop_table("run_events")
     op.drop_index("idx_runs_transient", "runs")
     op.execute("ALTER TABLE runs RESET (fillfactor)")

@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
@@ -27,6 +28,7 @@ from db import (
     run_events,
     runs,
     sweeps,
+    transient_events,
 )
 from db.engine import Connection, roles
 from db.engine.statement import Statement
@@ -53,13 +55,14 @@ LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
 MODULES = (
     *(access, chat_settings, conversations, idempotency_keys),
-    *(messages, rate_limits, run_events, runs),
+    *(messages, rate_limits, run_events, runs, transient_events),
 )
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
 READ_ALL_PARTITIONS = {
     "access._HAS_ACCESS": "decides between 403 and 404 for an id that the user does not own",
     "rate_limits._delete_full": "sweeps the buckets of all users",
+    "transient_events._select_due": "finds the ended runs of all users with transient events",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
 }
 
@@ -81,6 +84,12 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "conflict": lambda c, u, t, r: runs.update(
         c, run_id=r, user_id=u, changes={"status": "succeeded"}
     ),
+    "ended run with a transient event": lambda c, u, t, r: [
+        run_events.insert(
+            c, run_id=r, user_id=u, events=[{"type": "a", "data": {}, "transient": True}]
+        ),
+        runs.update(c, run_id=r, user_id=u, changes={"status": "failed"}),
+    ],
     "ended run": lambda c, u, t, r: runs.update(
         c, run_id=r, user_id=u, changes={"status": "failed"}
     ),
@@ -147,7 +156,7 @@ def sent(partitioned: None) -> Sent:
             for action, _ in chain(ORDERED.values(), FILTERED.values()):
                 with suppress(errors.Missing):
                     action(connection)
-        sweeps.run(limit=LIMIT)
+        sweeps.run(limit=LIMIT, transient_kept=timedelta(0))
     found: Sent = {}
     for message, parameters in trace:
         if "acting_user" in (parameters or ()):  # BEGIN and the like have no user

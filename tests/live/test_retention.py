@@ -1,0 +1,50 @@
+"""The transient events of a run are deleted some time after its end."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from db import sweeps
+from tests.calls import Json, read
+from tests.live.following import append, end, following, running, texts, word
+from tests.processes import wait_until
+from tests.servers import start_server
+
+
+def ended_run(client: httpx.Client, transient: int) -> Json:
+    """Return a run that has ended, with so many transient events and one other."""
+    run = running(client)
+    for start in range(0, transient, 200):
+        size = min(200, transient - start)
+        append(client, run, *[word("piece", transient=True)] * size)
+    append(client, run, word("whole"))
+    return end(client, run)
+
+
+@pytest.mark.process
+def test_transient_events_are_deleted_an_hour_after_the_end(
+    alice: httpx.Client, database: Any, database_url: str, tmp_path: Path
+) -> None:
+    many = sweeps.BATCH_ROWS + 1
+    old, new, active = ended_run(alice, many), ended_run(alice, 3), running(alice)
+    append(alice, active, word("piece", transient=True))
+    database.cursor().execute(
+        "UPDATE runs SET started_at = started_at - interval '2 h',"
+        " finished_at = finished_at - interval '61 min' WHERE id = %s",
+        [old["id"]],
+    )
+
+    def events(run: Json) -> list[Json]:
+        found: list[Json] = read(alice, f"/runs/{run['id']}/events", limit=500)["events"]
+        return found
+
+    with start_server(database_url, tmp_path):
+        wait_until(lambda: len(events(old)) == 3, seconds=30)
+
+    assert [event["sequence"] for event in events(old)] == [1, many + 2, many + 3]
+    assert len(events(new)) == 6
+    assert texts(events(active)) == ["piece"]
+    with following(alice, old, after=2) as stream:
+        assert [event.id for event in stream] == [many + 2, many + 3]
