@@ -65,6 +65,7 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         live.select_values,
         max_streams=settings.max_streams,
         max_streams_per_user=settings.max_streams_per_user,
+        hooks=observers.streams,
     )
     operations = partial(
         HandlerMiddleware,

@@ -11,7 +11,7 @@ import psycopg2.errors
 import sqlalchemy as sa
 
 from db import access, engine
-from db.documents import RUN_EVENT, Document
+from db.documents import RUN_EVENT, Document, time, utc
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Conflict
@@ -42,6 +42,8 @@ class Events(NamedTuple):
     documents: bytes
     last_read: int
     """The number of the last of these events; without events, the number before them."""
+    last_time: str
+    """When the last of these events was stored; empty without events."""
     has_more: bool
     last_sequence: int
     status: str
@@ -118,7 +120,7 @@ def page_of(document: Document, *, separator: bytes) -> RowPage:
         document,
         where=[_c.run_id == _run, access.RUN_EVENT, _c.sequence > _after],
         order_by=[_c.sequence],
-        keys=[_c.sequence],
+        keys=[_c.sequence, utc(_c.created_at)],
         around=with_run,
         separator=separator,
     )
@@ -181,8 +183,9 @@ def select_page(
     rows = page.read(connection, values, limit=limit, offset=0)
     if rows is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)
-    last_read = rows.last_key[0] if rows.last_key else after
-    return Events(rows.documents, last_read, rows.has_more, *rows.extra)
+    last_read, last_at = rows.last_key or (after, None)
+    last_time = "" if last_at is None else time(last_at)
+    return Events(rows.documents, last_read, last_time, rows.has_more, *rows.extra)
 
 
 def select_position(connection: Connection, *, run_id: str, user_id: str) -> tuple[int, str]:

@@ -27,6 +27,7 @@ import migrations
 from db import schema
 from tests.contract import CONTRACT
 from tests.guide import blocks, section
+from tests.live.following import following, running
 from tests.metrics.processes import metrics_folder, workers
 from tests.promtool import assert_firing
 from tests.scraping import Samples, scrape, value
@@ -159,6 +160,33 @@ def test_one_request_that_holds_the_whole_pool_fires_the_pool_alerts(
     first.join(60)
 
     assert sorted(answer.status_code for answer in answers) == [200, *[503] * len(others)]
+    watched.rest()
+    watched.assert_firing()
+
+
+def test_late_events_fire_an_alert(watched: Watched, maria: httpx.Client) -> None:
+    """A transaction that stays open for over a second delays the event that it has written."""
+    run = running(maria)
+    with closing(psycopg2.connect(watched.database_url)) as other, other.cursor() as cursor:
+
+        def append_late() -> None:
+            cursor.execute(
+                "UPDATE runs SET last_sequence = last_sequence + 1 WHERE id = %s", [run["id"]]
+            )
+            cursor.execute(
+                "INSERT INTO run_events (run_id, user_id, sequence, type, data)"
+                " SELECT id, created_by, last_sequence, 'late', '{}' FROM runs WHERE id = %s",
+                [run["id"]],
+            )
+            time.sleep(1.2)
+            other.commit()
+            assert next(events).event == "late"
+
+        with following(maria, run) as events:
+            next(events)
+            watched.scrape_while(append_late)
+    watched.assert_firing("AgentApiStreamsDelayed")
+
     watched.rest()
     watched.assert_firing()
 

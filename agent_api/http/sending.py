@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from agent_api.http.request_context import IS_STREAM
 from agent_api.http.responses import Response
 
 # Content-Length of a 304 would have to be that of the 200 (RFC 9110 section 8.6).
@@ -39,6 +40,7 @@ async def send_response(response: Response, scope: Scope, receive: Receive, send
 
 async def _send_stream(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """Send the pieces of the body until it ends or the client disconnects."""
+    scope[IS_STREAM] = True
     content = response.body if scope["method"] != "HEAD" else iter(())
     streaming = StreamingResponse(content, response.status, response.headers, response.media_type)
     try:

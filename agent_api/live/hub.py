@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
+from typing import NamedTuple
 
 from agent_api.http.problems import TooManyStreams, Unavailable
 from agent_api.live.topic import Topic, Value
@@ -21,6 +22,16 @@ BATCH = 1000
 """The number of topics that one poll asks for."""
 RETRY_SECONDS = 1
 
+
+class StreamHooks(NamedTuple):
+    """What metrics observe."""
+
+    on_open: Callable[[int], None]
+    """Called with the change of the number of open streams."""
+    on_delivery: Callable[[float], None]
+    """Called with the seconds from the write of an event until a waiting stream delivers it."""
+
+
 Name = tuple[str, str]
 """A topic's kind and id, as `db.engine.on_commit` announces it."""
 Poll = Callable[[Sequence[Name]], Mapping[Name, Value]]
@@ -29,8 +40,16 @@ Poll = Callable[[Sequence[Name]], Mapping[Name, Value]]
 class Hub:
     """The topics that a process waits for, and the number of its open streams."""
 
-    def __init__(self, poll: Poll, *, max_streams: int, max_streams_per_user: int) -> None:
+    def __init__(
+        self,
+        poll: Poll,
+        *,
+        max_streams: int,
+        max_streams_per_user: int,
+        hooks: StreamHooks | None = None,
+    ) -> None:
         """`poll` reads the values of topics from the database; it may wait."""
+        self.hooks = hooks
         self._poll = poll
         self._max_streams = max_streams
         self._max_streams_per_user = max_streams_per_user
@@ -51,13 +70,18 @@ class Hub:
             raise Unavailable("The server has too many open streams. Try again.")
         if self._streams[user_id] >= self._max_streams_per_user:
             raise TooManyStreams(self._max_streams_per_user)
-        self._streams[user_id] += 1
+        self._count(user_id, 1)
         try:
             yield
         finally:
-            self._streams[user_id] -= 1
+            self._count(user_id, -1)
             if not self._streams[user_id]:
                 del self._streams[user_id]
+
+    def _count(self, user_id: str, change: int) -> None:
+        self._streams[user_id] += change
+        if self.hooks is not None:
+            self.hooks.on_open(change)
 
     @contextmanager
     def topic(self, name: Name) -> Iterator[Topic]:

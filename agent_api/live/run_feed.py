@@ -52,4 +52,5 @@ def _read(run_id: str, user_id: str, form: str, after: int) -> Piece:
         found.has_more,
         is_last=has_ended and not found.has_more,
         value=(found.last_sequence, int(has_ended)),
+        written_at=found.last_time,
     )

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import ExitStack
+from datetime import datetime
 from typing import NamedTuple, Self
 
 from agent_api.auth.principal import Principal
@@ -40,6 +41,8 @@ class Piece(NamedTuple):
     """Whether nothing will follow."""
     value: Value
     """How far the topic was at the time of the read."""
+    written_at: str = ""
+    """The time of the last frame."""
 
 
 class Feed(NamedTuple):
@@ -88,6 +91,7 @@ async def _frames(
     hub: Hub, topic: Topic, feed: Feed, position: int, expires_at: float
 ) -> AsyncGenerator[bytes]:
     """Yield frames until nothing follows, the token expires or the server stops."""
+    has_waited = False
     yield _START
     while not hub.is_closing and time.time() < expires_at:
         version = topic.version
@@ -105,12 +109,16 @@ async def _frames(
             continue
         topic.update(piece.value)
         if piece.frames:
+            if has_waited and hub.hooks is not None:
+                written = datetime.fromisoformat(piece.written_at).timestamp()
+                hub.hooks.on_delivery(max(0.0, time.time() - written))
             yield piece.frames
             position = piece.position
         if piece.is_last:
             return
         if piece.has_more:
             continue
+        has_waited = True
         seconds = min(KEEP_ALIVE_SECONDS, expires_at - time.time())
         if not await topic.wait(version, piece.value, seconds):
             yield _KEEP_ALIVE

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp
 
+from agent_api.live.hub import StreamHooks
 from db.engine import Hooks
 
 
@@ -15,5 +16,6 @@ class Observers:
     middlewares: Sequence[Callable[[ASGIApp], ASGIApp]] = ()
     """Outermost first. They wrap the request log, which shows the trace id."""
     hooks: Hooks = field(default_factory=Hooks)
+    streams: StreamHooks | None = None
     close: Callable[[], None] = lambda: None
     """Sends what is still buffered; called when the process stops."""

@@ -10,7 +10,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_api import __version__
-from agent_api.http.request_context import METHODS, OPERATION_ID
+from agent_api.http.request_context import IS_STREAM, METHODS, OPERATION_ID
+from agent_api.live.hub import StreamHooks
 from agent_api.observability.hooks import Observers
 from agent_api.settings import Settings
 from db.engine import Hooks, PoolHooks
@@ -37,12 +38,21 @@ requests = Counter(
 )
 duration = Histogram(
     "agent_api_http_request_duration_seconds",
-    "Time from the request headers to the end of the response.",
+    "Time from the request headers to the end of the response; of a stream, to its start.",
     ["operation"],
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=None,
 )
-in_progress = _gauge("agent_api_http_requests_in_progress", "Requests in progress.")
+in_progress = _gauge(
+    "agent_api_http_requests_in_progress", "Requests in progress, including open streams."
+)
+streams = _gauge("agent_api_streams", "Open event streams.")
+delivery = Histogram(
+    "agent_api_stream_delivery_seconds",
+    "Time from the write of an event until a stream that waits for it sends it.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=None,
+)
 workers = _gauge("agent_api_workers", "Worker processes.")
 pool_size = _gauge(
     "agent_api_db_pool_size", "Maximum number of database connections of all workers together."
@@ -88,6 +98,7 @@ def observers(settings: Settings) -> Observers:
             pool=PoolHooks(on_wait=pool_wait.observe, on_use=pool_in_use.inc),
             on_failure=count_failure,
         ),
+        streams=StreamHooks(on_open=streams.inc, on_delivery=delivery.observe),
     )
 
 
@@ -100,12 +111,15 @@ class MetricsMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         started = time.perf_counter()
+        ended = None
         status = 499
 
         async def observed_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if scope.get(IS_STREAM):
+                    ended = time.perf_counter()
             await send(message)
 
         in_progress.inc()
@@ -116,7 +130,7 @@ class MetricsMiddleware:
             method = scope["method"] if scope["method"] in METHODS else OTHER
             operation = scope.get(OPERATION_ID) or OTHER
             _requests(operation, method, status).inc()
-            _duration(operation).observe(time.perf_counter() - started)
+            _duration(operation).observe((ended or time.perf_counter()) - started)
 
 
 def count_failure(error: Exception) -> None:
