@@ -100,14 +100,14 @@ def select_one(connection: Connection, *, conversation_id: str, user_id: str) ->
 def select_with_messages(
     connection: Connection, *, conversation_id: str, user_id: str, limit: int, offset: int = 0
 ) -> tuple[bytes, bytes]:
-    """Return a conversation's document and a page of its messages' documents, oldest first.
+    """Return a conversation's document and the JSON array of a page of its messages, oldest first.
 
     Raises Missing and Denied.
     """
     conversation = select_one(connection, conversation_id=conversation_id, user_id=user_id)
     values = {"this_id": conversation_id, "acting_user": user_id}
     rows = _select_messages.read(connection, values, limit=limit, offset=offset)
-    return conversation, rows.documents if rows is not None else b""
+    return conversation, rows.documents if rows is not None else b"[]"
 
 
 def lock(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:

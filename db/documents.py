@@ -1,29 +1,46 @@
 """Writes rows as the JSON documents of the contract's resources.
 
-Each function unpacks a row whose first values are the columns of its resource. Writing the names
-out takes half as long as any loop over them, and a page has up to 500 rows.
+Each resource has a structure, which is made from the values of a row. Compared with a dictionary,
+that takes half as long, and a page has up to 500 rows.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-from orjson import Fragment
+import msgspec
+from msgspec import Raw, Struct
 from sqlalchemy import ColumnElement, DateTime, Table, func, literal_column
 
 from db import models
 
 Row = Sequence[Any]
+Json = Any
+"""The text from the row, which the structure turns into Raw: it is written as it is."""
 
 _UTC: ColumnElement[str] = literal_column("'UTC'")
 
 
+to_json = msgspec.json.Encoder().encode
+
+
 class Document(NamedTuple):
-    """A resource: its table, the columns that its document is written from, and the function."""
+    """A resource: its table, and what its document is written from."""
 
     table: Table
-    columns: list[ColumnElement[Any]]
-    write: Callable[[Row], bytes]
+    names: Sequence[str]
+    """The columns that the document is written from."""
+    structure: Callable[..., Struct]
+    """Makes the document from the values of these columns, in their order."""
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """Return the columns, as statements select them."""
+        columns = [self.table.c[name] for name in self.names]
+        return [utc(c) if isinstance(c.type, DateTime) else c for c in columns]
+
+    def write(self, row: Row) -> bytes:
+        """Return a row's document as JSON."""
+        return to_json(self.structure(*row))
 
 
 def utc(moment: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -37,148 +54,138 @@ def time(text: str) -> str:
     PostgreSQL omits zeros at the end: 2026-03-02 09:14:23.0477.
     """
     if len(text) == 26:
-        return f"{text[:10]}T{text[11:]}Z"
+        return text.replace(" ", "T") + "Z"
     return f"{text[:10]}T{text[11:19]}.{text[20:]:0<6}Z"
 
 
-def _columns(table: Table, *names: str) -> list[ColumnElement[Any]]:
-    columns = [table.c[name] for name in names]
-    return [utc(c) if isinstance(c.type, DateTime) else c for c in columns]
+class _LastMessage(Struct, gc=False):
+    role: str
+    content: str
+    created_at: str
 
 
-def _write_conversation(row: Row) -> bytes:
+class _Conversation(Struct, gc=False):
+    id: str
+    title: str
+    user_id: str
+    source: str | None
+    model: str | None
+    agent_id: str | None
+    is_private: bool
+    metadata: Raw | None
+    message_count: int
+    last_message: _LastMessage | None
+    created_at: str
+    updated_at: str
+
+
+def _conversation(*row: Any) -> Struct:
     id_, title, user_id, source, model, agent_id, is_private, metadata, count = row[:9]
-    last_role, last_content, last_at, created_at, updated_at = row[9:14]
-    last_message = None
-    if last_at is not None:
-        last_message = {"role": last_role, "content": last_content, "created_at": time(last_at)}
-    return orjson.dumps(
-        {
-            "id": id_,
-            "title": title,
-            "user_id": user_id,
-            "source": source,
-            "model": model,
-            "agent_id": agent_id,
-            "is_private": is_private,
-            "metadata": metadata and Fragment(metadata),
-            "message_count": count,
-            "last_message": last_message,
-            "created_at": time(created_at),
-            "updated_at": time(updated_at),
-        }
+    role, content, last_at, created_at, updated_at = row[9:]
+    return _Conversation(
+        id_,
+        title,
+        user_id,
+        source,
+        model,
+        agent_id,
+        is_private,
+        metadata and Raw(metadata),
+        count,
+        last_at and _LastMessage(role, content, time(last_at)),
+        time(created_at),
+        time(updated_at),
     )
 
 
-def _write_message(row: Row) -> bytes:
-    id_, conversation_id, role, content, attachments, metadata = row[:6]
-    run_id, routing_decision, tool_calls, created_at = row[6:10]
-    return orjson.dumps(
-        {
-            "id": id_,
-            "conversation_id": conversation_id,
-            "role": role,
-            "content": content,
-            "attachments": attachments and Fragment(attachments),
-            "metadata": metadata and Fragment(metadata),
-            "run_id": run_id,
-            "routing_decision": routing_decision and Fragment(routing_decision),
-            "tool_calls": tool_calls and Fragment(tool_calls),
-            "created_at": time(created_at),
-        }
-    )
+class _Message(Struct, gc=False):
+    id: str
+    conversation_id: str
+    role: str
+    content: str
+    attachments: Json
+    metadata: Json
+    run_id: str | None
+    routing_decision: Json
+    tool_calls: Json
+    created_at: str
+
+    def __post_init__(self) -> None:
+        if self.attachments:
+            self.attachments = Raw(self.attachments)
+        if self.metadata:
+            self.metadata = Raw(self.metadata)
+        if self.routing_decision:
+            self.routing_decision = Raw(self.routing_decision)
+        if self.tool_calls:
+            self.tool_calls = Raw(self.tool_calls)
+        self.created_at = time(self.created_at)
 
 
-def _write_run(row: Row) -> bytes:
-    id_, agent_id, conversation_id, status, input_, output, error = row[:7]
-    created_by, created_at, updated_at, started_at, finished_at = row[7:12]
-    return orjson.dumps(
-        {
-            "id": id_,
-            "agent_id": agent_id,
-            "conversation_id": conversation_id,
-            "status": status,
-            "input": input_ and Fragment(input_),
-            "output": output and Fragment(output),
-            "error": error,
-            "created_by": created_by,
-            "created_at": time(created_at),
-            "updated_at": time(updated_at),
-            "started_at": started_at and time(started_at),
-            "finished_at": finished_at and time(finished_at),
-        }
-    )
+class _Run(Struct, gc=False):
+    id: str
+    agent_id: str
+    conversation_id: str | None
+    status: str
+    input: Json
+    output: Json
+    error: str | None
+    created_by: str
+    created_at: str
+    updated_at: str
+    started_at: str | None
+    finished_at: str | None
+
+    def __post_init__(self) -> None:
+        self.input = self.input and Raw(self.input)
+        self.output = self.output and Raw(self.output)
+        self.created_at = time(self.created_at)
+        self.updated_at = time(self.updated_at)
+        self.started_at = self.started_at and time(self.started_at)
+        self.finished_at = self.finished_at and time(self.finished_at)
 
 
-def _write_run_event(row: Row) -> bytes:
-    sequence, type_, data, transient, created_at = row[:5]
-    return orjson.dumps(
-        {
-            "sequence": sequence,
-            "type": type_,
-            "data": Fragment(data),
-            "transient": transient,
-            "created_at": time(created_at),
-        }
-    )
+class RunEvent(Struct, gc=False):
+    """An event of a run. `data` is JSON."""
+
+    sequence: int
+    type: str
+    data: Json
+    transient: bool
+    created_at: str
+
+    def __post_init__(self) -> None:
+        """Convert the values of the row."""
+        self.data = Raw(self.data)
+        self.created_at = time(self.created_at)
 
 
-def _write_chat_settings(row: Row) -> bytes:
-    id_, user_id, tools, agents, model, temperature, max_tokens, created_at, updated_at = row
-    return orjson.dumps(
-        {
-            "id": id_,
-            "user_id": user_id,
-            "enabled_tools": tools,
-            "enabled_agents": agents,
-            "model": model,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "created_at": time(created_at),
-            "updated_at": time(updated_at),
-        }
-    )
+class _ChatSettings(Struct, gc=False):
+    id: str
+    user_id: str
+    enabled_tools: list[str]
+    enabled_agents: list[str]
+    model: str | None
+    temperature: float
+    max_tokens: int
+    created_at: str
+    updated_at: str
+
+    def __post_init__(self) -> None:
+        self.created_at = time(self.created_at)
+        self.updated_at = time(self.updated_at)
 
 
 CONVERSATION = Document(
     models.conversations,
-    _columns(
-        models.conversations,
+    (
         *("id", "title", "user_id", "source", "model", "agent_id", "is_private", "metadata"),
         *("message_count", "last_message_role", "last_message_content", "last_message_at"),
         *("created_at", "updated_at"),
     ),
-    _write_conversation,
+    _conversation,
 )
-MESSAGE = Document(
-    models.messages,
-    _columns(
-        models.messages,
-        *("id", "conversation_id", "role", "content", "attachments", "metadata"),
-        *("run_id", "routing_decision", "tool_calls", "created_at"),
-    ),
-    _write_message,
-)
-RUN = Document(
-    models.runs,
-    _columns(
-        models.runs,
-        *("id", "agent_id", "conversation_id", "status", "input", "output", "error"),
-        *("created_by", "created_at", "updated_at", "started_at", "finished_at"),
-    ),
-    _write_run,
-)
-RUN_EVENT = Document(
-    models.run_events,
-    _columns(models.run_events, "sequence", "type", "data", "transient", "created_at"),
-    _write_run_event,
-)
-CHAT_SETTINGS = Document(
-    models.chat_settings,
-    _columns(
-        models.chat_settings,
-        *("id", "user_id", "enabled_tools", "enabled_agents", "model", "temperature"),
-        *("max_tokens", "created_at", "updated_at"),
-    ),
-    _write_chat_settings,
-)
+MESSAGE = Document(models.messages, _Message.__struct_fields__, _Message)
+RUN = Document(models.runs, _Run.__struct_fields__, _Run)
+RUN_EVENT = Document(models.run_events, RunEvent.__struct_fields__, RunEvent)
+CHAT_SETTINGS = Document(models.chat_settings, _ChatSettings.__struct_fields__, _ChatSettings)

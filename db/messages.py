@@ -121,7 +121,7 @@ def select_page(
     if rows is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     (count,) = rows.extra
-    return Page(rows.documents, count, list(rows.last_key) if rows.has_more else None)
+    return Page(rows.documents, count, [rows.last[0]] if rows.has_more else None)
 
 
 def select_one(connection: Connection, *, message_id: str, user_id: str) -> bytes:

@@ -11,12 +11,12 @@ import psycopg2.errors
 import sqlalchemy as sa
 
 from db import access, engine
-from db.documents import RUN_EVENT, Document, time, utc
+from db.documents import RUN_EVENT, time
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Conflict
 from db.models import Id, run_events, runs
-from db.paging.row_page import SEPARATOR, RowPage
+from db.paging.row_page import RowPage, Write, write_array
 
 ACTIVE = ("pending", "running")
 _OUTDATED = (
@@ -105,8 +105,8 @@ _insert_always = _append(sa.true(), sa.true())
 _select_position = Statement(sa.select(runs.c.last_sequence, runs.c.status).where(_this_run))
 
 
-def page_of(document: Document, *, separator: bytes) -> RowPage:
-    """Return the query for a page of events, written as such documents, for `select_page`."""
+def page_written_by(write: Write) -> RowPage:
+    """Return the query for a page of events, for `select_page`. It writes structures RunEvent."""
 
     def with_run(page: sa.Select[Any]) -> sa.Select[Any]:
         found = page.subquery("found")
@@ -117,16 +117,15 @@ def page_of(document: Document, *, separator: bytes) -> RowPage:
         )
 
     return RowPage(
-        document,
+        RUN_EVENT,
         where=[_c.run_id == _run, access.RUN_EVENT, _c.sequence > _after],
         order_by=[_c.sequence],
-        keys=[_c.sequence, utc(_c.created_at)],
         around=with_run,
-        separator=separator,
+        write=write,
     )
 
 
-_page = page_of(RUN_EVENT, separator=SEPARATOR)
+_page = page_written_by(write_array)
 
 
 def insert(
@@ -183,8 +182,10 @@ def select_page(
     rows = page.read(connection, values, limit=limit, offset=0)
     if rows is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)
-    last_read, last_at = rows.last_key or (after, None)
-    last_time = "" if last_at is None else time(last_at)
+    last_read, last_time = after, ""
+    if rows.last:
+        last_read, *_, created_at = rows.last[:5]
+        last_time = time(created_at)
     return Events(rows.documents, last_read, last_time, rows.has_more, *rows.extra)
 
 

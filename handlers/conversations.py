@@ -3,7 +3,7 @@
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.pagination import Listing, array, envelope, is_time_key, read_cursor
+from agent_api.http.pagination import Listing, envelope, is_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
 from db import conversations
@@ -69,7 +69,7 @@ def get_conversation(
         conversation, messages = conversations.select_with_messages(
             connection, **row, limit=message_limit, offset=message_offset
         )
-    return ok(conversation, messages=array(messages))
+    return ok(conversation, messages=messages)
 
 
 def update_conversation(

@@ -3,7 +3,6 @@
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.pagination import array
 from agent_api.http.responses import Response, created, no_content, ok
 from agent_api.live import follow
 from agent_api.live.run_feed import run_feed
@@ -18,7 +17,7 @@ def list_run_events(principal: Principal, run_id: str, after: int, limit: int) -
         )
     return ok(
         b'{"events":%s,"limit":%d,"last_sequence":%d,"status":"%s"}'
-        % (array(page.documents), limit, page.last_sequence, page.status.encode())
+        % (page.documents, limit, page.last_sequence, page.status.encode())
     )
 
 

@@ -101,12 +101,7 @@ def envelope(name: str, page: Page, *, limit: int, offset: int, listing: Listing
         "offset": offset,
         "next_cursor": page.next_key and _write_cursor(listing, page.next_key),
     }
-    return b'{"%s":%s,%s' % (name.encode(), array(page.documents), orjson.dumps(numbers)[1:])
-
-
-def array(lines: bytes) -> bytes:
-    """Return the JSON array of documents that are already separated by commas."""
-    return b"[%s]" % lines
+    return b'{"%s":%s,%s' % (name.encode(), page.documents, orjson.dumps(numbers)[1:])
 
 
 def _write_cursor(listing: Listing, key: list[Any]) -> str:

@@ -1,32 +1,45 @@
 """The events of a run as a feed."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
-import orjson
+from msgspec import Raw, Struct
 
 from agent_api.live.streams import Feed, Piece
 from db import run_events
-from db.documents import RUN_EVENT, Document, Row
+from db.documents import to_json
 from db.engine import autocommit
 
 LIMIT = 500
 """The number of events that one statement reads."""
 
 
-def _event(row: Row) -> bytes:
-    sequence, event_type, data = row[:3]
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (sequence, event_type.encode(), data.encode())
+class _Message(Struct, gc=False):
+    sequence: int
+    type: str
+    data: Raw
 
 
-def _message(row: Row) -> bytes:
-    sequence, event_type, data = row[:3]
-    message = {"sequence": sequence, "type": event_type, "data": orjson.Fragment(data)}
-    return b"id: %d\ndata: %s\n\n" % (sequence, orjson.dumps(message))
+def _write_events(events: Sequence[Any], _size: int) -> tuple[bytes, int]:
+    frames = [
+        b"id: %d\nevent: %s\ndata: %s\n\n" % (e.sequence, e.type.encode(), bytes(e.data))
+        for e in events
+    ]
+    return b"".join(frames), len(frames)
+
+
+def _write_messages(events: Sequence[Any], _size: int) -> tuple[bytes, int]:
+    frames = [
+        b"id: %d\ndata: %s\n\n" % (e.sequence, to_json(_Message(e.sequence, e.type, e.data)))
+        for e in events
+    ]
+    return b"".join(frames), len(frames)
 
 
 _PAGES = {
-    form: run_events.page_of(Document(RUN_EVENT.table, RUN_EVENT.columns, write), separator=b"")
-    for form, write in {"event": _event, "message": _message}.items()
+    "event": run_events.page_written_by(_write_events),
+    "message": run_events.page_written_by(_write_messages),
 }
 
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 LARGE_BYTES = 128 * 1024
 """Converting or checking this much JSON takes about a millisecond."""
 MAX_IDLE = 32
-"""Idle greenlets that a thread keeps; each has about 20 kB of memory."""
+"""Idle greenlets that a thread keeps; each has about 10 kB of memory."""
 
 
 class _Runner(greenlet):  # type: ignore[misc]  # see the import

@@ -14,7 +14,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from db.documents import Document, time, utc
+from db.documents import Document, time
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, Moment
@@ -25,7 +25,7 @@ class Page(NamedTuple):
     """A page of a list."""
 
     documents: bytes
-    """JSON documents, joined by a comma and a line break."""
+    """A JSON array."""
     total: int
     """The size of the whole list when its first page was read."""
     next_key: list[Any] | None
@@ -72,12 +72,12 @@ class TimePage:
             document,
             where=conditions,
             order_by=[c.asc() if order == "asc" else c.desc() for c in (moment, row_id)],
-            keys=[utc(moment), row_id],
             around=lambda page: page.add_columns(total.label("total")),
             # Whether a filter's index or the order's index is better depends on the value.
             prepare=not columns,
         )
         self._count = Statement(count, prepare=not columns)
+        self._moment, self._id = map(document.names.index, (order_by, "id"))
 
     def read(
         self,
@@ -100,11 +100,11 @@ class TimePage:
         else:
             total = self._count.scalar(connection, parameters) if offset or after else 0
         if rows is None:
-            return Page(b"", total, None)
+            return Page(b"[]", total, None)
         if not rows.has_more:
             return Page(rows.documents, total, None)
-        moment, row_id = rows.last_key
-        return Page(rows.documents, total, [time(moment), row_id, total])
+        key = [time(rows.last[self._moment]), rows.last[self._id], total]
+        return Page(rows.documents, total, key)
 
 
 def given(**filters: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import (
     JSON,
     ColumnElement,
@@ -15,13 +16,12 @@ from sqlalchemy import (
     select,
 )
 
-from db.documents import Document
+from db.documents import Document, to_json
 from db.engine import Connection, bridge
 from db.engine.statement import Statement
 
 MAX_BYTES = 16 * 1024 * 1024
 """A page ends with the document that reaches this size."""
-SEPARATOR = b",\n"
 
 _LIMIT = bindparam("limit", type_=Integer)
 _OFFSET = bindparam("offset", type_=Integer)
@@ -33,12 +33,36 @@ class RowsRead(NamedTuple):
     """The rows of a page, and the other columns that the statement selected."""
 
     documents: bytes
-    """The documents, joined by the separator."""
-    last_key: Sequence[Any]
-    """The last row's values of `keys`; empty without rows."""
+    """What `write` has made of the rows, by default a JSON array."""
+    last: Sequence[Any]
+    """The last row's values of `keys` and of the document's columns; empty without rows."""
     has_more: bool
     extra: Sequence[Any]
     """The first row's values of the columns that `around` added."""
+
+
+Write = Callable[[Sequence[Struct], int], tuple[bytes, int]]
+"""Writes the structures of a page, and returns how many it has written.
+
+Its second argument is the size of the rows' texts.
+"""
+
+
+def write_array(structures: Sequence[Struct], size: int) -> tuple[bytes, int]:
+    """Write a JSON array that ends with the document that reaches MAX_BYTES.
+
+    The texts may take up to six times as much in JSON.
+    """
+    if size < bridge.LARGE_BYTES:  # writing all at once takes half as long
+        return to_json(structures), len(structures)
+    documents: list[bytes] = []
+    written = 0
+    for structure in structures:
+        documents.append(to_json(structure))
+        written += len(documents[-1])
+        if written >= MAX_BYTES:
+            break
+    return b"[%s]" % b",".join(documents), len(documents)
 
 
 class RowPage:
@@ -57,7 +81,7 @@ class RowPage:
         keys: Sequence[ColumnElement[Any]] = (),
         around: Callable[[Select[Any]], Select[Any]] = lambda page: page,
         prepare: bool = True,
-        separator: bytes = SEPARATOR,
+        write: Write = write_array,
     ) -> None:
         """`around` adds columns at the end, or joins the select to a row that has them."""
         size = document.table.c.size
@@ -70,9 +94,9 @@ class RowPage:
             .offset(_OFFSET)
         )
         self._statement = Statement(around(page), prepare=prepare)
-        self._key_count = len(keys)
+        self._of_document = slice(1 + len(keys), 1 + len(keys) + len(columns))
         self._document = document
-        self._separator = separator
+        self._write = write
 
     def read(
         self, connection: Connection, values: Mapping[str, Any], *, limit: int, offset: int
@@ -84,32 +108,22 @@ class RowPage:
         found = self._statement.rows(connection, parameters | {"largest": share})
         if not found:
             return None
-        extra = found[0][1 + self._key_count + len(self._document.columns) :]
+        extra = found[0][self._of_document.stop :]
         rows = _present(found)
         available = len(rows)
         sizes = [row[0] for row in rows]
         if any(size > share for size in sizes):
             parameters["limit"] = _fitting(sizes)
             rows = _present(self._statement.rows(connection, parameters | {"largest": _ANY_SIZE}))
-        documents = bridge.off_loop(sum(sizes), self._write, rows[:limit])
-        if not documents:  # also if others deleted the rows between the two executions
-            return RowsRead(b"", (), False, extra)
-        last_key = rows[len(documents) - 1][1 : 1 + self._key_count]
-        return RowsRead(
-            self._separator.join(documents), last_key, len(documents) < available, extra
-        )
+        size = sum(sizes)
+        documents, count = bridge.off_loop(size, self._documents, rows[:limit], size)
+        # There are none also if others deleted them between the two executions.
+        last = rows[count - 1][1:] if count else ()
+        return RowsRead(documents, last, 0 < count < available, extra)
 
-    def _write(self, rows: Sequence[Sequence[Any]]) -> list[bytes]:
-        """Return the documents of the rows, up to the one that reaches MAX_BYTES."""
-        first_column = 1 + self._key_count
-        documents: list[bytes] = []
-        written = 0
-        for row in rows:
-            documents.append(self._document.write(row[first_column:]))
-            written += len(documents[-1])
-            if written >= MAX_BYTES:
-                break
-        return documents
+    def _documents(self, rows: Sequence[Sequence[Any]], size: int) -> tuple[bytes, int]:
+        structures = [self._document.structure(*row[self._of_document]) for row in rows]
+        return self._write(structures, size)
 
 
 def _present(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -1,16 +1,18 @@
 """Tests that pages by key return each row once and in order, even if times are equal."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
 
+import psycopg2
 import pytest
 
-from agent_api.http.pagination import array
 from db import conversations, engine, messages
-from db.engine import Connection
+from db.engine import Connection, Hooks
 from db.paging.page import Page
+from db.paging.row_page import MAX_BYTES
 from tests.db.rows import insert_conversation, insert_message
 
 PAGE = {"limit": 2}
@@ -43,12 +45,43 @@ def test_messages_are_returned_once(
     assert seen == (made if order == "asc" else made[::-1])
 
 
+def test_page_is_empty_if_its_large_rows_are_deleted_while_it_is_read(
+    database_url: str, user: str
+) -> None:
+    deleted: list[str] = []
+
+    @contextmanager
+    def deleting(_sql: str, parameters: Mapping[str, Any] | None) -> Iterator[None]:
+        # The first execution selects no large texts, the second one any.
+        if parameters is not None and parameters.get("largest", 0) > MAX_BYTES:
+            with closing(psycopg2.connect(database_url)) as other, other, other.cursor() as cursor:
+                cursor.execute("DELETE FROM messages WHERE user_id = %s RETURNING id", (user,))
+                deleted.extend(row_id for (row_id,) in cursor.fetchall())
+        yield
+
+    hooks = Hooks(around_statement=deleting)
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=10_000, hooks=hooks)
+    try:
+        with engine.autocommit() as connection:
+            conversation_id = insert_conversation(connection, user)
+            for _ in range(3):
+                insert_message(connection, conversation_id, user, content="x" * 6_000_000)
+            page = messages.select_page(
+                connection, conversation_id=conversation_id, user_id=user, limit=2
+            )
+    finally:
+        engine.dispose()
+
+    assert len(deleted) == 3
+    assert page == Page(b"[]", 3, None)
+
+
 def read_all(select_page: Callable[..., Page], arguments: dict[str, Any]) -> list[str]:
     seen: list[str] = []
     after = None
     while True:
         page = select_page(**{**arguments, "after": after})
-        items = json.loads(array(page.documents))
+        items = json.loads(page.documents)
         assert len(items) <= arguments["limit"]
         seen += [item["id"] for item in items]
         after = page.next_key

@@ -15,7 +15,7 @@ import pytest
 import migrations
 from db import chat_settings, conversations, engine, idempotency_keys, messages, runs, schema
 from db.engine import Connection
-from db.paging.row_page import MAX_BYTES, SEPARATOR
+from db.paging.row_page import MAX_BYTES
 from tests.db.many_rows import insert_many
 from tests.db.rows import (
     TRACED,
@@ -198,7 +198,7 @@ def test_filtered_pages_read_few_rows(full: None) -> None:
 def test_single_rows_are_found_by_an_index(full: None) -> None:
     with engine.autocommit() as connection:
         page = messages.select_page(connection, conversation_id=CONVERSATION, user_id=USER, limit=1)
-    message_id = json.loads(page.documents)["id"]
+    message_id = json.loads(page.documents)[0]["id"]
     actions: dict[str, Action] = {
         **SINGLE,
         "read message": partial(messages.select_one, message_id=message_id, user_id=USER),
@@ -236,7 +236,7 @@ def test_page_of_large_rows_stops_reading_at_the_size_limit(full: None) -> None:
         (_, first), (_, second) = trace
         connection.execute("ROLLBACK")
 
-    assert page.documents.count(SEPARATOR) == 1
+    assert len(json.loads(page.documents)) == 2
     assert first["largest"] * first["limit"] <= MAX_BYTES
     assert second["limit"] == 2
 

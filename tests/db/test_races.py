@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from agent_api.http.pagination import array
 from db import chat_settings, conversations, engine, errors, messages, runs
 from db.engine import Connection
 from db.paging.page import Page
@@ -43,7 +42,7 @@ def test_many_writers_lose_nothing_and_follow_one_order(
     found = json.loads(
         conversations.select_one(connection, conversation_id=conversation_id, user_id=user)
     )
-    items = json.loads(array(page.documents))
+    items = json.loads(page.documents)
     contents = [item["content"] for item in items]
     times = [item["created_at"] for item in items]
     assert sorted(contents) == sorted(written)

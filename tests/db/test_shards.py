@@ -42,7 +42,7 @@ def test_statement_to_shards_is_one_message_with_user_and_role(marked: None) -> 
     ((sent, _),) = trace
     assert "SELECT act_as(%(acting_user)s, 'agent_api_request');\n" in sent
     assert "SET LOCAL ROLE" not in sent
-    assert json.loads(page.documents)["user_id"] == USER
+    assert json.loads(page.documents)[0]["user_id"] == USER
     assert others.total == 0
 
 
