@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from itertools import islice
 from typing import NamedTuple
@@ -161,10 +161,5 @@ class Watch:
 def watch(names: Sequence[Name]) -> Iterator[Watch]:
     """Watch topics, so that a change between two calls of `wait` is not missed."""
     hub = current.get()
-    opened = [hub.topic(name) for name in names]
-    topics = [each.__enter__() for each in opened]
-    try:
-        yield Watch(topics)
-    finally:
-        for each in opened:
-            each.__exit__(None, None, None)
+    with ExitStack() as stack:
+        yield Watch([stack.enter_context(hub.topic(name)) for name in names])
