@@ -38,6 +38,7 @@ from db import engine, live, sweeps
 from db.engine import bridge
 from db.errors import Failure, Refused
 from db.rate_limits import Limit
+from db.sweeps import Retention
 
 logger = logging.getLogger(__name__)
 
@@ -191,8 +192,11 @@ async def _lifespan(
             read_url=settings.read_database_url,
         )
         limit = limiter.limit if limiter is not None else None
-        transient_kept = timedelta(seconds=settings.transient_event_seconds)
-        sweeping = asyncio.create_task(_sweep_regularly(limit, transient_kept))
+        kept = Retention(
+            transient_events=timedelta(seconds=settings.transient_event_seconds),
+            changes=timedelta(days=settings.change_retention_days),
+        )
+        sweeping = asyncio.create_task(_sweep_regularly(limit, kept))
         try:
             yield {ON_STOP: hub.close, ON_FORCED_EXIT: observers.close}
         finally:
@@ -201,11 +205,11 @@ async def _lifespan(
             observers.close()
 
 
-async def _sweep_regularly(limit: Limit | None, transient_kept: timedelta) -> None:
+async def _sweep_regularly(limit: Limit | None, kept: Retention) -> None:
     """Delete what no request needs, now and every SWEEP_SECONDS."""
     while True:
         try:
-            await bridge.run(sweeps.run, limit=limit, transient_kept=transient_kept)
+            await bridge.run(sweeps.run, limit=limit, kept=kept)
         except (Failure, Refused):  # a defect must not end the sweeps of this process
             logger.warning("sweep failed", exc_info=True)
         await asyncio.sleep(SWEEP_SECONDS)

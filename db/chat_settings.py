@@ -8,6 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from db import recording
 from db.documents import CHAT_SETTINGS
 from db.engine import Connection
 from db.engine.statement import Statement
@@ -45,7 +46,8 @@ def _upsert(changed: frozenset[str]) -> Statement:
     saved = new.on_conflict_do_update(
         index_elements=[_c.user_id], set_=columns | {"updated_at": now}
     )
-    return Statement(saved.returning(*CHAT_SETTINGS.columns))
+    record = recording.insertion("settings.updated", at=sa.func.now())
+    return Statement(record, saved.returning(*CHAT_SETTINGS.columns))
 
 
 def select_one(connection: Connection, *, user_id: str) -> bytes:
@@ -70,6 +72,7 @@ def upsert(connection: Connection, *, user_id: str, changes: Mapping[str, Any]) 
     """Change the named settings and return the document; None restores a default."""
     given = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
     values = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS, **given}
+    values["change_id"] = new_id()
     return CHAT_SETTINGS.write(_upsert(frozenset(changes)).row(connection, values))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access
+from db import access, recording
 from db.documents import CONVERSATION, MESSAGE
 from db.engine import Connection
 from db.engine.statement import Statement
@@ -23,16 +23,45 @@ _this = _c.id == sa.bindparam("this_id", type_=Id)
 _one = sa.select(*CONVERSATION.columns).where(_this, access.CONVERSATION)
 _select_one = Statement(_one)
 _lock = Statement(_one.with_for_update())
+_new_id = sa.bindparam("new_id", type_=Id)
 _insert = Statement(
-    sa.insert(conversations).returning(*CONVERSATION.columns),
-    columns=(
-        *("id", "user_id", "title", "auto_title", "source", "model", "agent_id"),
-        *("is_private", "metadata"),
+    recording.insertion(
+        "conversation.created", conversation_id=_new_id, resource_id=_new_id, at=sa.func.now()
     ),
+    sa.insert(conversations)
+    .values(
+        {
+            "id": _new_id,
+            "user_id": sa.bindparam("acting_user", type_=sa.String),
+            **{
+                name: sa.bindparam(f"new_{name}", type_=_c[name].type)
+                for name in ("title", "auto_title", "source", "model", "agent_id", "is_private")
+            },
+            "metadata": sa.bindparam("new_metadata", type_=_c.metadata.type),
+        }
+    )
+    .returning(*CONVERSATION.columns),
 )
-# The lock keeps others from adding a run between the two changes.
+
+
+def _record(change: str) -> sa.Insert:
+    # Later than a message that was stored while this statement waited.
+    next_time = _c.updated_at + sa.literal_column("interval '1 microsecond'")
+    now = sa.func.greatest(sa.func.statement_timestamp(), next_time)
+    return recording.insertion_for(
+        change,
+        conversations,
+        where=[_this, access.CONVERSATION],
+        at=now,
+        conversation_id=_c.id,
+        resource_id=_c.id,
+    )
+
+
+# The lock keeps others from adding a run between the changes.
 _delete = Statement(
     sa.select(_c.id).where(_this, access.CONVERSATION).with_for_update(),
+    _record("conversation.deleted"),
     sa.update(runs)
     .where(runs.c.conversation_id == sa.bindparam("this_id", type_=Id), access.RUN)
     .values(conversation_id=None),
@@ -47,8 +76,11 @@ _select_messages = RowPage(
 
 @functools.cache
 def _update(changed: frozenset[str]) -> Statement:
-    statement = sa.update(conversations).where(_this, access.CONVERSATION)
-    return Statement(statement.returning(*CONVERSATION.columns), columns=changed)
+    # The lock keeps others from deleting the conversation after its change was recorded.
+    lock = sa.select(_c.id).where(_this, access.CONVERSATION).with_for_update(key_share=True)
+    values = {name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)}
+    update = sa.update(conversations).where(_this, access.CONVERSATION).values(values)
+    return Statement(lock, _record("conversation.updated"), update.returning(*CONVERSATION.columns))
 
 
 @functools.cache
@@ -139,15 +171,15 @@ def insert(
         connection,
         {
             "acting_user": user_id,
-            "id": conversation_id,
-            "user_id": user_id,
-            "title": DEFAULT_TITLE if title is None else title,
-            "auto_title": title is None or title == DEFAULT_TITLE,
-            "source": source,
-            "model": model,
-            "agent_id": agent_id,
-            "is_private": is_private,
-            "metadata": metadata,
+            "change_id": new_id(),
+            "new_id": conversation_id,
+            "new_title": DEFAULT_TITLE if title is None else title,
+            "new_auto_title": title is None or title == DEFAULT_TITLE,
+            "new_source": source,
+            "new_model": model,
+            "new_agent_id": agent_id,
+            "new_is_private": is_private,
+            "new_metadata": metadata,
         },
     )
     return conversation_id, CONVERSATION.write(row)
@@ -166,14 +198,15 @@ def update(
     columns = dict(changes)
     if "title" in changes:
         columns["auto_title"] = False
-    values = {"this_id": conversation_id, "acting_user": user_id, **columns}
+    values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
+    values |= {f"new_{name}": value for name, value in columns.items()}
     row = _update(frozenset(columns)).row(connection, values)
     return _found(connection, row, conversation_id, user_id)
 
 
 def delete(connection: Connection, *, conversation_id: str, user_id: str) -> None:
     """Delete a conversation and its messages but not its runs. Raises Missing and Denied."""
-    values = {"this_id": conversation_id, "acting_user": user_id}
+    values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
     if _delete.rowcount(connection, values) == 0:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
 

@@ -40,6 +40,10 @@ class Conflict(Failure):
         self.detail = detail
 
 
+class PositionExpired(Failure):
+    """Changes after the position may have been deleted, or the log has no such position."""
+
+
 class Unavailable(Failure):
     """The database is unreachable, disconnected or overloaded; a retry may succeed.
 

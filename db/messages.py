@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access
+from db import access, recording
 from db.characters import cut
 from db.documents import MESSAGE
 from db.engine import Connection
@@ -51,13 +51,15 @@ def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
 
 
 def _append() -> Statement:
-    """Return the statements that update the conversation's count and preview, and add the message.
+    """Return the statements that update the conversation, record the change and add the message.
 
     The conversation's row lock serialises writers, so positions and times have the same order.
     After a wait PostgreSQL computes the new values from the updated row.
     """
     # greatest() because a writer that waited has an earlier statement time than the previous one.
-    now = sa.func.greatest(sa.func.statement_timestamp(), conversations.c.updated_at)
+    # Times increase, because the change log orders messages by them.
+    next_time = conversations.c.updated_at + sa.literal_column("interval '1 microsecond'")
+    now = sa.func.greatest(sa.func.statement_timestamp(), next_time)
     title: sa.BindParameter[str | None] = sa.bindparam("new_title", type_=sa.String)
     role: sa.BindParameter[str] = sa.bindparam("new_role", type_=_c.role.type)
     update = (
@@ -77,8 +79,17 @@ def _append() -> Statement:
             auto_title=sa.and_(conversations.c.auto_title, title.is_(None)),
         )
     )
+    new: sa.BindParameter[str] = sa.bindparam("new_id", type_=Id)
+    record = recording.insertion_for(
+        "message.created",
+        conversations,
+        where=[_this_conversation],
+        at=conversations.c.updated_at,
+        conversation_id=conversations.c.id,
+        resource_id=new,
+    )
     columns: dict[str, sa.ColumnElement[Any]] = {
-        "id": sa.bindparam("new_id", type_=Id),
+        "id": new,
         "conversation_id": conversations.c.id,
         "user_id": conversations.c.user_id,
         "position": conversations.c.last_position,
@@ -90,7 +101,7 @@ def _append() -> Statement:
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
     rows = sa.select(*columns.values()).where(_this_conversation)
     insert = sa.insert(messages).from_select(list(columns), rows).returning(*MESSAGE.columns)
-    return Statement(update, insert)
+    return Statement(update, record, insert)
 
 
 _insert = _append()
@@ -156,6 +167,7 @@ def insert(
     values = {
         "acting_user": user_id,
         "of_conversation": conversation_id,
+        "change_id": new_id(),
         "new_id": message_id,
         "new_role": role,
         "new_content": content,

@@ -315,6 +315,57 @@ class RunEvent(Base):
     )
 
 
+class Change(Base):
+    """A change of one of the user's resources, which the transaction that made it also inserts.
+
+    A change has no `sequence` until somebody reads the user's log: writers of one user would
+    otherwise wait for each other (docs/decisions/0018).
+    """
+
+    __tablename__ = "changes"
+
+    id: Mapped[str] = mapped_column(
+        Id, primary_key=True, default=new_id, server_default=func.gen_random_uuid()
+    )
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    sequence: Mapped[int | None] = mapped_column(BigInteger)
+    type: Mapped[str] = mapped_column(String(50))
+    # No foreign keys: a change remains when what it is about is deleted.
+    conversation_id: Mapped[str | None] = mapped_column(Id)
+    resource_id: Mapped[str | None] = mapped_column(Id)
+    created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
+
+    __table_args__ = (
+        CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
+        CheckConstraint("sequence > 0", name="sequence"),
+        # Partial, so that each change is in only one of them.
+        Index("idx_changes_unnumbered", "user_id", postgresql_where=text("sequence IS NULL")),
+        Index(
+            "idx_changes_sequence",
+            "user_id",
+            "sequence",
+            unique=True,
+            postgresql_where=text("sequence IS NOT NULL"),
+        ),
+    )
+
+
+class ChangePosition(Base):
+    """The highest number that a change of the user has; its lock serialises the numbering."""
+
+    __tablename__ = "change_positions"
+
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    last_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+    __table_args__ = (
+        CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
+        CheckConstraint("last_sequence >= 0", name="last_sequence"),
+        # Space for new versions of a row on its page: followers update the same rows often.
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+
 class IdempotencyKey(Base):
     """The idempotency key of a POST and its response, which a retry receives again.
 
@@ -380,6 +431,8 @@ messages = cast(Table, Message.__table__)
 chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
 run_events = cast(Table, RunEvent.__table__)
+changes = cast(Table, Change.__table__)
+change_positions = cast(Table, ChangePosition.__table__)
 idempotency_keys = cast(Table, IdempotencyKey.__table__)
 rate_limits = cast(Table, RateLimit.__table__)
 

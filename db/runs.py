@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, run_events
+from db import access, recording, run_events
 from db.documents import RUN
 from db.engine import Connection
 from db.engine.failures import reference
@@ -53,9 +53,20 @@ _insert_columns: dict[str, sa.ColumnElement[Any]] = {
         for name in ("agent_id", "conversation_id", "status", "input")
     },
 }
-_insert_pending = Statement(sa.insert(runs).values(_insert_columns).returning(*RUN.columns))
+_record_insert = recording.insertion(
+    "run.created",
+    conversation_id=_insert_columns["conversation_id"],
+    resource_id=_insert_columns["id"],
+    at=sa.func.now(),
+)
+_insert_pending = Statement(
+    _record_insert, sa.insert(runs).values(_insert_columns).returning(*RUN.columns)
+)
 _insert_running = Statement(
-    sa.insert(runs).values({**_insert_columns, "started_at": sa.func.now()}).returning(*RUN.columns)
+    _record_insert,
+    sa.insert(runs)
+    .values({**_insert_columns, "started_at": sa.func.now()})
+    .returning(*RUN.columns),
 )
 
 
@@ -63,15 +74,29 @@ _insert_running = Statement(
 def _update(status: str | None, changed: frozenset[str]) -> Statement:
     # greatest() because a statement that waited may have started before the previous update.
     now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
-    statement = sa.update(runs).where(_this, access.RUN).values(updated_at=now)
+    where = [_this, access.RUN]
+    values: dict[str, Any] = {
+        name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)
+    }
     if status is not None:
         origins = [origin for origin, targets in TRANSITIONS.items() if status in targets]
-        statement = statement.where(_c.status.in_(origins))
+        where.append(_c.status.in_(origins))
     if status == "running":
-        statement = statement.values(started_at=sa.func.least(_c.started_at, now))
+        values["started_at"] = sa.func.least(_c.started_at, now)
     elif status in ENDED:
-        statement = statement.values(finished_at=sa.func.least(_c.finished_at, now))
-    return Statement(statement.returning(*RUN.columns), columns=changed)
+        values["finished_at"] = sa.func.least(_c.finished_at, now)
+    # The lock keeps the status from changing after the change was recorded.
+    lock = sa.select(_c.id).where(_this, access.RUN).with_for_update(key_share=True)
+    record = recording.insertion_for(
+        "run.updated",
+        runs,
+        where=where,
+        at=now,
+        conversation_id=_c.conversation_id,
+        resource_id=_c.id,
+    )
+    update = sa.update(runs).where(*where).values({**values, "updated_at": now})
+    return Statement(lock, record, update.returning(*RUN.columns))
 
 
 def select_page(
@@ -133,6 +158,7 @@ def insert(
     run_id = new_id()
     values = {
         "acting_user": user_id,
+        "change_id": new_id(),
         "new_id": run_id,
         "new_agent_id": agent_id,
         "new_conversation_id": conversation_id,
@@ -161,7 +187,8 @@ def update(
     if not changes:
         return select_one(connection, run_id=run_id, user_id=user_id)
     target = changes.get("status")
-    values = {"this_id": run_id, "acting_user": user_id, **changes}
+    values = {"this_id": run_id, "acting_user": user_id, "change_id": new_id()}
+    values |= {f"new_{name}": value for name, value in changes.items()}
     row = _update(target, frozenset(changes)).row(connection, values)
     if row is None and target is not None:
         status = _select_status.scalar(connection, values)

@@ -1,12 +1,13 @@
 """Deletes rows that no request needs any more, of all users."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from db import idempotency_keys, rate_limits, transient_events
+from db import change_positions, idempotency_keys, rate_limits, transient_events
 from db.engine import autocommit, transaction
 from db.engine.statement import Statement
 from db.rate_limits import Limit
@@ -18,15 +19,24 @@ LOCK = 7236251904476921438
 _try_lock = Statement(sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(LOCK)))))
 
 
-def run(*, limit: Limit | None, transient_kept: timedelta) -> None:
-    """Delete expired responses and transient events, and with a rate limit also full buckets.
+class Retention(NamedTuple):
+    """How long rows are kept."""
+
+    transient_events: timedelta
+    """After the end of their run."""
+    changes: timedelta
+
+
+def run(*, limit: Limit | None, kept: Retention) -> None:
+    """Delete expired responses and what `kept` does not keep; with a rate limit also full buckets.
 
     Do nothing if another session is sweeping. Raises Unavailable and Timeout.
     """
     _sweep(idempotency_keys.delete_expired)
     if limit is not None:
         _sweep(partial(rate_limits.delete_full, limit=limit))
-    _sweep_transient_events(transient_kept)
+    _sweep_transient_events(kept.transient_events)
+    _sweep_changes(datetime.now(UTC) - kept.changes)
 
 
 def _sweep(delete: Callable[..., int]) -> None:
@@ -58,3 +68,24 @@ def _sweep_transient_events(kept: timedelta) -> None:
                         connection, run_id=run_id, user_id=user_id, most=BATCH_ROWS
                     )
         found = len(due)
+
+
+def _sweep_changes(before: datetime) -> None:
+    """Delete changes made before a time, in a transaction for each owner.
+
+    The roles differ: one finds the owners, and each owner's changes are deleted as the owner.
+    """
+    found = BATCH_ROWS
+    while found == BATCH_ROWS:
+        with autocommit() as connection:
+            owners = change_positions.select_owners_of_old(
+                connection, before=before, most=BATCH_ROWS
+            )
+        for user_id in dict.fromkeys(owners):
+            with transaction() as connection:
+                if not _try_lock.scalar(connection, {"acting_user": user_id}):
+                    return
+                change_positions.delete_old(
+                    connection, user_id=user_id, before=before, most=BATCH_ROWS
+                )
+        found = len(owners)

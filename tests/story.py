@@ -1,12 +1,13 @@
 """Replays the story that the contract's examples tell.
 
-The examples belong to the user maria.keller; the replay uses a new user. The server's ids and times
-differ from the examples', but each one of the examples always stands for the same real one.
+The examples belong to the user maria.keller; the replay uses a new user. The server's ids, times
+and tags differ from the examples', but each of the examples always stands for the same real one.
 Expected documents come from the contract, so a new property needs no edit here.
 """
 
 import base64
 import hashlib
+import re
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from tests.live.following import frames
 from tests.log_watch import UUID
 
 MARIA = "maria.keller"
+TAG = re.compile(r'"[0-9a-f]{32}"')
 CURSOR_START = "WyJ"
 """How every cursor starts: `["` in base64."""
 
@@ -33,6 +35,8 @@ STORY: list[tuple[str, str]] = [
     ("update_run", "start"),
     ("append_run_events", "words"),
     ("list_run_events", "page"),
+    ("list_changes", "new"),
+    ("list_changes", "position"),
     ("create_message", "flat_decision"),
     ("create_message", "nested_decision"),
     ("update_run", "succeed"),
@@ -58,6 +62,7 @@ QUERIES = {
         "cursor": contract.CONTRACT["components"]["parameters"]["MessageCursor"]["example"]
     },
     "stream": {"after": 1},
+    "new": {"after": 1},
     "with_messages": {"include_messages": True},
     "without_messages": {"include_messages": False},
 }
@@ -107,7 +112,7 @@ class Cast:
                 for one, other in zip(example, response, strict=False):
                     self.learn(one, other)
             case str(), str():
-                for kind in (UUID, TIME):
+                for kind in (UUID, TIME, TAG):
                     if kind.fullmatch(example) and kind.fullmatch(response):
                         self.real.setdefault(example, response)
 
@@ -147,7 +152,8 @@ class Play:
         """Send a request; a parameter that `query` leaves out gets its example."""
         path = operation.path.format_map(self.cast.replace(parameter_examples(operation, "path")))
         examples = self.cast.replace(parameter_examples(operation, "query"))
-        examples.pop("cursor", None)  # it leads to a later page
+        for name in ("cursor", "after"):  # they lead to a later page
+            examples.pop(name, None)
         return self.client.request(
             operation.method,
             path,

@@ -175,9 +175,9 @@ def test_every_operation_lists_each_status_it_can_return() -> None:
         headers = {part["name"] for part in given if part["in"] == "header"}
         wanted |= {"304"} if "If-None-Match" in headers else set()
         wanted |= {"412"} if "If-Match" in headers else set()
-        # 405 and 409 depend on the operation, and so does 503 of the open health checks.
+        # 405, 409 and 410 depend on the operation, and so does 503 of the open health checks.
         listed = {status for status in operation["responses"] if status >= "300"}
-        odd = (listed ^ wanted) - {"405", "409", *({"503"} if is_open else ())}
+        odd = (listed ^ wanted) - {"405", "409", "410", *({"503"} if is_open else ())}
         if odd or has_body != (method in BODY_VERBS):
             faults.append(f"{operation['operationId']}: {', '.join(sorted(odd)) or 'its body'}")
     none(faults, "An operation lists a status it cannot return, or lacks one that it can:")

@@ -57,6 +57,9 @@ class Errors:
                 return self.maria.post("/healthz")
             case 409, "ended":
                 return self.maria.patch(f"/runs/{self.run}", json={"status": "running"})
+            case 410, "old":
+                end = self.maria.get("/changes").json()["last_sequence"]
+                return self.maria.get("/changes", params={"after": end + 1})
             case 412, "stale":
                 path = f"/conversations/{self.conversation}"
                 read = self.maria.get(path)

@@ -111,6 +111,15 @@ def test_paging_by_offset_ends(client: httpx.Client) -> None:
     assert page["next_cursor"] is None
 
 
+def test_list_changes_leads_to_the_end_of_the_log(client: httpx.Client) -> None:
+    end = read(client, "/changes")
+    page = read(client, "/changes", after=1)
+
+    assert (end["changes"], end["last_sequence"]) == ([], 5)
+    assert [each["sequence"] for each in page["changes"]] == [2, 3, 4, 5]
+    assert read(client, "/changes", after=5) == end
+
+
 def test_list_messages_pages_through_all_messages(client: httpx.Client) -> None:
     contents = [
         m["id"] for page in pages(client, f"{CONVERSATION}/messages") for m in page["messages"]

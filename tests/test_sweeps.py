@@ -13,6 +13,8 @@ import pytest
 import migrations
 from db import engine, schema, sweeps
 from db.rate_limits import Limit
+from tests.contract import assert_problem
+from tests.mirror import CHANGES, changes_after, position
 from tests.processes import wait_until
 from tests.servers import start_server
 
@@ -22,6 +24,7 @@ INSERT_KEYS = """
 INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, expires_at)
 SELECT %s, n, sha256(''), 201, '{}', '', now() + %s * interval '1 s' FROM generate_series(1, %s) n
 """
+KEPT = sweeps.Retention(transient_events=timedelta(hours=1), changes=timedelta(days=30))
 COUNT_KEYS = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
 
 
@@ -53,6 +56,52 @@ def test_server_deletes_expired_responses_of_all_users_and_full_buckets(
     assert execute(url, COUNT_KEYS, valid) == 5
 
 
+INSERT_CHANGES = """
+INSERT INTO changes (id, user_id, type)
+SELECT (lpad(to_hex((extract(epoch FROM now() - %s * interval '1 day') * 1000)::bigint), 12, '0')
+        || '7000800000000000' || lpad(to_hex(n), 4, '0'))::uuid, %s, 'run.updated'
+FROM generate_series(1, %s) n
+"""
+COUNT_CHANGES = "SELECT count(*) FROM changes WHERE user_id = %s"
+
+
+def test_server_deletes_old_changes_and_their_positions_expire(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    follower, absent, other = (f"{name}-{uuid.uuid4()}" for name in ("reads", "absent", "other"))
+
+    with start_server(url, tmp_path, change_retention_days="3") as server:
+        # One user has read part of the log, one has read none of what is old, one has only read it.
+        with server.client(follower) as client:
+            execute(url, INSERT_CHANGES, 2.9, follower, 3)
+            assert position(client) == 3
+        with server.client(absent) as client:
+            assert position(client) == 0
+            execute(url, INSERT_CHANGES, 2.9, absent, 2 * sweeps.BATCH_ROWS + 1)
+            execute(url, INSERT_CHANGES, 0.1, absent, 2)
+        execute(url, INSERT_CHANGES, 2.9, other, 5)
+        execute(url, INSERT_CHANGES, 0.1, other, 1)
+
+    with start_server(url, tmp_path, change_retention_days="2") as server:
+        wait_until(lambda: execute(url, COUNT_CHANGES, absent) == 2)
+        wait_until(lambda: execute(url, COUNT_CHANGES, other) == 1)
+        wait_until(lambda: execute(url, COUNT_CHANGES, follower) == 0)
+        with server.client(follower) as client:
+            assert position(client) == 3
+            assert_problem(client.get(CHANGES, params={"after": 2}), 410)
+            assert list(changes_after(client, 3)) == []
+        with server.client(absent) as client:
+            end = 2 * sweeps.BATCH_ROWS + 3
+            assert position(client) == end
+            assert_problem(client.get(CHANGES, params={"after": 0}), 410)
+            assert [each["sequence"] for each in changes_after(client, end - 2)] == [end - 1, end]
+        with server.client(other) as client:
+            assert position(client) == 6
+            assert [each["sequence"] for each in changes_after(client, 5)] == [6]
+
+
 def test_server_logs_that_the_database_refused_a_sweep(
     new_database: Callable[[], str], tmp_path: Path
 ) -> None:
@@ -71,9 +120,9 @@ def test_only_one_session_sweeps(database_url: str) -> None:
     try:
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
             cursor.execute(f"SELECT pg_advisory_xact_lock({sweeps.LOCK})")
-            sweeps.run(limit=Limit(5, 1.0), transient_kept=timedelta(hours=1))
+            sweeps.run(limit=Limit(5, 1.0), kept=KEPT)
             assert execute(database_url, COUNT_KEYS, user) == 1
-        sweeps.run(limit=Limit(5, 1.0), transient_kept=timedelta(hours=1))
+        sweeps.run(limit=Limit(5, 1.0), kept=KEPT)
         assert execute(database_url, COUNT_KEYS, user) == 0
     finally:
         engine.dispose()

@@ -134,6 +134,18 @@ class RequestInProgress(Problem):
         )
 
 
+class PositionExpired(Problem):
+    """The log no longer has everything after the position."""
+
+    code, http_status, http_title = "position-expired", 410, "Position expired"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The log no longer has all changes after this position. Take a new one and read the"
+            " lists again."
+        )
+
+
 class PreconditionFailed(Problem):
     """The ETag of the resource is not in If-Match (RFC 9110 section 13.1.1)."""
 

@@ -20,6 +20,18 @@ def from_exception(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
+        case db_errors.Failure():
+            return _from_failure(error)
+        case MemoryError() | RuntimeError(args=("can't start new thread",)):
+            return problems.Unavailable("The server lacks memory or threads. Try again.")
+        case HTTPException(status_code=404):  # from Flask, for an unknown path
+            return problems.NotFound("path")
+        case _:
+            return problems.InternalError()
+
+
+def _from_failure(error: db_errors.Failure) -> Problem:
+    match error:
         case db_errors.Missing():
             return problems.NotFound(error.resource)
         case db_errors.Denied():
@@ -35,16 +47,14 @@ def from_exception(error: Exception) -> Problem:
             )
         case db_errors.Conflict():
             return problems.Conflict(error.detail)
+        case db_errors.PositionExpired():
+            return problems.PositionExpired()
         case db_errors.Busy():
             return problems.Unavailable("The server is busy. Try again.")
         case db_errors.Unavailable():
             return problems.Unavailable("The database cannot be reached. Try again.")
         case db_errors.Timeout():
             return problems.Timeout()
-        case MemoryError() | RuntimeError(args=("can't start new thread",)):
-            return problems.Unavailable("The server lacks memory or threads. Try again.")
-        case HTTPException(status_code=404):  # from Flask, for an unknown path
-            return problems.NotFound("path")
         case _:
             return problems.InternalError()
 

@@ -83,6 +83,7 @@ class Examples:
 
         - With a body: the response named like the most similar request example.
         - With a cursor or offset: the last page, so that paging ends.
+        - With a position in a log: the page after it, or the first example, the end of the log.
         - With `include_x` false: the response named `without_x`.
         """
         if body is not None and self._requests:
@@ -90,6 +91,8 @@ class Examples:
             return self._first(lambda example: example.name == name)
         if arguments.get("cursor") or arguments.get("offset"):
             return self._first(lambda example: example.value.get("next_cursor") is None)
+        if (after := arguments.get("after")) is not None:
+            return self._first(lambda example: _is_after(example.value, after))
         declined = {
             name.replace("include_", "without_", 1)
             for name, value in arguments.items()
@@ -99,6 +102,12 @@ class Examples:
 
     def _first(self, fits: Callable[[Example], bool]) -> Response:
         return next(filter(fits, self._success), self._success[0]).response
+
+
+def _is_after(page: Any, position: int) -> bool:
+    """Tell whether a page of changes begins after the position."""
+    changes = page.get("changes") if isinstance(page, dict) else None
+    return bool(changes) and changes[0]["sequence"] == position + 1
 
 
 def _examples(

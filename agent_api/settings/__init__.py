@@ -71,6 +71,7 @@ class Settings:
     prepared_statements: str = _setting(values.choice("auto", "off"), "auto")
     rate_limit_per_minute: int | None = _setting(values.integer(1, 1_000_000))
     rate_limit_burst: int | None = _setting(values.integer(1, 1_000_000))
+    change_retention_days: int = _setting(values.integer(1, 3650), 30)
     log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info")
     log_format: str = _setting(values.choice("text", "json"), "json")
     log_probes: bool = _setting(values.switch, True)

@@ -7,7 +7,7 @@ databases of a PostgreSQL server share them.
 REQUEST = "agent_api_request"
 """Reads and changes only the acting user's rows."""
 EXISTENCE = "agent_api_existence"
-"""Reads only the id and the owner of all rows."""
+"""Reads only ids, owners and positions in the change log, of all rows."""
 
 ALL = (REQUEST, EXISTENCE)
 

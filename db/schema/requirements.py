@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column
 
 from db.engine import roles
-from db.models import Base, conversations, messages, runs
+from db.models import Base, change_positions, changes, conversations, messages, runs
 
 Ask = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
 """Executes a statement with parameters, and returns its rows."""
@@ -32,6 +32,8 @@ _NEEDS = {
             *(conversations.c.id, conversations.c.user_id),
             *(messages.c.id, messages.c.user_id),
             *(runs.c.id, runs.c.created_by),
+            *(changes.c.id, changes.c.user_id, changes.c.sequence),
+            *(change_positions.c.user_id, change_positions.c.last_sequence),
         ],
         ["SELECT"],
         [],

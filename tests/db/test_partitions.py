@@ -9,7 +9,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -18,6 +18,8 @@ import sqlalchemy as sa
 
 from db import (
     access,
+    change_positions,
+    changes,
     chat_settings,
     conversations,
     engine,
@@ -40,6 +42,7 @@ from tests.db.rows import (
     insert_conversation,
     insert_message,
     insert_run,
+    message,
     split,
     traced,
     value,
@@ -54,7 +57,7 @@ PARTITIONS = 4
 LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
 MODULES = (
-    *(access, chat_settings, conversations, idempotency_keys),
+    *(access, change_positions, changes, chat_settings, conversations, idempotency_keys),
     *(messages, rate_limits, run_events, runs, transient_events),
 )
 
@@ -63,6 +66,7 @@ READ_ALL_PARTITIONS = {
     "access._HAS_ACCESS": "decides between 403 and 404 for an id that the user does not own",
     "rate_limits._delete_full": "sweeps the buckets of all users",
     "transient_events._select_due": "finds the ended runs of all users with transient events",
+    "change_positions._select_old": "sweeps the changes of all users",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
 }
 
@@ -99,6 +103,11 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "conversations after the last": lambda c, u, t, r: conversations.select_page(
         c, user_id=u, limit=1, offset=9
     ),
+    "changes of a message, a run and settings": lambda c, u, t, r: [
+        messages.insert(c, **message(t, u)),
+        chat_settings.upsert(c, user_id=u, changes={}),
+        changes.select_page(c, user_id=u, after=0, limit=9, tag=bytes.decode),
+    ],
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
 
@@ -121,6 +130,7 @@ def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[
         for table in Base.metadata.sorted_tables:
             copy = table.to_metadata(metadata)
             copy._prefixes = []  # partitioned tables cannot be unlogged
+            copy.dialect_options["postgresql"]["with"] = {}  # partitioned tables have no pages
             copy.dialect_options["postgresql"]["partition_by"] = f"HASH ({OWNERS[table.name].name})"
         metadata.create_all(connection)
         for name in OWNERS:
@@ -156,11 +166,15 @@ def sent(partitioned: None) -> Sent:
             for action, _ in chain(ORDERED.values(), FILTERED.values()):
                 with suppress(errors.Missing):
                     action(connection)
-        sweeps.run(limit=LIMIT, transient_kept=timedelta(0))
+        kept = sweeps.Retention(transient_events=timedelta(0), changes=timedelta(days=30))
+        sweeps.run(limit=LIMIT, kept=kept)
+        soon = datetime.now(UTC) + timedelta(days=1)
+        with engine.transaction() as connection:
+            change_positions.delete_old(connection, user_id="user 0", before=soon, most=9)
     found: Sent = {}
-    for message, parameters in trace:
+    for sql, parameters in trace:
         if "acting_user" in (parameters or ()):  # BEGIN and the like have no user
-            settings, statements = split(message)
+            settings, statements = split(sql)
             found |= dict.fromkeys(statements, (settings, parameters))
     return found
 

@@ -67,7 +67,7 @@ def test_readiness_check_does_not_wait_for_a_locked_table(
         ("REVOKE ALL ON messages FROM agent_api_existence", "GRANT SELECT ON messages TO"),
         (
             "REVOKE USAGE ON SCHEMA public FROM PUBLIC, agent_api_request",
-            "agent_api_request cannot find chat_settings.created_at, ",
+            "agent_api_request cannot find change_positions.last_sequence, ",
         ),
     ],
 )

@@ -15,24 +15,35 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from db import access, engine, errors, idempotency_keys, messages, models
-from db.engine import Connection
+from db import change_positions as numbering
+from db.engine import Connection, roles
 from db.engine.statement import Statement
-from db.models import Base, chat_settings, conversations, runs
+from db.models import Base, change_positions, changes, chat_settings, conversations, runs
 from tests.db.rows import insert_conversation, insert_message, insert_run, message, value
 
 # Token buckets contain no user data, and the sweep has no acting user.
 PROTECTED: dict[str, Table] = {
     name: table for name, table in Base.metadata.tables.items() if name != "rate_limits"
 }
-# The tables with an id; idempotency keys have their own test below.
+# The tables with an id; idempotency keys and change positions have their own tests below.
 TABLES = {name: table for name, table in PROTECTED.items() if "id" in table.c}
 OWNER = {name: models.OWNERS[name].name for name in TABLES}
 # A column of each table that can change without violating a constraint.
 CHANGED = {
+    "changes": "type",
     "chat_settings": "model",
     "conversations": "model",
     "messages": "content",
     "runs": "error",
+}
+
+# The columns that the role for all users' rows can read.
+READABLE = {
+    "change_positions": {"user_id", "last_sequence"},
+    "changes": {"id", "user_id", "sequence"},
+    "conversations": {"id", "user_id"},
+    "messages": {"id", "user_id"},
+    "runs": {"id", "created_by", "last_sequence", "status"},
 }
 
 Rows = dict[str, str]
@@ -55,12 +66,20 @@ def new_user(connection: Connection, name: str) -> tuple[str, Rows]:
     settings = Statement(sa.insert(chat_settings), columns=("id", "user_id"))
     own = {"id": models.new_id(), "user_id": user, "acting_user": user}
     settings.rowcount(connection, own)
-    return user, {
+    ids = {
         "conversations": conversation,
         "messages": insert_message(connection, conversation, user),
         "runs": insert_run(connection, user),
         "chat_settings": own["id"],
     }
+    only = "user_id = %(it)s AND type <> 'run.created'"
+    as_owner(
+        connection,
+        f"WITH other AS (DELETE FROM changes WHERE {only}) SELECT 1",
+        user,
+    )
+    ids["changes"] = as_owner(connection, "SELECT id FROM changes WHERE user_id = %(it)s", user)
+    return user, ids
 
 
 def seen(connection: Connection, table: Table, **values: Any) -> list[str]:
@@ -162,6 +181,7 @@ def test_owner_of_a_row_cannot_change(
 
 
 INSERTS: dict[str, tuple[Table, Callable[[Rows], dict[str, Any]]]] = {
+    "changes": (changes, lambda ids: {"type": "run.updated"}),
     "conversations": (conversations, lambda ids: {"title": "T"}),
     "runs": (runs, lambda ids: {"agent_id": "a"}),
     "chat_settings": (chat_settings, lambda ids: {"model": "m"}),
@@ -268,6 +288,46 @@ def test_idempotency_keys_are_private_but_expired_keys_of_all_users_are_deleted(
     ) == [f"{user} another", f"{other} new"]
 
 
+def test_change_positions_are_private(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows]
+) -> None:
+    for user, _ in (alice, bob):
+        numbering.number_all(connection, user_id=user)
+    owners = Statement(sa.select(sa.func.array_agg(change_positions.c.user_id)))
+    advance = Statement(sa.update(change_positions).values(last_sequence=9))
+    delete = Statement(sa.delete(change_positions))
+
+    found = [owners.scalar(connection, {"acting_user": user}) for user in (alice[0], "")]
+    counts = [each.rowcount(connection, {"acting_user": alice[0]}) for each in (advance, delete)]
+    with pytest.raises(psycopg2.ProgrammingError, match="row-level security"):
+        Statement(sa.insert(change_positions), columns=("user_id",)).rowcount(
+            connection, {"user_id": alice[0], "acting_user": bob[0]}
+        )
+
+    assert found == [[alice[0]], None]
+    assert counts == [1, 1]
+    assert numbering.number_all(connection, user_id=bob[0]) == 1
+
+
+def test_role_that_finds_rows_reads_only_ids_owners_and_positions(
+    connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows]
+) -> None:
+    refused = []
+    for table in PROTECTED.values():
+        for column in table.c:
+            try:
+                Statement(sa.select(column).limit(1), role=roles.EXISTENCE).row(connection, {})
+            except psycopg2.ProgrammingError:
+                refused.append(f"{table.name}.{column.name}")
+
+    assert refused == [
+        f"{table.name}.{column.name}"
+        for table in PROTECTED.values()
+        for column in table.c
+        if column.name not in READABLE.get(table.name, ())
+    ]
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_lock_finds_only_the_users_rows(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], shared: bool
@@ -302,6 +362,7 @@ def test_query_without_its_access_rule_finds_no_other_users_rows(
     values = {f"new_{name}": value for name, value in (absent | written).items()} | {
         "of_conversation": bob[1]["conversations"],
         "new_id": models.new_id(),
+        "change_id": models.new_id(),
         "preview": "Hello",
     }
 

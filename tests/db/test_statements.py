@@ -9,6 +9,7 @@ import pytest
 
 from db import (
     access,
+    change_positions,
     chat_settings,
     conversations,
     engine,
@@ -72,6 +73,7 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "locked_key": lambda c, u, t, r: idempotency_keys.try_lock(c, user_id=u, key="k"),
     "response_of_a_key": lambda c, u, t, r: idempotency_keys.select_one(c, user_id=u, key="k"),
     "new_response_of_a_key": lambda c, u, t, r: idempotency_keys.insert(c, **answer(u, id=t)),
+    "position_in_the_log": lambda c, u, t, r: change_positions.number_all(c, user_id="nobody"),
     "saved_settings": lambda c, u, t, r: chat_settings.upsert(
         c, user_id=u, changes={"max_tokens": 1}
     ),

@@ -1,0 +1,57 @@
+"""Records changes in their owner's log, in the message of the statement that makes the change."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.models import OWNERS, Id, changes
+
+_NO_ID: sa.ColumnElement[Any] = sa.null()
+
+
+def insertion(
+    change: str,
+    *,
+    at: sa.ColumnElement[Any],
+    conversation_id: sa.ColumnElement[Any] = _NO_ID,
+    resource_id: sa.ColumnElement[Any] = _NO_ID,
+) -> sa.Insert:
+    """Return the statement that records a change by `acting_user`, with the id `change_id`."""
+    owner = sa.bindparam("acting_user", type_=sa.String)
+    return sa.insert(changes).values(_columns(change, owner, conversation_id, resource_id, at))
+
+
+def insertion_for(
+    change: str,
+    rows: sa.Table,
+    *,
+    where: Sequence[sa.ColumnElement[bool]],
+    at: sa.ColumnElement[Any],
+    conversation_id: sa.ColumnElement[Any],
+    resource_id: sa.ColumnElement[Any],
+) -> sa.Insert:
+    """Return the statement that records a change if `where` finds a row.
+
+    The row must be locked by an earlier statement, so that it is the one that is changed.
+    """
+    columns = _columns(change, OWNERS[rows.name], conversation_id, resource_id, at)
+    found = sa.select(*columns.values()).where(*where)
+    return sa.insert(changes).from_select(list(columns), found)
+
+
+def _columns(
+    change: str,
+    owner: sa.ColumnElement[Any],
+    conversation_id: sa.ColumnElement[Any],
+    resource_id: sa.ColumnElement[Any],
+    at: sa.ColumnElement[Any],
+) -> dict[str, sa.ColumnElement[Any]]:
+    return {
+        "id": sa.bindparam("change_id", type_=Id),
+        "user_id": owner,
+        "type": sa.literal_column(f"'{change}'"),
+        "conversation_id": conversation_id,
+        "resource_id": resource_id,
+        "created_at": at,
+    }

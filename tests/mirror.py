@@ -1,0 +1,100 @@
+"""A client that keeps a copy of its user's data by following the log of changes."""
+
+from collections.abc import Iterator
+
+import httpx
+
+from tests.calls import Json, read, read_all
+
+CHANGES = "/changes"
+SETTINGS = "/users/me/chat-settings"
+
+
+def position(client: httpx.Client) -> int:
+    """Return the current position in the user's log."""
+    page = read(client, CHANGES)
+    assert page["changes"] == []
+    last: int = page["last_sequence"]
+    return last
+
+
+def changes_after(client: httpx.Client, after: int, limit: int = 100) -> Iterator[Json]:
+    """Yield the changes after a position up to the end of the log, page by page."""
+    while True:
+        page = read(client, CHANGES, after=after, limit=limit)
+        numbers = [each["sequence"] for each in page["changes"]]
+        assert numbers == list(range(after + 1, after + 1 + len(numbers)))
+        yield from page["changes"]
+        after += len(numbers)
+        if after == page["last_sequence"]:
+            return
+
+
+class Mirror:
+    """A copy of a user's data: documents by path."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        """Take a position, then read the lists."""
+        self._client = client
+        self.position = position(client)
+        self.documents = state(client)
+        self._tags: dict[str, str] = {}
+
+    def follow(self, limit: int = 100) -> None:
+        """Apply the changes up to the end of the log."""
+        for change in changes_after(self._client, self.position, limit):
+            self._apply(change)
+            self.position = change["sequence"]
+
+    def _apply(self, change: Json) -> None:
+        kind, _, how = change["type"].partition(".")
+        conversation = f"/conversations/{change['conversation_id']}"
+        path = {
+            "conversation": conversation,
+            "message": f"/messages/{change['id']}",
+            "run": f"/runs/{change['id']}",
+            "settings": SETTINGS,
+        }[kind]
+        if change["etag"] is None:
+            self.documents.pop(path, None)
+        elif change["etag"] != self._tags.get(path):
+            self._get(path)
+        if kind == "message":
+            self._get(conversation)
+        if (kind, how) == ("conversation", "deleted"):
+            self._forget(change["id"])
+
+    def _get(self, path: str) -> None:
+        response = self._client.get(path, params={"include_messages": False})
+        if response.status_code == 404:  # deleted since, which is a later change
+            self.documents.pop(path, None)
+            return
+        assert response.status_code == 200, response.text
+        self.documents[path] = response.json()
+        self._tags[path] = response.headers["etag"]
+
+    def _forget(self, conversation_id: str) -> None:
+        """Do what the deletion of a conversation does to its messages and runs."""
+        for path, document in list(self.documents.items()):
+            if document.get("conversation_id") == conversation_id:
+                if path.startswith("/messages/"):
+                    del self.documents[path]
+                else:
+                    self._get(path)
+
+
+def state(client: httpx.Client) -> dict[str, Json]:
+    """Return all of the user's documents by path, as the lists have them."""
+    documents = {SETTINGS: read(client, SETTINGS)}
+    for conversation in read_all(client, "/conversations", limit=100):
+        path = f"/conversations/{conversation['id']}"
+        found = client.get(path, params={"message_limit": 500})
+        if found.status_code == 404:  # deleted since
+            continue
+        documents[path] = conversation
+        messages = found.json()["messages"]
+        assert len(messages) < 500
+        documents |= {f"/messages/{message['id']}": message for message in messages}
+    for run in read_all(client, "/runs", limit=100):
+        documents[f"/runs/{run['id']}"] = run
+    return documents
