@@ -73,7 +73,9 @@ def upsert(connection: Connection, *, user_id: str, changes: Mapping[str, Any]) 
     given = {name: DEFAULTS[name] if value is None else value for name, value in changes.items()}
     values = {"acting_user": user_id, "id": new_id(), "user_id": user_id, **DEFAULTS, **given}
     values["change_id"] = new_id()
-    return CHAT_SETTINGS.write(_upsert(frozenset(changes)).row(connection, values))
+    row = _upsert(frozenset(changes)).row(connection, values)
+    recording.announce(connection, user_id)
+    return CHAT_SETTINGS.write(row)
 
 
 def _unsaved(user_id: str) -> bytes:

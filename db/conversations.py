@@ -182,6 +182,7 @@ def insert(
             "new_metadata": metadata,
         },
     )
+    recording.announce(connection, user_id)
     return conversation_id, CONVERSATION.write(row)
 
 
@@ -201,6 +202,7 @@ def update(
     values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
     values |= {f"new_{name}": value for name, value in columns.items()}
     row = _update(frozenset(columns)).row(connection, values)
+    recording.announce(connection, user_id)
     return _found(connection, row, conversation_id, user_id)
 
 
@@ -209,6 +211,7 @@ def delete(connection: Connection, *, conversation_id: str, user_id: str) -> Non
     values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
     if _delete.rowcount(connection, values) == 0:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+    recording.announce(connection, user_id)
 
 
 def _found(

@@ -184,4 +184,5 @@ def insert(
         row = _insert.row(connection, values)
     if row is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+    recording.announce(connection, user_id)
     return message_id, MESSAGE.write(row)

@@ -5,9 +5,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db import engine
+from db.engine import Connection
 from db.models import OWNERS, Id, changes
 
 _NO_ID: sa.ColumnElement[Any] = sa.null()
+
+
+def announce(connection: Connection, user_id: str) -> None:
+    """Wake those who follow the user's log, after the commit."""
+    engine.on_commit(connection, ("changes", user_id))
 
 
 def insertion(

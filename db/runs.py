@@ -168,6 +168,7 @@ def insert(
     statement = _insert_running if status == "running" else _insert_pending
     with reference("conversation_id"):
         row = statement.row(connection, values)
+    recording.announce(connection, user_id)
     run = RUN.write(row)
     if status == "running":
         run_events.insert_from_server(
@@ -198,6 +199,7 @@ def update(
         target = None
     if row is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+    recording.announce(connection, user_id)
     run = RUN.write(row)
     if target is not None:
         event_type = "run.started" if target == "running" else "run.ended"
