@@ -73,9 +73,10 @@ class _Row(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A change: its number, and its JSON document."""
+    """A change: its number, its type, and its JSON document."""
 
     sequence: int
+    type: str
     document: bytes
 
 
@@ -109,7 +110,13 @@ def select_page(
         raise PositionExpired
     rows = list(_fitting(rows))
     tags = _tags(connection, user_id, rows, tag)
-    return ChangePage([Change(row.sequence, _write(row, tags)) for row in rows], last)
+    return ChangePage([Change(row.sequence, row.type, _write(row, tags)) for row in rows], last)
+
+
+def select_position(connection: Connection, *, user_id: str, after: int | None) -> int:
+    """Return the position, or without one the end of the log. Raises PositionExpired."""
+    page = select_page(connection, user_id=user_id, after=after, limit=1, tag=lambda _: "")
+    return page.last_sequence if after is None else after
 
 
 def _fitting(rows: Sequence[_Row]) -> Iterator[_Row]:

@@ -37,6 +37,7 @@ STORY: list[tuple[str, str]] = [
     ("list_run_events", "page"),
     ("list_changes", "new"),
     ("list_changes", "position"),
+    ("stream_changes", "changes"),
     ("create_message", "flat_decision"),
     ("create_message", "nested_decision"),
     ("update_run", "succeed"),
@@ -63,6 +64,7 @@ QUERIES = {
     },
     "stream": {"after": 1},
     "new": {"after": 1},
+    "changes": {"after": 3},
     "with_messages": {"include_messages": True},
     "without_messages": {"include_messages": False},
 }
@@ -154,7 +156,8 @@ class Play:
         examples = self.cast.replace(parameter_examples(operation, "query"))
         for name in ("cursor", "after"):  # they lead to a later page
             examples.pop(name, None)
-        return self.client.request(
+        return contract.request(
+            self.client,
             operation.method,
             path,
             params=examples | self.cast.replace(query),

@@ -16,7 +16,7 @@ from agent_api.live import hub as hubs
 from agent_api.live.hub import RETRY_SECONDS, Hub, Name
 from agent_api.live.topic import Topic, Value
 from db.engine import bridge
-from db.errors import Denied, Missing, Timeout, Unavailable
+from db.errors import Denied, Missing, PositionExpired, Timeout, Unavailable
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15
@@ -53,6 +53,8 @@ class Feed(NamedTuple):
     """Equal for feeds whose pieces are equal."""
     read: Callable[[int], Piece]
     """Returns what follows a position; it may wait for the database."""
+    starts_with_position: bool = False
+    """Whether the stream starts with its position, for clients that have none yet."""
 
 
 class EventStream:
@@ -92,7 +94,7 @@ async def _frames(
 ) -> AsyncGenerator[bytes]:
     """Yield frames until nothing follows, the token expires or the server stops."""
     has_waited = False
-    yield _START
+    yield b"id: %d\n%s" % (position, _START) if feed.starts_with_position else _START
     while not hub.is_closing and time.time() < expires_at:
         version = topic.version
 
@@ -101,7 +103,7 @@ async def _frames(
 
         try:
             piece = await topic.read((feed.key, position, version), lambda: bridge.run(read))
-        except (Missing, Denied):
+        except (Missing, Denied, PositionExpired):
             return
         except (Unavailable, Timeout):
             yield _KEEP_ALIVE

@@ -106,8 +106,8 @@ class Examples:
 
 def _is_after(page: Any, position: int) -> bool:
     """Tell whether a page of changes begins after the position."""
-    changes = page.get("changes") if isinstance(page, dict) else None
-    return bool(changes) and changes[0]["sequence"] == position + 1
+    changes = page.get("changes", []) if isinstance(page, dict) else []
+    return [change["sequence"] for change in changes[:1]] == [position + 1]
 
 
 def _examples(

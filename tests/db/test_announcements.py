@@ -51,8 +51,12 @@ def test_write_announces_the_users_log_after_the_commit(
 
 
 def test_refused_write_announces_nothing(announced: list[tuple[str, str]]) -> None:
-    with pytest.raises(errors.Missing), engine.transaction() as connection:
-        insert_run(connection, "somebody")
-        insert_message(connection, str(uuid.uuid4()), "somebody")
+    def write() -> None:
+        with engine.transaction() as connection:
+            insert_run(connection, "somebody")
+            insert_message(connection, str(uuid.uuid4()), "somebody")
+
+    with pytest.raises(errors.Missing):
+        write()
 
     assert announced == []

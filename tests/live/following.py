@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import httpx
@@ -32,12 +32,24 @@ def frames(lines: Iterable[str]) -> Iterator[Frame]:
             fields[name] = value.removeprefix(" ")
 
 
-@contextmanager
-def following(client: httpx.Client, run: Json, **query: Any) -> Iterator[Iterator[Frame]]:
+def following(
+    client: httpx.Client, run: Json, **query: Any
+) -> AbstractContextManager[Iterator[Frame]]:
     """Open the stream of a run's events, and yield an iterator over them."""
+    return _following(client, f"/runs/{run['id']}/events/stream", **query)
+
+
+def following_changes(
+    client: httpx.Client, **query: Any
+) -> AbstractContextManager[Iterator[Frame]]:
+    """Open the stream of a user's changes, and yield an iterator over them."""
+    return _following(client, "/changes/stream", **query)
+
+
+@contextmanager
+def _following(client: httpx.Client, path: str, **query: Any) -> Iterator[Iterator[Frame]]:
     last_event_id = query.pop("last_event_id", None)
     headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
-    path = f"/runs/{run['id']}/events/stream"
     with client.stream("GET", path, params=query, headers=headers) as response:
         assert response.status_code == 200, response.read()
         yield frames(_lines(response))
