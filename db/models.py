@@ -243,6 +243,11 @@ class Run(Base):
     size: Mapped[int] = mapped_column(Integer, _bytes_of("input", "output", "error"))
     last_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     has_transient: Mapped[bool] = mapped_column(server_default=text("false"))
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(Moment)
+    # How often workers have claimed it.
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    # Pending until earlier runs of the conversation have ended. Until then it is not in the queue.
+    waits: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         # Deleting a conversation unlinks its runs. Servers older than revision 0005 leave that
@@ -286,6 +291,18 @@ class Run(Base):
             "id",
             postgresql_where=text("conversation_id IS NOT NULL"),
         ),
+        # For busy conversations, however many runs they had before.
+        Index(
+            "idx_runs_active",
+            "conversation_id",
+            "created_at",
+            "id",
+            postgresql_where=text(
+                "conversation_id IS NOT NULL AND status IN ('pending', 'running')"
+            ),
+        ),
+        # Finds the runs that waited in a conversation that was deleted.
+        Index("idx_runs_waits", "created_by", "id", postgresql_where=text("waits")),
         # Finds the ended runs whose transient events are still to be deleted.
         Index("idx_runs_transient", "finished_at", postgresql_where=text("has_transient")),
     )
@@ -366,6 +383,43 @@ class ChangePosition(Base):
     )
 
 
+class RunQueue(Base):
+    """The pending runs, by agent, for the workers that claim them.
+
+    A claim knows the agent but not the owner, so the agent is part of the key, and the rows can be
+    distributed by it. A row may remain after its run was cancelled; the next claim removes it.
+    """
+
+    __tablename__ = "run_queue"
+
+    agent_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    run_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (Index("idx_run_queue_agent_id", "agent_id", "created_at", "run_id"),)
+
+
+class RunLease(Base):
+    """The lease of a worker on a run. Only the hash of the lease is stored."""
+
+    __tablename__ = "run_leases"
+
+    run_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    worker: Mapped[str] = mapped_column(String(255))
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["run_id", "user_id"], ["runs.id", "runs.created_by"], ondelete="CASCADE"
+        ),
+        CheckConstraint("octet_length(hash) = 32", name="hash"),
+        Index("idx_run_leases_expires_at", "expires_at"),
+    )
+
+
 class IdempotencyKey(Base):
     """The idempotency key of a POST and its response, which a retry receives again.
 
@@ -433,11 +487,14 @@ runs = cast(Table, Run.__table__)
 run_events = cast(Table, RunEvent.__table__)
 changes = cast(Table, Change.__table__)
 change_positions = cast(Table, ChangePosition.__table__)
+run_queue = cast(Table, RunQueue.__table__)
+run_leases = cast(Table, RunLease.__table__)
 idempotency_keys = cast(Table, IdempotencyKey.__table__)
 rate_limits = cast(Table, RateLimit.__table__)
 
+_OWNER_COLUMNS = {"runs": "created_by", "run_queue": "agent_id"}
 OWNERS = {
-    table.name: table.c.created_by if table is runs else table.c.user_id
+    table.name: table.c[_OWNER_COLUMNS.get(table.name, "user_id")]
     for table in Base.metadata.sorted_tables
 }
-"""The column of each table that contains the row's owner."""
+"""The column of each table that contains the row's owner; in the queue, that is the agent."""

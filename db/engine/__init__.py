@@ -1,5 +1,6 @@
 """Connects to PostgreSQL: the connection pool, transactions, statements and their errors."""
 
+from db.engine.acting import Lease, act_under, acting_under, current_lease
 from db.engine.connection import Connection
 from db.engine.pool import PoolHooks
 from db.engine.private import private_engine
@@ -19,9 +20,13 @@ from db.engine.unit_of_work import (
 __all__ = [
     "Connection",
     "Hooks",
+    "Lease",
     "PoolHooks",
+    "act_under",
+    "acting_under",
     "autocommit",
     "configure",
+    "current_lease",
     "dispose",
     "on_commit",
     "private_engine",

@@ -1,4 +1,4 @@
-"""The two roles that statements run as, and the query for those that a user may use.
+"""The roles that statements run as, and the query for those that a user may use.
 
 They cannot log in, except on the nodes of Citus, which connects to workers as these roles. All
 databases of a PostgreSQL server share them.
@@ -7,9 +7,11 @@ databases of a PostgreSQL server share them.
 REQUEST = "agent_api_request"
 """Reads and changes only the acting user's rows."""
 EXISTENCE = "agent_api_existence"
-"""Reads only ids, owners and positions in the change log, of all rows."""
+"""Reads only ids, owners, positions and times, of all rows."""
+WORKER = "agent_api_worker"
+"""Takes runs from the queue. With a lease, reads and changes that run and its conversation."""
 
-ALL = (REQUEST, EXISTENCE)
+ALL = (REQUEST, EXISTENCE, WORKER)
 
 # Since PostgreSQL 16, membership does not imply the right to SET ROLE. SET ROLE checks the
 # session's user, and so does this query.

@@ -7,22 +7,38 @@ distributed. A database without it pays nothing.
 """
 
 FUNCTION = "act_as"
+LEASE_FUNCTION = "act_under"
 
 # The connection's mode, force_generic_plan, is for prepared statements, which distributed tables do
 # not use. In a function Citus can only plan a query of all shards if it knows the parameters.
 ACT_AS = f"""SET LOCAL plan_cache_mode = auto;
 SELECT {FUNCTION}(%(acting_user)s, '{{role}}');
 """
+ACT_UNDER = f"""SET LOCAL plan_cache_mode = auto;
+SELECT {LEASE_FUNCTION}(%(acting_user)s, %(run)s, %(conversation)s, '{{role}}');
+"""
 
 IS_DISTRIBUTED = f"SELECT to_regprocedure('{FUNCTION}(text, text)') IS NOT NULL"
+HAS_LEASES = f"SELECT to_regprocedure('{LEASE_FUNCTION}(text, text, text, text)') IS NOT NULL"
 
-# Citus must not forward other settings: SET TRANSACTION would fail on its nodes.
-CREATE_FUNCTION = f"""CREATE FUNCTION {FUNCTION}(acting_user text, acting_role text) RETURNS void
+
+def _create(function: str, *settings: str) -> str:
+    """Return the SQL of a function whose arguments are the settings' values and the role."""
+    arguments = "".join(f"{name} text, " for name in settings)
+    sets = "".join(
+        f"  EXECUTE 'SET LOCAL agent_api.{name} = ' || quote_literal({name});\n"
+        for name in settings
+    )
+    # Citus must not forward other settings: SET TRANSACTION would fail on its nodes.
+    return f"""CREATE FUNCTION {function}({arguments}acting_role text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM set_config('citus.propagate_set_commands', 'local', true);
-  EXECUTE 'SET LOCAL agent_api.acting_user = ' || quote_literal(acting_user);
-  PERFORM set_config('citus.propagate_set_commands', 'none', true);
+{sets}  PERFORM set_config('citus.propagate_set_commands', 'none', true);
   PERFORM set_config('role', acting_role, true);
 END $$
 """
+
+
+CREATE_FUNCTION = _create(FUNCTION, "acting_user")
+CREATE_LEASE_FUNCTION = _create(LEASE_FUNCTION, "acting_user", "run", "conversation")

@@ -22,12 +22,35 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.engine import prepared, roles, shards
+from db.engine.acting import current_lease
 from db.engine.connection import Connection
 from db.engine.unit_of_work import is_distributed
 
 _ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
+_ACT_UNDER = (
+    "SET LOCAL agent_api.acting_user = %(acting_user)s;"
+    " SET LOCAL agent_api.run = %(run)s;"
+    " SET LOCAL agent_api.conversation = %(conversation)s;"
+    " SET LOCAL ROLE {role};\n"
+)
 # Without an alias, Citus 13 omits the table that RETURNING names from an INSERT with a SELECT.
 _INSERT = re.compile(r"^INSERT INTO (\w+) \(")
+
+
+class _Messages:
+    """What is sent to execute statements as a role.
+
+    A role has its own prepared statements, because a plan contains the policies of one role.
+    """
+
+    def __init__(self, sql: list[str], role: str) -> None:
+        under_lease = role == roles.WORKER
+        act_as = (_ACT_UNDER if under_lease else _ACT_AS).format(role=role)
+        act_on_shards = (shards.ACT_UNDER if under_lease else shards.ACT_AS).format(role=role)
+        self.plain = act_as + ";\n".join(sql)
+        self.to_shards = act_on_shards + ";\n".join(sql)
+        self.prepared = [prepared.compile_sql(statement) for statement in sql]
+        self.to_execute = act_as + ";\n".join(statement.execute for statement in self.prepared)
 
 
 class Statement:
@@ -37,6 +60,7 @@ class Statement:
     as a list, JSON, a UUID, an enum and a timestamp without time zone as str.
 
     The value `acting_user` names the user whose rows are visible. Without it no row is visible.
+    Under a lease, statements of requests have the role of workers.
     """
 
     def __init__(
@@ -56,13 +80,9 @@ class Statement:
         self._constants: dict[str, Any] = {}
         for statement in statements:
             self._compile(statement, columns)
-        sql = ";\n".join(self.sql)
-        self._message = _ACT_AS.format(role=role) + sql
-        self._message_to_shards = shards.ACT_AS.format(role=role) + sql
         self._prepares = prepare
-        self._prepared = [prepared.compile_sql(sql) for sql in self.sql]
-        executions = ";\n".join(statement.execute for statement in self._prepared)
-        self._prepared_message = _ACT_AS.format(role=role) + executions
+        self._role = role
+        self._messages = {role: _Messages(self.sql, role)}
 
     def _compile(self, statement: ClauseElement, columns: Iterable[str]) -> None:
         compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
@@ -109,14 +129,23 @@ class Statement:
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> cursor:
         parameters = {"acting_user": "", **values, **self._constants}
+        role, lease = self._role, current_lease()
+        if lease is not None and role == roles.REQUEST:
+            role = roles.WORKER
+        if role == roles.WORKER:
+            parameters["run"] = lease.run_id if lease else ""
+            parameters["conversation"] = (lease and lease.conversation_id) or ""
+        messages = self._messages.get(role)
+        if messages is None:
+            messages = self._messages[role] = _Messages(self.sql, role)
         for name, process in self._processors.items():
             parameters[name] = process(parameters[name])
         if is_distributed(connection):
-            message = connection.settings + self._message_to_shards
-        elif self._prepares and prepared.ensure(connection, self._prepared):
-            message = self._prepared_message  # the session has the settings
+            message = connection.settings + messages.to_shards
+        elif self._prepares and prepared.ensure(connection, messages.prepared):
+            message = messages.to_execute  # the session has the settings
         else:
-            message = connection.settings + self._message
+            message = connection.settings + messages.plain
         return connection.execute(message, parameters)
 
 

@@ -18,9 +18,9 @@ SELECT format('PostgreSQL %s with Citus %s',
 _LACKING_ROLES = """
 SELECT string_agg(CASE WHEN oid IS NULL THEN 'CREATE' ELSE 'ALTER' END || ' ROLE ' || name
   || ' LOGIN;', ' ')
-FROM (VALUES ('{}'), ('{}')) AS needed(name)
+FROM (VALUES {}) AS needed(name)
 LEFT JOIN pg_roles ON rolname = name WHERE rolcanlogin IS NOT TRUE
-""".format(*roles.ALL)
+""".format(", ".join(f"('{role}')" for role in roles.ALL))
 
 
 def obstacle(connection: Connection) -> str | None:

@@ -59,6 +59,8 @@ def steps(connection: Connection) -> Iterator[str]:
         yield statement
     if not _scalar(connection, shards.IS_DISTRIBUTED):
         yield shards.CREATE_FUNCTION
+    if not _scalar(connection, shards.HAS_LEASES):
+        yield shards.CREATE_LEASE_FUNCTION
     found = {row.relname: row for row in _rows(connection, _DISTRIBUTED)}
     places = {row.place for row in found.values()}
     for name in TABLES:

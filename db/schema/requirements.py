@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column
 
 from db.engine import roles
-from db.models import Base, change_positions, changes, conversations, messages, runs
+from db.models import (
+    Base,
+    change_positions,
+    changes,
+    conversations,
+    idempotency_keys,
+    messages,
+    run_events,
+    run_leases,
+    run_queue,
+    runs,
+)
 
 Ask = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
 """Executes a statement with parameters, and returns its rows."""
@@ -21,24 +32,52 @@ class _Needs(NamedTuple):
     table_rights: list[str]
 
 
-_NEEDS = {
-    roles.REQUEST: _Needs(
-        [column for table in Base.metadata.sorted_tables for column in table.columns],
-        ["SELECT", "INSERT", "UPDATE"],
-        ["DELETE"],
+_NEEDS = [
+    (
+        roles.REQUEST,
+        _Needs(
+            [column for table in Base.metadata.sorted_tables for column in table.columns],
+            ["SELECT", "INSERT", "UPDATE"],
+            ["DELETE"],
+        ),
     ),
-    roles.EXISTENCE: _Needs(
-        [
-            *(conversations.c.id, conversations.c.user_id),
-            *(messages.c.id, messages.c.user_id),
-            *(runs.c.id, runs.c.created_by),
-            *(changes.c.id, changes.c.user_id, changes.c.sequence),
-            *(change_positions.c.user_id, change_positions.c.last_sequence),
-        ],
-        ["SELECT"],
-        [],
+    (
+        roles.WORKER,
+        _Needs([*conversations.c, *runs.c], ["SELECT", "UPDATE"], []),
     ),
-}
+    (
+        roles.WORKER,
+        _Needs([*messages.c, *run_events.c], ["SELECT", "INSERT"], []),
+    ),
+    (
+        roles.WORKER,
+        _Needs([*idempotency_keys.c], ["SELECT", "INSERT", "UPDATE"], []),
+    ),
+    (
+        roles.WORKER,
+        _Needs([*changes.c], ["INSERT"], []),
+    ),
+    (
+        roles.WORKER,
+        _Needs([*run_queue.c, *run_leases.c], ["SELECT", "INSERT", "UPDATE"], ["DELETE"]),
+    ),
+    (
+        roles.EXISTENCE,
+        _Needs(
+            [
+                *(conversations.c.id, conversations.c.user_id),
+                *(messages.c.id, messages.c.user_id),
+                *(runs.c.id, runs.c.created_by, runs.c.last_sequence, runs.c.status),
+                *(runs.c.has_transient, runs.c.finished_at),
+                *(changes.c.id, changes.c.user_id, changes.c.sequence),
+                *(change_positions.c.user_id, change_positions.c.last_sequence),
+                *(run_leases.c.run_id, run_leases.c.user_id, run_leases.c.expires_at),
+            ],
+            ["SELECT"],
+            [],
+        ),
+    ),
+]
 
 # A name resolves to NULL if its schema is not in the search path or the role may not use it.
 _MISSING_COLUMNS = """
@@ -61,7 +100,7 @@ ORDER BY 1
 
 def unmet(ask: Ask) -> str | None:
     """Return a sentence about the first role for which something is missing, or None."""
-    for role, needs in _NEEDS.items():
+    for role, needs in _NEEDS:
         parameters = {
             "relations": [column.table.name for column in needs.columns],
             "names": [column.name for column in needs.columns],

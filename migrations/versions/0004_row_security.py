@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from db.schema.role_creation import create_roles
 from db.schema.table_locks import lock_tables
 
 revision = "0004"
@@ -24,42 +25,6 @@ EXISTENCE = {
     "runs": "id, created_by",
 }
 """The columns readable for all rows, to tell missing rows from other users' rows."""
-
-# Roles belong to the whole server, so the migration of another database may already have created
-# them, or may do so concurrently. Since PostgreSQL 16 a role's creator may grant it but not use it.
-ROLES = """
-DO $$
-DECLARE
-  name text;
-  usable text := CASE WHEN current_setting('server_version_num')::int < 160000
-                 THEN 'MEMBER' ELSE 'SET' END;
-BEGIN
-  FOREACH name IN ARRAY ARRAY['agent_api_request', 'agent_api_existence'] LOOP
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
-      BEGIN
-        EXECUTE format('CREATE ROLE %I NOLOGIN', name);
-      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-      END;
-    END IF;
-    IF NOT pg_has_role(session_user, name, usable) THEN
-      BEGIN
-        EXECUTE format('GRANT %I TO %I', name, session_user);
-      EXCEPTION WHEN unique_violation THEN NULL;
-      END;
-    END IF;
-    IF NOT has_schema_privilege(name, current_schema(), 'USAGE') THEN
-      EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), name);
-    END IF;
-  END LOOP;
-EXCEPTION WHEN insufficient_privilege THEN
-  RAISE insufficient_privilege USING MESSAGE = format(
-    'An administrator has to run, once for this PostgreSQL: %s'
-    'GRANT agent_api_request, agent_api_existence TO %I;',
-    (SELECT string_agg(format('CREATE ROLE %I NOLOGIN; ', wanted), '')
-     FROM unnest(ARRAY['agent_api_request', 'agent_api_existence']) AS wanted
-     WHERE wanted NOT IN (SELECT rolname FROM pg_roles)), session_user);
-END $$
-"""
 
 # The trigger looks up the owner for every insert, including those of older servers. A role that
 # cannot see the conversation finds no owner and cannot add a message. The function names its schema
@@ -102,7 +67,7 @@ def upgrade() -> None:
             *("idempotency_keys", "rate_limits"),
         )
     )
-    op.execute(ROLES)
+    op.execute(create_roles())
     op.add_column("messages", sa.Column("user_id", sa.String(length=255)))
     # An UPDATE would double the table's size and write to each index for each row.
     op.execute(

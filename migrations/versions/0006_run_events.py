@@ -48,9 +48,9 @@ def upgrade() -> None:
             sa.Computed("coalesce(octet_length(data::text), 0)", persisted=True),
             nullable=False,
         ),
-        sa.CheckConstraint("sequence > 0", name="sequence"),
-        sa.CheckConstraint("char_length(type) BETWEEN 1 AND 100", name="type"),
-        sa.CheckConstraint("json_typeof(data) = 'object'", name="data"),
+        sa.CheckConstraint("sequence > 0", name=op.f("ck_run_events_sequence")),
+        sa.CheckConstraint("char_length(type) BETWEEN 1 AND 100", name=op.f("ck_run_events_type")),
+        sa.CheckConstraint("json_typeof(data) = 'object'", name=op.f("ck_run_events_data")),
         sa.PrimaryKeyConstraint("run_id", "user_id", "sequence", name="pk_run_events"),
         sa.ForeignKeyConstraint(
             ["run_id", "user_id"],

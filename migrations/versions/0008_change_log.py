@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -72,9 +72,15 @@ def upgrade() -> None:
             f"CREATE POLICY existence ON {table} FOR SELECT TO agent_api_existence USING (true)"
         )
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    # Workers record what they change, but do not read the log.
+    op.execute("GRANT INSERT ON changes TO agent_api_worker")
+    op.execute(
+        "CREATE POLICY worker ON changes FOR INSERT TO agent_api_worker"
+        " WITH CHECK (user_id = current_setting('agent_api.acting_user', true))"
+    )
 
 
 def downgrade() -> None:
-    """Return to 0006."""
+    """Return to 0007."""
     op.drop_table("change_positions")
     op.drop_table("changes")

@@ -99,6 +99,6 @@ def split(message: str) -> tuple[str, list[str]]:
     first = next(
         number
         for number, part in enumerate(parts)
-        if not part.startswith(("SET ", "SELECT act_as("))
+        if not part.startswith(("SET ", "SELECT act_as(", "SELECT act_under("))
     )
     return "".join(f"{part};\n" for part in parts[:first]), parts[first:]

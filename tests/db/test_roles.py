@@ -19,7 +19,7 @@ from db.schema import readiness
 from tests.db.rows import insert_conversation
 from tests.processes import wait_until
 
-BOTH = ", ".join(roles.ALL)
+ALL = ", ".join(roles.ALL)
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def test_upgrade_names_the_grants_that_the_user_lacks(
         schema.upgrade(own, migrations.FOLDER)
 
         assert left[0] == "0001"  # all or nothing
-        assert hint_of(raised) == f'GRANT {BOTH} TO "{name}";'
+        assert hint_of(raised) == f'GRANT {ALL} TO "{name}";'
         assert readiness.check(own, migrations.FOLDER) is None
         assert serve(own) == "Hers"
 
@@ -106,7 +106,7 @@ def test_user_other_than_the_owner_serves_with_three_grants(
             run_sql(url, f'{right[1]} TO "{name}"')
 
         assert "GRANT SELECT ON alembic_version TO that user." in hints[0]
-        assert f"GRANT {BOTH} TO that user." in hints[1]
+        assert f"GRANT {ALL} TO that user." in hints[1]
         assert readiness.check(own, migrations.FOLDER) is None
         assert serve(own) == "Hers"
 
@@ -122,8 +122,8 @@ def test_upgrade_on_a_new_server_creates_roles_or_names_the_statements() -> None
                 with pytest.raises(errors.MigrationRefused) as raised:
                     schema.upgrade(own, migrations.FOLDER)
                 assert hint_of(raised) == (
-                    "CREATE ROLE agent_api_request NOLOGIN; CREATE ROLE agent_api_existence"
-                    f' NOLOGIN; GRANT {BOTH} TO "{name}";'
+                    "".join(f"CREATE ROLE {role} NOLOGIN; " for role in roles.ALL)
+                    + f'GRANT {ALL} TO "{name}";'
                 )
             with new_user(server.url, "CREATEROLE", owns=True) as (_, own):
                 schema.upgrade(own, migrations.FOLDER)

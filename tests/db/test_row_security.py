@@ -110,6 +110,8 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
     assert set(named) <= {
         "request to agent_api_request",
         "existence to agent_api_existence",
+        "worker to agent_api_worker",
+        "worker_run to agent_api_worker",
     }
 
 
