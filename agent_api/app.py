@@ -34,22 +34,23 @@ from agent_api.observability.hooks import Observers
 from agent_api.pages import docs
 from agent_api.settings import Settings
 from agent_api.settings.storage import database
-from db import engine, live, sweeps
+from db import engine, expiry, live, sweeps
 from db.engine import bridge
 from db.errors import Failure, Refused
-from db.rate_limits import Limit
 from db.sweeps import Retention
 
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60
+EXPIRY_SECONDS = 5
+"""How often to look for runs whose workers have stopped."""
 
 Middleware = Callable[[ASGIApp], ASGIApp]
 
 _CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CORS_REQUEST_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
-    *("X-Request-Id", "traceparent", "tracestate"),
+    *("Run-Lease", "X-Request-Id", "traceparent", "tracestate"),
 )
 _CORS_RESPONSE_HEADERS = (
     *("ETag", "Location", "RateLimit", "RateLimit-Policy"),
@@ -196,20 +197,25 @@ async def _lifespan(
             transient_events=timedelta(seconds=settings.transient_event_seconds),
             changes=timedelta(days=settings.change_retention_days),
         )
-        sweeping = asyncio.create_task(_sweep_regularly(limit, kept))
+        deletions = partial(sweeps.run, limit=limit, kept=kept)
+        tasks = [
+            asyncio.create_task(_repeat(deletions, SWEEP_SECONDS)),
+            asyncio.create_task(_repeat(expiry.run, EXPIRY_SECONDS)),
+        ]
         try:
             yield {ON_STOP: hub.close, ON_FORCED_EXIT: observers.close}
         finally:
-            sweeping.cancel()
+            for task in tasks:
+                task.cancel()
             engine.dispose()
             observers.close()
 
 
-async def _sweep_regularly(limit: Limit | None, kept: Retention) -> None:
-    """Delete what no request needs, now and every SWEEP_SECONDS."""
+async def _repeat(sweep: Callable[[], object], seconds: float) -> None:
+    """Do what no request does, now and every few seconds."""
     while True:
         try:
-            await bridge.run(sweeps.run, limit=limit, kept=kept)
+            await bridge.run(sweep)
         except (Failure, Refused):  # a defect must not end the sweeps of this process
             logger.warning("sweep failed", exc_info=True)
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(seconds)

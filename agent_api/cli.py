@@ -171,7 +171,7 @@ def distribute(check: bool) -> None:
 @click.option("--user", "user_id", type=UserId(), required=True, help="The user's id (sub).")
 @click.option("--expires-in", type=Duration(), default="8h", show_default=True, help="Lifetime.")
 @click.option(
-    "--scope", multiple=True, help="For the claim scope, which the server ignores. Can be repeated."
+    "--scope", multiple=True, help="For the claim scope: runs:work for workers. Can be repeated."
 )
 def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
     """Print a bearer token, signed with the configured or the development secret."""

@@ -11,7 +11,7 @@ from db import engine
 from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.errors import Denied, Missing
-from db.models import Id, conversations, messages, run_events, runs
+from db.models import Id, conversations, messages, run_events, run_leases, run_queue, runs
 
 _user = bindparam("acting_user", type_=String)
 _row = bindparam("row_id", type_=Id)
@@ -20,6 +20,8 @@ CONVERSATION = conversations.c.user_id == _user
 MESSAGE = messages.c.user_id == _user
 RUN = runs.c.created_by == _user
 RUN_EVENT = run_events.c.user_id == _user
+LEASE = run_leases.c.user_id == _user
+QUEUED = run_queue.c.user_id == _user
 
 # The only statements that see other users' rows. Their role may read only ids and owners.
 _HAS_ACCESS = {

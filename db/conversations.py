@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, recording
+from db import access, recording, turns
 from db.documents import CONVERSATION, MESSAGE
 from db.engine import Connection
 from db.engine.statement import Statement
@@ -207,11 +207,15 @@ def update(
 
 
 def delete(connection: Connection, *, conversation_id: str, user_id: str) -> None:
-    """Delete a conversation and its messages but not its runs. Raises Missing and Denied."""
+    """Delete a conversation and its messages but not its runs, of which none waits any longer.
+
+    It needs a transaction. Raises Missing and Denied.
+    """
     values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
     if _delete.rowcount(connection, values) == 0:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     recording.announce(connection, user_id)
+    turns.continue_unlinked(connection, user_id=user_id)
 
 
 def _found(

@@ -135,6 +135,8 @@ class _Run(Struct, gc=False):
     updated_at: str
     started_at: str | None
     finished_at: str | None
+    cancel_requested_at: str | None
+    attempts: int
 
     def __post_init__(self) -> None:
         self.input = self.input and Raw(self.input)
@@ -143,6 +145,8 @@ class _Run(Struct, gc=False):
         self.updated_at = time(self.updated_at)
         self.started_at = self.started_at and time(self.started_at)
         self.finished_at = self.finished_at and time(self.finished_at)
+        if self.cancel_requested_at:
+            self.cancel_requested_at = time(self.cancel_requested_at)
 
 
 class RunEvent(Struct, gc=False):

@@ -21,15 +21,23 @@ class Denied(Failure):
         self.resource = resource
 
 
-class Reference(Failure):
+class Invalid(Failure):
+    """A property of the request does not fit what is stored; `detail` says what it needs."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field} {detail}")
+        self.field = field
+        self.detail = detail
+
+
+class Reference(Invalid):
     """A stored value would refer to a row that does not exist or belongs to another user.
 
     The error does not say which, because users must not learn about rows they may not see.
     """
 
     def __init__(self, field: str) -> None:
-        super().__init__(f"{field} does not refer to one of the user's rows")
-        self.field = field
+        super().__init__(field, "does not refer to anything you own")
 
 
 class Conflict(Failure):
@@ -42,6 +50,10 @@ class Conflict(Failure):
 
 class PositionExpired(Failure):
     """Changes after the position may have been deleted, or the log has no such position."""
+
+
+class ConversationBusy(Failure):
+    """Other runs of the conversation are active."""
 
 
 class Unavailable(Failure):

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from db import access, recording
 from db.characters import cut
 from db.documents import MESSAGE
-from db.engine import Connection
+from db.engine import Connection, current_lease
 from db.engine.failures import reference
 from db.engine.statement import Statement
+from db.errors import Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.paging.page import Page
 from db.paging.row_page import RowPage
@@ -161,7 +162,8 @@ def insert(
     """Append a message to a conversation; return its id and its document.
 
     `title` becomes the conversation's title if that was not set yet.
-    Raises Missing and Denied for the conversation, Reference for a run that is not the user's.
+    Raises Missing and Denied for the conversation, and Reference for a run that is not the user's
+    or, under a lease, for another run.
     """
     message_id = new_id()
     values = {
@@ -180,6 +182,9 @@ def insert(
         # Shortened here because the statement would need the whole content twice.
         "preview": cut(content, PREVIEW_CHARACTERS),
     }
+    lease = current_lease()
+    if lease is not None and run_id not in (None, lease.run_id):
+        raise Reference("run_id")
     with reference("run_id"):
         row = _insert.row(connection, values)
     if row is None:

@@ -10,12 +10,12 @@ import orjson
 import psycopg2.errors
 import sqlalchemy as sa
 
-from db import access, engine
+from db import access, engine, recording
 from db.documents import RUN_EVENT, time
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Conflict
-from db.models import Id, run_events, runs
+from db.models import Id, new_id, run_events, runs
 from db.paging.row_page import RowPage, Write, write_array
 
 ACTIVE = ("pending", "running")
@@ -101,7 +101,22 @@ _insert_after = _append(
     sa.and_(_is_active, runs.c.last_sequence == _after),
     sa.and_(_is_active, runs.c.last_sequence == _after + _count),
 )
-_insert_always = _append(sa.true(), sa.true())
+_numbered = sa.insert(run_events).values(
+    run_id=_run,
+    user_id=sa.bindparam("acting_user", type_=sa.String),
+    sequence=sa.bindparam("sequence", type_=sa.BigInteger),
+    type=sa.bindparam("new_type", type_=sa.String),
+    data=sa.cast(sa.bindparam("new_data", type_=sa.Text), sa.JSON),
+    created_at=sa.func.statement_timestamp(),
+)
+_record = recording.insertion(
+    "run.updated",
+    conversation_id=sa.bindparam("of_conversation", type_=Id),
+    resource_id=_run,
+    at=sa.func.statement_timestamp(),
+)
+_insert_first = Statement(_numbered)
+_insert_numbered = Statement(_record, _numbered)
 _select_position = Statement(sa.select(runs.c.last_sequence, runs.c.status).where(_this_run))
 
 
@@ -159,12 +174,34 @@ def insert(
 
 
 def insert_from_server(
-    connection: Connection, *, run_id: str, user_id: str, event_type: str, data: bytes
+    connection: Connection,
+    *,
+    run_id: str,
+    user_id: str,
+    conversation_id: str | None,
+    sequence: int,
+    event_type: str,
+    data: bytes,
+    is_new: bool = False,
 ) -> None:
-    """Append an event about the run itself, also if the run has just ended."""
-    event = {"type": event_type, "data": orjson.Fragment(data)}
-    values = {"of_run": run_id, "acting_user": user_id, **_arrays([event])}
-    _insert_always.rows(connection, values)
+    """Add an event about a change of the run itself, with the number that the change has taken.
+
+    It also records the change in the user's log, which has the creation of a new run already.
+
+    The change counts `last_sequence` itself, so that it updates the run once. After a second update
+    PostgreSQL would lock the conversation, whose lock must come first.
+    """
+    values = {
+        "of_run": run_id,
+        "acting_user": user_id,
+        "of_conversation": conversation_id,
+        "change_id": new_id(),
+        "sequence": sequence,
+        "new_type": event_type,
+        "new_data": data.decode(),
+    }
+    (_insert_first if is_new else _insert_numbered).rowcount(connection, values)
+    recording.announce(connection, user_id)
     engine.on_commit(connection, ("run", run_id))
 
 

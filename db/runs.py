@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, recording, run_events
+from db import access, engine, recording, run_events, run_queue, turns
 from db.documents import RUN
 from db.engine import Connection
 from db.engine.failures import reference
@@ -50,23 +50,22 @@ _insert_columns: dict[str, sa.ColumnElement[Any]] = {
     "created_by": sa.bindparam("acting_user", type_=sa.String),
     **{
         name: sa.bindparam(f"new_{name}", type_=_c[name].type)
-        for name in ("agent_id", "conversation_id", "status", "input")
+        for name in ("agent_id", "conversation_id", "status", "input", "waits")
     },
+    # Not the start of the transaction, which may have waited for a run that was created later.
+    **dict.fromkeys(("created_at", "updated_at"), sa.func.statement_timestamp()),
 }
 _record_insert = recording.insertion(
     "run.created",
     conversation_id=_insert_columns["conversation_id"],
     resource_id=_insert_columns["id"],
-    at=sa.func.now(),
+    at=sa.func.statement_timestamp(),
 )
-_insert_pending = Statement(
-    _record_insert, sa.insert(runs).values(_insert_columns).returning(*RUN.columns)
-)
+_new = sa.insert(runs).values(_insert_columns).returning(*RUN.columns)
+_insert_waiting = Statement(_record_insert, _new)
+_insert_pending = Statement(_record_insert, run_queue.INSERT_NEW, _new)
 _insert_running = Statement(
-    _record_insert,
-    sa.insert(runs)
-    .values({**_insert_columns, "started_at": sa.func.now()})
-    .returning(*RUN.columns),
+    _record_insert, _new.values(started_at=sa.func.statement_timestamp(), last_sequence=1)
 )
 
 
@@ -79,14 +78,17 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
         name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)
     }
     if status is not None:
+        values |= {"waits": sa.false(), "last_sequence": _c.last_sequence + 1}
         origins = [origin for origin, targets in TRANSITIONS.items() if status in targets]
         where.append(_c.status.in_(origins))
     if status == "running":
         values["started_at"] = sa.func.least(_c.started_at, now)
     elif status in ENDED:
         values["finished_at"] = sa.func.least(_c.finished_at, now)
-    # The lock keeps the status from changing after the change was recorded.
-    lock = sa.select(_c.id).where(_this, access.RUN).with_for_update(key_share=True)
+    update = sa.update(runs).where(*where).values({**values, "updated_at": now})
+    update_returning = update.returning(*RUN.columns, _c.last_sequence)
+    if status is not None:  # its event is recorded
+        return Statement(update_returning)
     record = recording.insertion_for(
         "run.updated",
         runs,
@@ -95,8 +97,9 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
         conversation_id=_c.conversation_id,
         resource_id=_c.id,
     )
-    update = sa.update(runs).where(*where).values({**values, "updated_at": now})
-    return Statement(lock, record, update.returning(*RUN.columns))
+    # The lock keeps the row as it is recorded.
+    lock = sa.select(_c.id).where(*where).with_for_update(key_share=True)
+    return Statement(lock, record, update_returning)
 
 
 def select_page(
@@ -133,6 +136,16 @@ def lock(connection: Connection, *, run_id: str, user_id: str) -> bytes:
     return _found(_lock, connection, run_id, user_id)
 
 
+def lock_with_conversation(connection: Connection, *, run_id: str, user_id: str) -> bytes:
+    """Lock a run's conversation and then the run, and return the run's document.
+
+    Whoever ends a run needs both, because the next run of the conversation may continue then.
+    Raises Missing and Denied.
+    """
+    turns.lock_conversation(connection, run_id=run_id, user_id=user_id)
+    return lock(connection, run_id=run_id, user_id=user_id)
+
+
 def _found(statement: Statement, connection: Connection, run_id: str, user_id: str) -> bytes:
     values = {"this_id": run_id, "acting_user": user_id}
     row = statement.row(connection, values)
@@ -149,10 +162,12 @@ def insert(
     conversation_id: str | None = None,
     status: str = "pending",
     input: Mapping[str, Any] | None = None,  # noqa: A002 (the column's name)
+    waits: bool = False,
 ) -> tuple[str, bytes]:
     """Create a run, pending or running; return its id and its document.
 
-    A running one also gets an event, so it needs a transaction.
+    A pending one enters the queue, unless it waits for other runs of its conversation. A running
+    one gets an event, so it needs a transaction.
     Raises Reference for a conversation that is not the user's.
     """
     run_id = new_id()
@@ -164,16 +179,28 @@ def insert(
         "new_conversation_id": conversation_id,
         "new_status": status,
         "new_input": input,
+        "new_waits": waits,
     }
     statement = _insert_running if status == "running" else _insert_pending
+    if waits:
+        statement = _insert_waiting
     with reference("conversation_id"):
         row = statement.row(connection, values)
     recording.announce(connection, user_id)
     run = RUN.write(row)
     if status == "running":
         run_events.insert_from_server(
-            connection, run_id=run_id, user_id=user_id, event_type="run.started", data=run
+            connection,
+            run_id=run_id,
+            user_id=user_id,
+            conversation_id=conversation_id,
+            sequence=1,
+            event_type="run.started",
+            data=run,
+            is_new=True,
         )
+    elif not waits:
+        engine.on_commit(connection, ("queue", agent_id))
     return run_id, run
 
 
@@ -182,12 +209,15 @@ def update(
 ) -> bytes:
     """Change status, output or error; return the run's document.
 
-    A new status also adds an event, so it needs a transaction. Setting the current status again is
-    allowed. Raises Missing, Denied, and Conflict if TRANSITIONS does not allow the new status.
+    A new status also adds an event, and the end of a run lets the next one of its conversation
+    continue, so it needs a transaction. Setting the current status again is allowed.
+    Raises Missing, Denied, and Conflict if TRANSITIONS does not allow the new status.
     """
     if not changes:
         return select_one(connection, run_id=run_id, user_id=user_id)
     target = changes.get("status")
+    if target in ENDED:
+        lock_with_conversation(connection, run_id=run_id, user_id=user_id)
     values = {"this_id": run_id, "acting_user": user_id, "change_id": new_id()}
     values |= {f"new_{name}": value for name, value in changes.items()}
     row = _update(target, frozenset(changes)).row(connection, values)
@@ -200,12 +230,18 @@ def update(
     if row is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)
     recording.announce(connection, user_id)
-    run = RUN.write(row)
+    run = RUN.write(row[:-1])
     if target is not None:
-        event_type = "run.started" if target == "running" else "run.ended"
         run_events.insert_from_server(
-            connection, run_id=run_id, user_id=user_id, event_type=event_type, data=run
+            connection,
+            run_id=run_id,
+            user_id=user_id,
+            conversation_id=row[2],
+            sequence=row[-1],
+            event_type="run.started" if target == "running" else "run.ended",
+            data=run,
         )
+        turns.settle(connection, row[:4], user_id=user_id, has_ended=target in ENDED)
     return run
 
 

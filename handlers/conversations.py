@@ -91,6 +91,6 @@ def delete_conversation(
     principal: Principal, conversation_id: str, if_match: str | None
 ) -> Response:
     row = {"conversation_id": conversation_id, "user_id": principal.user_id}
-    with conditional_write(if_match, conversations.lock, **row) as connection:
+    with conditional_write(if_match, conversations.lock, True, **row) as connection:
         conversations.delete(connection, **row)
     return no_content()

@@ -1,4 +1,4 @@
-"""Runs: create, get, list, update."""
+"""Runs: create, get, list, update, cancel."""
 
 from typing import Any
 
@@ -6,21 +6,22 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, ok
-from db import runs
+from db import busy, cancellation, run_endings, runs
 from db.engine import reading, transaction
 
 _CLEARABLE = frozenset({"output", "error"})
 
 
 def create_run(principal: Principal, body: dict[str, Any]) -> Response:
+    new: dict[str, Any] = {
+        "user_id": principal.user_id,
+        "conversation_id": body.get("conversation_id"),
+        "status": body.get("status") or "pending",
+    }
     with transaction() as connection:
+        waits = busy.enter(connection, if_busy=body.get("if_busy") or "allow", **new)
         run_id, run = runs.insert(
-            connection,
-            user_id=principal.user_id,
-            agent_id=body["agent_id"],
-            conversation_id=body.get("conversation_id"),
-            status=body.get("status") or "pending",
-            input=body.get("input"),
+            connection, **new, agent_id=body["agent_id"], input=body.get("input"), waits=waits
         )
     return created(run, f"/runs/{run_id}")
 
@@ -67,6 +68,13 @@ def update_run(
         changes["status"] = body["status"]
     row = {"run_id": run_id, "user_id": principal.user_id}
     several = "status" in changes
-    with conditional_write(if_match, runs.lock, several, **row) as connection:
-        run = runs.update(connection, **row, changes=changes)
+    lock = runs.lock_with_conversation if several else runs.lock
+    with conditional_write(if_match, lock, several, **row) as connection:
+        run = run_endings.update(connection, **row, changes=changes, message=body.get("message"))
+    return ok(run)
+
+
+def cancel_run(principal: Principal, run_id: str) -> Response:
+    with transaction() as connection:
+        run = cancellation.cancel(connection, run_id=run_id, user_id=principal.user_id)
     return ok(run)

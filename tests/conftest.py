@@ -25,6 +25,7 @@ from db.environment import ignore_postgresql_variables
 from tests import distributed, log_watch
 from tests.contract import Rows, make_rows
 from tests.servers import Server, start_server
+from tests.workers import NewWorker, Worker
 
 # A deadline would fail an example because the machine is busy.
 hypothesis.settings.register_profile("dev", max_examples=20, deadline=None)
@@ -175,6 +176,26 @@ def new_client(server: Server) -> Iterator[Callable[..., httpx.Client]]:
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def new_worker(server: Server) -> Iterator[NewWorker]:
+    """Return a function that returns a new worker, with the scope to claim runs."""
+    workers: list[Worker] = []
+
+    def make() -> Worker:
+        workers.append(Worker(server))
+        return workers[-1]
+
+    yield make
+    for worker in workers:
+        worker.client.close()
+
+
+@pytest.fixture
+def worker(new_worker: NewWorker) -> Worker:
+    """A worker who has claimed nothing yet."""
+    return new_worker()
 
 
 @pytest.fixture

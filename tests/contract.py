@@ -45,6 +45,9 @@ class Operation:
     path: str
     tag: str
     secured: bool
+    takes_lease: bool
+    for_workers: bool
+    """Whether only workers may use it."""
     parameters: tuple[dict[str, Any], ...]
     body_schema: dict[str, Any]
     body_required: bool
@@ -54,6 +57,10 @@ class Operation:
     """The examples of each status by name."""
     links: dict[str, dict[str, Any]]
     """The links of its success by name."""
+
+    @property
+    def is_stream(self) -> bool:
+        return self.operation_id.startswith("stream_")
 
     @property
     def has_body(self) -> bool:
@@ -89,16 +96,29 @@ class Operation:
         }
 
     def send(
-        self, client: httpx.Client, rows: Rows, *, query: str = "", **options: Any
+        self,
+        client: httpx.Client,
+        rows: Rows,
+        *,
+        query: str = "",
+        whole: bool = False,
+        **options: Any,
     ) -> httpx.Response:
         """Send an acceptable request on `rows`; `options` are httpx's and win.
 
-        `query` goes out as it is, while httpx's `params` are encoded anew.
+        `query` goes out as it is, while httpx's `params` are encoded anew. A stream is only read
+        with `whole`, because it may have no end.
         """
         if self.has_body and not {"json", "content"} & options.keys():
             options["json"] = self.body(rows)
         url = f"{self.url(rows)}?{query}" if query else self.url(rows)
-        return request(client, options.pop("method", self.method), url, **options)
+        method = options.pop("method", self.method)
+        if not self.is_stream:
+            return client.request(method, url, **options)
+        with client.stream(method, url, **options) as response:
+            if whole or response.status_code != self.success:
+                response.read()
+        return response
 
 
 def request(client: httpx.Client, method: str, url: str, **options: Any) -> httpx.Response:
@@ -121,6 +141,7 @@ def _operation(name: str) -> Operation:
     parameters = DOCUMENT.parameters(item, source)
     body = DOCUMENT.resolved(source.get("requestBody", {}))
     content = body.get("content", {}).get("application/json", {})
+    security: Any = source.get("security", CONTRACT["security"])
     responses = {int(s): DOCUMENT.resolved(node) for s, node in source["responses"].items()}
     links = responses[min(responses)].get("links", {})
     return Operation(
@@ -128,7 +149,9 @@ def _operation(name: str) -> Operation:
         method=method,
         path=path,
         tag=source["tags"][0],
-        secured=bool(source.get("security", CONTRACT["security"])),
+        secured=bool(security),
+        takes_lease=any("runLease" in option for option in security),
+        for_workers=source["tags"] == ["workers"],
         parameters=tuple(part | {"schema": resolved(part["schema"])} for part in parameters),
         body_schema=resolved(content.get("schema", {})),
         body_required=body.get("required", False),
@@ -146,8 +169,9 @@ def _examples(response: dict[str, Any]) -> dict[str, Any]:
 
 OPERATIONS = [_operation(name) for name in DOCUMENT.operations()]
 SECURED = [operation for operation in OPERATIONS if operation.secured]
-ON_ROWS = [operation for operation in OPERATIONS if operation.names]
-WITH_BODY = [operation for operation in OPERATIONS if operation.has_body]
+FOR_USERS = [operation for operation in SECURED if not operation.for_workers]
+ON_ROWS = [operation for operation in FOR_USERS if operation.names]
+WITH_BODY = [o for o in OPERATIONS if o.has_body and not o.for_workers]
 
 
 def name_of(value: Any) -> str | None:

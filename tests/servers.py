@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import jwt
@@ -61,9 +62,9 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def client(self, user_id: str) -> httpx.Client:
-        """Return a client that acts as `user_id`."""
-        headers = {"Authorization": f"Bearer {sign(user_id)}"}
+    def client(self, user_id: str, **claims: Any) -> httpx.Client:
+        """Return a client that acts as `user_id`, with more `claims` in its token."""
+        headers = {"Authorization": f"Bearer {sign(user_id, **claims)}"}
         # verify=False: loading certificates for plain HTTP would take longer than most tests.
         hooks = {"request": [log_watch.request]}
         return httpx.Client(

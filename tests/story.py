@@ -17,9 +17,11 @@ from tests.calls import TIME
 from tests.contract import Operation
 from tests.live.following import frames
 from tests.log_watch import UUID
+from tests.servers import sign
 
 MARIA = "maria.keller"
 TAG = re.compile(r'"[0-9a-f]{32}"')
+LEASE = re.compile(r"[\w-]{80,2048}", re.ASCII)
 CURSOR_START = "WyJ"
 """How every cursor starts: `["` in base64."""
 
@@ -54,6 +56,11 @@ STORY: list[tuple[str, str]] = [
     ("update_conversation", "rename"),
     ("update_conversation", "make_private"),
     ("update_chat_settings", "reset"),
+    ("create_run", "follow_up"),
+    ("claim_run", "claimed"),
+    ("heartbeat_run", "extended"),
+    ("cancel_run", "requested"),
+    ("update_run", "stop"),
     ("delete_conversation", ""),
 ]
 """The operations in the order of the story, with the name of the example that each returns."""
@@ -71,6 +78,11 @@ QUERIES = {
 """The queries of these examples; the others use the examples of their parameters."""
 
 OPERATIONS = {operation.operation_id: operation for operation in contract.OPERATIONS}
+CLAIMED = OPERATIONS["claim_run"].responses[200]["claimed"]
+BY_THE_WORKER = {("claim_run", "claimed"), ("heartbeat_run", "extended"), ("update_run", "stop")}
+"""The scenes in which the worker acts, with its own token and the lease."""
+OF_THE_SECOND_RUN = {"extended", "requested", "stop"}
+"""The scenes about the run that the worker claims."""
 
 
 def reader(user_id: str) -> str:
@@ -82,7 +94,9 @@ class Cast:
     """Maps the ids, times and user of the examples to the real ones."""
 
     def __init__(self, user_id: str) -> None:
-        self.real = {MARIA: user_id, reader(MARIA): reader(user_id)}
+        # An agent of its own, so that no other test's run is claimed.
+        agent = f"agent of {user_id}"
+        self.real = {MARIA: user_id, reader(MARIA): reader(user_id), "document-agent": agent}
 
     def replace(self, value: Any) -> Any:
         """Return an example with the real ids, times and user."""
@@ -114,7 +128,7 @@ class Cast:
                 for one, other in zip(example, response, strict=False):
                     self.learn(one, other)
             case str(), str():
-                for kind in (UUID, TIME, TAG):
+                for kind in (UUID, TIME, TAG, LEASE):
                     if kind.fullmatch(example) and kind.fullmatch(response):
                         self.real.setdefault(example, response)
 
@@ -136,30 +150,49 @@ class Play:
     def until(self, operation_id: str, example: str) -> "Play":
         """Play the story up to and including the named example."""
         for scene in STORY:
-            self._play(*scene)
+            if scene not in self.responses:
+                self._play(*scene)
             if scene == (operation_id, example):
                 return self
         raise AssertionError(f"the story has no scene {operation_id}, {example!r}")
 
     def _play(self, operation_id: str, name: str) -> None:
         operation = OPERATIONS[operation_id]
-        response = self.send(operation, QUERIES.get(name, {}), operation.requests.get(name))
+        headers = self.as_worker() if (operation_id, name) in BY_THE_WORKER else {}
+        path = {"run_id": CLAIMED["run"]["id"]} if name in OF_THE_SECOND_RUN else {}
+        body = operation.requests.get(name)
+        response = self.send(operation, QUERIES.get(name, {}), body, headers=headers, path=path)
         self.responses[operation_id, name] = response
         if name and response.status_code == operation.success:
             example = document(operation.responses[operation.success][name])
             self.cast.learn(example, document(response))
             self.expected[operation_id, name] = self.cast.replace(example)
 
-    def send(self, operation: Operation, query: dict[str, Any], body: Any) -> httpx.Response:
-        """Send a request; a parameter that `query` leaves out gets its example."""
-        path = operation.path.format_map(self.cast.replace(parameter_examples(operation, "path")))
+    def as_worker(self) -> dict[str, str]:
+        """Return the headers of the worker: its token, and its lease if it has one."""
+        lease = self.cast.real.get(CLAIMED["lease"])
+        headers = {"Authorization": f"Bearer {sign('worker-1', scope='runs:work')}"}
+        return headers if lease is None else headers | {"Run-Lease": lease}
+
+    def send(
+        self,
+        operation: Operation,
+        query: dict[str, Any],
+        body: Any,
+        *,
+        headers: dict[str, str] | None = None,
+        path: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send a request; a parameter that `query` or `path` leaves out gets its example."""
+        ids = parameter_examples(operation, "path") | (path or {})
         examples = self.cast.replace(parameter_examples(operation, "query"))
         for name in ("cursor", "after"):  # they lead to a later page
             examples.pop(name, None)
         return contract.request(
             self.client,
             operation.method,
-            path,
+            operation.path.format_map(self.cast.replace(ids)),
+            headers=headers,
             params=examples | self.cast.replace(query),
             json=None if body is None else self.cast.replace(body),
         )

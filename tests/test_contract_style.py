@@ -15,7 +15,8 @@ from tests.contract_parts import (
 )
 
 BODY_VERBS = {"post", "put", "patch"}
-VERBS = "list|get|create|update|delete|replace|append|stream"
+VERBS = "list|get|create|update|delete|replace|append|stream|claim|heartbeat|cancel"
+WITHOUT_BODY = {"cancel_run", "heartbeat_run"}
 HEADERS_OF = {
     "201": "Location",
     "304": "ETag",
@@ -169,17 +170,22 @@ def test_every_operation_lists_each_status_it_can_return() -> None:
         has_body = "requestBody" in operation
         given = parameters(path, operation)
         wanted = {"500"}
-        wanted |= set() if is_open else {"401", "429", "503", "504"}
+        # 403: another user's row, a wrong scope, or a lease that is not accepted
+        wanted |= set() if is_open else {"401", "403", "429", "503", "504"}
         wanted |= {"400", "408", "413", "415", "422"} if has_body else set()
         wanted |= {"422"} if given else set()
-        wanted |= {"403", "404"} if any(part["in"] == "path" for part in given) else set()
+        on_row = any(part["in"] == "path" for part in given)
+        # A lease names a row that exists.
+        needs_lease = operation.get("security") == [{"bearerAuth": [], "runLease": []}]
+        wanted |= {"404"} if on_row and not needs_lease else set()
         headers = {part["name"] for part in given if part["in"] == "header"}
         wanted |= {"304"} if "If-None-Match" in headers else set()
         wanted |= {"412"} if "If-Match" in headers else set()
         # 405, 409 and 410 depend on the operation, and so does 503 of the open health checks.
         listed = {status for status in operation["responses"] if status >= "300"}
         odd = (listed ^ wanted) - {"405", "409", "410", *({"503"} if is_open else ())}
-        if odd or has_body != (method in BODY_VERBS):
+        takes_body = method in BODY_VERBS and operation["operationId"] not in WITHOUT_BODY
+        if odd or has_body != takes_body:
             faults.append(f"{operation['operationId']}: {', '.join(sorted(odd)) or 'its body'}")
     none(faults, "An operation lists a status it cannot return, or lacks one that it can:")
 

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 import migrations
 from db import schema
 from tests.servers import Server, sign, start_server
-from tests.story import MARIA, OPERATIONS, Play
+from tests.story import CLAIMED, MARIA, OPERATIONS, Play
 
 PROBLEMS = {
     (status, name)
@@ -30,11 +30,16 @@ class Errors:
     """Causes each error of the examples that a client can cause."""
 
     def __init__(self, server: Server, play: Play, bob: httpx.Client) -> None:
-        self.maria, self.bob = play.client, bob
+        self.play, self.maria, self.bob = play, play.client, bob
         self.url = server.url
         self.conversation = play.cast.replace("019cadd3-7914-7a6a-8d23-f082128b2f33")
         self.run = play.cast.replace("019cadd3-c2e6-70ed-b36f-675c81e74ef5")
         self.messages = f"/conversations/{self.conversation}/messages"
+
+    def worker(self) -> dict[str, str]:
+        """Return the headers of the worker after it has claimed the second run."""
+        self.play.until("claim_run", "claimed")
+        return self.play.as_worker()
 
     def cause(self, status: int, name: str) -> httpx.Response:
         json_type = {"Content-Type": "application/json"}
@@ -48,6 +53,18 @@ class Errors:
             case 401, "expired":
                 yesterday = {"Authorization": f"Bearer {sign(MARIA, seconds=-86400)}"}
                 return httpx.get(f"{self.url}/conversations", headers=yesterday)
+            case 403, "other_run":
+                other = self.maria.post("/runs", json={"agent_id": "document-agent"}).json()["id"]
+                return self.maria.get(f"/runs/{other}", headers=self.worker())
+            case 403, "lease":
+                return self.maria.get("/runs", headers=self.worker())
+            case 403, "scope":
+                return self.maria.post("/runs/claim", json={"agent_ids": ["document-agent"]})
+            case 403, "lease_expired":
+                headers = self.worker()
+                run = self.play.cast.real[CLAIMED["run"]["id"]]
+                self.maria.patch(f"/runs/{run}", json={"status": "failed"})
+                return self.maria.get(f"/runs/{run}", headers=headers)
             case 403, "conversation":
                 return self.bob.get(f"/conversations/{self.conversation}")
             case 404, "conversation":
@@ -55,6 +72,10 @@ class Errors:
                 return self.maria.get(f"/conversations/{self.conversation}")
             case 405, "method":
                 return self.maria.post("/healthz")
+            case 409, "busy":
+                new = {"agent_id": "document-agent", "conversation_id": self.conversation}
+                self.maria.post("/runs", json=new)
+                return self.maria.post("/runs", json=new | {"if_busy": "reject"})
             case 409, "ended":
                 return self.maria.patch(f"/runs/{self.run}", json={"status": "running"})
             case 410, "old":

@@ -42,7 +42,7 @@ def test_every_example_of_a_response_can_be_preferred(client: httpx.Client) -> N
                 kind = "application/json" if status < 300 else "application/problem+json"
                 kind = "text/event-stream" if isinstance(value, str) else kind
                 preference = {"Prefer": f"code={status}, example={name}"}
-                response = operation.send(client, MARIAS, headers=preference)
+                response = operation.send(client, MARIAS, headers=preference, whole=True)
                 if (
                     (response.status_code, response.headers["content-type"]) != (status, kind)
                     or (response.text if isinstance(value, str) else response.json()) != value

@@ -12,6 +12,7 @@ from agent_api.auth.principal import Principal
 from agent_api.contract import strict_json
 from agent_api.contract.parameters import Parameter, parse_query
 from agent_api.contract.schema import Schema
+from agent_api.contract.security import read_security
 from agent_api.contract.spec import ContractError
 from agent_api.http import etag, problems
 from agent_api.http.responses import Response
@@ -83,7 +84,7 @@ class Operation:
             for status, response in source.responses.items()
         }
         self.statuses = frozenset(self._responses)
-        self.requires_token = _requires_token(source)
+        self.requires_token, self.lease_use = read_security(source)
         self._takes_principal = "principal" in inspect.signature(self.handler).parameters
 
     def check_signature(self) -> None:
@@ -195,13 +196,3 @@ class Operation:
             {**response.headers, "ETag": etag.of(text)} if definition.has_etag else response.headers
         )
         return Response(response.status, sent, headers, response.media_type)
-
-
-def _requires_token(source: AbstractOperation) -> bool:
-    """Tell whether callers need a bearer token, or raise ContractError."""
-    if not source.security:
-        return False
-    schemes = [source.security_schemes[name] for option in source.security for name in option]
-    if len(source.security) != 1 or [s.get("scheme") for s in schemes] != ["bearer"]:
-        raise ContractError(f"{source.operation_id}: security must be one bearer scheme, or empty")
-    return True

@@ -82,6 +82,34 @@ class Forbidden(Problem):
         super().__init__(f"This {resource} belongs to another user.")
 
 
+class LeaseRefused(Forbidden):
+    """The request has no lease, or one that is not for this request."""
+
+    def __init__(self, detail: str) -> None:
+        Problem.__init__(self, detail)
+
+
+class LeaseExpired(Problem):
+    """The lease is not valid any more: stop working on the run."""
+
+    code, http_status, http_title = "lease-expired", 403, "Lease expired"
+
+    def __init__(self) -> None:
+        super().__init__("The lease has expired or its run has ended. Stop working on the run.")
+
+
+class InsufficientScope(Forbidden):
+    """The token lacks a scope (RFC 6750 section 3.1)."""
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        Problem.__init__(
+            self,
+            f"Only workers may do this: the token needs the scope {scope}.",
+            headers={"WWW-Authenticate": challenge},
+        )
+
+
 class NotFound(Problem):
     """The resource or path does not exist."""
 
@@ -120,6 +148,18 @@ class Conflict(Problem):
     """The state of the resource does not allow the change."""
 
     code, http_status, http_title = "conflict", 409, "Conflict"
+
+
+class ConversationBusy(Problem):
+    """Other runs of the conversation are active."""
+
+    code, http_status, http_title = "conversation-busy", 409, "Conversation busy"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another run of this conversation is active. Wait for its end, or cancel it.",
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+        )
 
 
 class RequestInProgress(Problem):

@@ -36,11 +36,12 @@ def _from_failure(error: db_errors.Failure) -> Problem:
             return problems.NotFound(error.resource)
         case db_errors.Denied():
             return problems.Forbidden(error.resource)
-        case db_errors.Reference():
-            reason = "does not refer to anything you own"
+        case db_errors.Invalid():
             return problems.ValidationFailed(
-                [problems.field_error("body", f"/{error.field}", reason)]
+                [problems.field_error("body", f"/{error.field}", error.detail)]
             )
+        case db_errors.ConversationBusy():
+            return problems.ConversationBusy()
         case db_errors.TooLarge():
             return problems.ValidationFailed(
                 [problems.field_error("query", "", "would return too much: request fewer items")]

@@ -11,9 +11,9 @@ from agent_api.contract.operation import Headers, Operation, Request
 from agent_api.http.responses import Response
 from agent_api.http.single_flight import SingleFlight
 from agent_api.live.hub import Hub, current
-from agent_api.middleware import idempotency
+from agent_api.middleware import idempotency, leasing
 from agent_api.middleware.rate_limiting import RateLimiter
-from db.engine import bridge
+from db.engine import act_under, bridge
 
 
 class HandlerMiddleware(ContractMiddleware):
@@ -50,6 +50,10 @@ class HandlerMiddleware(ContractMiddleware):
         """Run the handler. Plain functions may wait for the database."""
         current.set(self._hub)
         limiter = self._limiter if request.operation.requires_token else None
+        if leasing.has_lease(request):
+            request, lease = await bridge.run(leasing.verify, request, limiter)
+            act_under(lease)
+            limiter = None  # it has counted the request
         if not request.operation.is_async:
             return await bridge.run(_run_handler, request, limiter)
         if limiter is not None:

@@ -10,8 +10,8 @@ import asyncpg
 
 from benchmarks.peers import statements
 from benchmarks.peers.common import Config, Key, Refusal, read_cursor, write_cursor
+from db.message_body import title_from
 from db.models import PREVIEW_CHARACTERS, new_id
-from handlers.messages import _title_from  # public ones are operations
 
 Row = Any
 
@@ -105,7 +105,7 @@ class Database:
                 statements.CREATE_MESSAGE,
                 *(user, conversation_id, id_, body.role, body.content, body.attachments),
                 *(body.metadata, body.run_id, body.routing_decision, body.tool_calls),
-                _title_from(body.content) if body.role == "user" else None,
+                title_from(body.content) if body.role == "user" else None,
                 body.content[:PREVIEW_CHARACTERS],
             )
         except asyncpg.ForeignKeyViolationError as error:

@@ -1,0 +1,72 @@
+"""Verifies the lease of a worker, which then acts as the owner of its run.
+
+The token says who the worker is, and the lease which run it may work on.
+"""
+
+from dataclasses import replace
+from hashlib import sha256
+
+from agent_api.contract.operation import Request
+from agent_api.contract.security import LEASE_HEADER, LeaseUse
+from agent_api.http import scopes
+from agent_api.http.problems import LeaseExpired, LeaseRefused
+from agent_api.middleware.rate_limiting import RateLimiter
+from db import lease_text, run_leases
+from db.engine import Lease, autocommit
+from db.lease_text import LeaseText
+
+_HEADER = LEASE_HEADER.lower().encode()
+
+
+def has_lease(request: Request) -> bool:
+    """Return whether the request has a lease, or needs one."""
+    if not request.operation.requires_token:
+        return False
+    return _HEADER in request.headers or request.operation.lease_use is LeaseUse.REQUIRED
+
+
+def verify(request: Request, limiter: RateLimiter | None) -> tuple[Request, Lease]:
+    """Return the request with the run's owner as its principal, and what its lease allows.
+
+    Raises InsufficientScope, LeaseRefused and LeaseExpired.
+    """
+    if limiter is not None:
+        limiter.take(request.scope)
+    assert request.principal is not None
+    if request.operation.lease_use is LeaseUse.REFUSED:
+        raise LeaseRefused(f"This operation does not accept the header {LEASE_HEADER}.")
+    scopes.require(request.principal.scopes, scopes.WORK)
+    lease = _read(request)
+    with autocommit() as connection:
+        worker = run_leases.select_worker(connection, lease=lease)
+    if worker is None:
+        raise LeaseExpired
+    if worker != request.principal.user_id:
+        raise LeaseRefused("This lease belongs to another worker.")
+    principal = replace(
+        request.principal, user_id=lease.user_id, scopes=frozenset(), lease_seconds=lease.seconds
+    )
+    arguments = dict(request.arguments)
+    if "principal" in arguments:
+        arguments["principal"] = principal
+    key = request.idempotency_key
+    if key is not None:
+        # Keys of workers and of the owner are apart: the owner's cannot contain spaces.
+        key = f"lease {lease.run_id} {sha256(key.encode()).hexdigest()}"
+    verified = request._replace(principal=principal, arguments=arguments, idempotency_key=key)
+    return verified, lease.scope
+
+
+def _read(request: Request) -> LeaseText:
+    """Return the lease of the request, which must be for the run and conversation of its path."""
+    values = request.headers.get(_HEADER, [])
+    if len(values) != 1:
+        raise LeaseRefused(f"Send the lease of the run in one header {LEASE_HEADER}.")
+    try:
+        lease = lease_text.read(values[0].decode("latin-1"))
+    except ValueError as error:
+        raise LeaseRefused(f"The value of the header {LEASE_HEADER} is not a lease.") from error
+    for name in ("run_id", "conversation_id"):
+        if request.arguments.get(name, getattr(lease, name)) != getattr(lease, name):
+            raise LeaseRefused(f"This lease is for another {name.removesuffix('_id')}.")
+    return lease

@@ -1,0 +1,93 @@
+"""Ends or requeues the runs of workers that no longer send heartbeats."""
+
+import orjson
+import sqlalchemy as sa
+
+from db import access, run_events, run_leases, run_queue, runs
+from db.documents import RUN
+from db.engine import Connection, roles, transaction
+from db.engine.statement import Statement
+from db.errors import Failure
+from db.models import Id
+from db.models import runs as _runs
+
+MAX_ATTEMPTS = 3
+BATCH_ROWS = 100
+LOCK = 7236251904476921439
+"""An arbitrary number that no other program uses for its advisory locks."""
+_TIMEOUT = f"The worker stopped responding, and {MAX_ATTEMPTS} attempts are the limit."
+
+_c = _runs.c
+_now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
+_try_lock = Statement(
+    sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(LOCK)))),
+    role=roles.EXISTENCE,
+)
+_requeue = Statement(
+    sa.update(_runs)
+    .where(_c.id == sa.bindparam("this_id", type_=Id), access.RUN)
+    .values(
+        status=sa.text("'pending'"),
+        started_at=None,
+        updated_at=_now,
+        last_sequence=_c.last_sequence + 1,
+    )
+    .returning(*RUN.columns, _c.created_at, _c.last_sequence)
+)
+
+
+def run() -> int:
+    """Handle the runs whose leases have expired, each in its own transaction; return how many.
+
+    Do nothing if another session looks for them. Raises Failure if one of them could not be
+    handled, after it has tried all.
+    """
+    with transaction() as connection:
+        if not _try_lock.scalar(connection, {}):
+            return 0
+        expired = run_leases.select_expired(connection, most=BATCH_ROWS)
+    failures: list[Failure] = []
+    for run_id, user_id in expired:
+        try:
+            with transaction() as connection:
+                expire(connection, run_id=run_id, user_id=user_id)
+        except Failure as failure:
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return len(expired)
+
+
+def expire(connection: Connection, *, run_id: str, user_id: str) -> None:
+    """End a run whose lease has expired, or let another worker claim it.
+
+    It needs a transaction. Does nothing if a heartbeat has extended the lease meanwhile.
+    """
+    found = orjson.loads(runs.lock_with_conversation(connection, run_id=run_id, user_id=user_id))
+    if not run_leases.delete_expired(connection, run_id=run_id, user_id=user_id):
+        return
+    if found["cancel_requested_at"] is not None:
+        changes = {"status": "cancelled"}
+    elif found["attempts"] >= MAX_ATTEMPTS:
+        changes = {"status": "timeout", "error": _TIMEOUT}
+    else:
+        _return_to_queue(connection, run_id, user_id)
+        return
+    runs.update(connection, run_id=run_id, user_id=user_id, changes=changes)
+
+
+def _return_to_queue(connection: Connection, run_id: str, user_id: str) -> None:
+    row = _requeue.row(connection, {"this_id": run_id, "acting_user": user_id})
+    run_events.insert_from_server(
+        connection,
+        run_id=run_id,
+        user_id=user_id,
+        conversation_id=row[2],
+        sequence=row[-1],
+        event_type="run.requeued",
+        data=RUN.write(row[:-2]),
+    )
+    agent_id, created_at = row[1], row[-2]
+    run_queue.insert(
+        connection, agent_id=agent_id, run_id=run_id, user_id=user_id, created_at=created_at
+    )

@@ -1,0 +1,43 @@
+"""Leases: claim a run, extend the lease."""
+
+import time
+from typing import Any
+
+from agent_api import live
+from agent_api.auth.principal import Principal
+from agent_api.http import scopes
+from agent_api.http.problems import LeaseExpired
+from agent_api.http.responses import Response, no_content, ok
+from db import claims, run_leases
+from db.engine import autocommit
+
+DEFAULT_SECONDS = 60
+POLL_SECONDS = 1
+"""How soon a claim finds a run that another process has added. Its own wakes it at once."""
+
+
+def claim_run(principal: Principal, body: dict[str, Any]) -> Response:
+    scopes.require(principal.scopes, scopes.WORK)
+    until = time.monotonic() + (body.get("wait_seconds") or 0)
+    wanted: dict[str, Any] = {
+        "agent_ids": body["agent_ids"],
+        "worker": principal.user_id,
+        "seconds": body.get("lease_seconds") or DEFAULT_SECONDS,
+    }
+    with live.watch([("queue", agent_id) for agent_id in body["agent_ids"]]) as queues:
+        while (claim := claims.claim(**wanted)) is None:
+            if (seconds := until - time.monotonic()) <= 0:
+                return no_content()
+            queues.wait(min(seconds, POLL_SECONDS))
+    return ok({"lease": claim.lease, "lease_expires_at": claim.lease_expires_at}, run=claim.run)
+
+
+def heartbeat_run(principal: Principal, run_id: str) -> Response:
+    with autocommit() as connection:
+        extended = run_leases.extend(
+            connection, run_id=run_id, user_id=principal.user_id, seconds=principal.lease_seconds
+        )
+    if extended is None:
+        raise LeaseExpired
+    lease_expires_at, cancel_requested_at = extended
+    return ok({"lease_expires_at": lease_expires_at, "cancel_requested_at": cancel_requested_at})
