@@ -34,14 +34,6 @@ def cancel(connection: Connection, *, run_id: str, user_id: str) -> bytes:
     if run["status"] != "running" or run["cancel_requested_at"] is not None:
         return document
     row = _request.row(connection, {"this_id": run_id, "acting_user": user_id})
-    document = RUN.write(row[:-1])
-    run_events.insert_from_server(
-        connection,
-        run_id=run_id,
-        user_id=user_id,
-        conversation_id=row[2],
-        sequence=row[-1],
-        event_type="run.cancel_requested",
-        data=document,
+    return run_events.insert_from_server(
+        connection, row, user_id=user_id, event_type="run.cancel_requested"
     )
-    return document

@@ -72,22 +72,14 @@ def _started(connection: Connection, entry: Entry, worker: str, seconds: int) ->
     row = _start.row(connection, {"this_id": entry.run_id, "acting_user": entry.user_id})
     if row is None:
         return None
-    run = RUN.write(row[:-1])
-    conversation_id = row[2]
     lease = lease_text.issue(
         run_id=entry.run_id,
-        conversation_id=conversation_id,
+        conversation_id=row[2],
         user_id=entry.user_id,
         seconds=seconds,
     )
     expires_at = run_leases.insert(connection, lease=lease, worker=worker)
-    run_events.insert_from_server(
-        connection,
-        run_id=entry.run_id,
-        user_id=entry.user_id,
-        conversation_id=conversation_id,
-        sequence=row[-1],
-        event_type="run.started",
-        data=run,
+    run = run_events.insert_from_server(
+        connection, row, user_id=entry.user_id, event_type="run.started"
     )
     return Claim(run, lease.text, expires_at)

@@ -78,15 +78,7 @@ def expire(connection: Connection, *, run_id: str, user_id: str) -> None:
 
 def _return_to_queue(connection: Connection, run_id: str, user_id: str) -> None:
     row = _requeue.row(connection, {"this_id": run_id, "acting_user": user_id})
-    run_events.insert_from_server(
-        connection,
-        run_id=run_id,
-        user_id=user_id,
-        conversation_id=row[2],
-        sequence=row[-1],
-        event_type="run.requeued",
-        data=RUN.write(row[:-2]),
-    )
+    run_events.insert_from_server(connection, row, user_id=user_id, event_type="run.requeued")
     agent_id, created_at = row[1], row[-2]
     run_queue.insert(
         connection, agent_id=agent_id, run_id=run_id, user_id=user_id, created_at=created_at

@@ -1,60 +1,69 @@
-"""Reads how far the topics are that the streams of a process wait for."""
+"""Reads how far the topics are that the streams and claims of a process wait for."""
 
+import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
 from db.engine import autocommit, roles
 from db.engine.statement import Statement
 from db.engine.unit_of_work import Topic
-from db.models import Id, change_positions, changes, runs
+from db.models import Id, change_positions, changes, run_queue, runs
 from db.run_events import ACTIVE
 
-_ids = sa.bindparam("run_ids", type_=sa.ARRAY(Id))
-# By the first column of the primary key: the owners would have to be known to name them.
-_select = Statement(
-    sa.select(
-        runs.c.id, runs.c.last_sequence, sa.cast(runs.c.status.not_in(ACTIVE), sa.Integer)
-    ).where(runs.c.id == sa.func.any(sa.cast(_ids, sa.ARRAY(Id)))),
-    role=roles.EXISTENCE,
-)
-_users = sa.bindparam("user_ids", type_=sa.ARRAY(sa.String))
-_has_user = sa.func.any(sa.cast(_users, sa.ARRAY(sa.String)))
+
+def _any(name: str, kind: Any) -> sa.ColumnElement[Any]:
+    array = sa.ARRAY(kind)
+    return sa.func.any(sa.cast(sa.bindparam(name, type_=array), array))
 
 
-def _count_changes() -> Statement:
-    """Return the statement that counts each user's changes, those without a number too.
+def _select() -> Statement:
+    """Return the statement that reads the values of all kinds of topics.
 
-    The count only increases: numbering moves changes from one part to the other.
+    The owners of runs would have to be known to name them: they are found by the first column of
+    the primary key. The count of a user's changes only increases: numbering moves changes from one
+    part to the other. For a queue it is enough that it has a run.
     """
-    numbered = sa.select(
-        change_positions.c.user_id, change_positions.c.last_sequence.label("count")
-    ).where(change_positions.c.user_id == _has_user)
-    others = (
-        sa.select(changes.c.user_id, sa.func.count())
-        .where(changes.c.user_id == _has_user, changes.c.sequence.is_(None))
-        .group_by(changes.c.user_id)
-    )
-    both = sa.union_all(numbered, others).subquery("both")
-    total = sa.cast(sa.func.sum(both.c.count), sa.BigInteger)
-    return Statement(
-        sa.select(both.c.user_id, total).group_by(both.c.user_id), role=roles.EXISTENCE
-    )
+    has_ended = sa.cast(runs.c.status.not_in(ACTIVE), sa.Integer)
+    none: sa.ColumnElement[int] = sa.literal_column("0")
+    parts = [
+        sa.select(
+            sa.literal_column("'run'"), sa.cast(runs.c.id, sa.Text), runs.c.last_sequence, has_ended
+        ).where(runs.c.id == _any("run", Id)),
+        sa.select(
+            sa.literal_column("'changes'"),
+            change_positions.c.user_id,
+            change_positions.c.last_sequence,
+            none,
+        ).where(change_positions.c.user_id == _any("changes", sa.String)),
+        sa.select(sa.literal_column("'changes'"), changes.c.user_id, sa.func.count(), none)
+        .where(changes.c.user_id == _any("changes", sa.String), changes.c.sequence.is_(None))
+        .group_by(changes.c.user_id),
+        sa.select(sa.literal_column("'queue'"), run_queue.c.agent_id, none, none)
+        .where(run_queue.c.agent_id == _any("queue", sa.String))
+        .group_by(run_queue.c.agent_id),
+    ]
+    return Statement(sa.union_all(*parts), role=roles.EXISTENCE)
 
 
-_select_changes = _count_changes()
+_select_values = _select()
 
 
 def select_values(topics: Sequence[Topic]) -> Mapping[Topic, tuple[int, ...]]:
     """Return how far each topic is, for all users. Raises Unavailable and Timeout."""
-    run_ids = [name for kind, name in topics if kind == "run"]
-    user_ids = [name for kind, name in topics if kind == "changes"]
+    names: dict[str, list[str]] = {"run": [], "changes": [], "queue": []}
+    for kind, name in topics:
+        names[kind].append(name)
     values: dict[Topic, tuple[int, ...]] = {}
     with autocommit() as connection:
-        if run_ids:
-            for run_id, *value in _select.rows(connection, {"run_ids": run_ids}):
-                values["run", run_id] = tuple(value)
-        if user_ids:
-            for user_id, count in _select_changes.rows(connection, {"user_ids": user_ids}):
-                values["changes", user_id] = (count,)
+        rows = _select_values.rows(connection, names)
+    for kind, name, count, has_ended in rows:
+        if kind == "run":
+            values[kind, name] = (count, has_ended)
+        elif kind == "changes":  # of up to two rows
+            (before,) = values.get((kind, name), (0,))
+            values[kind, name] = (before + count,)
+        else:  # greater than before, as long as there is a run
+            values[kind, name] = (time.monotonic_ns(),)
     return values

@@ -11,11 +11,11 @@ import psycopg2.errors
 import sqlalchemy as sa
 
 from db import access, engine, recording
-from db.documents import RUN_EVENT, time
+from db.documents import RUN, RUN_EVENT, Row, time
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Conflict
-from db.models import Id, new_id, run_events, runs
+from db.models import Id, Moment, new_id, run_events, runs
 from db.paging.row_page import RowPage, Write, write_array
 
 ACTIVE = ("pending", "running")
@@ -101,19 +101,20 @@ _insert_after = _append(
     sa.and_(_is_active, runs.c.last_sequence == _after),
     sa.and_(_is_active, runs.c.last_sequence == _after + _count),
 )
+_at = sa.cast(sa.bindparam("at", type_=sa.Text), Moment)
 _numbered = sa.insert(run_events).values(
     run_id=_run,
     user_id=sa.bindparam("acting_user", type_=sa.String),
     sequence=sa.bindparam("sequence", type_=sa.BigInteger),
     type=sa.bindparam("new_type", type_=sa.String),
     data=sa.cast(sa.bindparam("new_data", type_=sa.Text), sa.JSON),
-    created_at=sa.func.statement_timestamp(),
+    created_at=_at,
 )
 _record = recording.insertion(
     "run.updated",
     conversation_id=sa.bindparam("of_conversation", type_=Id),
     resource_id=_run,
-    at=sa.func.statement_timestamp(),
+    at=_at,
 )
 _insert_first = Statement(_numbered)
 _insert_numbered = Statement(_record, _numbered)
@@ -174,35 +175,31 @@ def insert(
 
 
 def insert_from_server(
-    connection: Connection,
-    *,
-    run_id: str,
-    user_id: str,
-    conversation_id: str | None,
-    sequence: int,
-    event_type: str,
-    data: bytes,
-    is_new: bool = False,
-) -> None:
-    """Add an event about a change of the run itself, with the number that the change has taken.
+    connection: Connection, row: Row, *, user_id: str, event_type: str, is_new: bool = False
+) -> bytes:
+    """Add an event about a change of the run itself, and return the run's document.
 
-    It also records the change in the user's log, which has the creation of a new run already.
-
-    The change counts `last_sequence` itself, so that it updates the run once. After a second update
-    PostgreSQL would lock the conversation, whose lock must come first.
+    `row` has the columns of RUN and, at its end, the number that the change has taken. The change
+    counts `last_sequence` itself, so that it updates the run once: after a second update PostgreSQL
+    would lock the conversation, whose lock must come first. The user's log gets the change, too;
+    that of a new run is its creation.
     """
-    values = {
-        "of_run": run_id,
+    values = dict(zip(RUN.names, row, strict=False))
+    run = RUN.write(row[: len(RUN.names)])
+    parameters = {
+        "of_run": values["id"],
         "acting_user": user_id,
-        "of_conversation": conversation_id,
+        "of_conversation": values["conversation_id"],
         "change_id": new_id(),
-        "sequence": sequence,
+        "sequence": row[-1],
+        "at": f"{values['updated_at']}+00",
         "new_type": event_type,
-        "new_data": data.decode(),
+        "new_data": run.decode(),
     }
-    (_insert_first if is_new else _insert_numbered).rowcount(connection, values)
+    (_insert_first if is_new else _insert_numbered).rowcount(connection, parameters)
     recording.announce(connection, user_id)
-    engine.on_commit(connection, ("run", run_id))
+    engine.on_commit(connection, ("run", values["id"]))
+    return run
 
 
 def select_page(

@@ -61,7 +61,7 @@ _record_insert = recording.insertion(
     resource_id=_insert_columns["id"],
     at=sa.func.statement_timestamp(),
 )
-_new = sa.insert(runs).values(_insert_columns).returning(*RUN.columns)
+_new = sa.insert(runs).values(_insert_columns).returning(*RUN.columns, _c.last_sequence)
 _insert_waiting = Statement(_record_insert, _new)
 _insert_pending = Statement(_record_insert, run_queue.INSERT_NEW, _new)
 _insert_running = Statement(
@@ -187,21 +187,13 @@ def insert(
     with reference("conversation_id"):
         row = statement.row(connection, values)
     recording.announce(connection, user_id)
-    run = RUN.write(row)
     if status == "running":
         run_events.insert_from_server(
-            connection,
-            run_id=run_id,
-            user_id=user_id,
-            conversation_id=conversation_id,
-            sequence=1,
-            event_type="run.started",
-            data=run,
-            is_new=True,
+            connection, row, user_id=user_id, event_type="run.started", is_new=True
         )
     elif not waits:
         engine.on_commit(connection, ("queue", agent_id))
-    return run_id, run
+    return run_id, RUN.write(row[:-1])
 
 
 def update(
@@ -230,19 +222,11 @@ def update(
     if row is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)
     recording.announce(connection, user_id)
-    run = RUN.write(row[:-1])
     if target is not None:
-        run_events.insert_from_server(
-            connection,
-            run_id=run_id,
-            user_id=user_id,
-            conversation_id=row[2],
-            sequence=row[-1],
-            event_type="run.started" if target == "running" else "run.ended",
-            data=run,
-        )
+        event_type = "run.started" if target == "running" else "run.ended"
+        run_events.insert_from_server(connection, row, user_id=user_id, event_type=event_type)
         turns.settle(connection, row[:4], user_id=user_id, has_ended=target in ENDED)
-    return run
+    return RUN.write(row[:-1])
 
 
 def _conflict(status: str, target: str | None) -> Conflict:

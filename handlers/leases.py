@@ -12,8 +12,8 @@ from db import claims, run_leases
 from db.engine import autocommit
 
 DEFAULT_SECONDS = 60
-POLL_SECONDS = 1
-"""How soon a claim finds a run that another process has added. Its own wakes it at once."""
+RETRY_SECONDS = 5
+"""How soon a claim tries again without being woken, because others may lock a run and fail."""
 
 
 def claim_run(principal: Principal, body: dict[str, Any]) -> Response:
@@ -28,7 +28,7 @@ def claim_run(principal: Principal, body: dict[str, Any]) -> Response:
         while (claim := claims.claim(**wanted)) is None:
             if (seconds := until - time.monotonic()) <= 0:
                 return no_content()
-            queues.wait(min(seconds, POLL_SECONDS))
+            queues.wait(min(seconds, RETRY_SECONDS))
     return ok({"lease": claim.lease, "lease_expires_at": claim.lease_expires_at}, run=claim.run)
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from tests.calls import Json, change, new_conversation, new_run, post_message, read, refusals
 from tests.contract import OPERATIONS, Rows, assert_problem
+from tests.live.following import append, word
 from tests.mirror import CHANGES, SETTINGS, changes_after, position
+from tests.workers import Worker, claimed_run
 
 OLD = {"If-Match": '"old"'}
 
@@ -56,6 +58,14 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
         [("run.updated", "conversation_id", "run_id")],
     ),
     "update_run with nothing": (lambda client, rows: change(client, run_of(rows)), []),
+    "append_run_events": (
+        lambda client, rows: append(client, {"id": rows["run_id"]}, word("a")),
+        [],
+    ),
+    "cancel_run": (
+        lambda client, rows: client.post(f"{run_of(rows)}/cancel"),
+        [("run.updated", "conversation_id", "run_id")],
+    ),
     "update_chat_settings": (
         lambda client, rows: client.put(SETTINGS, json={"model": "m"}),
         [("settings.updated", "none", "none")],
@@ -121,7 +131,21 @@ def run_of(rows: Rows) -> str:
 def test_every_write_has_a_case() -> None:
     writing = {each.operation_id for each in OPERATIONS if each.method not in ("GET", "HEAD")}
 
-    assert writing == {name.split()[0] for name in WRITES}
+    of_workers = {"claim_run", "heartbeat_run"}
+    assert writing == {name.split()[0] for name in WRITES} | of_workers
+
+
+def test_list_changes_has_what_a_worker_changed(alice: httpx.Client, worker: Worker) -> None:
+    conversation = new_conversation(alice)
+    before = position(alice)
+
+    claim = claimed_run(alice, worker, conversation_id=conversation["id"])
+    assert worker.heartbeat(claim).status_code == 200
+    message = {"role": "assistant", "content": "Harbour Street."}
+    assert worker.update(claim, status="succeeded", message=message).status_code == 200
+
+    types = [each["type"] for each in changes_after(alice, before)]
+    assert types == ["run.created", "run.updated", "run.updated", "message.created"]
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -133,7 +157,7 @@ def test_list_changes_has_what_each_write_changed(
 
     made = write(alice, rows)
 
-    new = made["id"] if isinstance(made, dict) else None
+    new = made.get("id") if isinstance(made, dict) else None
     ids = {**rows, "new": new}
     assert [
         (each["type"], each["conversation_id"], each["id"]) for each in changes_after(alice, before)

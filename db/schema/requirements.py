@@ -71,6 +71,7 @@ _NEEDS = [
                 *(runs.c.has_transient, runs.c.finished_at),
                 *(changes.c.id, changes.c.user_id, changes.c.sequence),
                 *(change_positions.c.user_id, change_positions.c.last_sequence),
+                run_queue.c.agent_id,
                 *(run_leases.c.run_id, run_leases.c.user_id, run_leases.c.expires_at),
             ],
             ["SELECT"],

@@ -113,6 +113,10 @@ def upgrade() -> None:
         "CREATE POLICY worker ON run_queue TO agent_api_worker"
         f" USING (true) WITH CHECK (user_id = {_USER})"
     )
+    op.execute("GRANT SELECT (agent_id) ON run_queue TO agent_api_existence")
+    op.execute(
+        "CREATE POLICY existence ON run_queue FOR SELECT TO agent_api_existence USING (true)"
+    )
     op.execute("GRANT SELECT (run_id, user_id, expires_at) ON run_leases TO agent_api_existence")
     op.execute(
         "CREATE POLICY existence ON run_leases FOR SELECT TO agent_api_existence USING (true)"

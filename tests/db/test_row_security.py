@@ -43,7 +43,9 @@ READABLE = {
     "changes": {"id", "user_id", "sequence"},
     "conversations": {"id", "user_id"},
     "messages": {"id", "user_id"},
-    "runs": {"id", "created_by", "last_sequence", "status"},
+    "run_leases": {"run_id", "user_id", "expires_at"},
+    "run_queue": {"agent_id"},
+    "runs": {"id", "created_by", "last_sequence", "status", "has_transient", "finished_at"},
 }
 
 Rows = dict[str, str]
