@@ -95,6 +95,10 @@ bench: .venv/.clients benchmarks/peers/fastify/node_modules/.package-lock.json #
 bench-growth: .venv/.dev ## measure what grows: pages, writers, memory, start-up
 	$(BIN)/python -m benchmarks.growth $(ARGS)
 
+.PHONY: bench-live
+bench-live: .venv/.clients ## measure streams: waiting, latency, throughput, cost
+	$(BIN)/python -m benchmarks.live $(ARGS)
+
 NAME ?=
 .PHONY: migration
 migration: .venv/.dev ## write a migration for what changed in db/models.py: NAME="Add archived"

@@ -6,7 +6,8 @@ Bounded by requests or by seconds, which wrk is not, and with as few connections
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.load import LoadFailed
@@ -80,12 +81,24 @@ def run(
 
 def ask(port: int, request: bytes) -> bytes:
     """The body of one answer; raises LoadFailed."""
+    with connected(port) as send:
+        return send(request)
+
+
+@contextmanager
+def connected(port: int) -> Iterator[Callable[[bytes], bytes]]:
+    """Yield a function that returns the body of the answer to a request, or raises LoadFailed."""
     one = _Connection(socket.create_connection(("127.0.0.1", port), SECONDS_WITHOUT_ANSWER))
-    with one.socket:
+    one.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(request: bytes) -> bytes:
         _ask(one, request)
         while not _receive(one):
             pass
-    return bytes(one.received).partition(b"\r\n\r\n")[2]
+        return bytes(one.received).partition(b"\r\n\r\n")[2]
+
+    with one.socket:
+        yield send
 
 
 def _ready(selector: selectors.BaseSelector) -> Iterator[_Connection]:

@@ -29,10 +29,11 @@ def tell(results: Mapping[str, Any], say: Callable[[str], None]) -> None:
     """Print what was measured, in the order of HEADS."""
     for name, head in HEADS.items():
         say(f"\n{head}")
-        _table(results[name], say)
+        table(results[name], say)
 
 
-def _table(rows: Rows, say: Callable[[str], None]) -> None:
+def table(rows: Rows, say: Callable[[str], None]) -> None:
+    """Print rows that have the same names."""
     names = list(rows[0])
     lines = [names, *([_cell(row[name]) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
