@@ -121,6 +121,7 @@ async def _frames(
         if piece.has_more:
             continue
         has_waited = True
-        seconds = min(KEEP_ALIVE_SECONDS, expires_at - time.time())
-        if not await topic.wait(version, piece.value, seconds):
-            yield _KEEP_ALIVE
+        while not hub.is_closing and (left := expires_at - time.time()) > 0:
+            if await topic.wait(version, piece.value, min(KEEP_ALIVE_SECONDS, left)):
+                break
+            yield _KEEP_ALIVE  # the poll would have found what is new, so do not read

@@ -1,0 +1,39 @@
+"""Streams, without a server: what they read while nothing happens."""
+
+import asyncio
+import time
+
+import pytest
+
+from agent_api.auth.principal import Principal
+from agent_api.live import streams
+from agent_api.live.hub import TICK_SECONDS, Hub
+from agent_api.live.streams import EventStream, Feed, Piece
+
+NOTHING = Piece(b"", 0, has_more=False, is_last=False, value=(0, 0))
+
+
+def test_keep_alive_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "KEEP_ALIVE_SECONDS", TICK_SECONDS)
+    reads: list[int] = []
+
+    def read(position: int) -> Piece:
+        reads.append(position)
+        return NOTHING
+
+    async def story() -> list[bytes]:
+        stream = open_stream(Feed(("run", "1"), "event", read))
+        pieces = [await anext(stream) for _ in range(4)]
+        await stream.aclose()
+        return pieces
+
+    pieces = asyncio.run(story())
+
+    assert pieces[1:] == [b": keep-alive\n\n"] * 3
+    assert reads == [0]
+
+
+def open_stream(feed: Feed) -> EventStream:
+    hub = Hub(lambda _names: {}, max_streams=1, max_streams_per_user=1)
+    principal = Principal("alice", scopes=frozenset(), expires_at=time.time() + 60)
+    return EventStream(hub, feed, principal, 0)
