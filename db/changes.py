@@ -73,10 +73,11 @@ class _Row(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A change: its number, its type, and its JSON document."""
+    """A change: its number, its type, its time, and its JSON document."""
 
     sequence: int
     type: str
+    at: str
     document: bytes
 
 
@@ -110,7 +111,9 @@ def select_page(
         raise PositionExpired
     rows = list(_fitting(rows))
     tags = _tags(connection, user_id, rows, tag)
-    return ChangePage([Change(row.sequence, row.type, _write(row, tags)) for row in rows], last)
+    return ChangePage(
+        [Change(row.sequence, row.type, time(row.at), _write(row, tags)) for row in rows], last
+    )
 
 
 def select_position(connection: Connection, *, user_id: str, after: int | None) -> int:

@@ -56,7 +56,19 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         if found is None:
             await self.app(scope, receive, send)
             return
-        operation, path_arguments = found
+        response = await self._handle(*found, scope, receive)
+        if response is not None:
+            del found  # a stream can take hours: keep nothing of the request until then
+            await sending.send_response(response, scope, receive, send)
+
+    async def _handle(
+        self,
+        operation: Operation,
+        path_arguments: dict[str, str],
+        scope: Scope,
+        receive: Receive,
+    ) -> Response | None:
+        """Return the response, or None if the client has disconnected."""
         scope[OPERATION_ID] = operation.operation_id
         scope[ROUTE] = operation.path
         scope[STATUSES] = operation.statuses
@@ -74,12 +86,12 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         try:
             raw_body = await self._read_body(operation, headers, scope, receive)
         except body.ClientDisconnected:
-            return
+            return None
         request = Request(operation, arguments, raw_body, headers, principal, key, scope)
         response = await self.respond(request)
         if if_none_match is not None:
             response = preconditions.apply_if_none_match(response, if_none_match)
-        await sending.send_response(response, scope, receive, send)
+        return response
 
     async def _read_body(
         self, operation: Operation, headers: Headers, scope: Scope, receive: Receive

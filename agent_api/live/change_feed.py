@@ -30,6 +30,7 @@ def _read(user_id: str, after: int, *, with_type: bool) -> Piece:
         last < page.last_sequence,
         is_last=False,
         value=(page.last_sequence,),
+        written_at=page.changes[-1].at if page.changes else "",
     )
 
 

@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
 from agent_api.http.problems import TooManyStreams, Unavailable
 from agent_api.live.topic import Topic, Value
 from db.engine import bridge
-from db.errors import Failure
+from db.errors import Failure, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -55,47 +57,64 @@ class Hub:
         self._max_streams_per_user = max_streams_per_user
         self._topics: dict[Name, Topic] = {}
         self._streams: Counter[str] = Counter()
+        self._open = 0
         self._poller: asyncio.Task[None] | None = None
         self.is_closing = False
 
-    @contextmanager
-    def stream_of(self, user_id: str) -> Iterator[None]:
-        """Count a stream of the user until the block ends.
+    def add_stream(self, user_id: str) -> None:
+        """Count a stream of the user, until `remove_stream`.
 
         Raises TooManyStreams, and Unavailable if the process has too many or is stopping.
         """
         if self.is_closing:
             raise Unavailable("The server is stopping. Try again.")
-        if self._streams.total() >= self._max_streams:
+        if self._open >= self._max_streams:
             raise Unavailable("The server has too many open streams. Try again.")
         if self._streams[user_id] >= self._max_streams_per_user:
             raise TooManyStreams(self._max_streams_per_user)
         self._count(user_id, 1)
-        try:
-            yield
-        finally:
-            self._count(user_id, -1)
-            if not self._streams[user_id]:
-                del self._streams[user_id]
+
+    def remove_stream(self, user_id: str) -> None:
+        """Count a stream of the user no longer."""
+        self._count(user_id, -1)
+        if not self._streams[user_id]:
+            del self._streams[user_id]
 
     def _count(self, user_id: str, change: int) -> None:
         self._streams[user_id] += change
+        self._open += change
         if self.hooks is not None:
             self.hooks.on_open(change)
 
-    @contextmanager
-    def topic(self, name: Name) -> Iterator[Topic]:
-        """Yield the topic, which is polled until the block ends."""
+    def subscribe(self, name: Name) -> Topic:
+        """Return the topic, which is polled until `unsubscribe`."""
         topic = self._topics.setdefault(name, Topic())
         topic.subscriptions += 1
         if self._poller is None or self._poller.done():
             self._poller = bridge.shared(self._poll_regularly())
+        return topic
+
+    def unsubscribe(self, name: Name) -> None:
+        """Stop polling the topic if nobody else has subscribed to it."""
+        topic = self._topics[name]
+        topic.subscriptions -= 1
+        if not topic.subscriptions:
+            del self._topics[name]
+
+    @contextmanager
+    def topic(self, name: Name) -> Iterator[Topic]:
+        """Subscribe to a topic until the block ends."""
+        topic = self.subscribe(name)
         try:
             yield topic
         finally:
-            topic.subscriptions -= 1
-            if not topic.subscriptions:
-                del self._topics[name]
+            self.unsubscribe(name)
+
+    def observe_delivery(self, written_at: str) -> None:
+        """Observe that a waiting stream sends what was written at a time (RFC 3339)."""
+        if self.hooks is not None:
+            delay = time.time() - datetime.fromisoformat(written_at).timestamp()
+            self.hooks.on_delivery(max(0.0, delay))
 
     def wake(self, name: Name) -> None:
         """Wake the streams of a topic that this process has changed."""
@@ -114,9 +133,12 @@ class Hub:
         while self._topics:
             await asyncio.sleep(TICK_SECONDS)
             names = list(islice(self._topics, BATCH))
+            now = asyncio.get_running_loop().time()
+            for name in names:
+                self._topics[name].expire(now)
             try:
                 values = await bridge.run(self._poll, names)
-            except Failure as error:
+            except (Failure, Refused) as error:  # a defect must not end the polls
                 logger.warning("poll failed", extra={"reason": type(error).__name__})
                 await asyncio.sleep(RETRY_SECONDS)
                 continue

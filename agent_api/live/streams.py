@@ -5,16 +5,15 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html defines the forma
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Hashable
-from contextlib import ExitStack
-from datetime import datetime
-from typing import NamedTuple, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable
+from functools import partial
+from typing import NamedTuple
 
 from agent_api.auth.principal import Principal
 from agent_api.http.responses import Response
 from agent_api.live import hub as hubs
 from agent_api.live.hub import RETRY_SECONDS, Hub, Name
-from agent_api.live.topic import Topic, Value
+from agent_api.live.topic import Value, Waiter
 from db.engine import bridge
 from db.errors import Denied, Missing, PositionExpired, Timeout, Unavailable
 
@@ -42,7 +41,7 @@ class Piece(NamedTuple):
     value: Value
     """How far the topic was at the time of the read."""
     written_at: str = ""
-    """The time of the last frame."""
+    """The time of the last frame; empty without frames."""
 
 
 class Feed(NamedTuple):
@@ -54,30 +53,95 @@ class Feed(NamedTuple):
     read: Callable[[int], Piece]
     """Returns what follows a position; it may wait for the database."""
     starts_with_position: bool = False
-    """Whether the stream starts with its position, for clients that have none yet."""
+    """Whether the client may not know the position at which the stream starts."""
 
 
 class EventStream:
-    """The body of a response that follows a feed. It counts as a stream until it is closed."""
+    """The body of a response that follows a feed. It counts as a stream until it is closed.
+
+    A process has thousands of these, so they are small. What a waiting stream does not need, such
+    as the last piece, must not stay in the frame of `_frames`.
+    """
+
+    __slots__ = ("_feed", "_frames", "_hub", "_is_closed", "_principal", "_topic", "_waiter")
 
     def __init__(self, hub: Hub, feed: Feed, principal: Principal, position: int) -> None:
-        self._stack = ExitStack()
-        self._stack.enter_context(hub.stream_of(principal.user_id))
-        topic = self._stack.enter_context(hub.topic(feed.topic))
-        self._frames = _frames(hub, topic, feed, position, principal.expires_at)
+        hub.add_stream(principal.user_id)
+        self._hub = hub
+        self._feed = feed
+        self._principal = principal
+        self._topic = hub.subscribe(feed.topic)
+        self._waiter: Waiter | None = None
+        self._is_closed = False
+        self._frames = self._follow(position)
 
-    def __aiter__(self) -> Self:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         """Return the iterator over the pieces of the body."""
-        return self
+        return self._frames
 
-    async def __anext__(self) -> bytes:
+    def __anext__(self) -> Awaitable[bytes]:
         """Return the next piece when there is one."""
-        return await anext(self._frames)
+        return self._frames.__anext__()
+
+    def stop(self) -> None:
+        """End the stream, and stop counting it. Only the first call has an effect."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._waiter is not None:
+            self._topic.forget(self._waiter)
+        self._hub.unsubscribe(self._feed.topic)
+        self._hub.remove_stream(self._principal.user_id)
 
     async def aclose(self) -> None:
-        """Close the stream. Only the first call has an effect."""
-        self._stack.close()
+        """Stop, and end the iterator."""
+        self.stop()
         await self._frames.aclose()
+
+    async def _follow(self, position: int) -> AsyncGenerator[bytes]:
+        """Yield frames until nothing follows, the token expires or the server stops."""
+        topic, feed = self._topic, self._feed
+        yield b"id: %d\n%s" % (position, _START) if feed.starts_with_position else _START
+        has_waited = False
+        while not self._is_over():
+            version = topic.version
+            try:
+                piece = await topic.read(
+                    (feed.key, position, version), partial(bridge.run, feed.read, position)
+                )
+            except (Missing, Denied, PositionExpired):  # the client learns it when it reconnects
+                return
+            except (Unavailable, Timeout):
+                yield _KEEP_ALIVE
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            frames, position, has_more, is_last, value, written_at = piece
+            del piece
+            topic.update(value)
+            if frames:
+                if has_waited:
+                    self._hub.observe_delivery(written_at)
+                yield frames
+            del frames
+            if is_last:
+                return
+            if has_more:
+                continue
+            has_waited = True
+            while not self._is_over():
+                if await self._wait(version, value):
+                    break
+                yield _KEEP_ALIVE
+
+    def _is_over(self) -> bool:
+        expires_at = self._principal.expires_at
+        return self._is_closed or self._hub.is_closing or time.time() >= expires_at
+
+    def _wait(self, version: int, seen: Value) -> Waiter:
+        seconds = min(KEEP_ALIVE_SECONDS, self._principal.expires_at - time.time())
+        until = asyncio.get_running_loop().time() + seconds
+        self._waiter = self._topic.waiter(version, seen, until)
+        return self._waiter
 
 
 def follow(feed: Feed, principal: Principal, *, after: int) -> Response:
@@ -87,41 +151,3 @@ def follow(feed: Feed, principal: Principal, *, after: int) -> Response:
     """
     body = EventStream(hubs.current.get(), feed, principal, after)
     return Response(200, body, dict(_HEADERS), MEDIA_TYPE)
-
-
-async def _frames(
-    hub: Hub, topic: Topic, feed: Feed, position: int, expires_at: float
-) -> AsyncGenerator[bytes]:
-    """Yield frames until nothing follows, the token expires or the server stops."""
-    has_waited = False
-    yield b"id: %d\n%s" % (position, _START) if feed.starts_with_position else _START
-    while not hub.is_closing and time.time() < expires_at:
-        version = topic.version
-
-        def read(position: int = position) -> Piece:
-            return feed.read(position)
-
-        try:
-            piece = await topic.read((feed.key, position, version), lambda: bridge.run(read))
-        except (Missing, Denied, PositionExpired):
-            return
-        except (Unavailable, Timeout):
-            yield _KEEP_ALIVE
-            await asyncio.sleep(RETRY_SECONDS)
-            continue
-        topic.update(piece.value)
-        if piece.frames:
-            if has_waited and hub.hooks is not None:
-                written = datetime.fromisoformat(piece.written_at).timestamp()
-                hub.hooks.on_delivery(max(0.0, time.time() - written))
-            yield piece.frames
-            position = piece.position
-        if piece.is_last:
-            return
-        if piece.has_more:
-            continue
-        has_waited = True
-        while not hub.is_closing and (left := expires_at - time.time()) > 0:
-            if await topic.wait(version, piece.value, min(KEEP_ALIVE_SECONDS, left)):
-                break
-            yield _KEEP_ALIVE  # the poll would have found what is new, so do not read

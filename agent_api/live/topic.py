@@ -9,6 +9,8 @@ from db.engine import bridge
 T = TypeVar("T")
 Value = tuple[int, ...]
 """How far a topic is. Later values are greater."""
+Waiter = asyncio.Future[bool]
+"""Becomes True after a change, and False if there was none in time."""
 
 
 class Topic:
@@ -22,58 +24,76 @@ class Topic:
         """The greatest value that a read of the database has returned."""
         self.version = 0
         """The number of writes of this process, which have no value."""
-        self._waiting: dict[asyncio.Future[bool], Value | None] = {}
-        self._reads: dict[Hashable, asyncio.Task[Any]] = {}
+        self._waiting: dict[Waiter, tuple[Value | None, float]] = {}
+        self._reads: dict[Hashable, asyncio.Task[Any]] | None = None
 
     def wake(self) -> None:
         """Wake all who wait, because this process has committed a change."""
         self.version += 1
-        for waiting in self._waiting:
-            _finish(waiting, result=True)
+        self._finish(list(self._waiting), result=True)
 
     def update(self, value: Value) -> None:
         """Wake those who have not seen `value`."""
         if value <= self.value:
             return
         self.value = value
-        for waiting, seen in self._waiting.items():
-            if seen is None or seen < value:
-                _finish(waiting, result=True)
+        behind = [
+            waiter for waiter, (seen, _) in self._waiting.items() if seen is None or seen < value
+        ]
+        self._finish(behind, result=True)
+
+    def expire(self, now: float) -> None:
+        """Wake those whose time is over."""
+        late = [waiter for waiter, (_, until) in self._waiting.items() if until <= now]
+        self._finish(late, result=False)
+
+    def waiter(self, version: int, seen: Value | None, until: float) -> Waiter:
+        """Return a future that waits for a change after `version` and `seen`.
+
+        Without `seen`, the caller waits for any change of the value. `until` is a time of the event
+        loop, which the hub checks when it polls the topic: a timer for each stream takes memory.
+        """
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        if self.version != version or (seen is not None and self.value > seen):
+            waiter.set_result(True)
+        else:
+            self._waiting[waiter] = (seen, until)
+        return waiter
+
+    def forget(self, waiter: Waiter) -> None:
+        """Let a waiter go, as if its time were over."""
+        if not waiter.done():
+            self._finish([waiter], result=False)
+        self._waiting.pop(waiter, None)
 
     async def wait(self, version: int, seen: Value | None, seconds: float) -> bool:
-        """Wait for a change after `version` and `seen`; return False if there is none.
-
-        Without `seen`, the caller waits for any change of the value.
-        """
-        if self.version != version or (seen is not None and self.value > seen):
-            return True
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[bool] = loop.create_future()
-        self._waiting[waiting] = seen
-        timer = loop.call_later(seconds, _expire, waiting)
+        """Wait as `waiter` says; return False if there is no change."""
+        waiter = self.waiter(version, seen, asyncio.get_running_loop().time() + seconds)
         try:
-            return await waiting
+            return await waiter
         finally:
-            timer.cancel()
-            del self._waiting[waiting]
+            self.forget(waiter)
 
     async def read(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the result of `read`, which streams with the same key share.
 
         Streams that were woken by the same write thus cause one statement together.
         """
-        running = self._reads.get(key)
+        reads = self._reads = self._reads or {}
+        running = reads.get(key)
         if running is None:
-            running = self._reads[key] = bridge.shared(read())
-            running.add_done_callback(lambda _: self._reads.pop(key))
+            running = reads[key] = bridge.shared(read())
+            running.add_done_callback(lambda _: self._forget_read(key))
         result: T = await asyncio.shield(running)
         return result
 
+    def _forget_read(self, key: Hashable) -> None:
+        if self._reads is not None:
+            self._reads.pop(key, None)
+            self._reads = self._reads or None
 
-def _finish(waiting: asyncio.Future[bool], *, result: bool) -> None:
-    if not waiting.done():
-        waiting.set_result(result)
-
-
-def _expire(waiting: asyncio.Future[bool]) -> None:
-    _finish(waiting, result=False)
+    def _finish(self, waiters: list[Waiter], *, result: bool) -> None:
+        for waiter in waiters:
+            self._waiting.pop(waiter, None)
+            if not waiter.done():
+                waiter.set_result(result)

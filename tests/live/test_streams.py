@@ -33,6 +33,30 @@ def test_keep_alive_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reads == [0]
 
 
+def test_stopping_ends_a_stream_that_waits() -> None:
+    async def story() -> list[bytes]:
+        stream = open_stream(Feed(("run", "1"), "event", lambda _position: NOTHING))
+        await anext(stream)
+        asyncio.get_running_loop().call_later(TICK_SECONDS, stream.stop)
+        async with asyncio.timeout(5):
+            return [piece async for piece in stream]
+
+    assert len(asyncio.run(story())) <= 1
+
+
+def test_stopping_ends_a_stream_that_reads() -> None:
+    async def story() -> list[bytes]:
+        def read(_position: int) -> Piece:
+            stream.stop()
+            return NOTHING
+
+        stream = open_stream(Feed(("run", "1"), "event", read))
+        async with asyncio.timeout(5):
+            return [piece async for piece in stream]
+
+    assert len(asyncio.run(story())) <= 2
+
+
 def open_stream(feed: Feed) -> EventStream:
     hub = Hub(lambda _names: {}, max_streams=1, max_streams_per_user=1)
     principal = Principal("alice", scopes=frozenset(), expires_at=time.time() + 60)
