@@ -50,10 +50,11 @@ class Plan:
     rounds: int
     seconds: float
     cost_rounds: int
+    cost_seconds: float
 
 
-FULL = Plan(10_000, 11, 30, 1000, 3, 8, 10)
-QUICK = Plan(200, 0.5, 1, 100, 1, 1, 1)
+FULL = Plan(10_000, 11, 20, 1000, 3, 6, 10, 2)
+QUICK = Plan(200, 0.5, 1, 100, 1, 1, 1, 1)
 
 
 def main() -> None:
@@ -102,7 +103,11 @@ def _run(folder: Path, url: str, plan: Plan, names: list[str]) -> dict[str, Any]
     results = report.about(url, PACKAGES) | {"load_average": psutil.getloadavg()}
     results["settings"] = {"rounds": plan.rounds, "seconds": plan.seconds}
     streams = plan.streams + RESERVED_DESCRIPTORS
-    slices: dict[str, Any] = {"seconds": plan.seconds, "say": place.say}
+    slices: dict[str, Any] = {
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "say": place.say,
+    }
     if "waiting" in names:
         place.say("Waiting")
         with serving.serve(url, folder, "waiting", max_streams=streams) as server:
@@ -132,7 +137,6 @@ def _run(folder: Path, url: str, plan: Plan, names: list[str]) -> dict[str, Any]
                 postmaster,
                 url,
                 readers=plan.readers,
-                rounds=plan.rounds,
                 settle=plan.settle,
                 **slices,
             )
@@ -143,12 +147,17 @@ def _run(folder: Path, url: str, plan: Plan, names: list[str]) -> dict[str, Any]
                 postmaster,
                 url,
                 readers=(0, latency.RUNS, plan.readers),
-                rounds=plan.rounds,
                 **slices,
             )
         if "cost" in names:
             place.say("Cost")
-            results["cost"] = cost.measure(one, postmaster, rounds=plan.cost_rounds, **slices)
+            results["cost"] = cost.measure(
+                one,
+                postmaster,
+                rounds=plan.cost_rounds,
+                seconds=plan.cost_seconds,
+                say=place.say,
+            )
     return results
 
 

@@ -70,10 +70,18 @@ def hold(server: Server, postmaster: psutil.Process, url: str) -> Held:
     tree = (server.process, *server.process.children(recursive=True))
     return Held(
         sum(one.memory_info().rss for one in tree),
-        sum(one.memory_full_info().uss for one in postmaster.children(recursive=True)),
+        sum(map(_own_memory, postmaster.children(recursive=True))),
         sum(one.num_threads() for one in tree),
         _counts(url)[1],
     )
+
+
+def _own_memory(process: psutil.Process) -> int:
+    try:
+        memory: int = process.memory_full_info().uss
+    except psutil.NoSuchProcess:
+        return 0  # it ended in between, as those of autovacuum do
+    return memory
 
 
 def _counts(url: str) -> tuple[int, int]:
