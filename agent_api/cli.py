@@ -1,4 +1,4 @@
-"""The command line: serve, mock, migrate, distribute, token, demo, psql, routes, version.
+"""The command line: serve, mock, migrate, distribute, token, worker, demo, psql, routes, version.
 
 Commands import what they need when they run. Connexion and SQLAlchemy take a second to load, which
 `agent-api token` or a mistyped option should not have to wait for.
@@ -6,13 +6,11 @@ Commands import what they need when they run. Connexion and SQLAlchemy take a se
 
 import logging
 import sys
-import time
-from typing import Any
 
 import click
 
 from agent_api import __version__, cli_options
-from agent_api.cli_options import Duration, UserId
+from agent_api.cli_options import AgentId, Duration, Token, Url, UserId
 from agent_api.contract.spec import ContractError
 from agent_api.settings import ConfigError, Settings, log_format
 from db import errors
@@ -176,28 +174,52 @@ def distribute(check: bool) -> None:
 def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
     """Print a bearer token, signed with the configured or the development secret."""
     settings = Settings.load()
-    if not settings.can_sign:
-        raise ConfigError(
-            "Cannot sign tokens without a secret: get them from your identity provider, or set"
-            " AGENT_API_JWT_SECRET instead"
-        )
 
-    import jwt
+    from agent_api.auth import signing
 
-    from agent_api.auth import development_secret
-
-    now = int(time.time())
-    claims: dict[str, Any] = {"sub": user_id, "iat": now, "exp": now + expires_in}
-    if scope:
-        claims["scope"] = " ".join(scope)
-    if settings.jwt_issuer:
-        claims["iss"] = settings.jwt_issuer
-    if settings.jwt_audience:
-        claims["aud"] = settings.jwt_audience
-    key = settings.jwt_secret or development_secret.load_or_create(
-        settings.data_dir, on_new=_print_to_stderr
+    text = signing.sign(
+        settings, user_id, seconds=expires_in, scopes=scope, on_new=_print_to_stderr
     )
-    click.echo(jwt.encode(claims, key, algorithm="HS256"))
+    click.echo(text)
+
+
+@commands.command("worker", short_help="Answer runs with an echo, to develop front ends.")
+@click.option(
+    "--echo", is_flag=True, required=True, expose_value=False, help="Required: the only behaviour."
+)
+@click.option(
+    "--agent",
+    "agent_ids",
+    multiple=True,
+    type=AgentId(),
+    default=["echo"],
+    show_default=True,
+    help="Whose runs to answer. Can be repeated.",
+)
+@click.option("--url", type=Url(), help="URL of the server.  [default: this machine's server]")
+@click.option(
+    "--token",
+    type=Token(),
+    help="Its bearer token, with the scope runs:work.  [default: a new one]",
+)
+def worker(agent_ids: tuple[str, ...], url: str | None, token: str | None) -> None:
+    """Answer runs word by word with what the user said, until Ctrl-C or SIGTERM.
+
+    A fake agent without a model, for development only: with it, developers of front ends can try
+    streaming and cancellation. Set AGENT_API_TOKEN rather than --token, because other users of this
+    machine can see options.
+    """
+    settings = Settings.load(needs_key=False, token=token)
+
+    from agent_api.server.addresses import base_url
+    from agent_api.worker import run
+    from agent_api.worker.connection import RequestRefused
+
+    url = url or base_url(settings.host, settings.port)
+    try:
+        run.run(settings, agent_ids, url=url, say=_print_to_stderr)
+    except RequestRefused as error:
+        _fail(f"The server refuses this worker: {error}", 1)
 
 
 @commands.command("demo", short_help="Add example conversations for a user.")

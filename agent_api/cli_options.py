@@ -2,8 +2,11 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
+
+from agent_api.settings import values
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -32,6 +35,48 @@ class UserId(click.ParamType[str]):
         """Return the id unchanged."""
         if not 1 <= len(value) <= 255 or not value.isprintable():
             self.fail("must have 1 to 255 printable characters", param, ctx)
+        return str(value)
+
+
+class AgentId(click.ParamType[str]):
+    """The `agent_id` of a run."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id unchanged."""
+        if not 1 <= len(value) <= 255:
+            self.fail("must have 1 to 255 characters", param, ctx)
+        return str(value)
+
+
+class Token(click.ParamType[str]):
+    """A bearer token. Messages do not show it."""
+
+    name = "token"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the token unchanged."""
+        try:
+            return values.token(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Url(click.ParamType[str]):
+    """The URL of a server."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the URL unchanged."""
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
+            self.fail(f"{value!r} is not the URL of a server: write http://host:port", param, ctx)
         return str(value)
 
 

@@ -120,9 +120,10 @@ def start_server(
 ) -> Iterator[Server]:
     """Start a server and stop it after the block; its log must not contain tokens or content.
 
-    Without `database_url` the server uses the embedded database of `data_dir`.
+    Without `database_url` the server uses the embedded database of `data_dir`. Without `port` it
+    listens on a free one.
     """
-    port = free_port()
+    port = int(settings.get("port") or free_port())
     base = {"data_dir": str(data_dir), "port": str(port)}
     if not settings.keys() & {"jwt_jwks_url", "jwt_public_key_file"}:
         base["jwt_secret"] = SECRET

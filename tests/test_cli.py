@@ -26,6 +26,7 @@ COMMANDS = {
     "migrate": ["--check"],
     "distribute": ["--check"],
     "token": ["--user", "--expires-in", "--scope"],
+    "worker": ["--echo", "--agent", "--url", "--token"],
     "demo": ["--user"],
     "psql": ["--url"],
     "routes": [],

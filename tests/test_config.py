@@ -76,6 +76,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("metrics_port", "9464", 9464),
     ("tracing", "off", "off"),
     ("tracing", "OTLP", "otlp"),
+    ("token", "a.b.c", "a.b.c"),
 ]
 BAD = [
     ("database_url", "agent"),
@@ -163,6 +164,8 @@ BAD = [
     ("metrics_host", "0.0.0.0"),  # without a port
     ("metrics_port", "0"),
     ("tracing", "on"),
+    ("token", "two words"),
+    ("token", "tökén"),
 ]
 NAMES = sorted({name for name, _ in BAD} | {name for name, _, _ in GOOD})
 

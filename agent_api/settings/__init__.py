@@ -79,6 +79,7 @@ class Settings:
     metrics_host: str = _setting(str, "127.0.0.1")
     metrics_port: int | None = _setting(values.integer(1, 65535))
     tracing: str = _setting(values.choice("off", "otlp"), "off")
+    token: str | None = _setting(values.token)
 
     def __repr__(self) -> str:
         """Show no values, because URLs and secrets must not reach a log."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _ROOT_PATH = re.compile(r"(/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+")
 
 MIN_SECRET_BYTES = 32
@@ -53,6 +54,13 @@ def networks(value: str) -> tuple[str, ...]:
         raise ValueError(
             "must be addresses or networks, separated by commas, such as 10.0.0.0/8"
         ) from error
+
+
+def token(value: str) -> str:
+    """Return a bearer token (RFC 6750 section 2.1)."""
+    if not _TOKEN.fullmatch(value):
+        raise ValueError("must be a bearer token, such as agent-api token prints")
+    return value
 
 
 def secret(value: str) -> str:

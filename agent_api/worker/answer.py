@@ -1,0 +1,83 @@
+"""Answers a claimed run with the words of the user's last message."""
+
+import re
+import time
+import uuid
+from threading import Event
+from typing import Any
+
+from agent_api.worker.connection import Connection
+
+HEARTBEAT_SECONDS = 1
+"""Heartbeats report a cancellation, so an answer stops this soon."""
+WORD_SECONDS = 0.08
+_WORD = re.compile(r"\S{1,1000}\s{0,1000}|\s{1,1000}")
+"""A word with the space after it. An event holds at most 64 KiB, so longer ones are divided."""
+
+Json = dict[str, Any]
+
+
+class Answer:
+    """The answer to a run. It raises RequestRefused if the run is no longer this worker's."""
+
+    def __init__(self, connection: Connection, run: Json, lease: str, stop: Event) -> None:
+        self._connection = connection
+        self._run = run
+        self._lease = lease
+        self._stop = stop
+        self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
+
+    def give(self) -> str:
+        """Send the answer word by word, end the run, and return its status.
+
+        A worker that is to stop ends the run at once: the message has the words that are missing.
+        """
+        text = self._question()
+        if text is None:
+            return self._end("failed", error="There is no message of a user to echo.")
+        said = ""
+        for word in _WORD.findall(text):
+            if self._stop.wait(WORD_SECONDS):
+                break
+            if self._is_cancelled():
+                return self._end("cancelled", answer=said)
+            self._append(word)
+            said += word
+        return self._end("succeeded", answer=text)
+
+    def _question(self) -> str | None:
+        """Return the last message of the user, if there is one."""
+        conversation_id = self._run["conversation_id"]
+        if conversation_id is None:
+            return None
+        query = {"order": "desc", "limit": 20}
+        page = self._send("GET", f"/conversations/{conversation_id}/messages", params=query)
+        return next((m["content"] for m in page["messages"] if m["role"] == "user"), None)
+
+    def _is_cancelled(self) -> bool:
+        """Send a heartbeat if it is time for one, and tell whether the run is to be cancelled."""
+        if time.monotonic() < self._next_heartbeat:
+            return False
+        self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
+        heartbeat = self._send("POST", f"/runs/{self._run['id']}/heartbeat")
+        return heartbeat["cancel_requested_at"] is not None
+
+    def _append(self, word: str) -> None:
+        """Append an event, once even if the request is repeated."""
+        event = {"type": "text.delta", "data": {"text": word}, "transient": True}
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        path = f"/runs/{self._run['id']}/events"
+        self._send("POST", path, headers=headers, json={"events": [event]})
+
+    def _end(self, status: str, *, answer: str = "", error: str | None = None) -> str:
+        """End the run and store the answer, in one request."""
+        body: Json = {"status": status, "error": error}
+        if answer:
+            body["message"] = {"role": "assistant", "content": answer}
+        self._send("PATCH", f"/runs/{self._run['id']}", json=body)
+        return status
+
+    def _send(self, method: str, path: str, headers: Json | None = None, **more: Any) -> Json:
+        headers = {"Run-Lease": self._lease, **(headers or {})}
+        response: Json = self._connection.request(method, path, headers=headers, **more).json()
+        return response
