@@ -50,7 +50,7 @@ Middleware = Callable[[ASGIApp], ASGIApp]
 _CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _CORS_REQUEST_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
-    *("Run-Lease", "X-Request-Id", "traceparent", "tracestate"),
+    *("Last-Event-ID", "Run-Lease", "X-Request-Id", "traceparent", "tracestate"),
 )
 _CORS_RESPONSE_HEADERS = (
     *("ETag", "Location", "RateLimit", "RateLimit-Policy"),

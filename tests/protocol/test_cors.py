@@ -48,6 +48,17 @@ def test_configured_origin_is_allowed(small_server: Server) -> None:
     assert {"ETag", "Location", "X-Request-Id", "WWW-Authenticate", "Retry-After"} <= set(exposed)
 
 
+def test_every_header_parameter_of_the_contract_may_be_sent(small_server: Server) -> None:
+    parameters = [part for operation in OPERATIONS for part in operation.parameters]
+    names = {part["name"] for part in parameters if part["in"] == "header"}
+
+    with small_server.client("browser") as client:
+        asked = {"Access-Control-Request-Headers": ", ".join(sorted(names)).lower()}
+        preflight = client.options("/conversations", headers=PREFLIGHT | asked)
+
+    assert preflight.status_code == 200, preflight.text
+
+
 @pytest.mark.parametrize("origin", APP_ORIGINS)
 def test_configured_origin_of_an_application_is_allowed(origin: str, small_server: Server) -> None:
     with small_server.client("browser") as client:
