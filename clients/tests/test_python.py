@@ -5,7 +5,7 @@ import importlib
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 from uuid import UUID
 
 import pytest
@@ -270,14 +270,11 @@ def test_errors_of_the_live_server_are_typed_problems(
     assert (error.in_, error.pointer) == ("body", "/run_id")
 
 
-def arguments(operation: Operation) -> dict[str, Any]:
-    """Return what the operation's generated functions need; the mock knows no ids."""
+def arguments(operation: Operation, function: Callable[..., Any]) -> dict[str, Any]:
+    """Return what the operation's generated function needs; the mock knows no ids."""
     needed: dict[str, Any] = {name: uuid.uuid4() for name in operation.names}
     if operation.body_required:
-        model = "".join(word.capitalize() for word in operation.operation_id.split("_")[1:])
-        verb = "Create" if operation.method == "POST" else "Update"
-        models = importlib.import_module("agent_api_client.models")
-        needed["body"] = getattr(models, model + verb).from_dict(operation.example)
+        needed["body"] = get_type_hints(function)["body"].from_dict(operation.example)
     return needed
 
 
@@ -291,7 +288,8 @@ def test_every_error_of_every_operation_is_a_typed_problem(
     for status in sorted(status for status in operation.statuses if status >= 400):
         headers = {"Prefer": f"code={status}"}
         with AuthenticatedClient(base_url=mock.url, token="any", headers=headers) as client:
-            answer = module.sync_detailed(client=client, **arguments(operation))
+            function = module.sync_detailed
+            answer = function(client=client, **arguments(operation, function))
         assert type(answer.parsed) is (ValidationProblem if status == 422 else Problem)
         assert (answer.status_code, answer.parsed.status) == (status, status)
 

@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
+  appendRunEvents,
+  cancelRun,
+  claimRun,
   createConversation,
   createMessage,
   createRun,
@@ -14,10 +17,13 @@ import {
   getMessage,
   getReadiness,
   getRun,
+  heartbeatRun,
   listChanges,
   listConversations,
   listMessages,
+  listRunEvents,
   listRuns,
+  streamRunEvents,
   updateChatSettings,
   updateConversation,
   updateRun,
@@ -285,10 +291,51 @@ test('errors of the live server are typed problems', async () => {
   );
 });
 
+test('events are typed, and a token is not sent as a lease', async () => {
+  const run = ok(await createRun({ client: maria, body: { agent_id: 'a', status: 'running' } }));
+  const of = { client: maria, path: { run_id: run.id } };
+  const events = [{ type: 'text.delta', data: { text: 'Harbour' }, transient: true }];
+  const numbers = ok(await appendRunEvents({ ...of, body: { events } }));
+  ok(await updateRun({ ...of, body: { status: 'succeeded' } }));
+  const { stream } = await streamRunEvents({ ...of, query: { format: 'message' } });
+
+  const seen: [number, string][] = [];
+  for await (const event of stream) seen.push([event.sequence, event.type]);
+
+  assert.deepEqual([numbers.first_sequence, numbers.last_sequence], [2, 2]);
+  assert.deepEqual(seen, [[1, 'run.started'], [2, 'text.delta'], [3, 'run.ended']]);
+  const page = ok(await listRunEvents(of));
+  assert.deepEqual(page.events.map((event) => event.sequence), [1, 2, 3]);
+});
+
 const path = { conversation_id: NOBODYS_ID, message_id: NOBODYS_ID, run_id: NOBODYS_ID };
 type Asked = { client: Client; headers: { Prefer: string } };
 type Answer = { error?: Problem; response?: Response };
+
+/** Returns the answer that the stream's function only passes on as a text. */
+async function openStream(asked: Asked): Promise<Answer> {
+  const answers: Answer[] = [];
+  const { stream } = await streamRunEvents({
+    ...asked,
+    path,
+    query: { format: 'message' },
+    sseMaxRetryAttempts: 1,
+    fetch: async (request) => {
+      const response = await fetch(request);
+      answers.push({ response, error: (await response.clone().json()) as Problem });
+      return response;
+    },
+  });
+  for await (const event of stream) assert.fail(`not an error: ${event.type}`);
+  assert.equal(answers.length, 1);
+  return answers[0] ?? {};
+}
+
 const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
+  append_run_events: (asked) =>
+    appendRunEvents({ ...asked, path, body: { events: [{ type: 'a', data: {} }] } }),
+  cancel_run: (asked) => cancelRun({ ...asked, path }),
+  claim_run: (asked) => claimRun({ ...asked, body: { agent_ids: ['a'] } }),
   create_conversation: createConversation,
   create_message: (asked) =>
     createMessage({ ...asked, path, body: { role: 'user', content: 'Hello' } }),
@@ -300,10 +347,14 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   get_message: (asked) => getMessage({ ...asked, path }),
   get_readiness: getReadiness,
   get_run: (asked) => getRun({ ...asked, path }),
+  heartbeat_run: ({ client, headers }) =>
+    heartbeatRun({ client, path, headers: { ...headers, 'Run-Lease': 'a lease' } }),
   list_changes: listChanges,
   list_conversations: listConversations,
   list_messages: (asked) => listMessages({ ...asked, path }),
+  list_run_events: (asked) => listRunEvents({ ...asked, path }),
   list_runs: listRuns,
+  stream_run_events: openStream,
   update_chat_settings: (asked) => updateChatSettings({ ...asked, body: {} }),
   update_conversation: (asked) => updateConversation({ ...asked, path, body: {} }),
   update_run: (asked) => updateRun({ ...asked, path, body: {} }),
