@@ -20,15 +20,27 @@ def run(*command: str | Path, cwd: Path, environment: dict[str, str]) -> str:
 
 
 def run_typescript(folder: Path, script: Path, environment: dict[str, str]) -> str:
-    """Make `folder` a project that has the packed client, check the script strictly, and run it."""
+    """Run a script in a project that has the packed client, and return what it printed."""
+    return run(*typescript(folder, script, environment), cwd=folder, environment=environment)
+
+
+def typescript(
+    folder: Path, script: Path, environment: dict[str, str], *packages: str
+) -> list[str]:
+    """Return the command that runs a script, whose types are strictly correct.
+
+    `folder` becomes a project that has the packed client, and the named packages.
+    """
     (packed,) = (ROOT / "build").glob("agent-api-client-*.tgz")
     (folder / "package.json").write_text('{"type": "module"}')
     path = {"PATH": f"{BIN}:{environment['PATH']}"}
     options = ("--offline", "--silent")
     run(BIN / "npm", "install", *options, packed, cwd=folder, environment=environment | path)
-    (folder / "node_modules" / "@types").mkdir()
-    (folder / "node_modules" / "@types" / "node").symlink_to(MODULES / "@types" / "node")
+    for package in ("@types/node", *packages):
+        link = folder / "node_modules" / package
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(MODULES / package)
     shutil.copy(script, folder / "script.ts")
     compiler = MODULES / "typescript" / "bin" / "tsc"
     run(NODE, compiler, *STRICTLY, "script.ts", cwd=folder, environment=environment)
-    return run(NODE, "script.ts", cwd=folder, environment=environment)
+    return [NODE, str(folder / "script.ts")]
