@@ -37,7 +37,7 @@ END = "== end of a command =="
 CURL = """
 import argparse, httpx
 parser = argparse.ArgumentParser("curl", allow_abbrev=False)
-parser.add_argument("-s", "-S", action="store_true")
+parser.add_argument("-s", "-S", "-N", action="store_true")
 parser.add_argument("-H", action="append", default=[])
 for name in ("-X", "-d", "url"):
     parser.add_argument(name)
@@ -45,7 +45,8 @@ given = parser.parse_args()
 headers = httpx.Headers({"Content-Type": "application/x-www-form-urlencoded"} if given.d else {})
 headers.update(header.split(": ", 1) for header in given.H)
 method = given.X or ("POST" if given.d else "GET")
-print(httpx.request(method, given.url, headers=headers, content=given.d, verify=False).text)
+more = {"content": given.d, "timeout": 60, "verify": False}
+print(httpx.request(method, given.url, headers=headers, **more).text)
 """
 SHELL = f"""
 exec 2>&1
@@ -91,7 +92,8 @@ def shown_part(printed: str, shown: str) -> str:
 def test_readme_tour_prints_what_it_shows(server: Server) -> None:
     tour = README.partition("\n## A tour\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", tour, re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _ in blocks] == ["sh", "json"] * (len(blocks) // 2) != []
+    assert [kind for kind, _ in blocks[::2]] == ["sh"] * (len(blocks) // 2) != []
+    assert {kind for kind, _ in blocks[1::2]} == {"json", "text"}
     user = f"alice-{uuid.uuid4().hex}"
     script = SHELL
     for _, commands in blocks[::2]:
