@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.calls import pages, read, refusals, short
-from tests.contract import CONTRACT, OPERATIONS, SECURED, WITH_BODY, assert_problem
+from tests.contract import CONTRACT, OPERATIONS, SECURED, WITH_BODY, Operation, assert_problem
 from tests.servers import Server, start_mock
 
 MARIAS: dict[str, str] = {
@@ -33,6 +33,11 @@ def client(mock: Server) -> Iterator[httpx.Client]:
         yield client
 
 
+def lease_of(operation: Operation) -> dict[str, str]:
+    """Return the header with a lease, if the operation accepts one."""
+    return {"Run-Lease": "anything"} if operation.takes_lease else {}
+
+
 @pytest.mark.smoke
 def test_every_example_of_a_response_can_be_preferred(client: httpx.Client) -> None:
     failures = []
@@ -41,8 +46,8 @@ def test_every_example_of_a_response_can_be_preferred(client: httpx.Client) -> N
             for name, value in examples.items():
                 kind = "application/json" if status < 300 else "application/problem+json"
                 kind = "text/event-stream" if isinstance(value, str) else kind
-                preference = {"Prefer": f"code={status}, example={name}"}
-                response = operation.send(client, MARIAS, headers=preference, whole=True)
+                headers = {"Prefer": f"code={status}, example={name}"} | lease_of(operation)
+                response = operation.send(client, MARIAS, headers=headers, whole=True)
                 if (
                     (response.status_code, response.headers["content-type"]) != (status, kind)
                     or (response.text if isinstance(value, str) else response.json()) != value
@@ -67,7 +72,9 @@ def test_example_of_a_request_gets_the_response_of_the_same_name(client: httpx.C
 
 
 def test_every_operation_responds_without_a_preference(client: httpx.Client) -> None:
-    statuses = {o.operation_id: o.send(client, MARIAS).status_code for o in OPERATIONS}
+    statuses = {
+        o.operation_id: o.send(client, MARIAS, headers=lease_of(o)).status_code for o in OPERATIONS
+    }
 
     assert statuses == {o.operation_id: o.success for o in OPERATIONS}
 
@@ -197,6 +204,15 @@ def test_every_secured_operation_refuses_a_request_without_a_token(mock: Server)
         statuses = {o.operation_id: o.send(nobody, MARIAS).status_code for o in SECURED}
 
     assert statuses == dict.fromkeys(statuses, 401)
+
+
+def test_lease_is_refused_and_required_as_by_the_server(client: httpx.Client) -> None:
+    lease = {"Run-Lease": "anything"}
+    (heartbeat,) = [o for o in OPERATIONS if o.operation_id == "heartbeat_run"]
+    refused = [o for o in SECURED if not o.takes_lease]
+
+    assert_problem(heartbeat.send(client, MARIAS), 403)
+    assert {o.send(client, MARIAS, headers=lease).status_code for o in refused} == {403}
 
 
 def test_requests_that_break_the_contract_are_refused(client: httpx.Client) -> None:

@@ -20,6 +20,8 @@ from agent_api.auth.principal import Principal
 from agent_api.contract.middleware import ContractMiddleware
 from agent_api.contract.operation import Headers, Operation, Request
 from agent_api.contract.resolver import HandlerResolver
+from agent_api.contract.security import LEASE_HEADER, LeaseUse
+from agent_api.http.problems import LeaseRefused
 from agent_api.http.responses import Response
 from agent_api.mock.examples import ExampleResolver, Examples, collect_examples
 from agent_api.settings import Settings
@@ -47,10 +49,18 @@ class MockMiddleware(ContractMiddleware):
         self._examples = collect_examples(specification)
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
-        """Accept any bearer token. Raises Unauthorized without one."""
+        """Accept any bearer token, and any lease where the server accepts one.
+
+        Raises Unauthorized without a token, and LeaseRefused.
+        """
         if not operation.requires_token:
             return None
         bearer_token(headers)
+        has_lease = LEASE_HEADER.lower().encode() in headers
+        if operation.lease_use is LeaseUse.REQUIRED and not has_lease:
+            raise LeaseRefused(f"Send the lease of the run in one header {LEASE_HEADER}.")
+        if operation.lease_use is LeaseUse.REFUSED and has_lease:
+            raise LeaseRefused(f"This operation does not accept the header {LEASE_HEADER}.")
         return Principal("anyone", frozenset(), math.inf)
 
     async def respond(self, request: Request) -> Response:

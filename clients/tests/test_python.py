@@ -287,6 +287,8 @@ def test_every_error_of_every_operation_is_a_typed_problem(
 
     for status in sorted(status for status in operation.statuses if status >= 400):
         headers = {"Prefer": f"code={status}"}
+        if operation.takes_lease:
+            headers["Run-Lease"] = "any"
         with AuthenticatedClient(base_url=mock.url, token="any", headers=headers) as client:
             function = module.sync_detailed
             answer = function(client=client, **arguments(operation, function))
