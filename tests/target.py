@@ -31,7 +31,11 @@ def send_each(
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body.encode())
         answer = connection.getresponse()
-        content = answer.read()
+        if answer.getheader("content-type", "").startswith("text/event-stream"):
+            connection.close()  # it has no end; the next request opens a connection
+            content = b""
+        else:
+            content = answer.read()
         yield (
             f"{method} {path}",
             httpx.Response(answer.status, headers=answer.getheaders(), content=content),

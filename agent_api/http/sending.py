@@ -49,12 +49,14 @@ async def _send_stream(response: Response, scope: Scope, receive: Receive, send:
     scope[IS_STREAM] = True
     body = response.body
     try:
-        if isinstance(body, Stoppable) and scope["method"] != "HEAD":
+        if scope["method"] == "HEAD":
+            await _start(response, send)
+            await send({"type": "http.response.body", "body": b""})
+        elif isinstance(body, Stoppable):
             await _send_stoppable(response, body, receive, send)
         else:
-            content = body if scope["method"] != "HEAD" else iter(())
             streaming = StreamingResponse(
-                content, response.status, response.headers, response.media_type
+                body, response.status, response.headers, response.media_type
             )
             await streaming(scope, receive, send)
     finally:  # do not leave an abandoned generator to the garbage collector
@@ -70,15 +72,18 @@ async def _send_stoppable(
     """Send a body that can wait for hours, with a third of the memory of a StreamingResponse."""
     watching = asyncio.ensure_future(_stop_on_disconnect(body, receive))
     try:
-        headers = _headers(response)
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        del headers
+        await _start(response, send)
         async for piece in body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             del piece  # do not keep it until the next one
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
         watching.cancel()
+
+
+async def _start(response: Response, send: Send) -> None:
+    headers = _headers(response)
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
 async def _stop_on_disconnect(body: Stoppable, receive: Receive) -> None:

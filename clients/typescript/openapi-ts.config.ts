@@ -29,10 +29,12 @@ function adapt(contract: Json): void {
     required: ['sequence', 'type', 'data'],
     properties: { sequence, type, data },
   };
-  const { responses } = paths['/runs/{run_id}/events/stream'].get;
-  const message = { $ref: '#/components/schemas/RunEventMessage' };
-  responses['200'].content['text/event-stream'].schema = message;
-  delete responses['204']; // it would yield `undefined`, says the type
+  const streams = { '/runs/{run_id}/events/stream': 'RunEventMessage', '/changes/stream': 'Change' };
+  for (const [path, schema] of Object.entries(streams)) {
+    const { responses } = paths[path].get;
+    responses['200'].content['text/event-stream'].schema = { $ref: `#/components/schemas/${schema}` };
+    delete responses['204']; // according to the type, it would yield `undefined`
+  }
 }
 
 export default defineConfig({

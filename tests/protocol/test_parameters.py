@@ -56,7 +56,9 @@ def test_integer_parameter_is_ascii_digits_within_bounds(
         assert_refused(operation, user, rows, f"{name}={quote(str(value))}", parameter)
 
     for value in (schema["minimum"], schema["maximum"]):
-        assert operation.send(user, rows, params={name: value}).status_code == 200
+        accepted = operation.send(user, rows, params={name: value}).status_code
+        # A log of changes does not have every position.
+        assert accepted == 200 or (name, accepted) == ("after", 410)
 
 
 @parameters("boolean")

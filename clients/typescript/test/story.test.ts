@@ -23,6 +23,7 @@ import {
   listMessages,
   listRunEvents,
   listRuns,
+  streamChanges,
   streamRunEvents,
   updateChatSettings,
   updateConversation,
@@ -304,6 +305,13 @@ test('events are typed, and a token is not sent as a lease', async () => {
 
   assert.deepEqual([numbers.first_sequence, numbers.last_sequence], [2, 2]);
   assert.deepEqual(seen, [[1, 'run.started'], [2, 'text.delta'], [3, 'run.ended']]);
+  const stop = new AbortController();
+  const query = { format: 'message', after: 0 } as const;
+  const changes = await streamChanges({ client: maria, query, signal: stop.signal });
+  const first = await changes.stream.next();
+  assert.ok(first.value?.at instanceof Date);
+  assert.match(first.value.type, /^[a-z]+\.[a-z]+$/);
+  stop.abort(); // leaving the generator would not close the connection
   const page = ok(await listRunEvents(of));
   assert.deepEqual(page.events.map((event) => event.sequence), [1, 2, 3]);
 });
@@ -312,13 +320,14 @@ const path = { conversation_id: NOBODYS_ID, message_id: NOBODYS_ID, run_id: NOBO
 type Asked = { client: Client; headers: { Prefer: string } };
 type Answer = { error?: Problem; response?: Response };
 
-/** Returns the answer that the stream's function only passes on as a text. */
-async function openStream(asked: Asked): Promise<Answer> {
+type Open = { sseMaxRetryAttempts: number; fetch: typeof fetch };
+
+/** Returns the answer that the function of a stream only passes on as a text. */
+async function opened(
+  open: (options: Open) => Promise<{ stream: AsyncGenerator<unknown> }>,
+): Promise<Answer> {
   const answers: Answer[] = [];
-  const { stream } = await streamRunEvents({
-    ...asked,
-    path,
-    query: { format: 'message' },
+  const { stream } = await open({
     sseMaxRetryAttempts: 1,
     fetch: async (request) => {
       const response = await fetch(request);
@@ -326,11 +335,12 @@ async function openStream(asked: Asked): Promise<Answer> {
       return response;
     },
   });
-  for await (const event of stream) assert.fail(`not an error: ${event.type}`);
+  for await (const event of stream) assert.fail(`not an error: ${JSON.stringify(event)}`);
   assert.equal(answers.length, 1);
   return answers[0] ?? {};
 }
 
+const format = 'message';
 const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   append_run_events: (asked) =>
     appendRunEvents({ ...asked, path, body: { events: [{ type: 'a', data: {} }] } }),
@@ -354,7 +364,10 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   list_messages: (asked) => listMessages({ ...asked, path }),
   list_run_events: (asked) => listRunEvents({ ...asked, path }),
   list_runs: listRuns,
-  stream_run_events: openStream,
+  stream_changes: (asked) =>
+    opened((options) => streamChanges({ ...asked, ...options, query: { format } })),
+  stream_run_events: (asked) =>
+    opened((options) => streamRunEvents({ ...asked, ...options, path, query: { format } })),
   update_chat_settings: (asked) => updateChatSettings({ ...asked, body: {} }),
   update_conversation: (asked) => updateConversation({ ...asked, path, body: {} }),
   update_run: (asked) => updateRun({ ...asked, path, body: {} }),
