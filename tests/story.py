@@ -161,12 +161,14 @@ class Play:
         headers = self.as_worker() if (operation_id, name) in BY_THE_WORKER else {}
         path = {"run_id": CLAIMED["run"]["id"]} if name in OF_THE_SECOND_RUN else {}
         body = operation.requests.get(name)
-        response = self.send(operation, QUERIES.get(name, {}), body, headers=headers, path=path)
+        example = operation.responses[operation.success].get(name)
+        blocks = example.count("\n\n") if isinstance(example, str) else 1
+        query = QUERIES.get(name, {})
+        response = self.send(operation, query, body, headers=headers, path=path, blocks=blocks)
         self.responses[operation_id, name] = response
         if name and response.status_code == operation.success:
-            example = document(operation.responses[operation.success][name])
-            self.cast.learn(example, document(response))
-            self.expected[operation_id, name] = self.cast.replace(example)
+            self.cast.learn(document(example), document(response))
+            self.expected[operation_id, name] = self.cast.replace(document(example))
 
     def as_worker(self) -> dict[str, str]:
         """Return the headers of the worker: its token, and its lease if it has one."""
@@ -182,6 +184,7 @@ class Play:
         *,
         headers: dict[str, str] | None = None,
         path: dict[str, str] | None = None,
+        blocks: int = 1,
     ) -> httpx.Response:
         """Send a request; a parameter that `query` or `path` leaves out gets its example."""
         ids = parameter_examples(operation, "path") | (path or {})
@@ -192,6 +195,7 @@ class Play:
             self.client,
             operation.method,
             operation.path.format_map(self.cast.replace(ids)),
+            blocks=blocks,
             headers=headers,
             params=examples | self.cast.replace(query),
             json=None if body is None else self.cast.replace(body),

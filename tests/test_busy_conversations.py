@@ -238,6 +238,7 @@ def test_end_of_a_later_run_does_not_let_a_waiting_one_overtake(
     assert worker.claim(agent).run["id"] == waiting["id"]
 
 
+@pytest.mark.slow
 def test_timeout_of_a_run_lets_the_next_continue(
     alice: httpx.Client, create: Callable[..., Json], worker: Worker, agent: str
 ) -> None:

@@ -192,6 +192,7 @@ def test_many_workers_claim_each_run_once(
 # The lease
 
 
+@pytest.mark.slow
 def test_heartbeats_keep_a_run(alice: httpx.Client, worker: Worker) -> None:
     claim = claimed_run(alice, worker, lease_seconds=LEASE_SECONDS)
     before = alice.get(claim.path)
@@ -208,6 +209,7 @@ def test_heartbeats_keep_a_run(alice: httpx.Client, worker: Worker) -> None:
     assert after.headers["etag"] == before.headers["etag"]
 
 
+@pytest.mark.slow
 def test_run_of_a_killed_worker_comes_back_and_ends_after_three_attempts(
     alice: httpx.Client, new_worker: NewWorker
 ) -> None:
@@ -233,6 +235,7 @@ def test_run_of_a_killed_worker_comes_back_and_ends_after_three_attempts(
         assert problem["type"] == "/problems/lease-expired"
 
 
+@pytest.mark.slow
 def test_requeued_run_is_pending_and_keeps_its_place(
     alice: httpx.Client, worker: Worker, new_worker: NewWorker
 ) -> None:
@@ -251,6 +254,7 @@ def test_requeued_run_is_pending_and_keeps_its_place(
     assert problem["type"] == "/problems/lease-expired"
 
 
+@pytest.mark.slow
 def test_cancelled_run_of_a_killed_worker_is_not_claimed_again(
     alice: httpx.Client, worker: Worker
 ) -> None:

@@ -102,6 +102,7 @@ def test_lease_with_the_owners_token_is_refused(
     assert challenge == f'Bearer error="insufficient_scope", scope="{SCOPE}"'
 
 
+@pytest.mark.slow
 def test_expired_lease_is_refused_by_every_operation(
     alice: httpx.Client, worker: Worker, conversation: Json
 ) -> None:

@@ -98,6 +98,7 @@ def hunt(server: Server, new_client: Callable[..., httpx.Client]) -> Iterator[Hu
         yield Hunt(server, new_client(name), stack, name)
 
 
+@pytest.mark.slow
 def test_concurrent_changes_of_runs_cause_no_deadlock(hunt: Hunt) -> None:
     acts = [partial(hunt.use, number) for number in range(CLIENTS)]
     acts += [partial(hunt.work, number) for number in range(4)]
@@ -109,6 +110,7 @@ def test_concurrent_changes_of_runs_cause_no_deadlock(hunt: Hunt) -> None:
     }
 
 
+@pytest.mark.slow
 def test_no_run_waits_forever_after_concurrent_changes(hunt: Hunt) -> None:
     at_once([partial(hunt.use, number) for number in range(CLIENTS)])
     claimed: list[Json] = []
