@@ -44,7 +44,7 @@ def missing_indexes(contract: dict[str, Any]) -> Iterator[str]:
             if not any(serves(index, name) for index in table.indexes):
                 yield (
                     f"{operation['operationId']} filters by {name}, which is in no index:"
-                    f' add Index("idx_{resource}_{name}", ...) to db/models.py and a migration'
+                    f' add Index("idx_{resource}_{name}", ...) to db/models/ and a migration'
                 )
 
 

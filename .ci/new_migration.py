@@ -1,4 +1,4 @@
-"""Writes a migration for the difference between db/models.py and the migrations.
+"""Writes a migration for the difference between db/models/ and the migrations.
 
     python .ci/new_migration.py "Add archived to conversations"
 

@@ -1,0 +1,76 @@
+"""Defines the tables with their constraints and indexes."""
+
+from typing import cast
+
+from sqlalchemy import Table
+
+from db.models.base import (
+    PREVIEW_CHARACTERS,
+    ROLES,
+    STATUSES,
+    Base,
+    Id,
+    Json,
+    MessageRole,
+    Moment,
+    RunStatus,
+    new_id,
+)
+from db.models.conversations import Conversation, Message
+from db.models.runs import Run, RunEvent, RunLease, RunQueue
+from db.models.users import Change, ChangePosition, ChatSettings, IdempotencyKey, RateLimit
+
+conversations = cast(Table, Conversation.__table__)
+messages = cast(Table, Message.__table__)
+chat_settings = cast(Table, ChatSettings.__table__)
+runs = cast(Table, Run.__table__)
+run_events = cast(Table, RunEvent.__table__)
+changes = cast(Table, Change.__table__)
+change_positions = cast(Table, ChangePosition.__table__)
+run_queue = cast(Table, RunQueue.__table__)
+run_leases = cast(Table, RunLease.__table__)
+idempotency_keys = cast(Table, IdempotencyKey.__table__)
+rate_limits = cast(Table, RateLimit.__table__)
+
+_OWNER_COLUMNS = {"runs": "created_by", "run_queue": "agent_id"}
+OWNERS = {
+    table.name: table.c[_OWNER_COLUMNS.get(table.name, "user_id")]
+    for table in Base.metadata.sorted_tables
+}
+"""The column of each table that contains the row's owner; in the queue, that is the agent."""
+
+__all__ = [
+    "OWNERS",
+    "PREVIEW_CHARACTERS",
+    "ROLES",
+    "STATUSES",
+    "Base",
+    "Change",
+    "ChangePosition",
+    "ChatSettings",
+    "Conversation",
+    "Id",
+    "IdempotencyKey",
+    "Json",
+    "Message",
+    "MessageRole",
+    "Moment",
+    "RateLimit",
+    "Run",
+    "RunEvent",
+    "RunLease",
+    "RunQueue",
+    "RunStatus",
+    "change_positions",
+    "changes",
+    "chat_settings",
+    "conversations",
+    "idempotency_keys",
+    "messages",
+    "new_id",
+    "rate_limits",
+    "run_events",
+    "run_leases",
+    "run_queue",
+    "runs",
+]
