@@ -1,12 +1,15 @@
 """Claims: the oldest run first, each once, with long polling; and what ends a claim."""
 
+import signal
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +17,7 @@ import pytest
 from tests.calls import at_once, change, ids, new_conversation, new_run, read
 from tests.contract import assert_problem
 from tests.processes import wait_until
-from tests.servers import Server
+from tests.servers import Server, start_server
 from tests.workers import (
     EXPIRED_SECONDS,
     LEASE_SECONDS,
@@ -140,6 +143,32 @@ def test_claim_run_waits_no_longer_than_asked(worker: Worker) -> None:
     assert response.status_code == 204
     assert response.content == b""
     assert 0.9 < time.monotonic() - begin < 5
+
+
+def test_client_that_disconnects_claims_nothing(alice: httpx.Client, worker: Worker) -> None:
+    agent = new_agent()
+    body = {"agent_ids": [agent], "wait_seconds": 20}
+    with pytest.raises(httpx.ReadTimeout):
+        worker.client.post("/runs/claim", json=body, timeout=0.5)
+    time.sleep(0.5)  # the server notices it a moment later
+
+    run = new_run(alice, agent_id=agent)
+
+    assert worker.claim(agent).run["id"] == run["id"]
+
+
+@pytest.mark.process
+def test_stopping_server_ends_claims_that_wait(database_url: str, tmp_path: Path) -> None:
+    with start_server(database_url, tmp_path) as stopping, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Worker(stopping).ask, new_agent(), wait_seconds=20)
+        time.sleep(1)
+        asked = time.monotonic()
+        stopping.process.send_signal(signal.SIGTERM)
+        response = waiting.result()
+        stopping.process.wait(30)
+
+    assert_problem(response, 503)
+    assert time.monotonic() < asked + 5
 
 
 def test_waiting_claims_hold_no_connection(

@@ -5,16 +5,12 @@ import re
 from starlette.types import Receive, Scope
 
 from agent_api.http.problems import PayloadTooLarge, RequestTimeout, UnsupportedMediaType
-from agent_api.http.request_context import BODY_OVERDUE
+from agent_api.http.request_context import BODY_OVERDUE, ClientDisconnected
 
 # Parameters may be empty (RFC 9110 section 5.6.6). Possessive, so matching takes linear time.
 _JSON = re.compile(
     r"application/json([ \t]*+;([ \t]*+charset[ \t]*+=[ \t]*+\"?utf-?8\"?)?)*+", re.IGNORECASE
 )
-
-
-class ClientDisconnected(Exception):
-    """The client disconnected before the body was complete."""
 
 
 async def read(scope: Scope, receive: Receive, content_length: str | None, limit: int) -> bytes:

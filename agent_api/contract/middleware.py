@@ -22,8 +22,14 @@ from agent_api.contract.operation import (
 )
 from agent_api.contract.resolver import HandlerResolver
 from agent_api.contract.routing import Router, compile_operations
-from agent_api.http import preconditions, sending
-from agent_api.http.request_context import OPERATION_ID, ROUTE, STATUSES, USER_ID
+from agent_api.http import preconditions, request_context, sending
+from agent_api.http.request_context import (
+    OPERATION_ID,
+    ROUTE,
+    STATUSES,
+    USER_ID,
+    ClientDisconnected,
+)
 from agent_api.http.responses import Response
 
 
@@ -85,10 +91,11 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         if_none_match = arguments.pop(IF_NONE_MATCH, None)
         try:
             raw_body = await self._read_body(operation, headers, scope, receive)
-        except body.ClientDisconnected:
+            request_context.receive.set(receive)
+            request = Request(operation, arguments, raw_body, headers, principal, key, scope)
+            response = await self.respond(request)
+        except ClientDisconnected:
             return None
-        request = Request(operation, arguments, raw_body, headers, principal, key, scope)
-        response = await self.respond(request)
         if if_none_match is not None:
             response = preconditions.apply_if_none_match(response, if_none_match)
         return response

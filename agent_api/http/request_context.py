@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from starlette.types import Receive
+
 OPERATION_ID = "agent_api.operation_id"
 ROUTE = "agent_api.route"
 """The path of the routed operation, with the contract's placeholders."""
@@ -24,6 +26,9 @@ ON_STOP = "agent_api.on_stop"
 ON_FORCED_EXIT = "agent_api.on_forced_exit"
 """In the lifespan state: called if the process exits without a lifespan shutdown."""
 
+receive: ContextVar[Receive] = ContextVar("receive")
+"""The ASGI function of the current request, whose body has been read."""
+
 request_ids: ContextVar[dict[str, str] | None] = ContextVar("request_ids", default=None)
 """The ids of the current request and its trace, which every log record carries."""
 
@@ -35,6 +40,16 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _TRACEPARENT = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
 )
+
+
+class ClientDisconnected(Exception):
+    """The client has disconnected, and nobody would read a response."""
+
+
+async def disconnected(receive: Receive) -> None:
+    """Wait until the client has disconnected. Its request must be complete."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Trace(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from agent_api.http.request_context import IS_STREAM
+from agent_api.http.request_context import IS_STREAM, disconnected
 from agent_api.http.responses import Response
 
 # Content-Length of a 304 would have to be that of the 200 (RFC 9110 section 8.6).
@@ -87,8 +87,7 @@ async def _start(response: Response, send: Send) -> None:
 
 
 async def _stop_on_disconnect(body: Stoppable, receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await disconnected(receive)
     body.stop()
 
 

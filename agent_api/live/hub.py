@@ -5,13 +5,15 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from agent_api.http import request_context
 from agent_api.http.problems import TooManyStreams, Unavailable
+from agent_api.http.request_context import ClientDisconnected
 from agent_api.live.topic import Topic, Value
 from db.engine import bridge
 from db.errors import Failure, Refused
@@ -159,24 +161,39 @@ class Watch:
     def __init__(self, topics: Sequence[Topic]) -> None:
         self._topics = topics
         self._versions = [topic.version for topic in topics]
+        self._disconnected: asyncio.Future[None] | None = None
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until a topic has changed since the last call; return False if none has."""
-        changed: bool = bridge.wait(self._wait(seconds))
+    def wait(self, seconds: float) -> None:
+        """Wait until a topic has changed since the last call, but not longer than `seconds`.
+
+        Raises ClientDisconnected, and Unavailable if the process is stopping.
+        """
+        bridge.wait(self._wait(seconds))
         self._versions = [topic.version for topic in self._topics]
-        return changed
 
-    async def _wait(self, seconds: float) -> bool:
+    async def _wait(self, seconds: float) -> None:
+        if self._disconnected is None:
+            receive = request_context.receive.get()
+            self._disconnected = asyncio.ensure_future(request_context.disconnected(receive))
         waits = [
             asyncio.ensure_future(topic.wait(version, None, seconds))
             for topic, version in zip(self._topics, self._versions, strict=True)
         ]
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            both: list[asyncio.Future[Any]] = [*waits, self._disconnected]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for waiting in waits:
                 waiting.cancel()
-        return any(waiting.result() for waiting in done) and not current.get().is_closing
+        if self._disconnected.done():
+            raise ClientDisconnected
+        if current.get().is_closing:
+            raise Unavailable("The server is stopping. Try again.")
+
+    def close(self) -> None:
+        """Stop to watch the client."""
+        if self._disconnected is not None:
+            self._disconnected.cancel()
 
 
 @contextmanager
@@ -184,4 +201,5 @@ def watch(names: Sequence[Name]) -> Iterator[Watch]:
     """Watch topics, so that a change between two calls of `wait` is not missed."""
     hub = current.get()
     with ExitStack() as stack:
-        yield Watch([stack.enter_context(hub.topic(name)) for name in names])
+        topics = [stack.enter_context(hub.topic(name)) for name in names]
+        yield stack.enter_context(closing(Watch(topics)))

@@ -1,11 +1,14 @@
 """The hub, without a server: how often it polls, and that nobody misses a change."""
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
+from agent_api.http import problems, request_context
 from agent_api.live import hub as hubs
 from agent_api.live.hub import BATCH, TICK_SECONDS, Hub, Name
 from agent_api.live.topic import Topic, Value
@@ -139,16 +142,24 @@ def test_polls_continue_after_the_database_was_away(hub: Hub, source: Source) ->
 
 
 def test_watch_sees_a_change_since_the_last_wait(hub: Hub) -> None:
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError
+
     def claim() -> None:
         with hubs.watch([RUN, ("run", "2")]) as watched:
             hub.wake(("run", "2"))
-            assert watched.wait(10)
-            assert not watched.wait(0.05)
+            began = time.monotonic()
+            watched.wait(10)
+            assert time.monotonic() < began + 5
+            watched.wait(0.05)
             hub.close()
-            assert not watched.wait(10)
+            with pytest.raises(problems.Unavailable):
+                watched.wait(10)
 
     async def story() -> None:
         hubs.current.set(hub)
+        request_context.receive.set(receive)
         await bridge.run(claim)
 
     run(story())
