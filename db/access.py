@@ -23,7 +23,7 @@ RUN_EVENT = run_events.c.user_id == _user
 LEASE = run_leases.c.user_id == _user
 QUEUED = run_queue.c.user_id == _user
 
-# The only statements that see other users' rows. Their role may read only ids and owners.
+# These statements see the rows of all users. Their role cannot read content.
 _HAS_ACCESS = {
     "conversation": Statement(
         select(CONVERSATION).where(conversations.c.id == _row), role=roles.EXISTENCE
