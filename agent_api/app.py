@@ -212,10 +212,10 @@ async def _lifespan(
 
 
 async def _repeat(sweep: Callable[[], object], seconds: float) -> None:
-    """Do what no request does, now and every few seconds."""
+    """Run a sweep now, and again `seconds` after each end."""
     while True:
         try:
             await bridge.run(sweep)
-        except (Failure, Refused):  # a defect must not end the sweeps of this process
+        except (Failure, Refused):  # not even a defect may end the sweeps
             logger.warning("sweep failed", exc_info=True)
         await asyncio.sleep(seconds)

@@ -42,7 +42,7 @@ _lock = (
 def _number_oldest() -> Statement:
     """Return the statement that numbers the oldest changes without a number.
 
-    After the lock, so that its snapshot has what the lock's previous holder did.
+    It locks the position first, so that the UPDATE sees what the lock's previous holder committed.
     """
     order = (_c.created_at, _c.id)
     oldest = (

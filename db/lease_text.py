@@ -20,7 +20,7 @@ _LEAST_BYTES = 2 + 16 + 16 + _RANDOM_BYTES + 1
 
 @dataclass(frozen=True)
 class LeaseText:
-    """A lease, and what it says. Only a lease whose hash is stored says the truth."""
+    """A lease and its contents. Trust them only if the lease's hash is stored."""
 
     text: str
     run_id: str
@@ -54,7 +54,7 @@ def issue(*, run_id: str, conversation_id: str | None, user_id: str, seconds: in
 
 
 def read(text: str) -> LeaseText:
-    """Return what a lease says. Raises ValueError if it cannot be one."""
+    """Return the contents of a lease, unverified. Raises ValueError if it cannot be a lease."""
     if len(text) > MAX_CHARACTERS or not text.isascii():
         raise ValueError("too long, or not ASCII")
     try:

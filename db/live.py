@@ -1,4 +1,4 @@
-"""Reads how far the topics are that the streams and claims of a process wait for."""
+"""Reads the positions of the topics that the streams and claims of a process wait for."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ def _any(name: str, kind: Any) -> sa.ColumnElement[Any]:
 def _select() -> Statement:
     """Return the statement that reads the values of all kinds of topics.
 
-    The owners of runs would have to be known to name them: they are found by the first column of
-    the primary key. The count of a user's changes only increases: numbering moves changes from one
-    part to the other. For a queue it is enough that it has a run.
+    A topic names a run without its owner, so the first column of the primary key finds the run. The
+    two counts of a user's changes are added: numbering moves changes from one to the other, so the
+    sum never decreases. For a queue, the statement only returns whether it has a run.
     """
     has_ended = sa.cast(runs.c.status.not_in(ACTIVE), sa.Integer)
     none: sa.ColumnElement[int] = sa.literal_column("0")
@@ -64,6 +64,6 @@ def select_values(topics: Sequence[Topic]) -> Mapping[Topic, tuple[int, ...]]:
         elif kind == "changes":  # of up to two rows
             (before,) = values.get((kind, name), (0,))
             values[kind, name] = (before + count,)
-        else:  # greater than before, as long as there is a run
+        else:  # wakes the claims at each poll, as long as the queue has a run
             values[kind, name] = (time.monotonic_ns(),)
     return values

@@ -13,7 +13,7 @@ _NO_ID: sa.ColumnElement[Any] = sa.null()
 
 
 def announce(connection: Connection, user_id: str) -> None:
-    """Wake those who follow the user's log, after the commit."""
+    """Wake the streams that follow the user's log, after the commit."""
     engine.on_commit(connection, ("changes", user_id))
 
 

@@ -181,8 +181,8 @@ def insert_from_server(
 
     `row` has the columns of RUN and, at its end, the number that the change has taken. The change
     counts `last_sequence` itself, so that it updates the run once: after a second update PostgreSQL
-    would lock the conversation, whose lock must come first. The user's log gets the change, too;
-    that of a new run is its creation.
+    would lock the conversation, whose lock must come first. This also records the change in the
+    user's log, except for a new run, whose creation is already recorded.
     """
     values = dict(zip(RUN.names, row, strict=False))
     run = RUN.write(row[: len(RUN.names)])

@@ -1,8 +1,8 @@
 """Queries for the queue of pending runs.
 
-Only a claim waits for a row of the queue while it holds others, and it locks the queue before the
-run. All others hold the run, so they skip a row that is locked: the claim removes it itself when it
-finds that the run is no longer pending.
+A claim locks the row of the queue before the run. Other transactions already hold the run when they
+remove its row, so they skip a locked row instead of waiting for it, which could deadlock. The claim
+then removes the row, because it finds that the run is no longer pending.
 """
 
 from collections.abc import Sequence

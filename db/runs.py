@@ -139,7 +139,7 @@ def lock(connection: Connection, *, run_id: str, user_id: str) -> bytes:
 def lock_with_conversation(connection: Connection, *, run_id: str, user_id: str) -> bytes:
     """Lock a run's conversation and then the run, and return the run's document.
 
-    Whoever ends a run needs both, because the next run of the conversation may continue then.
+    The end of a run needs both locks, because it may let the next run of the conversation continue.
     Raises Missing and Denied.
     """
     turns.lock_conversation(connection, run_id=run_id, user_id=user_id)

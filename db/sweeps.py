@@ -28,7 +28,7 @@ class Retention(NamedTuple):
 
 
 def run(*, limit: Limit | None, kept: Retention) -> None:
-    """Delete expired responses and what `kept` does not keep; with a rate limit also full buckets.
+    """Delete expired responses, what is older than `kept`, and with a rate limit full buckets.
 
     Do nothing if another session is sweeping. Raises Unavailable and Timeout.
     """

@@ -1,7 +1,7 @@
 """Lets the runs of a conversation continue one after another.
 
-Whoever locks several runs of a conversation locks the conversation first, so that no two wait for
-each other.
+A transaction that locks several runs of a conversation locks the conversation first. Otherwise two
+of them could deadlock.
 """
 
 from collections.abc import Sequence

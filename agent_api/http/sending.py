@@ -17,10 +17,10 @@ _WITHOUT_LENGTH = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 @runtime_checkable
 class AsyncClosable(Protocol):
-    """An asynchronous iterator that has something to give back, such as a generator."""
+    """An asynchronous iterator that holds resources, such as a generator."""
 
     def aclose(self) -> Awaitable[None]:
-        """End it, also before its first item."""
+        """Release the resources, even before the first item."""
 
 
 @runtime_checkable
@@ -28,7 +28,7 @@ class Stoppable(AsyncIterable[bytes], Protocol):
     """A body that ends soon after `stop` is called, even while it waits."""
 
     def stop(self) -> None:
-        """End it."""
+        """Request the end of the body."""
 
 
 async def send_response(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

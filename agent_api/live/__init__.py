@@ -1,4 +1,4 @@
-"""Event streams: who waits for what, and how they are woken.
+"""Event streams: what streams wait for, and how they are woken.
 
 A stream reads rows like every other client. When it has read all of them, it waits for its topic: a
 run, or the changes of a user. A write of the same process wakes the topic's streams after its

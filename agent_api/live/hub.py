@@ -21,7 +21,7 @@ from db.errors import Failure, Refused
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.12
-"""The time between two polls. With them, half of all events arrive within 100 ms."""
+"""The time between two polls: half of the events of other processes arrive within 100 ms."""
 BATCH = 1000
 """The number of topics that one poll asks for."""
 RETRY_SECONDS = 1
@@ -77,7 +77,7 @@ class Hub:
         self._count(user_id, 1)
 
     def remove_stream(self, user_id: str) -> None:
-        """Count a stream of the user no longer."""
+        """Stop counting a stream of the user."""
         self._count(user_id, -1)
         if not self._streams[user_id]:
             del self._streams[user_id]
@@ -97,7 +97,7 @@ class Hub:
         return topic
 
     def unsubscribe(self, name: Name) -> None:
-        """Stop polling the topic if nobody else has subscribed to it."""
+        """End a subscription, and stop polling the topic after its last one."""
         topic = self._topics[name]
         topic.subscriptions -= 1
         if not topic.subscriptions:
@@ -140,7 +140,7 @@ class Hub:
                 self._topics[name].expire(now)
             try:
                 values = await bridge.run(self._poll, names)
-            except (Failure, Refused) as error:  # a defect must not end the polls
+            except (Failure, Refused) as error:  # not even a defect may end the polls
                 logger.warning("poll failed", extra={"reason": type(error).__name__})
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -156,7 +156,7 @@ current: ContextVar[Hub] = ContextVar("hub")
 
 
 class Watch:
-    """What a plain function waits for; see `watch`."""
+    """Topics that a plain function can wait for; see `watch`."""
 
     def __init__(self, topics: Sequence[Topic]) -> None:
         self._topics = topics

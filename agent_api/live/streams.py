@@ -1,4 +1,4 @@
-"""Sends what a client follows as Server-Sent Events.
+"""Sends feeds to clients as Server-Sent Events.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html defines the format.
 """
@@ -30,7 +30,7 @@ _HEADERS = {
 
 
 class Piece(NamedTuple):
-    """What a read has found after a position."""
+    """The frames that a read has found after a position."""
 
     frames: bytes
     position: int
@@ -45,7 +45,7 @@ class Piece(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """What a client follows."""
+    """What a stream reads: the events of a run, or the changes of a user."""
 
     topic: Name
     key: Hashable

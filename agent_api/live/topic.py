@@ -28,12 +28,12 @@ class Topic:
         self._reads: dict[Hashable, asyncio.Task[Any]] | None = None
 
     def wake(self) -> None:
-        """Wake all who wait, because this process has committed a change."""
+        """Wake all waiters, because this process has committed a change."""
         self.version += 1
         self._finish(list(self._waiting), result=True)
 
     def update(self, value: Value) -> None:
-        """Wake those who have not seen `value`."""
+        """Wake the waiters that have not seen `value`."""
         if value <= self.value:
             return
         self.value = value
@@ -43,7 +43,7 @@ class Topic:
         self._finish(behind, result=True)
 
     def expire(self, now: float) -> None:
-        """Wake those whose time is over."""
+        """Wake the waiters whose time is over."""
         late = [waiter for waiter, (_, until) in self._waiting.items() if until <= now]
         self._finish(late, result=False)
 
@@ -61,7 +61,7 @@ class Topic:
         return waiter
 
     def forget(self, waiter: Waiter) -> None:
-        """Let a waiter go, as if its time were over."""
+        """End the wait of a waiter, as if its time were over."""
         if not waiter.done():
             self._finish([waiter], result=False)
         self._waiting.pop(waiter, None)

@@ -19,7 +19,7 @@ _HEADER = LEASE_HEADER.lower().encode()
 
 
 def has_lease(request: Request) -> bool:
-    """Return whether the request has a lease, or needs one."""
+    """Return whether the request sends a lease, or must send one."""
     if not request.operation.requires_token:
         return False
     return _HEADER in request.headers or request.operation.lease_use is LeaseUse.REQUIRED
@@ -51,7 +51,7 @@ def verify(request: Request, limiter: RateLimiter | None) -> tuple[Request, Leas
         arguments["principal"] = principal
     key = request.idempotency_key
     if key is not None:
-        # Keys of workers and of the owner are apart: the owner's cannot contain spaces.
+        # The owner's keys cannot contain spaces, so a worker's key is never one of them.
         key = f"lease {lease.run_id} {sha256(key.encode()).hexdigest()}"
     verified = request._replace(principal=principal, arguments=arguments, idempotency_key=key)
     return verified, lease.scope

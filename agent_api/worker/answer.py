@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 class Answer:
-    """The answer to a run. It raises RequestRefused if the run is no longer this worker's."""
+    """Answers one run. Raises RequestRefused if the worker has lost the run."""
 
     def __init__(self, connection: Connection, run: Json, lease: str, stop: Event) -> None:
         self._connection = connection
@@ -30,7 +30,7 @@ class Answer:
     def give(self) -> str:
         """Send the answer word by word, end the run, and return its status.
 
-        A worker that is to stop ends the run at once: the message has the words that are missing.
+        If the worker has to stop, it ends the run at once, with the whole text as the message.
         """
         text = self._question()
         if text is None:

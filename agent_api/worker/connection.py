@@ -21,7 +21,7 @@ class RequestRefused(Exception):
 
 
 class Stopped(Exception):
-    """The worker is to stop and the server does not respond."""
+    """The worker has to stop, and the server does not respond."""
 
 
 class Connection:
@@ -60,7 +60,7 @@ class Connection:
                 if response.status_code < 500 and "Retry-After" not in response.headers:
                     raise RequestRefused(response)
                 problem, wait = _reason(response), _retry_after(response, delay)
-            self._say(f"No success, trying again. {problem}")
+            self._say(f"The request failed, trying again: {problem}")
             if self._stop.wait(wait * random.uniform(0.5, 1)):
                 raise Stopped
             delay = min(2 * delay, MAX_DELAY_SECONDS)

@@ -40,7 +40,7 @@ class Worker:
         self._claiming = Lock()
 
     def work(self) -> None:
-        """Answer runs until the worker is to stop.
+        """Answer runs until the worker has to stop.
 
         Raises RequestRefused if the server refuses to give runs to this worker.
         """

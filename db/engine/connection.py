@@ -75,7 +75,7 @@ class Connection:
         self.is_direct = False
         """Whether it is known that no pooler is in between."""
         self.topics: set[tuple[str, str]] = set()
-        """What the current transaction has changed, for those who wait for it."""
+        """What the current transaction has changed, for the hook `on_commit`."""
 
     @property
     def server_version(self) -> int:

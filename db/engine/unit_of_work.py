@@ -22,7 +22,7 @@ ANSWER_SECONDS = 1
 
 
 Topic = tuple[str, str]
-"""What others may wait for: a kind, and the id of what has changed."""
+"""What streams and claims wait for: a kind, such as `run`, and an id."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def autocommit() -> Iterator[Connection]:
 
 
 def on_commit(connection: Connection, topic: Topic) -> None:
-    """Announce a change to those who wait for its topic, once it is committed."""
+    """Call the hook `on_commit` with the topic once the change is committed."""
     connection.topics.add(topic)
 
 

@@ -11,8 +11,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-# The number of an event is that of its run's row, so most updates of the row only change it. Space
-# for the new version in the same page saves an entry in each index.
+# Each append updates `last_sequence` of the run, which no index contains. With space for the new
+# version on the same page, PostgreSQL adds no index entries.
 FILLFACTOR = 80
 
 

@@ -98,7 +98,7 @@ def upgrade() -> None:
         op.execute(f"GRANT {rights} ON {table} TO agent_api_worker")
     for table, rows in WORKER_ROWS.items():
         op.execute(f"CREATE POLICY worker ON {table} TO agent_api_worker USING ({rows})")
-    # Of the other runs it can only let a waiting one continue.
+    # Of the conversation's other runs, it can change only those that wait.
     op.execute(
         "CREATE POLICY worker_run ON runs AS RESTRICTIVE FOR UPDATE TO agent_api_worker"
         f" USING (id = {_RUN} OR waits) WITH CHECK (true)"
@@ -108,7 +108,7 @@ def upgrade() -> None:
         "CREATE POLICY worker_run ON messages AS RESTRICTIVE FOR INSERT TO agent_api_worker"
         f" WITH CHECK (run_id IS NULL OR run_id = {_RUN})"
     )
-    # A claim looks for runs of any user. It has no content in front of it.
+    # A claim looks for runs of any user. The queue contains no content.
     op.execute(
         "CREATE POLICY worker ON run_queue TO agent_api_worker"
         f" USING (true) WITH CHECK (user_id = {_USER})"
