@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 
 class ResponseTransport:
@@ -69,6 +70,10 @@ class UnchunkedTransport(ResponseTransport):
 
     __slots__ = ("_is_chunked",)
     _CHUNKED = b"transfer-encoding: chunked\r\n"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_chunked = False  # the head of a response to HEAD is not delayed, nor chunked
 
     def write(self, data: bytes) -> None:
         """Send the head, or what is in one chunk."""

@@ -98,6 +98,10 @@ def test_http_1_1_request_must_have_exactly_one_valid_host(server: Server) -> No
         assert ask(server, raw).status == status, raw
 
 
+def test_head_works_with_http_1_0(server: Server) -> None:
+    assert ask(server, b"HEAD /healthz HTTP/1.0\r\n\r\n").status == 200
+
+
 def test_request_without_http_version_is_refused(server: Server) -> None:
     ask(server, b"GET /healthz\r\n\r\n").problem(400)
 
