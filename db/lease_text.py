@@ -63,11 +63,13 @@ def read(text: str) -> LeaseText:
         raise ValueError("not base64url") from error
     if len(raw) < _LEAST_BYTES:
         raise ValueError("too short")
-    conversation = raw[18:34]
+    conversation, user_id = raw[18:34], raw[34 + _RANDOM_BYTES :].decode()
+    if "\0" in user_id:  # PostgreSQL has no such text
+        raise ValueError("not a user")
     return LeaseText(
         text,
         run_id=str(UUID(bytes=raw[2:18])),
         conversation_id=None if conversation == _NONE else str(UUID(bytes=conversation)),
-        user_id=raw[34 + _RANDOM_BYTES :].decode(),
+        user_id=user_id,
         seconds=int.from_bytes(raw[:2]),
     )

@@ -124,9 +124,16 @@ def changed(lease: str, position: int) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def with_nul(lease: str) -> str:
+    """Return the lease with NUL at the end of the user."""
+    raw = urlsafe_b64decode(lease + "=" * (-len(lease) % 4)) + bytes(1)
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 FORGERIES: list[Callable[[Claim], str]] = [
     lambda claim: "",
     lambda claim: "nonsense",
+    lambda claim: with_nul(claim.lease),
     lambda claim: "é",
     lambda claim: claim.lease + "=",
     lambda claim: claim.lease * 20,
