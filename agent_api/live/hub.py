@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -93,7 +93,8 @@ class Hub:
         topic = self._topics.setdefault(name, Topic())
         topic.subscriptions += 1
         if self._poller is None or self._poller.done():
-            self._poller = bridge.shared(self._poll_regularly())
+            # Not in the context of the request, whose trace and lease would stay with all polls.
+            self._poller = Context().run(bridge.shared, self._poll_regularly())
         return topic
 
     def unsubscribe(self, name: Name) -> None:
@@ -148,7 +149,8 @@ class Hub:
                 topic = self._topics.pop(name, None)
                 if topic is not None:
                     self._topics[name] = topic  # at the end, so that the others come first
-                    topic.update(values.get(name, ()))
+                    if name in values:
+                        topic.update(values[name])
 
 
 current: ContextVar[Hub] = ContextVar("hub")

@@ -8,7 +8,7 @@ from db.engine import bridge
 
 T = TypeVar("T")
 Value = tuple[int, ...]
-"""How far a topic is. Later values are greater."""
+"""How far a topic is. After a failover that lost commits it can be less than before."""
 Waiter = asyncio.Future[bool]
 """Becomes True after a change, and False if there was none in time."""
 
@@ -21,7 +21,7 @@ class Topic:
     def __init__(self) -> None:
         self.subscriptions = 0
         self.value: Value = ()
-        """The greatest value that a read of the database has returned."""
+        """The value that the last read of the database has returned."""
         self.version = 0
         """The number of writes of this process, which have no value."""
         self._waiting: dict[Waiter, tuple[Value | None, float]] = {}
@@ -34,12 +34,10 @@ class Topic:
 
     def update(self, value: Value) -> None:
         """Wake the waiters that have not seen `value`."""
-        if value <= self.value:
+        if value == self.value:
             return
         self.value = value
-        behind = [
-            waiter for waiter, (seen, _) in self._waiting.items() if seen is None or seen < value
-        ]
+        behind = [waiter for waiter, (seen, _) in self._waiting.items() if seen != value]
         self._finish(behind, result=True)
 
     def expire(self, now: float) -> None:
@@ -54,7 +52,7 @@ class Topic:
         loop, which the hub checks when it polls the topic: a timer for each stream takes memory.
         """
         waiter: Waiter = asyncio.get_running_loop().create_future()
-        if self.version != version or (seen is not None and self.value > seen):
+        if self.version != version or (seen is not None and self.value not in ((), seen)):
             waiter.set_result(True)
         else:
             self._waiting[waiter] = (seen, until)

@@ -163,3 +163,16 @@ def test_watch_sees_a_change_since_the_last_wait(hub: Hub) -> None:
         await bridge.run(claim)
 
     run(story())
+
+
+def test_value_that_falls_after_a_failover_wakes_once(hub: Hub, source: Source) -> None:
+    async def story() -> None:
+        with hub.topic(RUN) as topic:
+            topic.update((9, 0))
+            source.values[RUN] = (5, 0)
+            assert await wait(topic, (9, 0))
+            assert not await wait(topic, (5, 0), 3 * TICK_SECONDS)
+            source.values[RUN] = (6, 0)
+            assert await wait(topic, (5, 0))
+
+    run(story())
