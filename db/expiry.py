@@ -3,11 +3,11 @@
 import orjson
 import sqlalchemy as sa
 
-from db import access, run_events, run_leases, run_queue, runs
+from db import access, run_events, run_leases, run_queue, runs, turns
 from db.documents import RUN
 from db.engine import Connection, roles, transaction
 from db.engine.statement import Statement
-from db.errors import Failure
+from db.errors import Failure, Refused
 from db.models import Id
 from db.models import runs as _runs
 
@@ -39,19 +39,19 @@ _requeue = Statement(
 def run() -> int:
     """Handle the runs whose leases have expired, each in its own transaction; return how many.
 
-    Do nothing if another session looks for them. Raises Failure if one of them could not be
-    handled, after it has tried all.
+    Do nothing if another session looks for them. If some could not be handled, raises the
+    first Failure or Refused after it has tried all.
     """
     with transaction() as connection:
         if not _try_lock.scalar(connection, {}):
             return 0
         expired = run_leases.select_expired(connection, most=BATCH_ROWS)
-    failures: list[Failure] = []
+    failures: list[Failure | Refused] = []
     for run_id, user_id in expired:
         try:
             with transaction() as connection:
                 expire(connection, run_id=run_id, user_id=user_id)
-        except Failure as failure:
+        except (Failure, Refused) as failure:
             failures.append(failure)
     if failures:
         raise failures[0]
@@ -65,6 +65,12 @@ def expire(connection: Connection, *, run_id: str, user_id: str) -> None:
     """
     found = orjson.loads(runs.lock_with_conversation(connection, run_id=run_id, user_id=user_id))
     if not run_leases.delete_expired(connection, run_id=run_id, user_id=user_id):
+        return
+    if found["status"] != "running":  # a server of 1.0 has ended it, and left the lease
+        if found["conversation_id"] is not None:
+            turns.continue_conversation(
+                connection, conversation_id=found["conversation_id"], user_id=user_id
+            )
         return
     if found["cancel_requested_at"] is not None:
         changes = {"status": "cancelled"}

@@ -217,7 +217,8 @@ def update(
         status = _select_status.scalar(connection, values)
         if status is not None and status != target:
             raise _conflict(status, target)
-        row = _update(None, frozenset(changes)).row(connection, values)
+        # Without the status: another transaction may have changed it meanwhile.
+        row = _update(None, frozenset(changes) - {"status"}).row(connection, values)
         target = None
     if row is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)

@@ -32,7 +32,9 @@ WORKER_ROWS = {
     "runs": f"created_by = {_USER} AND (id = {_RUN} OR conversation_id = {_CONVERSATION})",
     "run_events": f"user_id = {_USER} AND run_id = {_RUN}",
     "run_leases": f"user_id = {_USER} AND run_id = {_RUN}",
+    # The owner's stored responses stay hidden: its keys cannot contain spaces (leasing.py).
     "idempotency_keys": f"user_id = {_USER}"
+    " AND starts_with(key, 'lease ' || current_setting('agent_api.run', true) || ' ')"
     f" AND (conversation_id IS NULL OR conversation_id = {_CONVERSATION})",
 }
 

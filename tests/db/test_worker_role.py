@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Table
 
-from db import errors, idempotency_keys, messages, models
+from db import errors, expiry, idempotency_keys, messages, models
 from db.engine import Connection, Lease, acting_under, roles
 from db.engine.statement import Statement
 from db.models import Base, run_leases, run_queue
@@ -194,12 +194,18 @@ def test_database_refuses_a_message_that_names_another_run(
 def test_worker_cannot_see_stored_responses_of_other_conversations(
     connection: Connection, alice: Owner
 ) -> None:
-    for key, conversation in (("a", alice.conversation), ("b", alice.other_conversation)):
+    own, others = f"lease {alice.run} a", f"lease {alice.other_run} a"
+    stored: list[tuple[str, str | None]] = [
+        (own, alice.conversation),
+        (f"{own}b", alice.other_conversation),
+    ]
+    stored += [(others, None), ("owner", None), ("owner-2", alice.conversation)]
+    for key, conversation in stored:
         idempotency_keys.insert(connection, **answer(alice.user, id=conversation) | {"key": key})
     keys = Statement(sa.text("SELECT array_agg(key::text) FROM idempotency_keys"))
 
     with acting_under(alice.lease):
-        assert keys.scalar(connection, {"acting_user": alice.user}) == ["a"]
+        assert keys.scalar(connection, {"acting_user": alice.user}) == [own]
 
 
 def test_queue_can_be_read_by_workers_and_shows_users_their_rows_only(
@@ -240,3 +246,20 @@ def test_existence_role_reads_no_secrets_of_leases(connection: Connection, alice
     assert expired.scalar(connection, {}) == 2
     with pytest.raises(psycopg2.ProgrammingError, match="permission denied"):
         hashes.rows(connection, {})
+
+
+def test_lease_that_a_1_0_server_left_on_an_ended_run_is_removed(
+    connection: Connection, alice: Owner
+) -> None:
+    connection.execute(
+        "UPDATE runs SET status = 'succeeded', finished_at = now() WHERE id = %(run)s;"
+        "UPDATE run_leases SET expires_at = now() - interval '1 min' WHERE run_id = %(run)s",
+        {"run": alice.run},
+    ).close()
+
+    expiry.expire(connection, run_id=alice.run, user_id=alice.user)
+
+    status = "SELECT status FROM runs WHERE id = %(run)s"
+    assert value(connection, status, {"run": alice.run}) == "succeeded"
+    left = "SELECT count(*) FROM run_leases WHERE run_id = %(run)s"
+    assert value(connection, left, {"run": alice.run}) == 0
