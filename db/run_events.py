@@ -16,7 +16,7 @@ from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Conflict
 from db.models import Id, Moment, new_id, run_events, runs
-from db.paging.row_page import RowPage, Write, write_array
+from db.paging.row_page import MAX_BYTES, RowPage, Write, write_array
 
 ACTIVE = ("pending", "running")
 _OUTDATED = (
@@ -121,7 +121,7 @@ _insert_numbered = Statement(_record, _numbered)
 _select_position = Statement(sa.select(runs.c.last_sequence, runs.c.status).where(_this_run))
 
 
-def page_written_by(write: Write) -> RowPage:
+def page_written_by(write: Write, max_bytes: int = MAX_BYTES) -> RowPage:
     """Return the query for a page of events, for `select_page`. It writes structures RunEvent."""
 
     def with_run(page: sa.Select[Any]) -> sa.Select[Any]:
@@ -138,6 +138,7 @@ def page_written_by(write: Write) -> RowPage:
         order_by=[_c.sequence],
         around=with_run,
         write=write,
+        max_bytes=max_bytes,
     )
 
 

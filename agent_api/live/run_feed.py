@@ -11,8 +11,10 @@ from db import run_events
 from db.documents import to_json
 from db.engine import autocommit
 
-LIMIT = 500
+LIMIT = 200
 """The number of events that one statement reads."""
+MAX_BYTES = 1024 * 1024
+"""A read ends with the event that reaches this size: a client that does not read keeps it."""
 
 
 class _Message(Struct, gc=False):
@@ -38,8 +40,8 @@ def _write_messages(events: Sequence[Any], _size: int) -> tuple[bytes, int]:
 
 
 _PAGES = {
-    "event": run_events.page_written_by(_write_events),
-    "message": run_events.page_written_by(_write_messages),
+    "event": run_events.page_written_by(_write_events, MAX_BYTES),
+    "message": run_events.page_written_by(_write_messages, MAX_BYTES),
 }
 
 

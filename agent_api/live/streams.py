@@ -20,6 +20,8 @@ from db.errors import Denied, Missing, PositionExpired, Timeout, Unavailable
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE_SECONDS = 15
 """Proxies close connections that are silent for longer, many after 60 seconds."""
+SLICE_BYTES = 64 * 1024
+"""What is written at once: the transport keeps it until the client reads."""
 _KEEP_ALIVE = b": keep-alive\n\n"
 _START = b"retry: 1000\n\n"
 """How many milliseconds an EventSource waits before it connects again."""
@@ -121,7 +123,8 @@ class EventStream:
             if frames:
                 if has_waited:
                     self._hub.observe_delivery(written_at)
-                yield frames
+                for start in range(0, len(frames), SLICE_BYTES):
+                    yield frames[start : start + SLICE_BYTES]
             del frames
             if is_last:
                 return

@@ -68,7 +68,7 @@ def write_array(structures: Sequence[Struct], size: int) -> tuple[bytes, int]:
 class RowPage:
     """A query for a page of rows in an order.
 
-    The memory for a page is limited: rows that are larger than their share of MAX_BYTES come
+    The memory for a page is limited: rows that are larger than their share of `max_bytes` come
     without their texts. If there are any, the query runs once more for as many rows as fit.
     """
 
@@ -82,6 +82,7 @@ class RowPage:
         around: Callable[[Select[Any]], Select[Any]] = lambda page: page,
         prepare: bool = True,
         write: Write = write_array,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         """`around` adds columns at the end, or joins the select to a row that has them."""
         size = document.table.c.size
@@ -97,6 +98,7 @@ class RowPage:
         self._of_document = slice(1 + len(keys), 1 + len(keys) + len(columns))
         self._document = document
         self._write = write
+        self._max_bytes = max_bytes
 
     def read(
         self, connection: Connection, values: Mapping[str, Any], *, limit: int, offset: int
@@ -104,7 +106,7 @@ class RowPage:
         """Return the page, or None if the select given by `around` has no row."""
         # One row more than the limit shows whether more follow.
         parameters = {**values, "limit": limit + 1, "offset": offset}
-        share = MAX_BYTES // (limit + 1)
+        share = self._max_bytes // (limit + 1)
         found = self._statement.rows(connection, parameters | {"largest": share})
         if not found:
             return None
@@ -113,7 +115,7 @@ class RowPage:
         available = len(rows)
         sizes = [row[0] for row in rows]
         if any(size > share for size in sizes):
-            parameters["limit"] = _fitting(sizes)
+            parameters["limit"] = _fitting(sizes, self._max_bytes)
             rows = _present(self._statement.rows(connection, parameters | {"largest": _ANY_SIZE}))
         size = sum(sizes)
         documents, count = bridge.off_loop(size, self._documents, rows[:limit], size)
@@ -139,6 +141,6 @@ def _without_large(column: ColumnElement[Any], size: ColumnElement[int]) -> Colu
     return column
 
 
-def _fitting(sizes: Sequence[int]) -> int:
-    """Return how many rows there are up to the one that reaches MAX_BYTES."""
-    return 1 + sum(total < MAX_BYTES for total in accumulate(sizes[:-1]))
+def _fitting(sizes: Sequence[int], max_bytes: int) -> int:
+    """Return how many rows there are up to the one that reaches the limit."""
+    return 1 + sum(total < max_bytes for total in accumulate(sizes[:-1]))
