@@ -3,6 +3,7 @@
 The token says who the worker is, and the lease which run it may work on.
 """
 
+import time
 from dataclasses import replace
 from hashlib import sha256
 
@@ -44,7 +45,12 @@ def verify(request: Request, limiter: RateLimiter | None) -> tuple[Request, Leas
     if worker != request.principal.user_id:
         raise LeaseRefused("This lease belongs to another worker.")
     principal = replace(
-        request.principal, user_id=lease.user_id, scopes=frozenset(), lease_seconds=lease.seconds
+        request.principal,
+        user_id=lease.user_id,
+        scopes=frozenset(),
+        # A stream ends when the lease would, and its worker opens it again.
+        expires_at=min(request.principal.expires_at, time.time() + lease.seconds),
+        lease_seconds=lease.seconds,
     )
     arguments = dict(request.arguments)
     if "principal" in arguments:
