@@ -138,19 +138,18 @@ class Hub:
             names = list(islice(self._topics, BATCH))
             now = asyncio.get_running_loop().time()
             for name in names:
-                self._topics[name].expire(now)
+                topic = self._topics.pop(name)
+                topic.expire(now)
+                self._topics[name] = topic  # at the end, so that the others come first
             try:
                 values = await bridge.run(self._poll, names)
             except (Failure, Refused) as error:  # not even a defect may end the polls
                 logger.warning("poll failed", extra={"reason": type(error).__name__})
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            for name in names:
-                topic = self._topics.pop(name, None)
-                if topic is not None:
-                    self._topics[name] = topic  # at the end, so that the others come first
-                    if name in values:
-                        topic.update(values[name])
+            for name, value in values.items():
+                if name in self._topics:
+                    self._topics[name].update(value)
 
 
 current: ContextVar[Hub] = ContextVar("hub")
@@ -183,7 +182,7 @@ class Watch:
         ]
         try:
             both: list[asyncio.Future[Any]] = [*waits, self._disconnected]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for waiting in waits:
                 waiting.cancel()
