@@ -31,6 +31,7 @@ from db import (
     expiry,
     idempotency_keys,
     lease_text,
+    live,
     messages,
     rate_limits,
     run_events,
@@ -67,7 +68,7 @@ LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
 MODULES = (
     *(access, busy, cancellation, change_positions, changes, chat_settings, claims),
-    *(conversations, expiry, idempotency_keys, messages, rate_limits, run_events),
+    *(conversations, expiry, idempotency_keys, live, messages, rate_limits, run_events),
     *(run_leases, run_queue, runs, transient_events, turns),
 )
 
@@ -77,6 +78,7 @@ READ_ALL_PARTITIONS = {
     "run_leases._select_expired": "looks for workers of all users that have stopped",
     "access._HAS_ACCESS": "decides between 403 and 404 for an id that the user does not own",
     "rate_limits._delete_full": "sweeps the buckets of all users",
+    "live._select_values": "finds what has changed, for the streams and claims of a process",
     "transient_events._select_due": "finds the ended runs of all users with transient events",
     "change_positions._select_old": "sweeps the changes of all users",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
@@ -228,6 +230,7 @@ def sent(partitioned: None) -> Sent:
         kept = sweeps.Retention(transient_events=timedelta(0), changes=timedelta(days=30))
         sweeps.run(limit=LIMIT, kept=kept)
         expiry.run()
+        live.select_values([("run", NOBODY["run"]), ("changes", "user"), ("queue", "agent")])
         soon = datetime.now(UTC) + timedelta(days=1)
         with engine.transaction() as connection:
             change_positions.delete_old(connection, user_id="user 0", before=soon, most=9)

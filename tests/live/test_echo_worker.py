@@ -129,7 +129,7 @@ def test_worker_stops_while_no_server_listens(tmp_path: Path) -> None:
         worker.terminate()
         assert worker.wait(10) == 0
 
-    assert "trying again. ConnectError" in (tmp_path / "agent.log").read_text()
+    assert "trying again: ConnectError" in (tmp_path / "agent.log").read_text()
 
 
 def test_worker_fails_a_run_without_a_question(
