@@ -198,9 +198,10 @@ async def _lifespan(
             changes=timedelta(days=settings.change_retention_days),
         )
         deletions = partial(sweeps.run, limit=limit, kept=kept)
+        expiries = partial(expiry.run, on_expired=observers.on_expired_lease)
         tasks = [
-            asyncio.create_task(_repeat(deletions, SWEEP_SECONDS)),
-            asyncio.create_task(_repeat(expiry.run, EXPIRY_SECONDS)),
+            asyncio.create_task(_repeat("deletion", deletions, SWEEP_SECONDS, observers)),
+            asyncio.create_task(_repeat("expiry", expiries, EXPIRY_SECONDS, observers)),
         ]
         try:
             yield {ON_STOP: hub.close, ON_FORCED_EXIT: observers.close}
@@ -211,11 +212,16 @@ async def _lifespan(
             observers.close()
 
 
-async def _repeat(sweep: Callable[[], object], seconds: float) -> None:
+async def _repeat(
+    name: str, sweep: Callable[[], object], seconds: float, observers: Observers
+) -> None:
     """Run a sweep now, and again `seconds` after each end."""
     while True:
+        error: Exception | None = None
         try:
             await bridge.run(sweep)
-        except (Failure, Refused):  # not even a defect may end the sweeps
+        except (Failure, Refused) as raised:  # not even a defect may end the sweeps
             logger.warning("sweep failed", exc_info=True)
+            error = raised
+        observers.on_sweep(name, error)
         await asyncio.sleep(seconds)

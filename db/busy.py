@@ -2,32 +2,22 @@
 
 import sqlalchemy as sa
 
-from db import access, cancellation
+from db import cancellation, turns
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import ConversationBusy, Invalid, Reference
-from db.models import Id, conversations, runs
+from db.models import runs
+from db.turns import ACTIVE_OF_CONVERSATION
 
-_conversation = sa.bindparam("of_conversation", type_=Id)
-_lock = Statement(
-    sa.select(conversations.c.id)
-    .where(conversations.c.id == _conversation, access.CONVERSATION)
-    .with_for_update(key_share=True)
-)
-_c = runs.c
 _lock_active = Statement(
-    sa.select(_c.id)
-    .where(
-        _c.conversation_id == _conversation,
-        access.RUN,
-        sa.text("status IN ('pending', 'running')"),
-    )
-    .order_by(_c.created_at, _c.id)
+    sa.select(runs.c.id)
+    .where(ACTIVE_OF_CONVERSATION)
+    .order_by(runs.c.created_at, runs.c.id)
     .with_for_update(key_share=True)
 )
 
 
-def enter(
+def apply_policy(
     connection: Connection, *, if_busy: str, conversation_id: str | None, user_id: str, status: str
 ) -> bool:
     """Apply the policy `if_busy` to a new run, and return whether the run must wait.
@@ -39,9 +29,9 @@ def enter(
         raise Invalid("if_busy", f"{if_busy} needs a run that is pending")
     if if_busy == "allow" or conversation_id is None:
         return False
-    values = {"of_conversation": conversation_id, "acting_user": user_id}
-    if _lock.row(connection, values) is None:
+    if not turns.lock_conversation(connection, conversation_id=conversation_id, user_id=user_id):
         raise Reference("conversation_id")
+    values = {"of_conversation": conversation_id, "acting_user": user_id}
     active = [run_id for (run_id,) in _lock_active.rows(connection, values)]
     if active and if_busy == "reject":
         raise ConversationBusy

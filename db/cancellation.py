@@ -11,11 +11,10 @@ from db.models import Id
 from db.models import runs as _runs
 
 _c = _runs.c
-_now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
 _request = Statement(
     sa.update(_runs)
     .where(_c.id == sa.bindparam("this_id", type_=Id), access.RUN)
-    .values(cancel_requested_at=_now, updated_at=_now, last_sequence=_c.last_sequence + 1)
+    .values(cancel_requested_at=runs.NOW, updated_at=runs.NOW, last_sequence=_c.last_sequence + 1)
     .returning(*RUN.columns, _c.last_sequence)
 )
 

@@ -11,9 +11,9 @@ from db.engine import Connection, Lease, acting_under, transaction
 from db.engine.statement import Statement
 from db.models import Id, runs
 from db.run_queue import Entry
+from db.runs import NOW
 
 _c = runs.c
-_now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
 _start = Statement(
     sa.update(runs)
     .where(
@@ -24,8 +24,8 @@ _start = Statement(
     )
     .values(
         status=sa.text("'running'"),
-        started_at=_now,
-        updated_at=_now,
+        started_at=NOW,
+        updated_at=NOW,
         attempts=_c.attempts + 1,
         last_sequence=_c.last_sequence + 1,
     )
@@ -72,9 +72,10 @@ def _started(connection: Connection, entry: Entry, worker: str, seconds: int) ->
     row = _start.row(connection, {"this_id": entry.run_id, "acting_user": entry.user_id})
     if row is None:
         return None
+    conversation_id = row[RUN.names.index("conversation_id")]
     lease = lease_text.issue(
         run_id=entry.run_id,
-        conversation_id=row[2],
+        conversation_id=conversation_id,
         user_id=entry.user_id,
         seconds=seconds,
     )

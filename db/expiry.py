@@ -1,5 +1,7 @@
 """Ends or requeues the runs of workers that no longer send heartbeats."""
 
+from collections.abc import Callable
+
 import orjson
 import sqlalchemy as sa
 
@@ -18,7 +20,6 @@ LOCK = 7236251904476921439
 _TIMEOUT = f"The worker stopped responding, and {MAX_ATTEMPTS} attempts are the limit."
 
 _c = _runs.c
-_now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
 _try_lock = Statement(
     sa.select(sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(LOCK)))),
     role=roles.EXISTENCE,
@@ -29,33 +30,33 @@ _requeue = Statement(
     .values(
         status=sa.text("'pending'"),
         started_at=None,
-        updated_at=_now,
+        updated_at=runs.NOW,
         last_sequence=_c.last_sequence + 1,
     )
     .returning(*RUN.columns, _c.created_at, _c.last_sequence)
 )
 
 
-def run() -> int:
-    """Handle the runs whose leases have expired, each in its own transaction; return how many.
+def run(*, on_expired: Callable[[], object] = lambda: None) -> None:
+    """Handle the runs whose leases have expired, each in its own transaction.
 
-    Do nothing if another session looks for them. If some could not be handled, raises the
-    first Failure or Refused after it has tried all.
+    `on_expired` is called after each of them. Do nothing if another session looks for them. If some
+    could not be handled, raises the first Failure or Refused after it has tried all.
     """
     with transaction() as connection:
         if not _try_lock.scalar(connection, {}):
-            return 0
+            return
         expired = run_leases.select_expired(connection, most=BATCH_ROWS)
     failures: list[Failure | Refused] = []
     for run_id, user_id in expired:
         try:
             with transaction() as connection:
                 expire(connection, run_id=run_id, user_id=user_id)
+            on_expired()
         except (Failure, Refused) as failure:
             failures.append(failure)
     if failures:
         raise failures[0]
-    return len(expired)
 
 
 def expire(connection: Connection, *, run_id: str, user_id: str) -> None:

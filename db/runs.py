@@ -24,6 +24,8 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
 }
 
 _c = runs.c
+# greatest() because a statement that waited may have started before the previous update.
+NOW = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
 _this = _c.id == sa.bindparam("this_id", type_=Id)
 
 _one = sa.select(*RUN.columns).where(_this, access.RUN)
@@ -71,8 +73,6 @@ _insert_running = Statement(
 
 @functools.cache
 def _update(status: str | None, changed: frozenset[str]) -> Statement:
-    # greatest() because a statement that waited may have started before the previous update.
-    now = sa.func.greatest(sa.func.statement_timestamp(), _c.updated_at)
     where = [_this, access.RUN]
     values: dict[str, Any] = {
         name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)
@@ -82,10 +82,10 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
         origins = [origin for origin, targets in TRANSITIONS.items() if status in targets]
         where.append(_c.status.in_(origins))
     if status == "running":
-        values["started_at"] = sa.func.least(_c.started_at, now)
+        values["started_at"] = sa.func.least(_c.started_at, NOW)
     elif status in ENDED:
-        values["finished_at"] = sa.func.least(_c.finished_at, now)
-    update = sa.update(runs).where(*where).values({**values, "updated_at": now})
+        values["finished_at"] = sa.func.least(_c.finished_at, NOW)
+    update = sa.update(runs).where(*where).values({**values, "updated_at": NOW})
     update_returning = update.returning(*RUN.columns, _c.last_sequence)
     if status is not None:  # its event is recorded
         return Statement(update_returning)
@@ -93,7 +93,7 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
         "run.updated",
         runs,
         where=where,
-        at=now,
+        at=NOW,
         conversation_id=_c.conversation_id,
         resource_id=_c.id,
     )
@@ -142,7 +142,7 @@ def lock_with_conversation(connection: Connection, *, run_id: str, user_id: str)
     The end of a run needs both locks, because it may let the next run of the conversation continue.
     Raises Missing and Denied.
     """
-    turns.lock_conversation(connection, run_id=run_id, user_id=user_id)
+    turns.lock_conversation_of(connection, run_id=run_id, user_id=user_id)
     return lock(connection, run_id=run_id, user_id=user_id)
 
 

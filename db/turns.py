@@ -22,12 +22,12 @@ _lock_conversation = Statement(
     .with_for_update(key_share=True)
 )
 _is_active = sa.text("status IN ('pending', 'running')")
-_of_conversation = sa.and_(
+ACTIVE_OF_CONVERSATION = sa.and_(
     runs.c.conversation_id == sa.bindparam("of_conversation", type_=Id), access.RUN, _is_active
 )
 _select_first_active = Statement(
     sa.select(runs.c.id, runs.c.waits)
-    .where(_of_conversation)
+    .where(ACTIVE_OF_CONVERSATION)
     .order_by(runs.c.created_at, runs.c.id)
     .limit(1)
 )
@@ -45,12 +45,18 @@ _continue_unlinked = Statement(
 )
 
 
-def lock_conversation(connection: Connection, *, run_id: str, user_id: str) -> None:
+def lock_conversation(connection: Connection, *, conversation_id: str, user_id: str) -> bool:
+    """Lock a conversation until the transaction ends; return False if the user has none."""
+    values = {"of_conversation": conversation_id, "acting_user": user_id}
+    return _lock_conversation.row(connection, values) is not None
+
+
+def lock_conversation_of(connection: Connection, *, run_id: str, user_id: str) -> None:
     """Lock the conversation of a run until the transaction ends, if it has one."""
     values = {"of_run": run_id, "acting_user": user_id}
     conversation_id = _select_conversation.scalar(connection, values)
     if conversation_id is not None:
-        _lock_conversation.row(connection, {**values, "of_conversation": conversation_id})
+        lock_conversation(connection, conversation_id=conversation_id, user_id=user_id)
 
 
 def settle(connection: Connection, run: Sequence[str], *, user_id: str, has_ended: bool) -> None:

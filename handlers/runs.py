@@ -19,7 +19,7 @@ def create_run(principal: Principal, body: dict[str, Any]) -> Response:
         "status": body.get("status") or "pending",
     }
     with transaction() as connection:
-        waits = busy.enter(connection, if_busy=body.get("if_busy") or "allow", **new)
+        waits = busy.apply_policy(connection, if_busy=body.get("if_busy") or "allow", **new)
         run_id, run = runs.insert(
             connection, **new, agent_id=body["agent_id"], input=body.get("input"), waits=waits
         )

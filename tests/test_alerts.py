@@ -29,9 +29,11 @@ from tests.contract import CONTRACT
 from tests.guide import blocks, section
 from tests.live.following import following, running
 from tests.metrics.processes import metrics_folder, workers
+from tests.processes import wait_until
 from tests.promtool import assert_firing
 from tests.scraping import Samples, scrape, value
 from tests.servers import Server, free_port, start_server, wait_until_ready
+from tests.workers import LEASE_SECONDS, Worker, claimed_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 
@@ -187,6 +189,32 @@ def test_late_events_fire_an_alert(watched: Watched, maria: httpx.Client) -> Non
             watched.scrape_while(append_late)
     watched.assert_firing("AgentApiStreamsDelayed")
 
+    watched.rest()
+    watched.assert_firing()
+
+
+def test_leases_that_expire_and_sweeps_that_are_refused_fire_alerts(
+    watched: Watched, maria: httpx.Client
+) -> None:
+    worker = Worker(watched.server)
+    with worker.client:
+        runs = [claimed_run(maria, worker, lease_seconds=LEASE_SECONDS) for _ in range(7)]
+    constraint = "ADD CONSTRAINT ck_none CHECK (status <> 'pending') NOT VALID"
+    with changed(watched.database_url, f"ALTER TABLE runs {constraint}") as undo:
+        watched.scrape()
+        refused = {"sweep": "expiry", "result": "refused"}
+        name = "agent_api_sweeps_total"
+        wait_until(lambda: value(scrape(watched.port), name, **refused) > 0, seconds=30)
+        watched.scrape()
+        watched.assert_firing("AgentApiSweepRefused")
+        undo("ALTER TABLE runs DROP CONSTRAINT ck_none")
+
+    expired = "agent_api_expired_leases_total"
+    wait_until(lambda: value(scrape(watched.port), expired) == len(runs), seconds=30)
+    watched.scrape()
+    watched.scrape()
+    watched.assert_firing("AgentApiSweepRefused", "AgentApiLeasesExpire")
+    watched.rest()
     watched.rest()
     watched.assert_firing()
 

@@ -17,5 +17,9 @@ class Observers:
     """Outermost first. They wrap the request log, which shows the trace id."""
     hooks: Hooks = field(default_factory=Hooks)
     streams: StreamHooks | None = None
+    on_sweep: Callable[[str, Exception | None], object] = lambda *_: None
+    """Called after each sweep with its name, and with the error that ended it."""
+    on_expired_lease: Callable[[], object] = lambda: None
+    """Called after each lease that was found to have expired."""
     close: Callable[[], None] = lambda: None
     """Sends what is still buffered; called when the process stops."""

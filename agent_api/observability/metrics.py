@@ -5,6 +5,7 @@ Each process writes its numbers to files. The metrics server adds them up.
 
 import time
 from functools import cache, partial
+from itertools import product
 
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,7 +16,7 @@ from agent_api.live.hub import StreamHooks
 from agent_api.observability.hooks import Observers
 from agent_api.settings import Settings
 from db.engine import Hooks, PoolHooks
-from db.errors import Busy, Timeout, TooLarge, Unavailable
+from db.errors import Busy, Refused, Timeout, TooLarge, Unavailable
 
 OTHER = "other"
 """The label of unknown paths and of methods that are not in METHODS."""
@@ -71,6 +72,17 @@ failures = Counter(
     registry=None,
 )
 
+sweeps = Counter(
+    "agent_api_sweeps",
+    "Sweeps by result: ok, failed (the database was away or slow) or refused (a defect).",
+    ["sweep", "result"],
+    registry=None,
+)
+expired_leases = Counter(
+    "agent_api_expired_leases",
+    "Leases whose workers sent no heartbeat in time.",
+    registry=None,
+)
 build_info = Gauge(
     "agent_api_build_info",
     "The version of the agent API.",
@@ -92,12 +104,16 @@ def observers(settings: Settings) -> Observers:
     pool_size.set(settings.pool_size * pools)
     for kind in (*FAILURES.values(), UNEXPECTED):
         failures.labels(kind)  # start at 0, so that alerts see the first error as an increase
+    for sweep, result in product(("deletion", "expiry"), ("ok", "failed", "refused")):
+        sweeps.labels(sweep, result)
     return Observers(
         middlewares=[MetricsMiddleware],
         hooks=Hooks(
             pool=PoolHooks(on_wait=pool_wait.observe, on_use=pool_in_use.inc),
             on_failure=count_failure,
         ),
+        on_sweep=count_sweep,
+        on_expired_lease=expired_leases.inc,
         streams=StreamHooks(on_open=streams.inc, on_delivery=delivery.observe),
     )
 
@@ -131,6 +147,12 @@ class MetricsMiddleware:
             operation = scope.get(OPERATION_ID) or OTHER
             _requests(operation, method, status).inc()
             _duration(operation).observe((ended or time.perf_counter()) - started)
+
+
+def count_sweep(name: str, error: Exception | None) -> None:
+    """Count a sweep by its result."""
+    result = "ok" if error is None else "refused" if isinstance(error, Refused) else "failed"
+    sweeps.labels(name, result).inc()
 
 
 def count_failure(error: Exception) -> None:

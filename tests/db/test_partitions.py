@@ -149,7 +149,7 @@ def _new_run(connection: Connection, user: str, conversation_id: str, if_busy: s
         "conversation_id": conversation_id,
         "status": "pending",
     }
-    waits = busy.enter(connection, if_busy=if_busy, **new)
+    waits = busy.apply_policy(connection, if_busy=if_busy, **new)
     run_id, _ = runs.insert(connection, **new, agent_id="a", waits=waits)
     return run_id
 
