@@ -72,11 +72,14 @@ class Wire:
         for _ in range(10_000):
             self.send(raw)
 
-    def receive(self, method: str = "GET") -> Answer:
+    def receive(self, method: str = "GET", *, streams: bool = True) -> Answer:
+        """Return a response; without `streams`, that of a stream has no content."""
         # HTTPResponse only calls makefile().
         response = http.client.HTTPResponse(self._stream, method=method)  # type: ignore[arg-type]  # see above
         response.begin()
-        return Answer(response.status, response.headers, response.read())
+        is_stream = (response.headers["content-type"] or "").startswith("text/event-stream")
+        content = response.read() if streams or not is_stream else b""
+        return Answer(response.status, response.headers, content)
 
     def receive_raw(self, size: int) -> bytes:
         """Return up to `size` received bytes, or none if the server closed the connection."""

@@ -158,7 +158,7 @@ def check(server: Server, raw: bytes) -> None:
     with Wire(server) as wire:
         wire.send(raw)
         try:
-            answer = wire.receive(raw.partition(b" ")[0].decode("latin-1"))
+            answer = wire.receive(raw.partition(b" ")[0].decode("latin-1"), streams=False)
         except HTTPException as error:
             raise AssertionError(f"no response to {raw[:300]!r}: {error!r}") from error
     assert answer.status < 500, (raw[:300], answer.content)

@@ -11,7 +11,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,6 +24,7 @@ import migrations
 from db import schema
 from tests.calls import new_run
 from tests.failover.postgres import Postgres, new_servers
+from tests.failover.test_failover import primary_and_standby
 from tests.live.following import append, end, word
 from tests.live.readers import Reader
 from tests.servers import Server, sign, start_server
@@ -29,6 +32,7 @@ from tests.servers import Server, sign, start_server
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MARIA = f"maria-{uuid.uuid4()}"
+WRITERS, BATCHES = 4, 60
 
 
 class Nodes:
@@ -64,13 +68,13 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def write(nodes: Callable[[], list[str]], run_id: str, writer: int, batches: int) -> None:
-    """Append numbered events; repeat each request until it has succeeded."""
+def write(nodes: Callable[[], list[str]], run_id: str, writer: int) -> int:
+    """Append numbered events, and repeat each request until it has succeeded; return how many."""
     chance = random.Random(writer)
     headers = {"Authorization": f"Bearer {sign(MARIA)}"}
     number = 0
     with httpx.Client(headers=headers, timeout=30) as client:
-        for _ in range(batches):
+        for _ in range(BATCHES):
             events = []
             for _ in range(chance.randint(1, 40)):
                 events.append(word(f"{writer}-{number}", transient=bool(number % 2)))
@@ -88,6 +92,7 @@ def write(nodes: Callable[[], list[str]], run_id: str, writer: int, batches: int
                 assert response.status_code in (409, 503, 504), response.text
                 time.sleep(0.05)
             time.sleep(chance.random() / 20)
+    return number
 
 
 def read_all(readers: list[Reader], *, cuts: bool) -> None:
@@ -98,37 +103,57 @@ def read_all(readers: list[Reader], *, cuts: bool) -> None:
 
 
 def test_every_reader_gets_every_event_once(postgres: Postgres, tmp_path: Path) -> None:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201  # to repeat a failure
-    chance = random.Random(seed)
-    writers, batches = 4, 60
-    with ExitStack() as stack:
-        nodes = Nodes(postgres.url, tmp_path, stack)
-        maria = stack.enter_context(nodes.servers[0].client(MARIA))
-        run = new_run(maria)
-        token = sign(MARIA)
-        readers = [
-            Reader(run["id"], token, nodes.urls, random.Random(chance.random())) for _ in range(20)
-        ]
-        reading = threading.Thread(target=read_all, args=[readers], kwargs={"cuts": True})
-        writing = [
-            threading.Thread(target=write, args=[nodes.urls, run["id"], writer, batches])
-            for writer in range(writers)
-        ]
-        for thread in [reading, *writing]:
-            thread.start()
-        faults: list[Callable[[], None]] = [
+    def faults(nodes: Nodes) -> list[Callable[[], None]]:
+        return [
             lambda: nodes.restart(0, signal.SIGKILL),
             lambda: nodes.restart(1, signal.SIGTERM),
             lambda: restart(postgres),
             lambda: nodes.restart(1, signal.SIGKILL),
         ]
-        chance.shuffle(faults)
-        for fault in faults:
-            time.sleep(chance.random() * 2)
-            fault()
-        for thread in writing:
-            thread.join(300)
+
+    write_and_read(postgres.url, tmp_path, faults)
+
+
+def test_every_reader_gets_every_event_once_when_a_standby_takes_over(tmp_path: Path) -> None:
+    with primary_and_standby() as (primary, standby):
+
+        def take_over() -> None:
+            primary.send_all(signal.SIGKILL)
+            primary.wait_for_end()
+            standby.ask("SELECT pg_promote()")
+            standby.wait("SELECT NOT pg_is_in_recovery()")
+
+        hosts = ",".join(f"127.0.0.1:{server.port}" for server in (primary, standby))
+        url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
+        schema.upgrade(url, migrations.FOLDER)
+        write_and_read(url, tmp_path, lambda _: [take_over])
+
+
+def write_and_read(
+    database_url: str, folder: Path, faults_of: Callable[[Nodes], list[Callable[[], None]]]
+) -> None:
+    """Let writers and readers work on a run while faults happen, and compare what they have."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201  # to repeat a failure
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        nodes = Nodes(database_url, folder, stack)
+        maria = stack.enter_context(nodes.servers[0].client(MARIA))
+        run = new_run(maria)
+        readers = [
+            Reader(run["id"], sign(MARIA), nodes.urls, random.Random(chance.random()))
+            for _ in range(20)
+        ]
+        reading = threading.Thread(target=read_all, args=[readers], kwargs={"cuts": True})
+        reading.start()
+        with ThreadPoolExecutor(WRITERS) as pool:
+            written = pool.map(partial(write, nodes.urls, run["id"]), range(WRITERS))
+            faults = faults_of(nodes)
+            chance.shuffle(faults)
+            for fault in faults:
+                time.sleep(chance.random() * 2)
+                fault()
+            counts = list(written)
         with nodes.servers[0].client(MARIA) as client:
             end(client, run, "failed")
             stored = texts_of(client, run["id"])
@@ -138,10 +163,10 @@ def test_every_reader_gets_every_event_once(postgres: Postgres, tmp_path: Path) 
     for reader in readers:
         assert reader.ids == list(range(1, len(stored) + 1))
         assert [orjson.loads(data).get("text") for data in reader.data] == stored
-    assert len(set(stored)) == len(stored)
-    for writer in range(writers):
-        own = [int(t.split("-")[1]) for t in stored[:-1] if t.startswith(f"{writer}-")]
-        assert own == list(range(len(own)))
+    for writer, count in enumerate(counts):
+        own = [text for text in stored[:-1] if text.startswith(f"{writer}-")]
+        assert own == [f"{writer}-{number}" for number in range(count)]
+    assert sum(counts) == len(stored) - 1
     assert sum(reader.connections for reader in readers) > len(readers)
 
 
@@ -187,3 +212,18 @@ def test_200_readers_get_20_000_events(postgres: Postgres, tmp_path: Path) -> No
 
     expected = list(range(1, 20_002))
     assert all(reader.ids == expected for reader in readers)
+
+
+def test_run_of_100_000_events(postgres: Postgres, tmp_path: Path) -> None:
+    with start_server(postgres.url, tmp_path, log_level="error") as server:
+        with server.client(MARIA) as maria:
+            run = new_run(maria)
+            for _ in range(500):
+                append(maria, run, *[word("a")] * 200)
+            end(maria, run, "failed")
+            last = maria.get(f"/runs/{run['id']}/events", params={"after": 100_000}).json()
+        reader = Reader(run["id"], sign(MARIA), lambda: [server.url], random.Random())
+        read_all([reader], cuts=False)
+
+    assert [event["type"] for event in last["events"]] == ["run.ended"]
+    assert reader.ids == list(range(1, 100_002))
