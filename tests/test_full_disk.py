@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import contract
 from tests.contract import NOWHERE, OPERATIONS
 from tests.servers import free_port, start_server
 
@@ -36,7 +37,7 @@ def test_counting_requests_needs_no_further_space(
         for operation in OPERATIONS:
             path = operation.path.format(**dict.fromkeys(operation.names, NOWHERE))
             for headers in problems:
-                alice.request(operation.method, path, headers=headers)
+                contract.request(alice, operation.method, path, headers=headers)
 
         assert len(before) == 4
         assert allocated(temporary) == before
