@@ -171,6 +171,7 @@ def test_stopping_server_ends_claims_that_wait(database_url: str, tmp_path: Path
     assert time.monotonic() < asked + 5
 
 
+@pytest.mark.slow
 def test_waiting_claims_hold_no_connection(
     alice: httpx.Client, new_worker: NewWorker, server: Server
 ) -> None:

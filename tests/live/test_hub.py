@@ -129,6 +129,7 @@ def test_poll_asks_for_a_batch_of_topics_in_turn(hub: Hub, source: Source) -> No
     run(story())
 
 
+@pytest.mark.slow
 def test_polls_continue_after_the_database_was_away(hub: Hub, source: Source) -> None:
     async def story() -> None:
         source.is_away = True
