@@ -2,7 +2,7 @@
 
 A claim locks the row of the queue before the run. Other transactions already hold the run when they
 remove its row, so they skip a locked row instead of waiting for it, which could deadlock. The claim
-then removes the row, because it finds that the run is no longer pending.
+then sees that the run has left the status pending, and removes the row.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def insert(
 
 
 def delete(connection: Connection, *, agent_id: str, run_id: str, user_id: str) -> None:
-    """Remove a run that is no longer pending, unless a claim is about to do so."""
+    """Remove a run from the queue. Skip its row if a claim has locked it, and will remove it."""
     values = {"acting_user": user_id, "of_agent": agent_id, "of_run": run_id}
     _delete.rowcount(connection, values)
 

@@ -22,7 +22,7 @@ def stream_changes(
     principal: Principal,
     after: int | None,
     last_event_id: int | None,
-    format: str,  # noqa: A002 (the parameter's name)
+    format: str,  # noqa: A002 (the contract names the parameter, and the argument must match)
 ) -> Response:
     position = after if last_event_id is None else last_event_id
     with autocommit() as connection:

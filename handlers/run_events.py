@@ -39,7 +39,7 @@ def stream_run_events(
     run_id: str,
     after: int,
     last_event_id: int | None,
-    format: str,  # noqa: A002 (the parameter's name)
+    format: str,  # noqa: A002 (the contract names the parameter, and the argument must match)
 ) -> Response:
     """Answer 204 if nothing will follow: an EventSource would connect again after a 200."""
     if last_event_id is not None:

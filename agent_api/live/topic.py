@@ -65,7 +65,7 @@ class Topic:
         self._waiting.pop(waiter, None)
 
     async def wait(self, version: int, seen: Value | None, seconds: float) -> bool:
-        """Wait as `waiter` says; return False if there is no change."""
+        """Wait for a change up to `seconds`; return whether the topic has changed. See `waiter`."""
         waiter = self.waiter(version, seen, asyncio.get_running_loop().time() + seconds)
         try:
             return await waiter

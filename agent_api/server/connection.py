@@ -120,7 +120,7 @@ class Connection(HttpToolsProtocol):
         """Give the newest response a transport of its own."""
         is_1_0 = self.cycle.scope["http_version"] == "1.0"
         transport = UnchunkedTransport if is_1_0 else ResponseTransport
-        self.cycle.transport = transport(  # type: ignore[assignment]  # it has all that a cycle uses
+        self.cycle.transport = transport(  # type: ignore[assignment]  # uvicorn expects a Transport; a cycle calls only these methods
             self.transport,
             self.loop,
             # The head of a complete response must not wait: a refusal could overtake it.

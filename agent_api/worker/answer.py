@@ -34,7 +34,7 @@ class Answer:
         """
         text = self._question()
         if text is None:
-            return self._end("failed", error="There is no message of a user to echo.")
+            return self._end("failed", error="The conversation has no user message to echo.")
         said = ""
         for word in _WORD.findall(text):
             if self._stop.wait(WORD_SECONDS):

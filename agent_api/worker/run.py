@@ -53,7 +53,7 @@ class Worker:
                 return
 
     def _claim(self) -> Json | None:
-        """Return a run with its lease, or None if there is none.
+        """Claim a run and return it with its lease, or None if no run is pending.
 
         One thread at a time waits for a run.
         """
@@ -84,7 +84,7 @@ def run(
 ) -> None:
     """Answer runs until SIGTERM or SIGINT.
 
-    Raises RequestRefused if the server refuses the token, and ConfigError if there is none.
+    Raises RequestRefused if the server refuses the token, and ConfigError if no token can be made.
     """
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):

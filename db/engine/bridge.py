@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # it ships no types
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # greenlet ships no type hints
 
 from db.engine.sockets import READ, WRITE, sockets
 
@@ -28,7 +28,7 @@ MAX_IDLE = 32
 """Idle greenlets that a thread keeps; each has about 10 kB of memory."""
 
 
-class _Runner(greenlet):  # type: ignore[misc]  # see the import
+class _Runner(greenlet):  # type: ignore[misc]  # greenlet ships no type hints, so its class is Any
     """Runs one function after another: CPython maps memory for each new greenlet.
 
     An exception ends it.
@@ -61,7 +61,7 @@ async def run(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     while awaited is not None:
         try:
             value = await awaited
-        except BaseException:  # noqa: BLE001 (the function gets it, and may handle it)
+        except BaseException:  # noqa: BLE001 (the exception is raised again inside the waiting function)
             awaited = runner.throw(*sys.exc_info())
         else:
             awaited = runner.switch(value)

@@ -66,7 +66,7 @@ class Change(Base):
     user_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     sequence: Mapped[int | None] = mapped_column(BigInteger)
     type: Mapped[str] = mapped_column(String(50))
-    # No foreign keys: a change remains when what it is about is deleted.
+    # No foreign keys, because the log also reports deletions: the object is gone by then.
     conversation_id: Mapped[str | None] = mapped_column(Id)
     resource_id: Mapped[str | None] = mapped_column(Id)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())

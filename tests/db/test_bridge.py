@@ -6,7 +6,7 @@ import weakref
 from contextvars import ContextVar
 
 import pytest
-from greenlet import getcurrent  # type: ignore[import-untyped]  # it ships no types
+from greenlet import getcurrent  # type: ignore[import-untyped]  # greenlet ships no type hints
 
 from db.engine import bridge
 

@@ -147,7 +147,7 @@ def test_worker_fails_a_run_without_a_question(
             with following(alice, run) as frames:
                 *_, last = frames
             assert last.data["status"] == "failed"
-            assert last.data["error"] == "There is no message of a user to echo."
+            assert last.data["error"] == "The conversation has no user message to echo."
 
 
 def test_worker_gives_up_a_run_that_its_user_ends(

@@ -134,7 +134,7 @@ def write_and_read(
 ) -> None:
     """Let writers and readers work on a run while faults happen, and compare what they have."""
     seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201  # to repeat a failure
+    print(f"seed {seed}")  # noqa: T201  # pytest shows it with a failure, which the seed repeats
     chance = random.Random(seed)
     with ExitStack() as stack:
         nodes = Nodes(database_url, folder, stack)
