@@ -34,9 +34,10 @@ from agent_api.observability.hooks import Observers
 from agent_api.pages import docs
 from agent_api.settings import Settings
 from agent_api.settings.storage import database
-from db import engine, expiry, live, sweeps
+from db import engine, live, sweeps
 from db.engine import bridge
 from db.errors import Failure, Refused
+from db.execution import expiry
 from db.sweeps import Retention
 
 logger = logging.getLogger(__name__)

@@ -6,10 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, recording, turns
+from db import access, recording
 from db.documents import CONVERSATION, MESSAGE
 from db.engine import Connection
 from db.engine.statement import Statement
+from db.execution import turns
 from db.models import Id, conversations, messages, new_id, runs
 from db.paging import page
 from db.paging.page import Page, TimePage

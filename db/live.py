@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from db.engine import autocommit, roles
 from db.engine.statement import Statement
 from db.engine.unit_of_work import Topic
+from db.execution.run_events import ACTIVE
 from db.models import Id, change_positions, changes, run_queue, runs
-from db.run_events import ACTIVE
 
 
 def _any(name: str, kind: Any) -> sa.ColumnElement[Any]:

@@ -6,12 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, engine, recording, run_events, run_queue, turns
+from db import access, engine, recording
 from db.documents import RUN
 from db.engine import Connection
 from db.engine.failures import reference
 from db.engine.statement import Statement
 from db.errors import Conflict
+from db.execution import run_events, run_queue, turns
 from db.models import Id, new_id, runs
 from db.paging import page
 from db.paging.page import Page, TimePage

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from db import change_positions, idempotency_keys, rate_limits, transient_events
+from db import change_positions, idempotency_keys, rate_limits
 from db.engine import autocommit, transaction
 from db.engine.statement import Statement
+from db.execution import transient_events
 from db.rate_limits import Limit
 
 BATCH_ROWS = 1000

@@ -8,8 +8,8 @@ from agent_api.auth.principal import Principal
 from agent_api.http import scopes
 from agent_api.http.problems import LeaseExpired
 from agent_api.http.responses import Response, no_content, ok
-from db import claims, run_leases
 from db.engine import autocommit
+from db.execution import claims, run_leases
 
 DEFAULT_SECONDS = 60
 RETRY_SECONDS = 5

@@ -6,8 +6,8 @@ from agent_api.auth.principal import Principal
 from agent_api.http.responses import Response, created, no_content, ok
 from agent_api.live import follow
 from agent_api.live.run_feed import run_feed
-from db import run_events
 from db.engine import autocommit, reading
+from db.execution import run_events
 
 
 def list_run_events(principal: Principal, run_id: str, after: int, limit: int) -> Response:

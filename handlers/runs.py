@@ -6,8 +6,9 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, ok
-from db import busy, cancellation, run_endings, runs
+from db import runs
 from db.engine import reading, transaction
+from db.execution import busy, cancellation, run_endings
 
 _CLEARABLE = frozenset({"output", "error"})
 

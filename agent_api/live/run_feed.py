@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from agent_api.live.streams import Feed, Piece
-from db import run_events
 from db.documents import to_json
 from db.engine import autocommit
+from db.execution import run_events
 
 LIMIT = 200
 """The number of events that one statement reads."""

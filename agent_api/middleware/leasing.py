@@ -12,9 +12,9 @@ from agent_api.contract.security import LEASE_HEADER, LeaseUse
 from agent_api.http import scopes
 from agent_api.http.problems import LeaseExpired, LeaseRefused
 from agent_api.middleware.rate_limiting import RateLimiter
-from db import lease_text, run_leases
 from db.engine import Lease, autocommit
-from db.lease_text import LeaseText
+from db.execution import lease_text, run_leases
+from db.execution.lease_text import LeaseText
 
 _HEADER = LEASE_HEADER.lower().encode()
 

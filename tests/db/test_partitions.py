@@ -19,31 +19,33 @@ import sqlalchemy as sa
 
 from db import (
     access,
-    busy,
-    cancellation,
     change_positions,
     changes,
     chat_settings,
-    claims,
     conversations,
     engine,
     errors,
-    expiry,
     idempotency_keys,
-    lease_text,
     live,
     messages,
     rate_limits,
-    run_events,
-    run_leases,
-    run_queue,
     runs,
     sweeps,
-    transient_events,
-    turns,
 )
 from db.engine import Connection, roles
 from db.engine.statement import Statement
+from db.execution import (
+    busy,
+    cancellation,
+    claims,
+    expiry,
+    lease_text,
+    run_events,
+    run_leases,
+    run_queue,
+    transient_events,
+    turns,
+)
 from db.models import OWNERS, Base
 from db.rate_limits import Limit
 from tests import distributed
@@ -74,12 +76,12 @@ MODULES = (
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
 READ_ALL_PARTITIONS = {
-    "run_queue._select_agents": "looks for the oldest runs of several agents, for a claim",
-    "run_leases._select_expired": "looks for workers of all users that have stopped",
+    "execution.run_queue._select_agents": "finds the oldest runs of several agents",
+    "execution.run_leases._select_expired": "looks for workers of all users that have stopped",
     "access._HAS_ACCESS": "decides between 403 and 404 for an id that the user does not own",
     "rate_limits._delete_full": "sweeps the buckets of all users",
     "live._select_values": "finds what has changed, for the streams and claims of a process",
-    "transient_events._select_due": "finds the ended runs of all users with transient events",
+    "execution.transient_events._select_due": "finds the ended runs of all users",
     "change_positions._select_old": "sweeps the changes of all users",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
 }
@@ -264,7 +266,7 @@ def test_exceptions_read_all_partitions(sent: Sent) -> None:
 
     assert set(exceptions.values()) == READ_ALL_PARTITIONS.keys()
     # EXPLAIN cannot look into a function, and there are only two agents.
-    assert few == {"idempotency_keys._delete_expired", "run_queue._select_agents"}
+    assert few == {"idempotency_keys._delete_expired", "execution.run_queue._select_agents"}
 
 
 def test_statements_use_nothing_that_distributed_tables_refuse(sent: Sent) -> None:

@@ -16,10 +16,10 @@ from db import (
     errors,
     idempotency_keys,
     messages,
-    run_events,
     runs,
 )
 from db.engine import Connection
+from db.execution import run_events
 from tests.db.rows import answer, insert_conversation, insert_run, message, row, traced, value
 
 NOBODY = str(uuid.UUID(int=0))

@@ -12,9 +12,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Table
 
-from db import errors, expiry, idempotency_keys, messages, models
+from db import errors, idempotency_keys, messages, models
 from db.engine import Connection, Lease, acting_under, roles
 from db.engine.statement import Statement
+from db.execution import expiry
 from db.models import Base, run_leases, run_queue
 from tests.db.rows import answer, insert_conversation, insert_message, insert_run, message, value
 

@@ -3,10 +3,11 @@
 import orjson
 import sqlalchemy as sa
 
-from db import access, run_events, runs
+from db import access, runs
 from db.documents import RUN
 from db.engine import Connection
 from db.engine.statement import Statement
+from db.execution import run_events
 from db.models import Id
 from db.models import runs as _runs
 

@@ -2,12 +2,12 @@
 
 import sqlalchemy as sa
 
-from db import cancellation, turns
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import ConversationBusy, Invalid, Reference
+from db.execution import cancellation, turns
+from db.execution.turns import ACTIVE_OF_CONVERSATION
 from db.models import runs
-from db.turns import ACTIVE_OF_CONVERSATION
 
 _lock_active = Statement(
     sa.select(runs.c.id)

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import orjson
 import sqlalchemy as sa
 
-from db import access, run_events, run_leases, run_queue, runs, turns
+from db import access, runs
 from db.documents import RUN
 from db.engine import Connection, roles, transaction
 from db.engine.statement import Statement
 from db.errors import Failure, Refused
+from db.execution import run_events, run_leases, run_queue, turns
 from db.models import Id
 from db.models import runs as _runs
 

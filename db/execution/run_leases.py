@@ -9,7 +9,7 @@ from db import access
 from db.documents import time, utc
 from db.engine import Connection, acting_under, roles
 from db.engine.statement import Statement
-from db.lease_text import LeaseText
+from db.execution.lease_text import LeaseText
 from db.models import Id, run_leases, runs
 
 GRACE = timedelta(seconds=1)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from db import access, run_leases, run_queue
+from db import access
 from db.engine import Connection
 from db.engine.statement import Statement
+from db.execution import run_leases, run_queue
 from db.models import Id, conversations, runs
 
 _run = sa.bindparam("of_run", type_=Id)

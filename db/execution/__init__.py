@@ -1,0 +1,1 @@
+"""Queries for what happens to a run between its creation and its end."""
