@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
-from benchmarks.chart import MARGIN, STYLE, WIDTH, bar, number_of, opening, text
+from benchmarks.svg import HEAD, MARGIN, WIDTH, bar, document, number_of, text
 
 Results = Mapping[str, Any]
 
-HEAD, FOOT = 76, 34
 TITLE, ROW, GAP = 28, 20, 16
 LABEL, VALUE = 300, 42
 LONGEST, GOAL = 3.0, 1.3
@@ -28,40 +26,32 @@ GOAL_STYLE = """
 def draw(results: Results) -> str:
     """Return the SVG. Deep offsets stay out: they are meant to grow, and the tables have them."""
     blocks = {operation: list(_bars(results, operation)) for operation in TITLES}
-    rows = sum(len(bars) for bars in blocks.values())
-    height = HEAD + rows * ROW + len(blocks) * (TITLE + GAP) + FOOT
-    parts = [
-        opening(WIDTH, height),
-        f'<title id="title">{_describe(blocks)}</title>',
-        f"<style>{STYLE}{GOAL_STYLE}</style>",
-        f'<rect class="back" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="6"/>',
-        text(MARGIN, 34, "CPU of a page, as a multiple of the smallest's first page", "head"),
-        text(
-            MARGIN,
-            56,
+    return document(
+        results,
+        _draw_blocks(blocks),
+        height=sum(TITLE + len(bars) * ROW + GAP for bars in blocks.values()),
+        description=_describe(blocks),
+        heading="CPU of a page, as a multiple of the smallest's first page",
+        legend=(
             f"Server and PostgreSQL together. The line is the goal, {GOAL}. "
-            "A broken bar is longer than drawn.",
-            "soft",
+            "A broken bar is longer than drawn."
         ),
-    ]
-    y = float(HEAD)
-    for operation, bars in blocks.items():
-        parts += _block(y, TITLES[operation][0], bars)
-        y += TITLE + len(bars) * ROW + GAP
-    machine = results["machine"]
-    about = (
-        f"{results['date']} · {machine['processor']}, {machine['cores']} cores · Python "
-        f"{results['versions']['python']} · PostgreSQL {results['versions']['postgresql']} · "
-        f"1 connection, median of {results['settings']['page_rounds']} rounds"
+        measured=f"1 connection, median of {results['settings']['page_rounds']} rounds",
+        style=GOAL_STYLE,
     )
-    parts += [text(MARGIN, height - 20, about, "soft"), "</svg>"]
-    return "\n".join(parts) + "\n"
 
 
 def _bars(results: Results, operation: str) -> Iterator[tuple[str, float]]:
     for row in results["pages"]:
         if row["operation"] == operation and not row["place"].startswith("offset"):
             yield f"{TITLES[operation][1]} {row['size']:,}: {row['place']}", row["cpu_ratio"]
+
+
+def _draw_blocks(blocks: Mapping[str, Sequence[tuple[str, float]]]) -> Iterator[str]:
+    y = float(HEAD)
+    for operation, bars in blocks.items():
+        yield from _block(y, TITLES[operation][0], bars)
+        y += TITLE + len(bars) * ROW + GAP
 
 
 def _block(y: float, title: str, bars: Sequence[tuple[str, float]]) -> Iterator[str]:
@@ -83,4 +73,4 @@ def _describe(blocks: Mapping[str, Sequence[tuple[str, float]]]) -> str:
     for operation, bars in blocks.items():
         values = ", ".join(f"{label} {number_of(value)}" for label, value in bars)
         said.append(f"{TITLES[operation][0]}: {values}.")
-    return escape("CPU of a page, the smallest's first page being 1. " + " ".join(said))
+    return "CPU of a page, the smallest's first page being 1. " + " ".join(said)

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from xml.sax.saxutils import escape
 
-from benchmarks.chart import MARGIN, STYLE, WIDTH, bar, number_of, opening, text
+from benchmarks.svg import HEAD, MARGIN, WIDTH, bar, document, number_of, text
 
 Results = Mapping[str, Any]
 
-HEAD, FOOT = 76, 34
 TITLE, ROW, GAP = 28, 20, 18
 LABEL, VALUE = 240, 90
 
@@ -30,28 +28,15 @@ class _Block(NamedTuple):
 def draw(results: Results) -> str:
     """Return the SVG."""
     blocks = list(_blocks(results))
-    rows = sum(len(block.bars) for block in blocks)
-    height = HEAD + rows * ROW + len(blocks) * (TITLE + GAP) + FOOT
-    parts = [
-        opening(WIDTH, height),
-        f'<title id="title">{_describe(blocks)}</title>',
-        f"<style>{STYLE}</style>",
-        f'<rect class="back" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="6"/>',
-        text(MARGIN, 34, "Streams: what they cost, and how late events arrive", "head"),
-        text(MARGIN, 56, "Shorter is better. CPU: dark: server, light: PostgreSQL.", "soft"),
-    ]
-    y = HEAD
-    for block in blocks:
-        parts += _draw_block(y, block)
-        y += TITLE + len(block.bars) * ROW + GAP
-    machine = results["machine"]
-    about = (
-        f"{results['date']} · {machine['processor']}, {machine['cores']} cores · Python "
-        f"{results['versions']['python']} · PostgreSQL {results['versions']['postgresql']} · "
-        f"median of {results['settings']['rounds']} rounds"
+    return document(
+        results,
+        _draw_blocks(blocks),
+        height=sum(TITLE + len(block.bars) * ROW + GAP for block in blocks),
+        description=_describe(blocks),
+        heading="Streams: what they cost, and how late events arrive",
+        legend="Shorter is better. CPU: dark: server, light: PostgreSQL.",
+        measured=f"median of {results['settings']['rounds']} rounds",
     )
-    parts += [text(MARGIN, height - 20, about, "soft"), "</svg>"]
-    return "\n".join(parts) + "\n"
 
 
 def _blocks(results: Results) -> Iterator[_Block]:
@@ -81,6 +66,13 @@ def _is_ours(row: Mapping[str, Any]) -> bool:
     return "worker" in row["case"]
 
 
+def _draw_blocks(blocks: Sequence[_Block]) -> Iterator[str]:
+    y = HEAD
+    for block in blocks:
+        yield from _draw_block(y, block)
+        y += TITLE + len(block.bars) * ROW + GAP
+
+
 def _draw_block(y: float, block: _Block) -> Iterator[str]:
     yield text(MARGIN, y + 14, block.title, "name")
     start = MARGIN + LABEL
@@ -101,4 +93,4 @@ def _describe(blocks: Sequence[_Block]) -> str:
     for block in blocks:
         values = (f"{one.label} {number_of(one.value)} {block.unit}" for one in block.bars)
         said.append(f"{block.title}: {', '.join(values)}.")
-    return escape(" ".join(said))
+    return " ".join(said)
