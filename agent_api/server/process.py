@@ -17,8 +17,8 @@ from agent_api.http.request_context import ON_FORCED_EXIT, ON_STOP
 from agent_api.observability import log
 from agent_api.observability.output import OUTPUT
 from agent_api.server.addresses import base_url
-from agent_api.server.connection import Connection
-from agent_api.server.protocol import HttpProtocol
+from agent_api.server.http.connection import Connection
+from agent_api.server.http.protocol import HttpProtocol
 from agent_api.server.signals import StopSignals
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from agent_api.mock.application import create_app as create_mock
 from agent_api.mock.examples import check_examples
 from agent_api.observability import log, setup
 from agent_api.server import addresses, connection_limit, metrics_folder, startup_message
+from agent_api.server.http.protocol import HttpProtocol
 from agent_api.server.process import Server
-from agent_api.server.protocol import HttpProtocol
 from agent_api.server.startup_checks import check_workers
 from agent_api.server.workers import Workers
 from agent_api.settings import Settings, export_metrics_folder

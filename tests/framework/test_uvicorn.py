@@ -58,7 +58,7 @@ def port() -> Iterator[int]:
 
 
 def test_upstream_body_of_an_upgrade_is_read_as_a_request(port: int) -> None:
-    """agent_api/server/protocol.py reads the head again without the offer."""
+    """agent_api/server/http/protocol.py reads the head again without the offer."""
     smuggled = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
     head = (
         b"POST /first HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
@@ -72,14 +72,14 @@ def test_upstream_body_of_an_upgrade_is_read_as_a_request(port: int) -> None:
 
 
 def test_upstream_has_no_limit_for_the_size_of_headers(port: int) -> None:
-    """agent_api/server/protocol.py limits them."""
+    """agent_api/server/http/protocol.py limits them."""
     head = b"GET /large HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 300_000 + b"\r\n\r\n"
 
     assert b"/large" in responses(port, head)
 
 
 def test_upstream_takes_trailers_as_headers(port: int) -> None:
-    """agent_api/server/protocol.py drops them, and refuses those that are about framing."""
+    """agent_api/server/http/protocol.py drops them, and refuses those that are about framing."""
     head = b"POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     trailers = b"0\r\n" + b"X-Trailer: x\r\n" * 20_000 + b"\r\n"
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from agent_api.server.protocol import HttpProtocol
+from agent_api.server.http.protocol import HttpProtocol
 from agent_api.server.workers import Workers
 
 

@@ -9,7 +9,7 @@ import time
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from agent_api.server.protocol import HttpProtocol
+from agent_api.server.http.protocol import HttpProtocol
 
 LENGTH = [(b"content-length", b"2")]
 

@@ -7,9 +7,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from agent_api.http.problems import Problem, RequestTimeout, Unavailable
 from agent_api.http.request_context import BODY_OVERDUE
-from agent_api.server import refusal
-from agent_api.server.progress import ProgressWatch, unsent_bytes
-from agent_api.server.response_transport import ResponseTransport, UnchunkedTransport
+from agent_api.server.http import refusal
+from agent_api.server.http.progress import ProgressWatch, unsent_bytes
+from agent_api.server.http.response_transport import ResponseTransport, UnchunkedTransport
 
 MAX_DROPPED_BYTES = 64 * 1024 * 1024
 """The connection is reset after this much dropped input."""

@@ -5,9 +5,9 @@ import asyncio
 import httptools
 
 from agent_api.http.problems import BadRequest, HeadersTooLarge, Problem, Unavailable
-from agent_api.server import request_head
-from agent_api.server.connection import Connection, State
 from agent_api.server.connection_limit import connection_limit
+from agent_api.server.http import request_head
+from agent_api.server.http.connection import Connection, State
 
 MAX_PIPELINED = 16
 """Requests that can wait for the response to one before them; few clients ever send two."""
