@@ -9,7 +9,8 @@ import sys
 
 import click
 
-from agent_api import __version__, cli_options
+from agent_api import __version__, cli_database, cli_options
+from agent_api.cli_database import print_to_stderr
 from agent_api.cli_options import AgentId, Duration, Token, Url, UserId
 from agent_api.contract.spec import ContractError
 from agent_api.settings import ConfigError, Settings, log_format
@@ -49,10 +50,6 @@ def _fail(message: str, code: int) -> None:
     else:
         click.echo(f"agent-api: {message}", err=True)
     sys.exit(code)
-
-
-def _print_to_stderr(text: str) -> None:
-    click.echo(text, err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -107,64 +104,6 @@ def serve_mock(host: str | None, port: int | None) -> None:
     run.serve_mock(settings, say=click.echo)
 
 
-@commands.command(short_help="Migrate the database to the newest schema.")
-@click.option(
-    "--check",
-    is_flag=True,
-    help="Change nothing. Exit with 1 and the reason if the schema is not the newest.",
-)
-def migrate(check: bool) -> None:
-    """Migrate the database to the newest schema.
-
-    Concurrent runs wait for each other.
-    """
-    settings = Settings.load()
-
-    import migrations
-    from agent_api.observability import log
-    from agent_api.settings.storage import database
-    from db import schema
-    from db.schema import readiness
-
-    log.configure(settings)
-    with database(settings, _print_to_stderr, create=not check) as url:
-        if not check:
-            schema.upgrade(url, migrations.FOLDER, on_step=_print_to_stderr)
-        # A restored database may have the newest schema, but a user without the roles.
-        reason = readiness.check(url, migrations.FOLDER, explain=True, exact=True)
-        if reason is not None:
-            _fail(reason, 1)
-    click.echo(f"The database is at {schema.head(migrations.FOLDER)}.")
-
-
-@commands.command(short_help="Distribute the tables over the nodes of Citus.")
-@click.option(
-    "--check", is_flag=True, help="Change nothing. Exit with 1 if something is to be done."
-)
-def distribute(check: bool) -> None:
-    """Distribute the tables over the nodes of Citus, by user.
-
-    Stop all servers first. Repeat it after a migration that reports undistributed tables. See
-    docs/operations/scale-out.md.
-    """
-    settings = Settings.load(needs_key=False)
-    if settings.database_url is None:
-        raise ConfigError("The embedded database has no nodes: set AGENT_API_DATABASE_URL")
-
-    import migrations
-    from agent_api.observability import log
-    from db.schema import distribution
-
-    log.configure(settings)
-    if not check:
-        distribution.distribute(settings.database_url, migrations.FOLDER, on_step=_print_to_stderr)
-    elif steps := distribution.pending(settings.database_url, migrations.FOLDER):
-        for step in steps:
-            _print_to_stderr(step.partition("\n")[0])
-        _fail(f"{len(steps)} steps are to be done: run agent-api distribute", 1)
-    click.echo("All tables are distributed by user.")
-
-
 @commands.command(short_help="Print a bearer token.")
 @click.option("--user", "user_id", type=UserId(), required=True, help="The user's id (sub).")
 @click.option("--expires-in", type=Duration(), default="8h", show_default=True, help="Lifetime.")
@@ -177,9 +116,7 @@ def token(user_id: str, expires_in: int, scope: tuple[str, ...]) -> None:
 
     from agent_api.auth import signing
 
-    text = signing.sign(
-        settings, user_id, seconds=expires_in, scopes=scope, on_new=_print_to_stderr
-    )
+    text = signing.sign(settings, user_id, seconds=expires_in, scopes=scope, on_new=print_to_stderr)
     click.echo(text)
 
 
@@ -217,9 +154,9 @@ def worker(agent_ids: tuple[str, ...], url: str | None, token: str | None) -> No
 
     url = url or base_url(settings.host, settings.port)
     try:
-        run.run(settings, agent_ids, url=url, say=_print_to_stderr)
+        run.run(settings, agent_ids, url=url, say=print_to_stderr)
     except RequestRefused as error:
-        _fail(f"The server refuses this worker: {error}", 1)
+        raise click.ClickException(f"The server refuses this worker: {error}") from error
 
 
 @commands.command("demo", short_help="Add example conversations for a user.")
@@ -237,11 +174,11 @@ def demo(user_id: str) -> None:
     from db.schema import readiness
 
     log.configure(settings)
-    with database(settings, _print_to_stderr) as url:
+    with database(settings, print_to_stderr) as url:
         if settings.database_url is None:
-            schema.upgrade(url, migrations.FOLDER, on_step=_print_to_stderr)
+            schema.upgrade(url, migrations.FOLDER, on_step=print_to_stderr)
         elif (reason := readiness.check(url, migrations.FOLDER, explain=True)) is not None:
-            _fail(reason, 1)
+            raise click.ClickException(reason)
         engine.configure(url, pool_size=1, statement_timeout_ms=settings.statement_timeout_ms)
         try:
             conversations, messages, runs = fill(user_id)
@@ -251,41 +188,7 @@ def demo(user_id: str) -> None:
         f"{user_id} has {conversations} new conversations, {messages} messages, {runs} runs."
     )
     if settings.can_sign:
-        _print_to_stderr(f"A token: {startup_message.token_command(settings, user_id)}")
-
-
-@commands.command(
-    context_settings={"ignore_unknown_options": True},
-    short_help="Open the embedded database with psql.",
-)
-@click.option("--url", "print_url", is_flag=True, help="Only print the database URL.")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def psql(print_url: bool, arguments: tuple[str, ...]) -> None:
-    """Open the embedded database with psql, and pass ARGUMENTS to psql.
-
-    Starts the database if necessary. --url prints the URL for alembic and other tools, which
-    works while a server is running.
-    """
-    settings = Settings.load(needs_key=False)
-    if settings.database_url is not None:
-        raise ConfigError(
-            "AGENT_API_DATABASE_URL replaces the embedded database: run psql with that URL"
-        )
-
-    import signal
-    import subprocess
-
-    from agent_api.settings.storage import database
-    from db import embedded
-
-    with database(settings, _print_to_stderr) as url:
-        if print_url:
-            click.echo(url)
-            return
-        # Ctrl-C cancels the statement in psql. It must not end this process.
-        signal.signal(signal.SIGINT, lambda *_: None)
-        program = embedded.program("psql", settings.data_dir)
-        sys.exit(subprocess.run([program, url, *arguments], check=False).returncode)
+        print_to_stderr(f"A token: {startup_message.token_command(settings, user_id)}")
 
 
 @commands.command(short_help="Print every operation and its handler.")
@@ -308,3 +211,7 @@ def routes() -> None:
 def version() -> None:
     """Print the version."""
     click.echo(f"agent-api {__version__}")
+
+
+for command in cli_database.COMMANDS:
+    commands.add_command(command)
