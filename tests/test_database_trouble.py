@@ -13,7 +13,7 @@ import httpx
 import psycopg2
 import pytest
 
-from db.engine import backoff
+from db.engine.connections import backoff
 from tests.calls import Json, at_once, post_message
 from tests.servers import Server, start_server
 from tests.silence import Relay

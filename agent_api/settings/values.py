@@ -127,7 +127,7 @@ def _split(value: str) -> SplitResult | None:
 def database_url(value: str) -> str:
     """Return the URL of a PostgreSQL database, unchanged."""
     # SQLAlchemy is slow to import, and most commands do not need it.
-    from db.engine import address
+    from db.engine.connections import address
 
     address.normalise(value)
     return value

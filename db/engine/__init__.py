@@ -1,8 +1,8 @@
 """Connects to PostgreSQL: the connection pool, transactions, statements and their errors."""
 
 from db.engine.acting import Lease, act_under, acting_under, current_lease
-from db.engine.connection import Connection
-from db.engine.pool import PoolHooks
+from db.engine.connections.connection import Connection
+from db.engine.connections.pool import PoolHooks
 from db.engine.private import private_engine
 from db.engine.unit_of_work import (
     Hooks,

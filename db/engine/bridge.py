@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # greenlet ships no type hints
 
-from db.engine.sockets import READ, WRITE, sockets
+from db.engine.connections.sockets import READ, WRITE, sockets
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from itertools import count
 from typing import NamedTuple
 
 from db.engine import session
-from db.engine.connection import Connection
+from db.engine.connections.connection import Connection
 
 _numbers = count(1)
 # A parameter of psycopg2, with the cast that SQLAlchemy adds for some types.

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 
 from db.engine import session
-from db.engine.address import CONNECT_SECONDS, connect_args, normalise
+from db.engine.connections.address import CONNECT_SECONDS, connect_args, normalise
 
 
 def private_engine(url: str) -> Engine:

@@ -23,7 +23,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.engine import prepared, roles, shards
 from db.engine.acting import current_lease
-from db.engine.connection import Connection
+from db.engine.connections.connection import Connection
 from db.engine.unit_of_work import is_distributed
 
 _ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"

@@ -11,11 +11,11 @@ import psycopg2
 from sqlalchemy import URL, exc
 
 from db.engine import session, shards
-from db.engine.address import CONNECT_SECONDS, driver_args, normalise
-from db.engine.connection import AroundStatement, Connection
+from db.engine.connections.address import CONNECT_SECONDS, driver_args, normalise
+from db.engine.connections.connection import AroundStatement, Connection
+from db.engine.connections.pool import Pool, PoolHooks
+from db.engine.connections.replica import Replica
 from db.engine.failures import failure_of, refused
-from db.engine.pool import Pool, PoolHooks
-from db.engine.replica import Replica
 
 ANSWER_SECONDS = 1
 """Time for a response to arrive, in addition to the server's statement_timeout."""

@@ -10,8 +10,9 @@ from typing import Any
 import psycopg2
 from psycopg2 import errorcodes
 
-from db.engine import address, roles, session
-from db.engine.connection import Connection
+from db.engine import roles, session
+from db.engine.connections import address
+from db.engine.connections.connection import Connection
 from db.engine.failures import NoResponse, is_read_only
 from db.schema import ahead_of, missing_from, requirements, wrong_encoding
 

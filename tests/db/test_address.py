@@ -8,7 +8,7 @@ from sqlalchemy import make_url
 
 import migrations
 from db import engine, schema
-from db.engine import address
+from db.engine.connections import address
 from db.schema import readiness
 from tests.db.rows import value
 

@@ -11,7 +11,8 @@ import psycopg2
 import pytest
 
 from db import engine, errors
-from db.engine import Connection, bridge, pool
+from db.engine import Connection, bridge
+from db.engine.connections import pool
 from tests.db.rows import value
 from tests.db.waiting import at_once, on_loop
 

@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-from db.engine import Connection, address
+from db.engine import Connection
+from db.engine.connections import address
 from tests.db.rows import value
 from tests.db.waiting import BOTH_WAYS, Call, start
 from tests.silence import Relay

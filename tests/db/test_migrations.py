@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect, text
 
 import migrations
 from db import engine, errors, models, schema
-from db.engine import address
+from db.engine.connections import address
 
 SEED = {
     "conversations": {"id", "title", "user_id", "created_at", "updated_at"},

@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from db import engine, errors
-from db.engine import Connection, Hooks, PoolHooks, bridge, pool
+from db.engine import Connection, Hooks, PoolHooks, bridge
+from db.engine.connections import pool
 from tests.db.holding import PID, Configure, ask, assert_all_free, configure_for, held, terminate
 from tests.db.rows import value
 from tests.db.waiting import at_once, start

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent_api.settings import ConfigError, Settings
-from db.engine import address
+from db.engine.connections import address
 from tests.commands import refusal
 from tests.servers import agent_api
 

@@ -11,9 +11,10 @@ from typing import Any, NoReturn
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_WRITE, UNICODE, cursor, new_array_type
 
-from db.engine import bridge, hosts, session
+from db.engine import bridge, session
+from db.engine.connections import hosts
+from db.engine.connections.sockets import READ, WRITE, Sockets, sockets
 from db.engine.failures import ConnectionLost, NoResponse, leads_elsewhere
-from db.engine.sockets import READ, WRITE, Sockets, sockets
 
 logger = getLogger(__name__)
 

@@ -13,9 +13,9 @@ from logging import getLogger
 import psycopg2
 
 from db.engine import bridge
-from db.engine.connection import Connection
+from db.engine.connections.connection import Connection
+from db.engine.connections.pool import Pool
 from db.engine.failures import PoolTimeout
-from db.engine.pool import Pool
 
 logger = getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import psycopg2
 
 from db.engine import bridge
-from db.engine.backoff import ConnectBackoff
-from db.engine.connection import Connection
+from db.engine.connections.backoff import ConnectBackoff
+from db.engine.connections.connection import Connection
 from db.engine.failures import PoolTimeout
 
 WAIT_SECONDS = 5
