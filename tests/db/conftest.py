@@ -33,6 +33,13 @@ def configure(database_url: str) -> Iterator[Configure]:
 
 
 @pytest.fixture
+def dispose() -> Iterator[None]:
+    """Close the pool that the test configures."""
+    yield
+    engine.dispose()
+
+
+@pytest.fixture
 def connection(configured: None) -> Iterator[Connection]:
     with engine.autocommit() as opened:
         yield opened
