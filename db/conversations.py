@@ -46,14 +46,12 @@ _insert = Statement(
 
 
 def _record(change: str) -> sa.Insert:
-    # Later than a message that was stored while this statement waited.
-    next_time = _c.updated_at + sa.literal_column("interval '1 microsecond'")
-    now = sa.func.greatest(sa.func.statement_timestamp(), next_time)
     return recording.insertion_for(
         change,
         conversations,
         where=[_this, access.CONVERSATION],
-        at=now,
+        # Later than a message that was stored while this statement waited.
+        at=recording.time_after(_c.updated_at),
         conversation_id=_c.id,
         resource_id=_c.id,
     )

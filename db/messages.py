@@ -57,10 +57,7 @@ def _append() -> Statement:
     The conversation's row lock serialises writers, so positions and times have the same order.
     After a wait PostgreSQL computes the new values from the updated row.
     """
-    # greatest() because a writer that waited has an earlier statement time than the previous one.
-    # Times increase, because the change log orders messages by them.
-    next_time = conversations.c.updated_at + sa.literal_column("interval '1 microsecond'")
-    now = sa.func.greatest(sa.func.statement_timestamp(), next_time)
+    now = recording.time_after(conversations.c.updated_at)
     title: sa.BindParameter[str | None] = sa.bindparam("new_title", type_=sa.String)
     role: sa.BindParameter[str] = sa.bindparam("new_role", type_=_c.role.type)
     update = (

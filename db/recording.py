@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import engine
+from db.documents import utc
 from db.engine import Connection
 from db.models import OWNERS, Id, changes
 
@@ -15,6 +16,17 @@ _NO_ID: sa.ColumnElement[Any] = sa.null()
 def announce(connection: Connection, user_id: str) -> None:
     """Wake the streams that follow the user's log, after the commit."""
     engine.on_commit(connection, ("changes", user_id))
+
+
+def time_after(previous: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the current time, or the time after the previous one if that is later.
+
+    A writer that waited has an earlier statement time than the writer before. The log orders
+    changes by their times.
+    """
+    # Added without a time zone: distributed tables refuse what could depend on the session's.
+    following = utc(utc(previous) + sa.literal_column("interval '1 microsecond'"))
+    return sa.func.greatest(sa.func.statement_timestamp(), following)
 
 
 def insertion(

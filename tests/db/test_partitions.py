@@ -92,6 +92,8 @@ RESTRICTED = re.compile(
     r"|coalesce\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)",
     re.DOTALL,
 )
+# The result depends on the time zone, except without one.
+INTERVAL = re.compile(r"\b\w+\.\w+ [-+] (interval\b|CAST\([^()]* AS INTERVAL|%\(\w+\)s::INTERVAL)")
 FUNCTION = re.compile(r"\b(?:[a-z]\w*(?=\()|CURRENT_\w+|LOCALTIME\w*)")
 OWNER = re.compile(r"\b((user_id|created_by) = %\(acting_user|agent_id = %\(of_agent)\)s")
 IMMUTABLE = {"greatest", "least", "coalesce", "timezone", "lower"}
@@ -285,6 +287,8 @@ def test_statements_use_nothing_that_distributed_tables_refuse(sent: Sent) -> No
         ("UPDATE a SET b = CASE WHEN c THEN lower(now()) END", "now"),
         ("UPDATE a SET b = coalesce(b, greatest(random(), 1))", "random"),
         ("INSERT INTO a VALUES (1) ON CONFLICT (b) DO UPDATE SET b = CURRENT_DATE", "CURRENT_DATE"),
+        ("UPDATE a SET b = greatest(now(), a.b + interval '1 s')", "an interval added to a column"),
+        ("UPDATE a SET b = timezone('UTC', a.b) + interval '1 s'", None),
         ("UPDATE a SET b = now() WHERE user_id = 'u' RETURNING greatest(b)", None),
     ],
 )
@@ -341,6 +345,8 @@ def refusal_of(sql: str) -> str | None:
         return "a lock without the owner"
     if sql.startswith("SELECT"):
         return None
+    if sql.startswith("UPDATE") and INTERVAL.search(sql):
+        return "an interval added to a column"
     for part in RESTRICTED.findall(sql):
         for name in FUNCTION.findall(part):
             if name not in IMMUTABLE:
