@@ -99,16 +99,20 @@ def upgrade() -> None:
     for table, rights in WORKER_RIGHTS.items():
         op.execute(f"GRANT {rights} ON {table} TO agent_api_worker")
     for table, rows in WORKER_ROWS.items():
-        op.execute(f"CREATE POLICY worker ON {table} TO agent_api_worker USING ({rows})")
+        # No policy is RESTRICTIVE: Citus would create it on the nodes as one that gives rights.
+        command = "FOR SELECT " if table in ("runs", "messages") else ""
+        op.execute(f"CREATE POLICY worker ON {table} {command}TO agent_api_worker USING ({rows})")
     # Of the conversation's other runs, it can change only those that wait.
+    rows = WORKER_ROWS["runs"]
     op.execute(
-        "CREATE POLICY worker_run ON runs AS RESTRICTIVE FOR UPDATE TO agent_api_worker"
-        f" USING (id = {_RUN} OR waits) WITH CHECK (true)"
+        "CREATE POLICY worker_run ON runs FOR UPDATE TO agent_api_worker"
+        f" USING ({rows} AND (id = {_RUN} OR waits)) WITH CHECK ({rows})"
     )
     # A message can only name the run of the lease.
+    rows = WORKER_ROWS["messages"]
     op.execute(
-        "CREATE POLICY worker_run ON messages AS RESTRICTIVE FOR INSERT TO agent_api_worker"
-        f" WITH CHECK (run_id IS NULL OR run_id = {_RUN})"
+        "CREATE POLICY worker_run ON messages FOR INSERT TO agent_api_worker"
+        f" WITH CHECK ({rows} AND (run_id IS NULL OR run_id = {_RUN}))"
     )
     # A claim looks for runs of any user. The queue contains no content.
     op.execute(

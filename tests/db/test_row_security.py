@@ -117,6 +117,17 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
     }
 
 
+def test_policies_are_permissive(connection: Connection) -> None:
+    """Citus creates each policy on the nodes without AS RESTRICTIVE, so that it gives rights."""
+    restrictive = as_owner(
+        connection,
+        "SELECT array_agg(tablename || ': ' || policyname) FROM pg_policies"
+        " WHERE permissive = 'RESTRICTIVE'",
+    )
+
+    assert restrictive is None
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_select_returns_only_the_users_rows(
     connection: Connection, alice: tuple[str, Rows], bob: tuple[str, Rows], name: str
