@@ -36,8 +36,8 @@ class StreamHooks(NamedTuple):
     """Called with the seconds from the write of an event until a waiting stream delivers it."""
 
 
-Name = tuple[str, str]
-"""A topic's kind and id, as `db.engine.on_commit` announces it."""
+Name = tuple[str, ...]
+"""A topic's kind, id and owner, as `db.engine.on_commit` announces it."""
 Poll = Callable[[Sequence[Name]], Mapping[Name, Value]]
 
 

@@ -47,7 +47,7 @@ _PAGES = {
 
 def run_feed(run_id: str, *, user_id: str, form: str) -> Feed:
     """Return the feed of a run's events; positions are their numbers."""
-    return Feed(("run", run_id), form, partial(_read, run_id, user_id, form))
+    return Feed(("run", run_id, user_id), form, partial(_read, run_id, user_id, form))
 
 
 def _read(run_id: str, user_id: str, form: str, after: int) -> Piece:

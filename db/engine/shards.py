@@ -22,6 +22,14 @@ IS_DISTRIBUTED = f"SELECT to_regprocedure('{FUNCTION}(text, text)') IS NOT NULL"
 HAS_LEASES = f"SELECT to_regprocedure('{LEASE_FUNCTION}(text, text, text, text)') IS NOT NULL"
 
 
+# From the metadata of the coordinator, which answers while nodes are away.
+NODES_OF_OWNERS = """
+SELECT array_agg(DISTINCT owner) FROM unnest(%(owners)s::text[]) AS owner
+JOIN pg_dist_placement ON shardid = get_shard_id_for_distribution_column('conversations', owner)
+GROUP BY groupid
+"""
+
+
 def _create(function: str, *settings: str) -> str:
     """Return the SQL of a function whose arguments are the settings' values and the role."""
     arguments = "".join(f"{name} text, " for name in settings)

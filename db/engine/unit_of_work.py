@@ -21,8 +21,9 @@ ANSWER_SECONDS = 1
 """Time for a response to arrive, in addition to the server's statement_timeout."""
 
 
-Topic = tuple[str, str]
-"""What streams and claims wait for: a kind, such as `run`, and an id."""
+Topic = tuple[str, ...]
+"""What streams and claims wait for. It ends with its rows' owner, which is the agent for a queue:
+`run`, its id, its owner; `changes`, a user; `queue`, an agent."""
 
 
 @dataclass(frozen=True)

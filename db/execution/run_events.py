@@ -171,7 +171,7 @@ def insert(
         if position[1] in ACTIVE:
             raise Conflict(_OUTDATED.format(after))
         raise Conflict(f"The run is {position[1]}: a run that has ended gets no more events.")
-    engine.on_commit(connection, ("run", run_id))
+    engine.on_commit(connection, ("run", run_id, user_id))
     return Numbers(min(numbers), max(numbers))
 
 
@@ -199,7 +199,7 @@ def insert_from_server(
     }
     (_insert_first if is_new else _insert_numbered).rowcount(connection, parameters)
     recording.announce(connection, user_id)
-    engine.on_commit(connection, ("run", values["id"]))
+    engine.on_commit(connection, ("run", values["id"], user_id))
     return run
 
 

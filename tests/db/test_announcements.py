@@ -25,8 +25,8 @@ WRITES: dict[str, Callable[[Connection, str, str, str], object]] = {
 
 
 @pytest.fixture
-def announced(database_url: str) -> Iterator[list[tuple[str, str]]]:
-    topics: list[tuple[str, str]] = []
+def announced(database_url: str) -> Iterator[list[tuple[str, ...]]]:
+    topics: list[tuple[str, ...]] = []
     hooks = Hooks(on_commit=topics.append)
     engine.configure(database_url, pool_size=2, statement_timeout_ms=10_000, hooks=hooks)
     yield topics
@@ -35,7 +35,7 @@ def announced(database_url: str) -> Iterator[list[tuple[str, str]]]:
 
 @pytest.mark.parametrize("name", WRITES)
 def test_write_announces_the_users_log_after_the_commit(
-    announced: list[tuple[str, str]], name: str
+    announced: list[tuple[str, ...]], name: str
 ) -> None:
     user = f"user-{uuid.uuid4()}"
     with engine.autocommit() as connection:
@@ -50,7 +50,7 @@ def test_write_announces_the_users_log_after_the_commit(
     assert [topic for topic in announced if topic[0] == "changes"] == [("changes", user)]
 
 
-def test_refused_write_announces_nothing(announced: list[tuple[str, str]]) -> None:
+def test_refused_write_announces_nothing(announced: list[tuple[str, ...]]) -> None:
     def write() -> None:
         with engine.transaction() as connection:
             insert_run(connection, "somebody")

@@ -32,7 +32,7 @@ from db import (
     runs,
     sweeps,
 )
-from db.engine import Connection, roles
+from db.engine import Connection
 from db.engine.statement import Statement
 from db.execution import (
     busy,
@@ -49,6 +49,7 @@ from db.execution import (
 from db.models import OWNERS, Base
 from db.rate_limits import Limit
 from tests import distributed
+from tests.db.partitioned import PARTITIONS, create_partitioned
 from tests.db.rows import (
     TRACED,
     insert_conversation,
@@ -65,7 +66,6 @@ from tests.db.test_statements import QUERIES, REFUSED
 Sent = dict[str, tuple[str, Any]]
 """The settings and parameters of each statement."""
 
-PARTITIONS = 4
 LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
 MODULES = (
@@ -81,6 +81,7 @@ READ_ALL_PARTITIONS = {
     "access._HAS_ACCESS": "decides between 403 and 404 for an id that the user does not own",
     "rate_limits._delete_full": "sweeps the buckets of all users",
     "live._select_values": "finds what has changed, for the streams and claims of a process",
+    "live._select_values_of_owners": "finds it for one node, while another one is away",
     "execution.transient_events._select_due": "finds the ended runs of all users",
     "change_positions._select_old": "sweeps the changes of all users",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
@@ -189,27 +190,7 @@ def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[
         engine.dispose()
         return
     url = new_database()
-    private = engine.private_engine(url)
-    with private.begin() as connection:
-        metadata = sa.MetaData()
-        for table in Base.metadata.sorted_tables:
-            copy = table.to_metadata(metadata)
-            copy._prefixes = []  # partitioned tables cannot be unlogged
-            copy.dialect_options["postgresql"]["with"] = {}  # partitioned tables have no pages
-            copy.dialect_options["postgresql"]["partition_by"] = f"HASH ({OWNERS[table.name].name})"
-        metadata.create_all(connection)
-        for name in OWNERS:
-            for number in range(PARTITIONS):
-                connection.exec_driver_sql(
-                    f"CREATE TABLE {name}_{number} PARTITION OF {name}"
-                    f" FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {number})"
-                )
-        connection.exec_driver_sql(
-            "CREATE FUNCTION delete_expired_keys(integer) RETURNS bigint RETURN 0::bigint"
-        )
-        for role in roles.ALL:
-            connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {role}")
-            connection.exec_driver_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    create_partitioned(url)
     engine.configure(url, pool_size=4, statement_timeout_ms=10_000, prepare=False, hooks=TRACED)
     yield
     engine.dispose()
@@ -234,7 +215,13 @@ def sent(partitioned: None) -> Sent:
         kept = sweeps.Retention(transient_events=timedelta(0), changes=timedelta(days=30))
         sweeps.run(limit=LIMIT, kept=kept)
         expiry.run()
-        live.select_values([("run", NOBODY["run"]), ("changes", "user"), ("queue", "agent")])
+        topics = [
+            topic
+            for user in (f"user {number}" for number in range(20))
+            for topic in (("run", NOBODY["run"], user), ("changes", user), ("queue", user))
+        ]
+        live.select_values(topics)
+        live._read(live._select_values_of_owners, topics)
         soon = datetime.now(UTC) + timedelta(days=1)
         with engine.transaction() as connection:
             change_positions.delete_old(connection, user_id="user 0", before=soon, most=9)

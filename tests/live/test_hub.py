@@ -15,7 +15,7 @@ from agent_api.live.topic import Topic, Value
 from db.engine import bridge
 from db.errors import Unavailable
 
-RUN = ("run", "1")
+RUN = ("run", "1", "user")
 
 
 class Source:
@@ -116,7 +116,7 @@ def test_streams_that_wake_together_share_a_read_but_not_an_older_one(hub: Hub) 
 
 def test_poll_asks_for_a_batch_of_topics_in_turn(hub: Hub, source: Source) -> None:
     async def story() -> None:
-        names = [("run", str(number)) for number in range(BATCH + 10)]
+        names = [("run", str(number), "user") for number in range(BATCH + 10)]
         opened = [hub.topic(name) for name in names]
         for each in opened:
             each.__enter__()
@@ -148,8 +148,8 @@ def test_watch_sees_a_change_since_the_last_wait(hub: Hub) -> None:
         raise AssertionError
 
     def claim() -> None:
-        with hubs.watch([RUN, ("run", "2")]) as watched:
-            hub.wake(("run", "2"))
+        with hubs.watch([RUN, ("run", "2", "user")]) as watched:
+            hub.wake(("run", "2", "user"))
             began = time.monotonic()
             watched.wait(10)
             assert time.monotonic() < began + 5

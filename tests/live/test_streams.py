@@ -22,7 +22,7 @@ def test_keep_alive_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         return NOTHING
 
     async def story() -> list[bytes]:
-        stream = open_stream(Feed(("run", "1"), "event", read))
+        stream = open_stream(Feed(("run", "1", "user"), "event", read))
         pieces = [await anext(stream) for _ in range(4)]
         await stream.aclose()
         return pieces
@@ -35,7 +35,7 @@ def test_keep_alive_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stopping_ends_a_stream_that_waits() -> None:
     async def story() -> list[bytes]:
-        stream = open_stream(Feed(("run", "1"), "event", lambda _position: NOTHING))
+        stream = open_stream(Feed(("run", "1", "user"), "event", lambda _position: NOTHING))
         await anext(stream)
         asyncio.get_running_loop().call_later(TICK_SECONDS, stream.stop)
         async with asyncio.timeout(5):
@@ -50,7 +50,7 @@ def test_stopping_ends_a_stream_that_reads() -> None:
             stream.stop()
             return NOTHING
 
-        stream = open_stream(Feed(("run", "1"), "event", read))
+        stream = open_stream(Feed(("run", "1", "user"), "event", read))
         async with asyncio.timeout(5):
             return [piece async for piece in stream]
 

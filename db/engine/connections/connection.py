@@ -75,7 +75,7 @@ class Connection:
         """The names of the statements prepared on this connection; None if it must not."""
         self.is_direct = False
         """Whether it is known that no pooler is in between."""
-        self.topics: set[tuple[str, str]] = set()
+        self.topics: set[tuple[str, ...]] = set()
         """What the current transaction has changed, for the hook `on_commit`."""
 
     @property
