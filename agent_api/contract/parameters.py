@@ -35,6 +35,8 @@ class Parameter:
         self._schema = Schema(schema)
         self._is_id = schema.get("format") == "uuid"
         self._is_tag_list = self.place == "header" and self.name in etag.TAG_LISTS
+        # Some browsers' EventSource sends an empty Last-Event-ID before it has received an id.
+        self._ignores_empty = self.place == "header" and self.type == "integer"
 
     def read(self, values: Sequence[str], errors: list[dict[str, str]]) -> Any:
         """Return the argument, or its default without `values`. Append to `errors`."""
@@ -44,6 +46,8 @@ class Parameter:
             return self.default
         if self._is_tag_list:
             values = [", ".join(values).strip(" \t")]
+        if self._ignores_empty and values == [""]:
+            return self.default
         if len(values) > 1:
             errors.append(self._error("must not be repeated"))
             return None
