@@ -13,7 +13,7 @@ from agent_api.http.single_flight import SingleFlight
 from agent_api.live.hub import Hub, current
 from agent_api.middleware import idempotency, leasing
 from agent_api.middleware.rate_limiting import RateLimiter
-from db.engine import act_under, bridge
+from db.engine import bridge
 
 
 class HandlerMiddleware(ContractMiddleware):
@@ -51,9 +51,7 @@ class HandlerMiddleware(ContractMiddleware):
         current.set(self._hub)
         limiter = self._limiter if request.operation.requires_token else None
         if leasing.has_lease(request):
-            request, lease = await bridge.run(leasing.verify, request, limiter)
-            act_under(lease)
-            limiter = None  # it has counted the request
+            return await bridge.run(leasing.run, request, limiter, _handle)
         if not request.operation.is_async:
             return await bridge.run(_run_handler, request, limiter)
         if limiter is not None:
@@ -64,6 +62,10 @@ class HandlerMiddleware(ContractMiddleware):
 def _run_handler(request: Request, limiter: RateLimiter | None) -> Response:
     if limiter is not None:
         limiter.take(request.scope)
+    return _handle(request)
+
+
+def _handle(request: Request) -> Response:
     if request.idempotency_key is not None:
         return idempotency.run_once(request)
     return request.operation.run(request.arguments, request.raw_body)

@@ -10,11 +10,11 @@ from db.documents import time, utc
 from db.engine import Connection, acting_under, roles
 from db.engine.statement import Statement
 from db.execution.lease_text import LeaseText
-from db.models import Id, run_leases, runs
+from db.models import Id, conversations, run_leases, runs
 
 GRACE = timedelta(seconds=1)
-"""A run becomes pending again this long after its lease, so that requests that began with a valid
-lease have ended."""
+"""A run becomes pending again this long after its lease, so that a heartbeat that was sent in time
+arrives in time."""
 
 _c = run_leases.c
 _now = sa.func.statement_timestamp()
@@ -36,11 +36,22 @@ def _upsert() -> Statement:
 
 
 _insert = _upsert()
-_select_worker = Statement(
-    sa.select(_c.worker).where(
-        _this, _c.hash == sa.bindparam("this_hash", type_=_c.hash.type), _c.expires_at > _now
-    )
+_worker = sa.select(_c.worker).where(
+    _this, _c.hash == sa.bindparam("this_hash", type_=_c.hash.type), _c.expires_at > _now
 )
+_select_worker = Statement(_worker)
+_lock_run = (
+    sa.select(runs.c.id)
+    .where(runs.c.id == sa.bindparam("of_run", type_=Id), access.RUN)
+    .with_for_update(key_share=True)
+)
+_lock_conversation = (
+    sa.select(conversations.c.id)
+    .where(conversations.c.id == sa.bindparam("of_conversation", type_=Id), access.CONVERSATION)
+    .with_for_update(key_share=True)
+)
+_lock = Statement(_lock_run, _worker)
+_lock_both = Statement(_lock_conversation, _lock_run, _worker)
 _extend = Statement(
     sa.update(run_leases)
     .where(_this, runs.c.id == _c.run_id, runs.c.created_by == _c.user_id, access.RUN)
@@ -74,9 +85,27 @@ def insert(connection: Connection, *, lease: LeaseText, worker: str) -> str:
 
 def select_worker(connection: Connection, *, lease: LeaseText) -> str | None:
     """Return the worker that has the lease, or None if the lease is not valid any more."""
-    values = {"of_run": lease.run_id, "acting_user": lease.user_id, "this_hash": lease.hash}
+    return _worker_of(lease, connection, _select_worker)
+
+
+def lock(connection: Connection, *, lease: LeaseText, with_conversation: bool) -> str | None:
+    """Return the same as `select_worker`, and keep the lease valid until the transaction ends.
+
+    This locks the run, and before it the conversation if that is to be changed as well. All who end
+    a lease lock its run first.
+    """
+    return _worker_of(lease, connection, _lock_both if with_conversation else _lock)
+
+
+def _worker_of(lease: LeaseText, connection: Connection, statement: Statement) -> str | None:
+    values = {
+        "of_run": lease.run_id,
+        "of_conversation": lease.conversation_id,
+        "acting_user": lease.user_id,
+        "this_hash": lease.hash,
+    }
     with acting_under(lease.scope):
-        worker: str | None = _select_worker.scalar(connection, values)
+        worker: str | None = statement.scalar(connection, values)
     return worker
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.calls import Json, at_once, new_conversation, read_all
+from tests.live.following import word
 from tests.servers import Server
 from tests.workers import SCOPE, new_agent
 
@@ -50,7 +51,12 @@ class Hunt:
             claimed = response.json()
             path, lease = f"/runs/{claimed['run']['id']}", {"Run-Lease": claimed["lease"]}
             self.note("heartbeat", client.post(f"{path}/heartbeat", headers=lease))
+            events = {"events": [word("Working")]}
+            self.note("append", client.post(f"{path}/events", json=events, headers=lease))
             message = {"role": "assistant", "content": "Done"}
+            if (conversation_id := claimed["run"]["conversation_id"]) is not None:
+                messages = f"/conversations/{conversation_id}/messages"
+                self.note("answer", client.post(messages, json=message, headers=lease))
             end = {"status": "succeeded", "message": message}
             self.note("end", client.patch(path, json=end, headers=lease))
 
@@ -107,6 +113,7 @@ def test_concurrent_changes_of_runs_cause_no_deadlock(hunt: Hunt) -> None:
     assert hunt.faults == []
     assert {act for act, status in hunt.statuses if status in (200, 201, 204)} == {
         *("create", "cancel", "end", "message", "delete", "claim", "heartbeat"),
+        *("append", "answer"),
     }
 
 
