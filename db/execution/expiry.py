@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from db import access, runs
 from db.documents import RUN
-from db.engine import Connection, roles, transaction
+from db.engine import Connection, autocommit, roles, transaction
 from db.engine.statement import Statement
 from db.errors import Failure, Refused
 from db.execution import run_events, run_leases, run_queue, turns
@@ -38,24 +38,31 @@ _requeue = Statement(
 )
 
 
-def run(*, on_expired: Callable[[], object] = lambda: None) -> None:
-    """Handle the runs whose leases have expired, each in its own transaction.
+def run(*, on_expired: Callable[[], object] = lambda: None, most: int = BATCH_ROWS) -> None:
+    """Handle up to `most` runs whose leases have expired, each in its own transaction.
 
     `on_expired` is called after each of them. Do nothing if another session looks for them. If some
-    could not be handled, raises the first Failure or Refused after it has tried all.
+    could not be handled, they come after all others next time, and this raises the first Failure or
+    Refused after it has tried all.
     """
     with transaction() as connection:
         if not _try_lock.scalar(connection, {}):
             return
-        expired = run_leases.select_expired(connection, most=BATCH_ROWS)
+        expired = run_leases.select_expired(connection, most=most)
     failures: list[Failure | Refused] = []
+    failed: list[tuple[str, str]] = []
     for run_id, user_id in expired:
         try:
             with transaction() as connection:
                 expire(connection, run_id=run_id, user_id=user_id)
-            on_expired()
         except (Failure, Refused) as failure:
             failures.append(failure)
+            failed.append((run_id, user_id))
+        else:
+            on_expired()
+    for run_id, user_id in failed:
+        with autocommit() as connection:
+            run_leases.postpone(connection, run_id=run_id, user_id=user_id)
     if failures:
         raise failures[0]
 

@@ -62,6 +62,7 @@ _delete = Statement(sa.delete(run_leases).where(_this))
 # With a cast, because PostgreSQL cannot infer what a prepared statement subtracts.
 _is_over = _c.expires_at < _now - sa.cast(GRACE, sa.Interval)
 _delete_expired = Statement(sa.delete(run_leases).where(_this, _is_over))
+_postpone = Statement(sa.update(run_leases).where(_this, _is_over).values(expires_at=_now))
 _select_expired = Statement(
     sa.select(_c.run_id, _c.user_id)
     .where(_is_over)
@@ -135,8 +136,13 @@ def delete_expired(connection: Connection, *, run_id: str, user_id: str) -> bool
     return _delete_expired.rowcount(connection, values) > 0
 
 
+def postpone(connection: Connection, *, run_id: str, user_id: str) -> None:
+    """Let an expired lease come last in `select_expired`. It stays expired."""
+    _postpone.rowcount(connection, {"of_run": run_id, "acting_user": user_id})
+
+
 def select_expired(connection: Connection, *, most: int) -> list[tuple[str, str]]:
-    """Return up to `most` runs of all users, with their owners, whose leases have expired."""
+    """Return up to `most` runs of all users, with their owners, whose leases expired first."""
     return [
         (run_id, user_id) for run_id, user_id in _select_expired.rows(connection, {"most": most})
     ]

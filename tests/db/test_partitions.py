@@ -161,6 +161,7 @@ def _new_run(connection: Connection, user: str, conversation_id: str, if_busy: s
 
 def _expired(connection: Connection, user: str, run_id: str) -> str:
     _leased(connection, user, run_id, seconds=-9)
+    run_leases.postpone(connection, run_id=NOBODY["run"], user_id=user)
     expiry.expire(connection, run_id=run_id, user_id=user)
     return run_id
 
@@ -173,6 +174,8 @@ def _leased(connection: Connection, user: str, run_id: str, *, seconds: int) -> 
     lease = replace(lease, seconds=seconds)
     run_leases.insert(connection, lease=lease, worker="w")
     run_leases.select_worker(connection, lease=lease)
+    for with_conversation in (True, False):
+        run_leases.lock(connection, lease=lease, with_conversation=with_conversation)
     if seconds > 0:
         run_leases.extend(connection, run_id=run_id, user_id=user, seconds=seconds)
     return run_id
