@@ -1,6 +1,6 @@
 """Ends or requeues the runs of workers that no longer send heartbeats."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 import sqlalchemy as sa
@@ -39,32 +39,37 @@ _requeue = Statement(
 
 
 def run(*, on_expired: Callable[[], object] = lambda: None, most: int = BATCH_ROWS) -> None:
-    """Handle up to `most` runs whose leases have expired, each in its own transaction.
+    """Handle the runs whose leases have expired, each in its own transaction.
 
-    `on_expired` is called after each of them. Do nothing if another session looks for them. If some
-    could not be handled, they come after all others next time, and this raises the first Failure or
-    Refused after it has tried all.
+    `on_expired` is called after each of them; `most` are selected at a time. Do nothing if another
+    session looks for them. If some could not be handled, they come after all others next time, and
+    this raises the first Failure or Refused after it has tried the others of the same selection.
     """
-    with transaction() as connection:
-        if not _try_lock.scalar(connection, {}):
-            return
-        expired = run_leases.select_expired(connection, most=most)
-    failures: list[Failure | Refused] = []
-    failed: list[tuple[str, str]] = []
+    found = most
+    while found == most:
+        with transaction() as connection:
+            if not _try_lock.scalar(connection, {}):
+                return
+            expired = run_leases.select_expired(connection, most=most)
+        _handle(expired, on_expired)
+        found = len(expired)
+
+
+def _handle(expired: Sequence[tuple[str, str]], on_expired: Callable[[], object]) -> None:
+    failed: dict[tuple[str, str], Failure | Refused] = {}
     for run_id, user_id in expired:
         try:
             with transaction() as connection:
                 expire(connection, run_id=run_id, user_id=user_id)
         except (Failure, Refused) as failure:
-            failures.append(failure)
-            failed.append((run_id, user_id))
+            failed[run_id, user_id] = failure
         else:
             on_expired()
     for run_id, user_id in failed:
         with autocommit() as connection:
             run_leases.postpone(connection, run_id=run_id, user_id=user_id)
-    if failures:
-        raise failures[0]
+    for failure in failed.values():
+        raise failure
 
 
 def expire(connection: Connection, *, run_id: str, user_id: str) -> None:

@@ -66,6 +66,7 @@ def test_lease_that_cannot_be_handled_does_not_hold_up_the_others(url: str) -> N
     with locked(url, stuck):
         with pytest.raises(errors.Timeout):
             expiry.run(most=1)
+        assert status_of(other) == "running"
         expiry.run(most=1)
         assert (status_of(stuck), status_of(other)) == ("running", "pending")
 
@@ -81,3 +82,11 @@ def test_lease_that_could_not_be_handled_is_handled_later(url: str) -> None:
         return bool(status_of(stuck) == "pending")
 
     wait_until(is_pending, 10)
+
+
+def test_all_expired_leases_are_handled_in_one_sweep() -> None:
+    runs = [expired_run(1) for _ in range(3)]
+
+    expiry.run(most=1)
+
+    assert {status_of(run) for run in runs} == {"pending"}
