@@ -37,6 +37,15 @@ WORKER_ROWS = {
     " AND starts_with(key, 'lease ' || current_setting('agent_api.run', true) || ' ')"
     f" AND (conversation_id IS NULL OR conversation_id = {_CONVERSATION})",
 }
+# A claim looks for runs of any user, and locks the oldest, for which PostgreSQL asks the policies of
+# UPDATE. The queue contains no content. Only the run that was claimed can be removed.
+WORKER_QUEUE = {
+    "worker": "FOR SELECT TO agent_api_worker USING (true)",
+    "worker_lock": "FOR UPDATE TO agent_api_worker USING (true) WITH CHECK (false)",
+    "worker_add": f"FOR INSERT TO agent_api_worker WITH CHECK (user_id = {_USER})",
+    "worker_remove": "FOR DELETE TO agent_api_worker"
+    f" USING (user_id = {_USER} AND run_id = {_RUN})",
+}
 
 
 def upgrade() -> None:
@@ -114,11 +123,8 @@ def upgrade() -> None:
         "CREATE POLICY worker_run ON messages FOR INSERT TO agent_api_worker"
         f" WITH CHECK ({rows} AND (run_id IS NULL OR run_id = {_RUN}))"
     )
-    # A claim looks for runs of any user. The queue contains no content.
-    op.execute(
-        "CREATE POLICY worker ON run_queue TO agent_api_worker"
-        f" USING (true) WITH CHECK (user_id = {_USER})"
-    )
+    for name, policy in WORKER_QUEUE.items():
+        op.execute(f"CREATE POLICY {name} ON run_queue {policy}")
     op.execute("GRANT SELECT (agent_id) ON run_queue TO agent_api_existence")
     op.execute(
         "CREATE POLICY existence ON run_queue FOR SELECT TO agent_api_existence USING (true)"

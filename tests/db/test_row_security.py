@@ -114,6 +114,7 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
         "existence to agent_api_existence",
         "worker to agent_api_worker",
         "worker_run to agent_api_worker",
+        *(f"worker_{act} to agent_api_worker" for act in ("lock", "add", "remove")),
     }
 
 

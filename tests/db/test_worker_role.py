@@ -237,6 +237,39 @@ def test_worker_cannot_queue_a_run_of_another_user(
         insert.rowcount(connection, row | leased)
 
 
+def test_worker_can_remove_only_its_run_from_the_queue(
+    connection: Connection, alice: Owner, bob: Owner
+) -> None:
+    queued = [insert_run(connection, owner.user) for owner in (alice, alice, bob)]
+    own, *others = queued
+    remove = Statement(sa.delete(run_queue).where(run_queue.c.run_id.in_(queued)))
+
+    with acting_under(Lease(own, None)):
+        removed = remove.rowcount(connection, {"acting_user": alice.user})
+        again = remove.rowcount(connection, {"acting_user": bob.user})
+    without = Statement(sa.delete(run_queue), role=roles.WORKER)
+
+    assert (removed, again) == (1, 0)
+    assert without.rowcount(connection, {"acting_user": bob.user}) == 0
+    left = "SELECT array_agg(run_id::text) FROM run_queue WHERE run_id::text = ANY (%(it)s)"
+    assert set(value(connection, left, {"it": queued})) == set(others)
+
+
+def test_worker_locks_entries_of_the_queue_but_changes_none(
+    connection: Connection, alice: Owner, bob: Owner
+) -> None:
+    run = insert_run(connection, bob.user)
+    this = run_queue.c.run_id == run
+    lock = Statement(sa.select(run_queue.c.user_id).where(this).with_for_update(skip_locked=True))
+    take = Statement(sa.update(run_queue).where(this).values(agent_id="b"))
+
+    for owner in (alice, bob):
+        with acting_under(owner.lease):
+            assert lock.scalar(connection, {"acting_user": owner.user}) == bob.user
+            with pytest.raises(psycopg2.ProgrammingError, match="row-level security"):
+                take.rowcount(connection, {"acting_user": owner.user})
+
+
 def test_existence_role_reads_no_secrets_of_leases(connection: Connection, alice: Owner) -> None:
     expired = Statement(
         sa.select(sa.func.count()).where(run_leases.c.user_id == alice.user),
