@@ -37,7 +37,7 @@ from agent_api.settings.storage import database
 from db import engine, live, sweeps
 from db.engine import bridge
 from db.errors import Failure, Refused
-from db.execution import expiry
+from db.execution import expiry, waiting_runs
 from db.sweeps import Retention
 
 logger = logging.getLogger(__name__)
@@ -200,10 +200,12 @@ async def _lifespan(
         )
         deletions = partial(sweeps.run, limit=limit, kept=kept)
         expiries = partial(expiry.run, on_expired=observers.on_expired_lease)
-        tasks = [
-            asyncio.create_task(_repeat("deletion", deletions, SWEEP_SECONDS, observers)),
-            asyncio.create_task(_repeat("expiry", expiries, EXPIRY_SECONDS, observers)),
+        sweeping = [
+            _repeat("deletion", deletions, SWEEP_SECONDS, observers),
+            _repeat("expiry", expiries, EXPIRY_SECONDS, observers),
+            _repeat("continuation", waiting_runs.run, SWEEP_SECONDS, observers),
         ]
+        tasks = [asyncio.create_task(each) for each in sweeping]
         try:
             yield {ON_STOP: hub.close, ON_FORCED_EXIT: observers.close}
         finally:

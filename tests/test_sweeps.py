@@ -7,16 +7,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg2
 import pytest
 
 import migrations
 from db import engine, schema, sweeps
 from db.rate_limits import Limit
+from tests.calls import Json, new_run
 from tests.contract import assert_problem
 from tests.mirror import CHANGES, changes_after, position
 from tests.processes import wait_until
 from tests.servers import start_server
+from tests.workers import Worker, new_agent
 
 pytestmark = pytest.mark.process
 
@@ -126,3 +129,20 @@ def test_only_one_session_sweeps(database_url: str) -> None:
         assert execute(database_url, COUNT_KEYS, user) == 0
     finally:
         engine.dispose()
+
+
+def test_server_lets_a_run_continue_whose_predecessor_a_1_0_server_has_ended(
+    database_url: str, tmp_path: Path, alice: httpx.Client, conversation: Json, worker: Worker
+) -> None:
+    agent = new_agent()
+    new = {"agent_id": agent, "conversation_id": conversation["id"]}
+    first = new_run(alice, status="running", **new)
+    second = new_run(alice, if_busy="queue", **new)
+    end = "UPDATE runs SET status = 'succeeded', finished_at = now() WHERE id = %s"
+    execute(database_url, end, first["id"])
+    assert worker.ask(agent).status_code == 204
+
+    with start_server(database_url, tmp_path):
+        claim = worker.claim(agent, wait_seconds=20)
+
+    assert claim.run["id"] == second["id"]

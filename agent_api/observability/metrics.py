@@ -104,7 +104,8 @@ def observers(settings: Settings) -> Observers:
     pool_size.set(settings.pool_size * pools)
     for kind in (*FAILURES.values(), UNEXPECTED):
         failures.labels(kind)  # start at 0, so that alerts see the first error as an increase
-    for sweep, result in product(("deletion", "expiry"), ("ok", "failed", "refused")):
+    names = ("deletion", "expiry", "continuation")
+    for sweep, result in product(names, ("ok", "failed", "refused")):
         sweeps.labels(sweep, result)
     return Observers(
         middlewares=[MetricsMiddleware],

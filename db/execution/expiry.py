@@ -1,6 +1,6 @@
 """Ends or requeues the runs of workers that no longer send heartbeats."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import orjson
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from db import access, runs
 from db.documents import RUN
 from db.engine import Connection, autocommit, roles, transaction
 from db.engine.statement import Statement
-from db.errors import Failure, Refused
 from db.execution import run_events, run_leases, run_queue, turns
+from db.execution.attempts import raise_first, try_each
 from db.models import Id
 from db.models import runs as _runs
 
@@ -41,7 +41,7 @@ _requeue = Statement(
 def run(*, on_expired: Callable[[], object] = lambda: None, most: int = BATCH_ROWS) -> None:
     """Handle the runs whose leases have expired, each in its own transaction.
 
-    `on_expired` is called after each of them; `most` are selected at a time. Do nothing if another
+    `on_expired` is called for each of them; `most` are selected at a time. Do nothing if another
     session looks for them. If some could not be handled, they come after all others next time, and
     this raises the first Failure or Refused after it has tried the others of the same selection.
     """
@@ -51,25 +51,14 @@ def run(*, on_expired: Callable[[], object] = lambda: None, most: int = BATCH_RO
             if not _try_lock.scalar(connection, {}):
                 return
             expired = run_leases.select_expired(connection, most=most)
-        _handle(expired, on_expired)
-        found = len(expired)
-
-
-def _handle(expired: Sequence[tuple[str, str]], on_expired: Callable[[], object]) -> None:
-    failed: dict[tuple[str, str], Failure | Refused] = {}
-    for run_id, user_id in expired:
-        try:
-            with transaction() as connection:
-                expire(connection, run_id=run_id, user_id=user_id)
-        except (Failure, Refused) as failure:
-            failed[run_id, user_id] = failure
-        else:
+        failed = try_each(expired, lambda c, lease: expire(c, **lease._asdict()))
+        for _ in range(len(expired) - len(failed)):
             on_expired()
-    for run_id, user_id in failed:
-        with autocommit() as connection:
-            run_leases.postpone(connection, run_id=run_id, user_id=user_id)
-    for failure in failed.values():
-        raise failure
+        for lease in failed:
+            with autocommit() as connection:
+                run_leases.postpone(connection, **lease._asdict())
+        raise_first(failed)
+        found = len(expired)
 
 
 def expire(connection: Connection, *, run_id: str, user_id: str) -> None:

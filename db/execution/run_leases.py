@@ -1,6 +1,7 @@
 """Queries for the leases of workers on runs."""
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as sa_insert
@@ -72,6 +73,13 @@ _select_expired = Statement(
 )
 
 
+class Expired(NamedTuple):
+    """The run of an expired lease, and its owner."""
+
+    run_id: str
+    user_id: str
+
+
 def insert(connection: Connection, *, lease: LeaseText, worker: str) -> str:
     """Store the lease of a worker, and return when it expires."""
     values = {
@@ -141,8 +149,6 @@ def postpone(connection: Connection, *, run_id: str, user_id: str) -> None:
     _postpone.rowcount(connection, {"of_run": run_id, "acting_user": user_id})
 
 
-def select_expired(connection: Connection, *, most: int) -> list[tuple[str, str]]:
-    """Return up to `most` runs of all users, with their owners, whose leases expired first."""
-    return [
-        (run_id, user_id) for run_id, user_id in _select_expired.rows(connection, {"most": most})
-    ]
+def select_expired(connection: Connection, *, most: int) -> list[Expired]:
+    """Return up to `most` leases, of all users, that expired first."""
+    return [Expired(*row) for row in _select_expired.rows(connection, {"most": most})]

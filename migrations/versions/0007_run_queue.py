@@ -37,8 +37,8 @@ WORKER_ROWS = {
     " AND starts_with(key, 'lease ' || current_setting('agent_api.run', true) || ' ')"
     f" AND (conversation_id IS NULL OR conversation_id = {_CONVERSATION})",
 }
-# A claim looks for runs of any user, and locks the oldest, for which PostgreSQL asks the policies of
-# UPDATE. The queue contains no content. Only the run that was claimed can be removed.
+# A claim looks for runs of any user and locks the oldest, which needs a policy for UPDATE. The
+# queue contains no content. Only the run that was claimed can be removed.
 WORKER_QUEUE = {
     "worker": "FOR SELECT TO agent_api_worker USING (true)",
     "worker_lock": "FOR UPDATE TO agent_api_worker USING (true) WITH CHECK (false)",
@@ -125,6 +125,8 @@ def upgrade() -> None:
     )
     for name, policy in WORKER_QUEUE.items():
         op.execute(f"CREATE POLICY {name} ON run_queue {policy}")
+    # For the sweep that looks for runs that wait in vain.
+    op.execute("GRANT SELECT (conversation_id, created_at, waits) ON runs TO agent_api_existence")
     op.execute("GRANT SELECT (agent_id) ON run_queue TO agent_api_existence")
     op.execute(
         "CREATE POLICY existence ON run_queue FOR SELECT TO agent_api_existence USING (true)"
@@ -137,6 +139,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Return to 0006. The queue and all leases are lost; the role stays."""
+    op.execute("REVOKE SELECT (conversation_id, created_at) ON runs FROM agent_api_existence")
     op.execute("DROP POLICY worker_run ON messages")
     op.execute("DROP POLICY worker_run ON runs")
     for table in WORKER_ROWS:

@@ -45,6 +45,7 @@ from db.execution import (
     run_queue,
     transient_events,
     turns,
+    waiting_runs,
 )
 from db.models import OWNERS, Base
 from db.rate_limits import Limit
@@ -71,7 +72,7 @@ NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0))
 MODULES = (
     *(access, busy, cancellation, change_positions, changes, chat_settings, claims),
     *(conversations, expiry, idempotency_keys, live, messages, rate_limits, run_events),
-    *(run_leases, run_queue, runs, transient_events, turns),
+    *(run_leases, run_queue, runs, transient_events, turns, waiting_runs),
 )
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
@@ -84,6 +85,7 @@ READ_ALL_PARTITIONS = {
     "live._select_values_of_owners": "finds it for one node, while another one is away",
     "execution.transient_events._select_due": "finds the ended runs of all users",
     "change_positions._select_old": "sweeps the changes of all users",
+    "execution.waiting_runs._select_waiting": "looks for runs of all users that wait in vain",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
 }
 
@@ -218,6 +220,7 @@ def sent(partitioned: None) -> Sent:
         kept = sweeps.Retention(transient_events=timedelta(0), changes=timedelta(days=30))
         sweeps.run(limit=LIMIT, kept=kept)
         expiry.run()
+        waiting_runs.run()
         topics = [
             topic
             for user in (f"user {number}" for number in range(20))

@@ -45,7 +45,10 @@ READABLE = {
     "messages": {"id", "user_id"},
     "run_leases": {"run_id", "user_id", "expires_at"},
     "run_queue": {"agent_id"},
-    "runs": {"id", "created_by", "last_sequence", "status", "has_transient", "finished_at"},
+    "runs": {
+        *("id", "created_by", "last_sequence", "status", "has_transient", "finished_at"),
+        *("conversation_id", "created_at", "waits"),
+    },
 }
 
 Rows = dict[str, str]
