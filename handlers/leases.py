@@ -10,6 +10,7 @@ from agent_api.http.problems import LeaseExpired
 from agent_api.http.responses import Response, no_content, ok
 from db.engine import autocommit
 from db.execution import claims, run_leases
+from db.execution.claims import Claim
 
 DEFAULT_SECONDS = 60
 RETRY_SECONDS = 5
@@ -18,18 +19,27 @@ RETRY_SECONDS = 5
 
 def claim_run(principal: Principal, body: dict[str, Any]) -> Response:
     scopes.require(principal.scopes, scopes.WORK)
-    until = time.monotonic() + (body.get("wait_seconds") or 0)
     wanted: dict[str, Any] = {
         "agent_ids": body["agent_ids"],
         "worker": principal.user_id,
         "seconds": body.get("lease_seconds") or DEFAULT_SECONDS,
     }
-    with live.watch([("queue", agent_id) for agent_id in body["agent_ids"]]) as queues:
+    claim = claims.claim(**wanted)
+    if claim is None and (seconds := body.get("wait_seconds")):
+        claim = _wait_for_claim(time.monotonic() + seconds, **wanted)
+    if claim is None:
+        return no_content()
+    return ok({"lease": claim.lease, "lease_expires_at": claim.lease_expires_at}, run=claim.run)
+
+
+def _wait_for_claim(until: float, **wanted: Any) -> Claim | None:
+    names = [("queue", agent_id) for agent_id in wanted["agent_ids"]]
+    with live.watch(names, user_id=wanted["worker"]) as queues:
         while (claim := claims.claim(**wanted)) is None:
             if (seconds := until - time.monotonic()) <= 0:
-                return no_content()
+                break
             queues.wait(min(seconds, RETRY_SECONDS))
-    return ok({"lease": claim.lease, "lease_expires_at": claim.lease_expires_at}, run=claim.run)
+    return claim
 
 
 def heartbeat_run(principal: Principal, run_id: str) -> Response:

@@ -323,3 +323,25 @@ def test_claim_run_does_not_log_the_lease(
     worker.heartbeat(claim)
 
     assert claim.lease not in server.log.read_text()
+
+
+@pytest.mark.process
+def test_worker_can_wait_with_so_many_claims_and_not_more(
+    database_url: str, tmp_path: Path
+) -> None:
+    with (
+        start_server(database_url, tmp_path, max_streams_per_user="2") as server,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        worker, other = Worker(server), Worker(server)
+        several = [threads.submit(worker.ask, new_agent(), wait_seconds=3) for _ in range(3)]
+        statuses = [claim.result().status_code for claim in several]
+        too_many = [claim.result() for claim in several if claim.result().status_code == 429]
+        waiting = [threads.submit(worker.ask, new_agent(), wait_seconds=3) for _ in range(2)]
+        others = threads.submit(other.ask, new_agent(), wait_seconds=1)
+        at_once = worker.ask(new_agent())
+        later = [claim.result().status_code for claim in (*waiting, others)]
+
+    assert sorted(statuses) == [204, 204, 429]
+    assert assert_problem(too_many[0], 429)["type"] == "/problems/too-many-claims"
+    assert (at_once.status_code, later) == (204, [204, 204, 204])

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from sqlalchemy import make_url
 
 import migrations
 from db import schema
+from tests.calls import at_once
 from tests.servers import Server, sign, start_server
 from tests.story import CLAIMED, MARIA, OPERATIONS, Play
+from tests.workers import SCOPE, new_agent
 
 PROBLEMS = {
     (status, name)
@@ -117,6 +120,14 @@ class Errors:
                     for _ in range(100):
                         stack.enter_context(many.stream("GET", path))
                     return many.get(path)
+            case 429, "claims":
+                worker = {"Authorization": f"Bearer {sign('a busy worker', scope=SCOPE)}"}
+                claim: Any = {"json": {"agent_ids": [new_agent()], "wait_seconds": 5}}
+                options = {"base_url": self.url, "headers": worker, "timeout": 30}
+                with httpx.Client(**options, limits=httpx.Limits(max_connections=101)) as many:
+                    responses = at_once([partial(many.post, "/runs/claim", **claim)] * 101)
+                (one_more,) = [each for each in responses if each.status_code != 204]
+                return one_more
         raise AssertionError(f"add a case that causes the {status} called {name}")
 
 

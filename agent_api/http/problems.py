@@ -253,6 +253,18 @@ class TooManyStreams(Problem):
         )
 
 
+class TooManyClaims(Problem):
+    """The worker has too many waiting claims (RFC 6585 section 4)."""
+
+    code, http_status, http_title = "too-many-claims", 429, "Too many claims"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} claims of yours are waiting. Wait for one before you send another.",
+            headers={"Retry-After": RETRY_AFTER_SECONDS},
+        )
+
+
 class HeadersTooLarge(Problem):
     """Request line and headers exceed the limit (RFC 6585 section 5)."""
 

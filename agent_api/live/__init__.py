@@ -7,7 +7,8 @@ topics together. Waiting streams hold neither a thread nor a database connection
 the mechanism.
 """
 
-from agent_api.live.hub import Hub, watch
+from agent_api.live.hub import Hub
 from agent_api.live.streams import follow
+from agent_api.live.watching import watch
 
 __all__ = ["Hub", "follow", "watch"]

@@ -68,7 +68,8 @@ class EventStream:
     __slots__ = ("_feed", "_frames", "_hub", "_is_closed", "_principal", "_topic", "_waiter")
 
     def __init__(self, hub: Hub, feed: Feed, principal: Principal, position: int) -> None:
-        hub.add_stream(principal.user_id)
+        hub.check_open()
+        hub.streams.take(principal.user_id)
         self._hub = hub
         self._feed = feed
         self._principal = principal
@@ -93,7 +94,7 @@ class EventStream:
         if self._waiter is not None:
             self._topic.forget(self._waiter)
         self._hub.unsubscribe(self._feed.topic)
-        self._hub.remove_stream(self._principal.user_id)
+        self._hub.streams.free(self._principal.user_id)
 
     async def aclose(self) -> None:
         """Stop, and end the iterator."""

@@ -46,17 +46,23 @@ class Topic:
         self._finish(late, result=False)
 
     def waiter(self, version: int, seen: Value | None, until: float) -> Waiter:
-        """Return a future that waits for a change after `version` and `seen`.
-
-        Without `seen`, the caller waits for any change of the value. `until` is a time of the event
-        loop, which the hub checks when it polls the topic: a timer for each stream takes memory.
-        """
+        """Return a future that waits for a change after `version` and `seen`; see `add`."""
         waiter: Waiter = asyncio.get_running_loop().create_future()
+        self.add(waiter, version, seen, until)
+        return waiter
+
+    def add(self, waiter: Waiter, version: int, seen: Value | None, until: float) -> None:
+        """Finish a future after a change after `version` and `seen`, or at once if there was one.
+
+        Without `seen`, it waits for any change of the value. `until` is a time of the event loop,
+        which the hub checks when it polls the topic: a timer for each stream takes memory.
+        """
+        if waiter.done():
+            return
         if self.version != version or (seen is not None and self.value not in ((), seen)):
             waiter.set_result(True)
         else:
             self._waiting[waiter] = (seen, until)
-        return waiter
 
     def forget(self, waiter: Waiter) -> None:
         """End the wait of a waiter, as if its time were over."""

@@ -10,8 +10,9 @@ from starlette.types import Message
 
 from agent_api.http import problems, request_context
 from agent_api.live import hub as hubs
-from agent_api.live.hub import BATCH, TICK_SECONDS, Hub, Name
+from agent_api.live.hub import BATCH, QUEUES, TICK_SECONDS, Hub, Name
 from agent_api.live.topic import Topic, Value
+from agent_api.live.watching import watch
 from db.engine import bridge
 from db.errors import Unavailable
 
@@ -129,6 +130,22 @@ def test_poll_asks_for_a_batch_of_topics_in_turn(hub: Hub, source: Source) -> No
     run(story())
 
 
+def test_queues_of_claims_do_not_delay_streams(hub: Hub, source: Source) -> None:
+    async def story() -> None:
+        queues = [("queue", str(number)) for number in range(2 * QUEUES)]
+        runs = [("run", str(number)) for number in range(3)]
+        opened = [hub.topic(name) for name in (*queues, *runs)]
+        for each in opened:
+            each.__enter__()
+        await asyncio.sleep(4 * TICK_SECONDS)
+        for each in opened:
+            each.__exit__(None, None, None)
+        assert list(source.polls[0]) == [*runs, *queues[:QUEUES]]
+        assert list(source.polls[1]) == [*runs, *queues[QUEUES:]]
+
+    run(story())
+
+
 @pytest.mark.slow
 def test_polls_continue_after_the_database_was_away(hub: Hub, source: Source) -> None:
     async def story() -> None:
@@ -148,7 +165,7 @@ def test_watch_sees_a_change_since_the_last_wait(hub: Hub) -> None:
         raise AssertionError
 
     def claim() -> None:
-        with hubs.watch([RUN, ("run", "2", "user")]) as watched:
+        with watch([RUN, ("run", "2", "user")], user_id="worker") as watched:
             hub.wake(("run", "2", "user"))
             began = time.monotonic()
             watched.wait(10)
