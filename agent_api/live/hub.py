@@ -127,7 +127,7 @@ class Hub:
             topic.wake()
 
     def _all_like(self, name: Name) -> dict[Name, Topic]:
-        kind, _ = name
+        kind = name[0]
         return self._queues if kind == "queue" else self._topics
 
     async def _poll_regularly(self) -> None:

@@ -133,7 +133,7 @@ def test_poll_asks_for_a_batch_of_topics_in_turn(hub: Hub, source: Source) -> No
 def test_queues_of_claims_do_not_delay_streams(hub: Hub, source: Source) -> None:
     async def story() -> None:
         queues = [("queue", str(number)) for number in range(2 * QUEUES)]
-        runs = [("run", str(number)) for number in range(3)]
+        runs = [("run", str(number), "user") for number in range(3)]
         opened = [hub.topic(name) for name in (*queues, *runs)]
         for each in opened:
             each.__enter__()
