@@ -13,6 +13,7 @@ from tests.calls import new_conversation, new_run, read
 from tests.commands import refusal
 from tests.live.echoing import answer_of, ask, echoing
 from tests.live.following import Frame, following, texts
+from tests.processes import wait_until
 from tests.servers import Server, agent_api, free_port, sign, start_server
 from tests.workers import SCOPE, new_agent
 
@@ -124,12 +125,11 @@ def test_worker_stores_the_whole_answer_when_a_signal_stops_it(
 
 def test_worker_stops_while_no_server_listens(tmp_path: Path) -> None:
     with echoing(f"http://127.0.0.1:{free_port()}", tmp_path, "agent") as worker:
-        time.sleep(2)
+        log = tmp_path / "agent.log"
+        wait_until(lambda: "trying again: ConnectError" in log.read_text())
         assert worker.poll() is None
         worker.terminate()
         assert worker.wait(10) == 0
-
-    assert "trying again: ConnectError" in (tmp_path / "agent.log").read_text()
 
 
 def test_worker_fails_a_run_without_a_question(
