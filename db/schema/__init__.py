@@ -69,6 +69,7 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
             reason = _unusable(connection, migrations)
             if reason is not None:
                 raise MigrationRefused(reason)
+            placement.prepare_migration(connection)
             config = _config(migrations)
             config.attributes |= {"connection": connection, "on_step": note}
             command.upgrade(config, "head")

@@ -45,10 +45,16 @@ def obstacle(connection: Connection) -> str | None:
     if len(versions) > 1:
         found = ", ".join(f"{name} has {version}" for version, name in versions.items())
         return f"The nodes have different versions: {found}. Upgrade all nodes to one version"
+    return lacking_role(connection) or _refused_login(connection, nodes)
+
+
+def lacking_role(connection: Connection) -> str | None:
+    """Return the first node on which a role of requests does not exist or cannot log in, or None."""
+    names = {row[0]: row[1] for row in connection.execute(text(_NODES))}
     for node, success, answer in _ask_all(connection, _LACKING_ROLES):
         if not success or answer:
-            return f"Requests cannot log in to {nodes[node][1]}: run {answer}"
-    return _refused_login(connection, nodes)
+            return f"Requests cannot log in to {names[node]}: run {answer}"
+    return None
 
 
 def _refused_login(connection: Connection, nodes: dict[int, Any]) -> str | None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 from db.engine import shards
 from db.errors import MigrationRefused
 from db.models import OWNERS, conversations
+from db.schema.nodes import lacking_role
 
 TABLES = [conversations.name, *(name for name in OWNERS if name != conversations.name)]
 """All tables; the first one is distributed first, and the others together with it."""
@@ -45,12 +46,29 @@ WHERE pg_relation_size(to_regclass(name)) > 0
 _HAS_CITUS = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
 
 
+def prepare_migration(connection: Connection) -> None:
+    """Use one connection to each node, if the tables are distributed.
+
+    Otherwise Citus refuses some statements after others, such as CREATE FUNCTION after ALTER TABLE.
+    Raises MigrationRefused if a node lacks a role, because the migration could not let it log in.
+    """
+    if _is_distributed(connection):
+        reason = lacking_role(connection)
+        if reason is not None:
+            raise MigrationRefused(reason)
+        connection.exec_driver_sql("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
+
+
 def add_new_tables(connection: Connection) -> None:
     """Distribute the tables that a migration has created, if the others are distributed."""
-    # A dump restored without Citus has the function that marks a distributed database.
-    if _scalar(connection, _HAS_CITUS) and _scalar(connection, shards.IS_DISTRIBUTED):
+    if _is_distributed(connection):
         for step in steps(connection):
             connection.exec_driver_sql(step)
+
+
+def _is_distributed(connection: Connection) -> bool:
+    # A dump restored without Citus has the function that marks a distributed database.
+    return bool(_scalar(connection, _HAS_CITUS) and _scalar(connection, shards.IS_DISTRIBUTED))
 
 
 def steps(connection: Connection) -> Iterator[str]:
