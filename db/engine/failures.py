@@ -15,6 +15,7 @@ _NODE_FAILED = (
     "failure on connection marked as essential",
     "could not commit transaction for shard",
     "failed to prepare transaction",
+    "postmaster was shut down",  # that of the coordinator, while it waited for a node
 )
 
 
@@ -42,7 +43,7 @@ def is_read_only(error: BaseException | None) -> bool:
 
 
 def is_node_failed(error: psycopg2.Error) -> bool:
-    """Return whether Citus lost the connection to a worker in the middle of a transaction."""
+    """Return whether Citus lost the connection to a worker, or the coordinator was killed."""
     return error.pgcode == "XX000" and (error.diag.message_primary or "").startswith(_NODE_FAILED)
 
 

@@ -89,6 +89,7 @@ def test_error_of_a_node_keeps_the_connections(configure: Configure) -> None:
         "failure on connection marked as essential: 10.0.0.2:5432",
         "could not commit transaction for shard 102008 on at least one active node",
         "failed to prepare transaction 'citus_0_1_2_3' on host 10.0.0.2:5432",
+        "postmaster was shut down, exiting",
     ],
 )
 def test_transaction_that_loses_its_node_is_unavailable(configure: Configure, message: str) -> None:
