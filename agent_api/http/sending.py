@@ -47,6 +47,7 @@ async def send_response(response: Response, scope: Scope, receive: Receive, send
 async def _send_stream(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """Send the pieces of the body until it ends or the client disconnects."""
     scope[IS_STREAM] = True
+    scope["headers"] = ()  # a stream can take hours: keep nothing of the request until then
     body = response.body
     try:
         if scope["method"] == "HEAD":

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 
 async def echo_path(scope: Any, _receive: Any, send: Any) -> None:
@@ -98,3 +100,13 @@ def test_upstream_lifespan_auto_hides_an_error_at_startup() -> None:
         request = b"GET /served HTTP/1.1\r\nHost: x\r\n\r\n"
 
         assert b"/served" in responses(port, request)
+
+
+def test_upstream_connection_has_at_most_30_attributes() -> None:
+    """agent_api/server/connection.py has slots, because CPython stores 30 attributes compactly."""
+    config = uvicorn.Config(echo_path)
+    config.load()
+    connection = HttpToolsProtocol(config, ServerState(), {}, asyncio.new_event_loop())
+    connection.loop.close()
+
+    assert len(vars(connection)) < 30

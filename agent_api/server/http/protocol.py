@@ -1,12 +1,13 @@
 """What a client may send on a connection: the callbacks of uvicorn's HTTP/1.1 parser."""
 
 import asyncio
+from typing import Any
 
 import httptools
 
 from agent_api.http.problems import BadRequest, HeadersTooLarge, Problem, Unavailable
 from agent_api.server.connection_limit import connection_limit
-from agent_api.server.http import request_head
+from agent_api.server.http import lean, request_head
 from agent_api.server.http.connection import Connection, State
 
 MAX_PIPELINED = 16
@@ -20,9 +21,13 @@ class Refused(Exception):
 class HttpProtocol(Connection):
     """Refuses connections beyond the limit, and requests that are too large or not valid HTTP."""
 
-    _problem: Problem | None = None  # the reason for Refused
-    _overhead_bytes = 0  # since the last complete head or piece of a body
-    _last_line: request_head.LastLine | None = None
+    __slots__ = ("_last_line", "_overhead_bytes", "_problem")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._problem: Problem | None = None  # the reason for Refused
+        self._overhead_bytes = 0  # since the last complete head or piece of a body
+        self._last_line: request_head.LastLine | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows asyncio's type too
         """Refuse a connection if there might soon be no file descriptor for another one."""
@@ -110,7 +115,8 @@ class HttpProtocol(Connection):
             raise Refused
         self._previous_cycle = self.cycle
         super().on_headers_complete()
-        self._join_writes()  # its task has not run yet
+        self.cycle.message_event = lean.Event()  # its task has not run yet
+        self._join_writes()
         self._state = State.BODY  # not earlier: uvicorn creates the cycle in super()
         self._overhead_bytes = 0
         self._last_line = None
@@ -139,6 +145,7 @@ class HttpProtocol(Connection):
             return
         super().on_message_complete()
         self._state = State.KEEP_ALIVE
+        self.headers = []  # the scope has them; a stream drops them
         self._overhead_bytes = self._body_bytes = 0
         self._watch.restart()
         if (
