@@ -49,7 +49,7 @@ def obstacle(connection: Connection) -> str | None:
 
 
 def lacking_role(connection: Connection) -> str | None:
-    """Return the first node on which a role of requests does not exist or cannot log in, or None."""
+    """Return the first node that lacks a role of requests, or its right to log in."""
     names = {row[0]: row[1] for row in connection.execute(text(_NODES))}
     for node, success, answer in _ask_all(connection, _LACKING_ROLES):
         if not success or answer:
