@@ -11,7 +11,16 @@ from db import engine
 from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.errors import Denied, Missing
-from db.models import Id, conversations, messages, run_events, run_leases, run_queue, runs
+from db.models import (
+    Id,
+    conversations,
+    messages,
+    run_events,
+    run_leases,
+    run_queue,
+    runs,
+    shares,
+)
 
 _user = bindparam("acting_user", type_=String)
 _row = bindparam("row_id", type_=Id)
@@ -21,6 +30,7 @@ MESSAGE = messages.c.user_id == _user
 RUN = runs.c.created_by == _user
 RUN_EVENT = run_events.c.user_id == _user
 LEASE = run_leases.c.user_id == _user
+SHARE = shares.c.user_id == _user
 QUEUED = run_queue.c.user_id == _user
 
 # These statements see the rows of all users. Their role cannot read content.

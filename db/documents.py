@@ -149,6 +149,18 @@ class _Run(Struct, gc=False):
             self.cancel_requested_at = time(self.cancel_requested_at)
 
 
+class _Share(Struct, gc=False):
+    id: str
+    conversation_id: str
+    user_id: str
+    role: str
+    shared_by: str
+    shared_at: str
+
+    def __post_init__(self) -> None:
+        self.shared_at = time(self.shared_at)
+
+
 class RunEvent(Struct, gc=False):
     """An event of a run. `data` is JSON."""
 
@@ -192,4 +204,10 @@ CONVERSATION = Document(
 MESSAGE = Document(models.messages, _Message.__struct_fields__, _Message)
 RUN = Document(models.runs, _Run.__struct_fields__, _Run)
 RUN_EVENT = Document(models.run_events, RunEvent.__struct_fields__, RunEvent)
+SHARE = Document(
+    models.shares,
+    # The row's user is the owner, and the document's is the member.
+    ("id", "conversation_id", "member_id", "role", "user_id", "created_at"),
+    _Share,
+)
 CHAT_SETTINGS = Document(models.chat_settings, _ChatSettings.__struct_fields__, _ChatSettings)

@@ -10,8 +10,11 @@ EXISTENCE = "agent_api_existence"
 """Reads ids, owners, agents, positions, states and times of all rows, but no content."""
 WORKER = "agent_api_worker"
 """Takes runs from the queue. With a lease, reads and changes that run and its conversation."""
+MEMBER = "agent_api_member"
+"""Acts for the owner of a conversation that is shared with the member: reads it, and perhaps posts
+messages."""
 
-ALL = (REQUEST, EXISTENCE, WORKER)
+ALL = (REQUEST, EXISTENCE, WORKER, MEMBER)
 
 # Since PostgreSQL 16, membership does not imply the right to SET ROLE. SET ROLE checks the
 # session's user, and so does this query.

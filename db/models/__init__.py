@@ -5,6 +5,8 @@ from typing import cast
 from sqlalchemy import Table
 
 from db.models.base import (
+    MAX_MEMBERS,
+    MEMBER_ROLES,
     PREVIEW_CHARACTERS,
     ROLES,
     STATUSES,
@@ -18,6 +20,7 @@ from db.models.base import (
 )
 from db.models.conversations import Conversation, Message
 from db.models.runs import Run, RunEvent, RunLease, RunQueue
+from db.models.sharing import Membership, Share
 from db.models.users import Change, ChangePosition, ChatSettings, IdempotencyKey, RateLimit
 
 conversations = cast(Table, Conversation.__table__)
@@ -31,6 +34,8 @@ run_queue = cast(Table, RunQueue.__table__)
 run_leases = cast(Table, RunLease.__table__)
 idempotency_keys = cast(Table, IdempotencyKey.__table__)
 rate_limits = cast(Table, RateLimit.__table__)
+shares = cast(Table, Share.__table__)
+memberships = cast(Table, Membership.__table__)
 
 _OWNER_COLUMNS = {"runs": "created_by", "run_queue": "agent_id"}
 OWNERS = {
@@ -40,6 +45,8 @@ OWNERS = {
 """The column of each table that contains the row's owner; in the queue, that is the agent."""
 
 __all__ = [
+    "MAX_MEMBERS",
+    "MEMBER_ROLES",
     "OWNERS",
     "PREVIEW_CHARACTERS",
     "ROLES",
@@ -52,6 +59,7 @@ __all__ = [
     "Id",
     "IdempotencyKey",
     "Json",
+    "Membership",
     "Message",
     "MessageRole",
     "Moment",
@@ -61,11 +69,13 @@ __all__ = [
     "RunLease",
     "RunQueue",
     "RunStatus",
+    "Share",
     "change_positions",
     "changes",
     "chat_settings",
     "conversations",
     "idempotency_keys",
+    "memberships",
     "messages",
     "new_id",
     "rate_limits",
@@ -73,4 +83,5 @@ __all__ = [
     "run_leases",
     "run_queue",
     "runs",
+    "shares",
 ]

@@ -12,6 +12,9 @@ from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import DeclarativeBase
 
 ROLES = ("user", "assistant", "system")
+MEMBER_ROLES = ("viewer", "editor")
+MAX_MEMBERS = 100
+"""Each write to a shared conversation tells all of its members."""
 STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 PREVIEW_CHARACTERS = 100
 

@@ -61,6 +61,8 @@ class Conversation(Base):
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     size: Mapped[int] = mapped_column(Integer, bytes_of("metadata"))
+    # Counted, so that writes to other conversations need not look for members.
+    member_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
 
     messages: Mapped[list["Message"]] = relationship(
         back_populates="conversation",

@@ -15,11 +15,13 @@ from db.models import (
     changes,
     conversations,
     idempotency_keys,
+    memberships,
     messages,
     run_events,
     run_leases,
     run_queue,
     runs,
+    shares,
 )
 
 Ask = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
@@ -62,13 +64,48 @@ _NEEDS = [
         _Needs([*run_queue.c, *run_leases.c], ["SELECT", "INSERT", "UPDATE"], ["DELETE"]),
     ),
     (
+        roles.WORKER,
+        _Needs([*shares.c], ["SELECT"], []),
+    ),
+    (
+        roles.WORKER,
+        _Needs([memberships.c.updated_at, memberships.c.agent_id], ["SELECT", "UPDATE"], []),
+    ),
+    (
+        roles.MEMBER,
+        _Needs([*conversations.c, *messages.c, *run_events.c, *idempotency_keys.c], ["SELECT"], []),
+    ),
+    (
+        roles.MEMBER,
+        _Needs([*messages.c, *changes.c, *idempotency_keys.c], ["INSERT"], []),
+    ),
+    (
+        roles.MEMBER,
+        _Needs(
+            [
+                *(conversations.c.message_count, conversations.c.member_count),
+                *(memberships.c.updated_at, memberships.c.agent_id, *idempotency_keys.c),
+            ],
+            ["UPDATE"],
+            [],
+        ),
+    ),
+    (
+        roles.MEMBER,
+        _Needs([*shares.c, *memberships.c], ["SELECT"], ["DELETE"]),
+    ),
+    (
+        roles.MEMBER,
+        _Needs([runs.c.id, runs.c.created_by, runs.c.last_sequence], ["SELECT"], []),
+    ),
+    (
         roles.EXISTENCE,
         _Needs(
             [
                 *(conversations.c.id, conversations.c.user_id),
-                *(messages.c.id, messages.c.user_id),
+                *(messages.c.id, messages.c.user_id, messages.c.conversation_id),
                 *(runs.c.id, runs.c.created_by, runs.c.last_sequence, runs.c.status),
-                *(runs.c.has_transient, runs.c.finished_at),
+                *(runs.c.has_transient, runs.c.finished_at, runs.c.conversation_id),
                 *(changes.c.id, changes.c.user_id, changes.c.sequence),
                 *(change_positions.c.user_id, change_positions.c.last_sequence),
                 run_queue.c.agent_id,

@@ -8,6 +8,7 @@ from typing import Any
 
 from db import conversations, messages, runs
 from db.engine import Connection, Hooks
+from db.sharing import shares
 
 Trace = list[tuple[str, Any]]
 
@@ -64,6 +65,26 @@ def message(conversation_id: str, user: str, **given: Any) -> dict[str, Any]:
     """Return arguments for `messages.insert`."""
     required = {"conversation_id": conversation_id, "user_id": user}
     return {**required, "role": "user", "content": "Hello", **given}
+
+
+def share(
+    connection: Connection,
+    conversation_id: str,
+    owner: str,
+    member: str = "m",
+    role: str = "viewer",
+) -> dict[str, str]:
+    """Share a conversation, and return the share."""
+    document: dict[str, str] = json.loads(
+        shares.upsert(
+            connection,
+            conversation_id=conversation_id,
+            user_id=owner,
+            member_id=member,
+            role=role,
+        )
+    )
+    return document
 
 
 def answer(user: str, **document: Any) -> dict[str, Any]:

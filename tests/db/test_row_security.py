@@ -19,7 +19,7 @@ from db import change_positions as numbering
 from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.models import Base, change_positions, changes, chat_settings, conversations, runs
-from tests.db.rows import insert_conversation, insert_message, insert_run, message, value
+from tests.db.rows import insert_conversation, insert_message, insert_run, message, share, value
 
 # Token buckets contain no user data, and the sweep has no acting user.
 PROTECTED: dict[str, Table] = {
@@ -35,6 +35,7 @@ CHANGED = {
     "conversations": "model",
     "messages": "content",
     "runs": "error",
+    "shares": "member_id",
 }
 
 # The columns that the role for all users' rows can read.
@@ -42,7 +43,7 @@ READABLE = {
     "change_positions": {"user_id", "last_sequence"},
     "changes": {"id", "user_id", "sequence"},
     "conversations": {"id", "user_id"},
-    "messages": {"id", "user_id"},
+    "messages": {"id", "user_id", "conversation_id"},
     "run_leases": {"run_id", "user_id", "expires_at"},
     "run_queue": {"agent_id"},
     "runs": {
@@ -76,6 +77,7 @@ def new_user(connection: Connection, name: str) -> tuple[str, Rows]:
         "messages": insert_message(connection, conversation, user),
         "runs": insert_run(connection, user),
         "chat_settings": own["id"],
+        "shares": share(connection, conversation, user)["id"],
     }
     only = "user_id = %(it)s AND type <> 'run.created'"
     as_owner(
@@ -118,6 +120,10 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
         "worker to agent_api_worker",
         "worker_run to agent_api_worker",
         *(f"worker_{act} to agent_api_worker" for act in ("lock", "add", "remove")),
+        "member to agent_api_member",
+        "member_insert to agent_api_member",
+        "member_update to agent_api_member",
+        "member_delete to agent_api_member",
     }
 
 
@@ -204,6 +210,14 @@ INSERTS: dict[str, tuple[Table, Callable[[Rows], dict[str, Any]]]] = {
     "conversations": (conversations, lambda ids: {"title": "T"}),
     "runs": (runs, lambda ids: {"agent_id": "a"}),
     "chat_settings": (chat_settings, lambda ids: {"model": "m"}),
+    "shares": (
+        models.shares,
+        lambda ids: {
+            "conversation_id": ids["conversations"],
+            "member_id": "another",
+            "role": "viewer",
+        },
+    ),
     "messages": (
         models.messages,
         lambda ids: {

@@ -1,0 +1,1 @@
+"""Conversations that are shared: with whom, and what a user is a member of."""

@@ -1,0 +1,97 @@
+"""Queries for memberships: the conversations that are shared with a user.
+
+All of them act as the member, also if the owner shares a conversation or writes to it.
+"""
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as sa_insert
+
+from db import recording
+from db.engine import Connection
+from db.engine.statement import Statement
+from db.models import Id, Moment, memberships, new_id
+
+_c = memberships.c
+_conversation = sa.bindparam("of_conversation", type_=Id)
+_this = sa.and_(
+    _c.conversation_id == _conversation,
+    _c.user_id == sa.bindparam("acting_user", type_=sa.String),
+)
+
+
+class Membership(NamedTuple):
+    """The owner of a conversation, and what the member may do with it: viewer or editor."""
+
+    owner_id: str
+    role: str
+
+
+def _record(change: str) -> sa.Insert:
+    # Writers of a conversation have locked it, so these times have the order of its changes.
+    return recording.insertion(
+        change,
+        conversation_id=_conversation,
+        resource_id=_conversation,
+        at=sa.func.statement_timestamp(),
+    )
+
+
+def _moment(name: str) -> sa.ColumnElement[Any]:
+    return sa.cast(sa.bindparam(name, type_=sa.Text), Moment)
+
+
+def _upsert(change: str) -> Statement:
+    columns: dict[str, sa.ColumnElement[Any]] = {
+        "conversation_id": _conversation,
+        "user_id": sa.bindparam("acting_user", type_=sa.String),
+        **{name: _moment(f"new_{name}") for name in ("shared_at", "created_at", "updated_at")},
+        **{
+            name: sa.bindparam(f"new_{name}", type_=_c[name].type)
+            for name in ("owner_id", "share_id", "role", "source", "agent_id")
+        },
+    }
+    row = sa_insert(memberships).values(columns)
+    replaced = {
+        name: row.excluded[name] for name in columns.keys() - {"conversation_id", "user_id"}
+    }
+    keys = [_c.conversation_id, _c.user_id]
+    return Statement(_record(change), row.on_conflict_do_update(index_elements=keys, set_=replaced))
+
+
+_select_one = Statement(sa.select(_c.owner_id, _c.role).where(_this))
+_insert = _upsert("conversation.created")
+_update = _upsert("conversation.updated")
+_delete = Statement(_record("conversation.deleted"), sa.delete(memberships).where(_this))
+
+
+def select_one(
+    connection: Connection, *, conversation_id: str, member_id: str
+) -> Membership | None:
+    """Return the user's membership in a conversation, or None."""
+    values = {"of_conversation": conversation_id, "acting_user": member_id}
+    row = _select_one.row(connection, values)
+    return None if row is None else Membership(*row)
+
+
+def upsert(
+    connection: Connection,
+    *,
+    conversation_id: str,
+    member_id: str,
+    is_new: bool,
+    **columns: str | None,
+) -> None:
+    """Store a membership and tell the member. `columns` are the others; times are texts in UTC."""
+    statement = _insert if is_new else _update
+    values = {"of_conversation": conversation_id, "acting_user": member_id, "change_id": new_id()}
+    statement.rowcount(connection, values | {f"new_{name}": v for name, v in columns.items()})
+    recording.announce(connection, member_id)
+
+
+def delete(connection: Connection, *, conversation_id: str, member_id: str) -> None:
+    """Delete a membership and tell the member, for whom the conversation is gone."""
+    values = {"of_conversation": conversation_id, "acting_user": member_id, "change_id": new_id()}
+    _delete.rowcount(connection, values)
+    recording.announce(connection, member_id)
