@@ -68,6 +68,8 @@ class _Conversation(Struct, gc=False):
     id: str
     title: str
     user_id: str
+    role: str
+    shared_by: str | None
     source: str | None
     model: str | None
     agent_id: str | None
@@ -80,12 +82,15 @@ class _Conversation(Struct, gc=False):
 
 
 def _conversation(*row: Any) -> Struct:
+    """Return the structure for the owner, or for a member whose role follows the columns."""
     id_, title, user_id, source, model, agent_id, is_private, metadata, count = row[:9]
-    role, content, last_at, created_at, updated_at = row[9:]
+    role, content, last_at, created_at, updated_at, *member_role = row[9:]
     return _Conversation(
         id_,
         title,
         user_id,
+        member_role[0] if member_role else "owner",
+        user_id if member_role else None,
         source,
         model,
         agent_id,

@@ -91,7 +91,8 @@ def create_app(config: Config) -> FastAPI:
 def _conversation(row: Row) -> Answer:
     role, content, moment = row[9:12]
     preview = None if moment is None else {"role": role, "content": content, "created_at": moment}
-    return dict(zip(_CONVERSATION, (*row[:9], preview, *row[12:14]), strict=True))
+    values = (*row[:3], "owner", None, *row[3:9], preview, *row[12:14])
+    return dict(zip(_CONVERSATION, values, strict=True))
 
 
 def _message(row: Row) -> Answer:

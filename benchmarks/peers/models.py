@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
 Role = Literal["user", "assistant", "system"]
+MemberRole = Literal["owner", "editor", "viewer"]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Source = Annotated[str, Field(min_length=1, max_length=50)]
@@ -82,6 +83,8 @@ class Conversation(TypedDict):
     id: str
     title: Name
     user_id: Name
+    role: MemberRole
+    shared_by: Name | None
     source: Source | None
     model: Name | None
     agent_id: Name | None

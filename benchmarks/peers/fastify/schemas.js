@@ -50,6 +50,8 @@ const conversation = closed({
   id,
   title: name,
   user_id: name,
+  role: { type: 'string', enum: ['owner', 'editor', 'viewer'] },
+  shared_by: optional(name),
   source: optional(name),
   model: optional(name),
   agent_id: optional(name),

@@ -92,6 +92,8 @@ function conversationOf(row) {
     content: row.last_message_content,
     created_at: row.last_message_at,
   }
+  row.role = 'owner'
+  row.shared_by = null
   return row // the schema leaves out the other columns
 }
 
