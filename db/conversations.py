@@ -8,13 +8,15 @@ import sqlalchemy as sa
 
 from db import access, recording
 from db.documents import CONVERSATION, MESSAGE
-from db.engine import Connection
+from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement
 from db.execution import turns
 from db.models import Id, conversations, messages, new_id, runs
 from db.paging import page
 from db.paging.page import Page, TimePage
 from db.paging.row_page import RowPage
+from db.sharing import memberships
+from db.sharing.memberships import Membership
 
 DEFAULT_TITLE = "New Conversation"
 
@@ -22,7 +24,8 @@ _c = conversations.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
 
 _one = sa.select(*CONVERSATION.columns).where(_this, access.CONVERSATION)
-_select_one = Statement(_one)
+_select_granted = Statement(_one)
+_select_one = Statement(memberships.or_membership(_one, sa.bindparam("this_id", type_=Id)))
 _lock = Statement(_one.with_for_update())
 _new_id = sa.bindparam("new_id", type_=Id)
 _insert = Statement(
@@ -123,9 +126,27 @@ def select_page(
 
 
 def select_one(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:
-    """Return a conversation's document. Raises Missing and Denied."""
+    """Return a conversation's document. Raises Missing, Denied and Granted."""
     values = {"this_id": conversation_id, "acting_user": user_id}
-    return _found(connection, _select_one.row(connection, values), conversation_id, user_id)
+    if current_grant() is not None:
+        row = _select_granted.row(connection, values)
+        membership = current_membership()
+        if row is not None and membership is not None:
+            row = (*row, membership.member_role)
+        return _found(connection, row, conversation_id, user_id)
+    row = _select_one.row(connection, values)
+    if row is None:
+        return _found(connection, None, conversation_id, user_id)
+    *own, owner_id, role = row
+    if owner_id is not None:
+        access.permit(
+            connection,
+            Membership(owner_id, role),
+            conversation_id=conversation_id,
+            member_id=user_id,
+            allows=access.VIEWER,
+        )
+    return CONVERSATION.write(own)
 
 
 def select_with_messages(

@@ -21,6 +21,7 @@ _UTC: ColumnElement[str] = literal_column("'UTC'")
 
 
 to_json = msgspec.json.Encoder().encode
+_read_raw = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class Document(NamedTuple):
@@ -181,6 +182,14 @@ class RunEvent(Struct, gc=False):
         self.created_at = time(self.created_at)
 
 
+def _member_run_event(sequence: int, type_: str, data: str, *more: Any) -> Struct:
+    """Return the event without the run's input: the server's events contain the run."""
+    if type_.startswith("run."):
+        run = _read_raw(data)
+        data = to_json({**run, "input": Raw(b"null")}).decode() if "input" in run else data
+    return RunEvent(sequence, type_, data, *more)
+
+
 class _ChatSettings(Struct, gc=False):
     id: str
     user_id: str
@@ -209,6 +218,7 @@ CONVERSATION = Document(
 MESSAGE = Document(models.messages, _Message.__struct_fields__, _Message)
 RUN = Document(models.runs, _Run.__struct_fields__, _Run)
 RUN_EVENT = Document(models.run_events, RunEvent.__struct_fields__, RunEvent)
+MEMBER_RUN_EVENT = RUN_EVENT._replace(structure=_member_run_event)
 SHARE = Document(
     models.shares,
     # The row's user is the owner, and the document's is the member.

@@ -9,13 +9,15 @@ import sqlalchemy as sa
 from db import access, recording
 from db.characters import cut
 from db.documents import MESSAGE
-from db.engine import Connection, current_lease
+from db.engine import Connection, current_grant
 from db.engine.failures import reference
 from db.engine.statement import Statement
 from db.errors import Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.paging.page import Page
 from db.paging.row_page import RowPage
+from db.sharing import memberships
+from db.sharing.memberships import Membership
 
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
@@ -42,12 +44,15 @@ def _select_page(order: str, *, resumed: bool) -> RowPage:
 
 
 def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
-    """Return a select that has one row without a message if the page is empty."""
+    """Return a select that has one row without a message if the page is empty.
+
+    If the conversation is not the caller's, it has one row with owner and role of a membership.
+    """
     found = page.subquery("found")
-    return (
-        sa.select(found, conversations.c.message_count)
-        .select_from(sa.outerjoin(conversations, found, sa.true()))
-        .where(_this_conversation)
+    count = sa.select(conversations.c.message_count).where(_this_conversation)
+    conversation = memberships.or_membership(count, _conversation).subquery("conversation")
+    return sa.select(found, *conversation.c).select_from(
+        sa.outerjoin(conversation, found, sa.true())
     )
 
 
@@ -117,7 +122,7 @@ def select_page(
 ) -> Page:
     """Return a page of a conversation's messages. Keys are [position].
 
-    Raises Missing and Denied.
+    Raises Missing, Denied and Granted.
     """
     values = {
         "of_conversation": conversation_id,
@@ -129,16 +134,26 @@ def select_page(
     rows = query.read(connection, values, limit=limit, offset=offset)
     if rows is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    (count,) = rows.extra
+    count, owner_id, member_role = rows.extra
+    if owner_id is not None:
+        access.permit(
+            connection,
+            Membership(owner_id, member_role),
+            conversation_id=conversation_id,
+            member_id=user_id,
+            allows=access.VIEWER,
+        )
     return Page(rows.documents, count, [rows.last[0]] if rows.has_more else None)
 
 
 def select_one(connection: Connection, *, message_id: str, user_id: str) -> bytes:
-    """Return a message's document. Raises Missing and Denied."""
+    """Return a message's document. Raises Missing, Denied and Granted."""
     values = {"this_id": message_id, "acting_user": user_id}
     row = _select_one.row(connection, values)
     if row is None:
-        access.refuse(connection, "message", row_id=message_id, user_id=user_id)
+        access.refuse(
+            connection, "message", row_id=message_id, user_id=user_id, allows=access.VIEWER
+        )
     return MESSAGE.write(row)
 
 
@@ -159,8 +174,8 @@ def insert(
     """Append a message to a conversation; return its id and its document.
 
     `title` becomes the conversation's title if that was not set yet.
-    Raises Missing and Denied for the conversation, and Reference for a run that is not the user's
-    or, under a lease, for another run.
+    Raises Missing, Denied and Granted for the conversation, and Reference for a run that is not the
+    user's or, under a grant, for another run.
     """
     message_id = new_id()
     values = {
@@ -179,12 +194,18 @@ def insert(
         # Shortened here because the statement would need the whole content twice.
         "preview": cut(content, PREVIEW_CHARACTERS),
     }
-    lease = current_lease()
-    if lease is not None and run_id not in (None, lease.run_id):
+    grant = current_grant()
+    if grant is not None and run_id not in (None, grant.run_id):
         raise Reference("run_id")
     with reference("run_id"):
         row = _insert.row(connection, values)
     if row is None:
-        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        access.refuse(
+            connection,
+            "conversation",
+            row_id=conversation_id,
+            user_id=user_id,
+            allows=access.EDITOR,
+        )
     recording.announce(connection, user_id)
     return message_id, MESSAGE.write(row)

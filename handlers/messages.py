@@ -17,7 +17,7 @@ def list_messages(
     order: str,
     cursor: str | None,
 ) -> Response:
-    listing = Listing(f"messages of {conversation_id} {order}", principal.user_id)
+    listing = Listing(f"messages of {conversation_id} {order}", principal.caller_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_position_key)
     with reading() as connection:
         page = messages.select_page(

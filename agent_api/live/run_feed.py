@@ -7,9 +7,11 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from agent_api.live.streams import Feed, Piece
-from db.documents import to_json
-from db.engine import autocommit
+from db import access
+from db.documents import MEMBER_RUN_EVENT, to_json
+from db.engine import MemberGrant, acting_under, autocommit, current_membership
 from db.execution import run_events
+from db.paging.row_page import RowPage, Write
 
 LIMIT = 200
 """The number of events that one statement reads."""
@@ -39,18 +41,32 @@ def _write_messages(events: Sequence[Any], _size: int) -> tuple[bytes, int]:
     return b"".join(frames), len(frames)
 
 
-_PAGES = {
-    "event": run_events.page_written_by(_write_events, MAX_BYTES),
-    "message": run_events.page_written_by(_write_messages, MAX_BYTES),
+_WRITERS: dict[str, Write] = {"event": _write_events, "message": _write_messages}
+_PAGES = {form: run_events.page_written_by(write, MAX_BYTES) for form, write in _WRITERS.items()}
+_PAGES_FOR_MEMBERS = {
+    form: run_events.page_written_by(write, MAX_BYTES, MEMBER_RUN_EVENT)
+    for form, write in _WRITERS.items()
 }
 
 
 def run_feed(run_id: str, *, user_id: str, form: str) -> Feed:
     """Return the feed of a run's events; positions are their numbers."""
-    return Feed(("run", run_id, user_id), form, partial(_read, run_id, user_id, form))
+    grant = current_membership()
+    if grant is not None:
+        read = partial(_read_as_member, grant, run_id, form)
+        return Feed(("run", run_id, user_id), (form, grant.member_id), read)
+    return Feed(("run", run_id, user_id), form, partial(_read, run_id, user_id, _PAGES[form]))
 
 
-def _read(run_id: str, user_id: str, form: str, after: int) -> Piece:
+def _read_as_member(grant: MemberGrant, run_id: str, form: str, after: int) -> Piece:
+    """Read if the conversation is still shared with the member. Raises Missing and Denied."""
+    with autocommit() as connection:
+        access.check(connection, grant)
+    with acting_under(grant):
+        return _read(run_id, grant.owner_id, _PAGES_FOR_MEMBERS[form], after)
+
+
+def _read(run_id: str, user_id: str, page: RowPage, after: int) -> Piece:
     with autocommit() as connection:
         found = run_events.select_page(
             connection,
@@ -58,7 +74,7 @@ def _read(run_id: str, user_id: str, form: str, after: int) -> Piece:
             user_id=user_id,
             after=after,
             limit=LIMIT,
-            page=_PAGES[form],
+            page=page,
         )
     has_ended = found.status not in run_events.ACTIVE
     return Piece(

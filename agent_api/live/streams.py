@@ -69,7 +69,7 @@ class EventStream:
 
     def __init__(self, hub: Hub, feed: Feed, principal: Principal, position: int) -> None:
         hub.check_open()
-        hub.streams.take(principal.user_id)
+        hub.streams.take(principal.caller_id)
         self._hub = hub
         self._feed = feed
         self._principal = principal
@@ -94,7 +94,7 @@ class EventStream:
         if self._waiter is not None:
             self._topic.forget(self._waiter)
         self._hub.unsubscribe(self._feed.topic)
-        self._hub.streams.free(self._principal.user_id)
+        self._hub.streams.free(self._principal.caller_id)
 
     async def aclose(self) -> None:
         """Stop, and end the iterator."""

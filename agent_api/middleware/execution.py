@@ -11,9 +11,10 @@ from agent_api.contract.operation import Headers, Operation, Request
 from agent_api.http.responses import Response
 from agent_api.http.single_flight import SingleFlight
 from agent_api.live.hub import Hub, current
-from agent_api.middleware import idempotency, leasing
+from agent_api.middleware import idempotency, leasing, membership
 from agent_api.middleware.rate_limiting import RateLimiter
-from db.engine import bridge
+from db.access import Granted
+from db.engine import act_under, bridge
 
 
 class HandlerMiddleware(ContractMiddleware):
@@ -51,7 +52,7 @@ class HandlerMiddleware(ContractMiddleware):
         current.set(self._hub)
         limiter = self._limiter if request.operation.requires_token else None
         if leasing.has_lease(request):
-            return await bridge.run(leasing.run, request, limiter, _handle)
+            return await bridge.run(leasing.run, request, limiter, _run_once)
         if not request.operation.is_async:
             return await bridge.run(_run_handler, request, limiter)
         if limiter is not None:
@@ -62,10 +63,16 @@ class HandlerMiddleware(ContractMiddleware):
 def _run_handler(request: Request, limiter: RateLimiter | None) -> Response:
     if limiter is not None:
         limiter.take(request.scope)
-    return _handle(request)
+    try:
+        return _run_once(request)
+    except Granted as granted:
+        grant = granted.grant
+    # The queries did not find the caller's own row, but one that is shared with the caller.
+    act_under(grant)
+    return _run_once(membership.as_owner(request, grant))
 
 
-def _handle(request: Request) -> Response:
+def _run_once(request: Request) -> Response:
     if request.idempotency_key is not None:
         return idempotency.run_once(request)
     return request.operation.run(request.arguments, request.raw_body)

@@ -66,9 +66,11 @@ def _conversation_of(response: Response) -> str | None:
     document = orjson.loads(response.body) if response.body else None
     if not isinstance(document, dict):
         return None
-    if response.headers.get("Location", "").startswith("/conversations/"):
-        return str(document["id"])
     conversation_id: str | None = document.get("conversation_id")
+    if conversation_id is None and response.headers.get("Location", "").startswith(
+        "/conversations/"
+    ):
+        return str(document["id"])
     return conversation_id
 
 

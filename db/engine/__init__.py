@@ -1,6 +1,13 @@
 """Connects to PostgreSQL: the connection pool, transactions, statements and their errors."""
 
-from db.engine.acting import Lease, act_under, acting_under, current_lease
+from db.engine.acting import (
+    Lease,
+    MemberGrant,
+    act_under,
+    acting_under,
+    current_grant,
+    current_membership,
+)
 from db.engine.connections.connection import Connection
 from db.engine.connections.pool import PoolHooks
 from db.engine.private import private_engine
@@ -21,12 +28,14 @@ __all__ = [
     "Connection",
     "Hooks",
     "Lease",
+    "MemberGrant",
     "PoolHooks",
     "act_under",
     "acting_under",
     "autocommit",
     "configure",
-    "current_lease",
+    "current_grant",
+    "current_membership",
     "dispose",
     "on_commit",
     "private_engine",

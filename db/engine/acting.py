@@ -1,7 +1,7 @@
-"""Remembers the lease under which the statements of the current request act.
+"""Remembers the grant under which the statements of the current request act for another user.
 
-A worker that sends a lease acts as the run's owner. Its statements have another role, which sees
-only the run and its conversation.
+A worker with a lease acts as the owner of a run, and a member as the owner of a shared
+conversation. Their statements have another role, which sees only what the grant names.
 """
 
 from collections.abc import Iterator
@@ -9,33 +9,78 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from db.engine import roles
+
 
 class Lease(NamedTuple):
-    """What the role of workers may see, in addition to the acting user."""
+    """What a worker may see, in addition to the acting user."""
 
     run_id: str
     conversation_id: str | None
 
+    @property
+    def role(self) -> str:
+        return roles.WORKER
 
-# Each request has its own context, so this is never another request's lease.
-_lease: ContextVar[Lease | None] = ContextVar("lease", default=None)
+    def settings(self) -> dict[str, str]:
+        """Return the values of the settings that the role's policies read."""
+        return {"run": self.run_id, "conversation": self.conversation_id or ""}
 
 
-def act_under(lease: Lease) -> None:
-    """Use the role of workers for the rest of the request."""
-    _lease.set(lease)
+class MemberGrant(NamedTuple):
+    """What a member may see, in addition to the acting user: the owner of a conversation."""
+
+    owner_id: str
+    conversation_id: str
+    """For a list of conversations, several ids with commas between them."""
+    member_id: str
+    member_role: str
+    purpose: str
+    """What the statements may do: see `db.access`."""
+    run_id: str | None = None
+    """The run whose events are visible."""
+
+    @property
+    def role(self) -> str:
+        return roles.MEMBER
+
+    def settings(self) -> dict[str, str]:
+        """Return the values of the settings that the role's policies read."""
+        return {
+            "run": self.run_id or "",
+            "conversation": self.conversation_id,
+            "member": self.member_id,
+            "purpose": self.purpose,
+        }
+
+
+Grant = Lease | MemberGrant
+
+# Each request has its own context, so this is never another request's grant.
+_grant: ContextVar[Grant | None] = ContextVar("grant", default=None)
+
+
+def act_under(grant: Grant) -> None:
+    """Use the role of the grant for the rest of the request."""
+    _grant.set(grant)
 
 
 @contextmanager
-def acting_under(lease: Lease) -> Iterator[None]:
-    """Use the role of workers in the block."""
-    token = _lease.set(lease)
+def acting_under(grant: Grant) -> Iterator[None]:
+    """Use the role of the grant in the block."""
+    token = _grant.set(grant)
     try:
         yield
     finally:
-        _lease.reset(token)
+        _grant.reset(token)
 
 
-def current_lease() -> Lease | None:
-    """Return the lease under which statements act, or None for those of a user."""
-    return _lease.get()
+def current_grant() -> Grant | None:
+    """Return the grant under which statements act, or None for those of a user."""
+    return _grant.get()
+
+
+def current_membership() -> MemberGrant | None:
+    """Return the grant if it is a member's."""
+    grant = _grant.get()
+    return grant if isinstance(grant, MemberGrant) else None

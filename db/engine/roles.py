@@ -16,6 +16,12 @@ messages."""
 
 ALL = (REQUEST, EXISTENCE, WORKER, MEMBER)
 
+SETTINGS = {
+    WORKER: ("run", "conversation"),
+    MEMBER: ("run", "conversation", "member", "purpose"),
+}
+"""The settings that the policies of a role read, in addition to the acting user."""
+
 # Since PostgreSQL 16, membership does not imply the right to SET ROLE. SET ROLE checks the
 # session's user, and so does this query.
 USABLE = """

@@ -6,20 +6,17 @@ sent together. `agent-api distribute` creates the function, which also marks the
 distributed. A database without it pays nothing.
 """
 
+from db.engine import roles
+
 FUNCTION = "act_as"
-LEASE_FUNCTION = "act_under"
+FUNCTIONS = {roles.WORKER: "act_under", roles.MEMBER: "act_for"}
+"""The functions of roles with more settings."""
 
 # The connection's mode, force_generic_plan, is for prepared statements, which distributed tables do
 # not use. In a function Citus can only plan a query of all shards if it knows the parameters.
-ACT_AS = f"""SET LOCAL plan_cache_mode = auto;
-SELECT {FUNCTION}(%(acting_user)s, '{{role}}');
-"""
-ACT_UNDER = f"""SET LOCAL plan_cache_mode = auto;
-SELECT {LEASE_FUNCTION}(%(acting_user)s, %(run)s, %(conversation)s, '{{role}}');
-"""
+_SET_MODE = "SET LOCAL plan_cache_mode = auto;\n"
 
 IS_DISTRIBUTED = f"SELECT to_regprocedure('{FUNCTION}(text, text)') IS NOT NULL"
-HAS_LEASES = f"SELECT to_regprocedure('{LEASE_FUNCTION}(text, text, text, text)') IS NOT NULL"
 
 
 # From the metadata of the coordinator, which answers while nodes are away.
@@ -30,8 +27,23 @@ GROUP BY groupid
 """
 
 
-def _create(function: str, *settings: str) -> str:
+def act_as(role: str) -> str:
+    """Return the SQL that sets a role and its settings, on all nodes."""
+    settings = ("acting_user", *roles.SETTINGS.get(role, ()))
+    values = "".join(f"%({name})s, " for name in settings)
+    return f"{_SET_MODE}SELECT {FUNCTIONS.get(role, FUNCTION)}({values}'{role}');\n"
+
+
+def is_missing(role: str) -> str:
+    """Return the query for whether the function of a role does not exist."""
+    types = ", ".join(["text"] * (2 + len(roles.SETTINGS.get(role, ()))))
+    return f"SELECT to_regprocedure('{FUNCTIONS.get(role, FUNCTION)}({types})') IS NULL"
+
+
+def create_function(role: str) -> str:
     """Return the SQL of a function whose arguments are the settings' values and the role."""
+    function = FUNCTIONS.get(role, FUNCTION)
+    settings = ("acting_user", *roles.SETTINGS.get(role, ()))
     arguments = "".join(f"{name} text, " for name in settings)
     sets = "".join(
         f"  EXECUTE 'SET LOCAL agent_api.{name} = ' || quote_literal({name});\n"
@@ -46,7 +58,3 @@ BEGIN
   PERFORM set_config('role', acting_role, true);
 END $$
 """
-
-
-CREATE_FUNCTION = _create(FUNCTION, "acting_user")
-CREATE_LEASE_FUNCTION = _create(LEASE_FUNCTION, "acting_user", "run", "conversation")

@@ -22,19 +22,18 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.engine import prepared, roles, shards
-from db.engine.acting import current_lease
+from db.engine.acting import current_grant
 from db.engine.connections.connection import Connection
 from db.engine.unit_of_work import is_distributed
 
-_ACT_AS = "SET LOCAL agent_api.acting_user = %(acting_user)s; SET LOCAL ROLE {role};\n"
-_ACT_UNDER = (
-    "SET LOCAL agent_api.acting_user = %(acting_user)s;"
-    " SET LOCAL agent_api.run = %(run)s;"
-    " SET LOCAL agent_api.conversation = %(conversation)s;"
-    " SET LOCAL ROLE {role};\n"
-)
 # Without an alias, Citus 13 omits the table that RETURNING names from an INSERT with a SELECT.
 _INSERT = re.compile(r"^INSERT INTO (\w+) \(")
+
+
+def _act_as(role: str) -> str:
+    settings = ("acting_user", *roles.SETTINGS.get(role, ()))
+    sets = "".join(f"SET LOCAL agent_api.{name} = %({name})s; " for name in settings)
+    return f"{sets}SET LOCAL ROLE {role};\n"
 
 
 class _Messages:
@@ -44,11 +43,9 @@ class _Messages:
     """
 
     def __init__(self, sql: list[str], role: str) -> None:
-        under_lease = role == roles.WORKER
-        act_as = (_ACT_UNDER if under_lease else _ACT_AS).format(role=role)
-        act_on_shards = (shards.ACT_UNDER if under_lease else shards.ACT_AS).format(role=role)
+        act_as = _act_as(role)
         self.plain = act_as + ";\n".join(sql)
-        self.to_shards = act_on_shards + ";\n".join(sql)
+        self.to_shards = shards.act_as(role) + ";\n".join(sql)
         self.prepared = [prepared.compile_sql(statement) for statement in sql]
         self.to_execute = act_as + ";\n".join(statement.execute for statement in self.prepared)
 
@@ -60,7 +57,7 @@ class Statement:
     as a list, JSON, a UUID, an enum and a timestamp without time zone as str.
 
     The value `acting_user` names the user whose rows are visible. Without it no row is visible.
-    Under a lease, statements of requests have the role of workers.
+    Under a grant, statements of requests have its role.
     """
 
     def __init__(
@@ -129,12 +126,12 @@ class Statement:
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> cursor:
         parameters = {"acting_user": "", **values, **self._constants}
-        role, lease = self._role, current_lease()
-        if lease is not None and role == roles.REQUEST:
-            role = roles.WORKER
-        if role == roles.WORKER:
-            parameters["run"] = lease.run_id if lease else ""
-            parameters["conversation"] = (lease and lease.conversation_id) or ""
+        role, grant = self._role, current_grant()
+        if grant is not None and role == roles.REQUEST:
+            role = grant.role
+        if role in roles.SETTINGS:
+            parameters |= dict.fromkeys(roles.SETTINGS[role], "")
+            parameters |= grant.settings() if grant is not None and grant.role == role else {}
         messages = self._messages.get(role)
         if messages is None:
             messages = self._messages[role] = _Messages(self.sql, role)

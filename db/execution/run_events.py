@@ -11,8 +11,8 @@ import psycopg2.errors
 import sqlalchemy as sa
 
 from db import access, engine, recording
-from db.documents import RUN, RUN_EVENT, Row, time
-from db.engine import Connection
+from db.documents import MEMBER_RUN_EVENT, RUN, RUN_EVENT, Document, Row, time
+from db.engine import Connection, current_membership
 from db.engine.statement import Statement
 from db.errors import Conflict
 from db.models import Id, Moment, new_id, run_events, runs
@@ -121,7 +121,9 @@ _insert_numbered = Statement(_record, _numbered)
 _select_position = Statement(sa.select(runs.c.last_sequence, runs.c.status).where(_this_run))
 
 
-def page_written_by(write: Write, max_bytes: int = MAX_BYTES) -> RowPage:
+def page_written_by(
+    write: Write, max_bytes: int = MAX_BYTES, document: Document = RUN_EVENT
+) -> RowPage:
     """Return the query for a page of events, for `select_page`. It writes structures RunEvent."""
 
     def with_run(page: sa.Select[Any]) -> sa.Select[Any]:
@@ -133,7 +135,7 @@ def page_written_by(write: Write, max_bytes: int = MAX_BYTES) -> RowPage:
         )
 
     return RowPage(
-        RUN_EVENT,
+        document,
         where=[_c.run_id == _run, access.RUN_EVENT, _c.sequence > _after],
         order_by=[_c.sequence],
         around=with_run,
@@ -143,6 +145,7 @@ def page_written_by(write: Write, max_bytes: int = MAX_BYTES) -> RowPage:
 
 
 _page = page_written_by(write_array)
+_page_for_members = page_written_by(write_array, document=MEMBER_RUN_EVENT)
 
 
 def insert(
@@ -210,13 +213,18 @@ def select_page(
     user_id: str,
     after: int,
     limit: int,
-    page: RowPage = _page,
+    page: RowPage | None = None,
 ) -> Events:
-    """Return up to `limit` events after a number, in their order. Raises Missing and Denied."""
+    """Return up to `limit` events after a number, in their order.
+
+    Raises Missing, Denied and Granted.
+    """
+    if page is None:
+        page = _page if current_membership() is None else _page_for_members
     values = {"of_run": run_id, "acting_user": user_id, "after": after}
     rows = page.read(connection, values, limit=limit, offset=0)
     if rows is None:
-        access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id, allows=access.VIEWER)
     last_read, last_time = after, ""
     if rows.last:
         last_read, *_, created_at = rows.last[:5]
@@ -225,10 +233,13 @@ def select_page(
 
 
 def select_position(connection: Connection, *, run_id: str, user_id: str) -> tuple[int, str]:
-    """Return the number of the run's last event, and its status. Raises Missing and Denied."""
+    """Return the number of the run's last event, and its status.
+
+    Raises Missing, Denied and Granted.
+    """
     row = _select_position.row(connection, {"of_run": run_id, "acting_user": user_id})
     if row is None:
-        access.refuse(connection, "run", row_id=run_id, user_id=user_id)
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id, allows=access.VIEWER)
     last_sequence, status = row
     return last_sequence, status
 

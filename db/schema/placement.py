@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from db.engine import shards
+from db.engine import roles, shards
 from db.errors import MigrationRefused
 from db.models import OWNERS, conversations
 from db.schema.nodes import lacking_role
@@ -75,10 +75,9 @@ def steps(connection: Connection) -> Iterator[str]:
     """Yield the statements still to be executed. Raises MigrationRefused for a wrong table."""
     for (statement,) in _rows(connection, _OBSTACLES):
         yield statement
-    if not _scalar(connection, shards.IS_DISTRIBUTED):
-        yield shards.CREATE_FUNCTION
-    if not _scalar(connection, shards.HAS_LEASES):
-        yield shards.CREATE_LEASE_FUNCTION
+    for role in (roles.REQUEST, *shards.FUNCTIONS):
+        if _scalar(connection, shards.is_missing(role)):
+            yield shards.create_function(role)
     found = {row.relname: row for row in _rows(connection, _DISTRIBUTED)}
     places = {row.place for row in found.values()}
     for name in TABLES:

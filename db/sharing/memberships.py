@@ -15,10 +15,8 @@ from db.models import Id, Moment, memberships, new_id
 
 _c = memberships.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
-_this = sa.and_(
-    _c.conversation_id == _conversation,
-    _c.user_id == sa.bindparam("acting_user", type_=sa.String),
-)
+_USER = sa.bindparam("acting_user", type_=sa.String)
+_this = sa.and_(_c.conversation_id == _conversation, _c.user_id == _USER)
 
 
 class Membership(NamedTuple):
@@ -45,7 +43,7 @@ def _moment(name: str) -> sa.ColumnElement[Any]:
 def _upsert(change: str) -> Statement:
     columns: dict[str, sa.ColumnElement[Any]] = {
         "conversation_id": _conversation,
-        "user_id": sa.bindparam("acting_user", type_=sa.String),
+        "user_id": _USER,
         **{name: _moment(f"new_{name}") for name in ("shared_at", "created_at", "updated_at")},
         **{
             name: sa.bindparam(f"new_{name}", type_=_c[name].type)
@@ -58,6 +56,23 @@ def _upsert(change: str) -> Statement:
     }
     keys = [_c.conversation_id, _c.user_id]
     return Statement(_record(change), row.on_conflict_do_update(index_elements=keys, set_=replaced))
+
+
+def or_membership(
+    own: sa.Select[Any], conversation_id: sa.ColumnElement[Any]
+) -> sa.CompoundSelect[Any]:
+    """Return the caller's own row or, without one, owner and role of a membership.
+
+    Own rows have null in these two columns, which come last. PostgreSQL looks for a membership only
+    if it finds no own row, because of the limit.
+    """
+    columns: list[sa.ColumnElement[Any]] = [*(sa.null() for _ in own.selected_columns)]
+    found = sa.select(*columns, _c.owner_id, _c.role).where(
+        _c.conversation_id == conversation_id, _c.user_id == _USER
+    )
+    own = own.add_columns(sa.null().label("owner_id"), sa.null().label("member_role"))
+    either: sa.CompoundSelect[Any] = sa.union_all(own, found)
+    return either.limit(sa.literal_column("1"))
 
 
 _select_one = Statement(sa.select(_c.owner_id, _c.role).where(_this))

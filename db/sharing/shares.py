@@ -141,11 +141,20 @@ def upsert(
 
 
 def select_page(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:
-    """Return the JSON array of a conversation's shares, oldest first. Raises Missing and Denied."""
+    """Return the JSON array of a conversation's shares, oldest first.
+
+    Raises Missing, Denied and Granted.
+    """
     values = {"of_conversation": conversation_id, "acting_user": user_id}
     rows = _select_page.rows(connection, values)
     if not rows:
-        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        access.refuse(
+            connection,
+            "conversation",
+            row_id=conversation_id,
+            user_id=user_id,
+            allows=access.VIEWER,
+        )
     width = len(SHARE.names)
     return to_json([SHARE.structure(*row[:width]) for row in rows if row[0] is not None])
 
@@ -158,11 +167,13 @@ def select_members(
     return [(member, role) for member, role in _select_members.rows(connection, values)]
 
 
-def delete(connection: Connection, *, conversation_id: str, user_id: str, member_id: str) -> None:
-    """Stop sharing a conversation with a member.
+def delete(
+    connection: Connection, *, conversation_id: str, user_id: str, member_id: str, leaves: bool
+) -> None:
+    """Stop sharing a conversation with a member, who `leaves` if the caller is the member.
 
-    It needs a transaction. Raises Missing and Denied for the conversation, and Missing for a user
-    who is not a member.
+    It needs a transaction. Raises Missing, Denied and Granted for the conversation, and Missing for
+    a user who is not a member.
     """
     values: dict[str, Any] = {
         "of_conversation": conversation_id,
@@ -171,7 +182,13 @@ def delete(connection: Connection, *, conversation_id: str, user_id: str, member
         "change_id": new_id(),
     }
     if _lock.row(connection, values) is None:
-        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        access.refuse(
+            connection,
+            "conversation",
+            row_id=conversation_id,
+            user_id=user_id,
+            allows=access.LEAVER if leaves else None,
+        )
     share_id = _delete.scalar(connection, values)
     if share_id is None:
         raise Missing("member")

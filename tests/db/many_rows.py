@@ -3,7 +3,7 @@
 import psycopg2
 
 # One user has 6,000 conversations and 6,000 runs, few of them with rare values; 800 users have 30
-# each. One conversation has 6,000 messages, 1,500 have 16 each.
+# each. One conversation has 6,000 messages, 1,500 have 16 each. Each conversation has one member.
 ROWS = """
 INSERT INTO conversations (id, title, user_id, source, agent_id, created_at, updated_at,
                            message_count, last_position, last_message_role, last_message_content,
@@ -38,6 +38,16 @@ SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(of), 12, '0'))::uuid,
 FROM (SELECT n, 0 AS of, n AS position FROM generate_series(1, 6000) AS n
       UNION ALL
       SELECT n, 1 + n % 1500, 1 + n / 1500 FROM generate_series(0, 23999) AS n) AS s;
+
+INSERT INTO shares (conversation_id, user_id, member_id, role)
+SELECT id, user_id, CASE WHEN user_id = 'user' THEN 'member' ELSE 'user' END, 'editor'
+FROM conversations;
+
+INSERT INTO memberships (conversation_id, user_id, owner_id, share_id, role, shared_at, created_at,
+                         updated_at)
+SELECT conversation_id, member_id, shares.user_id, shares.id, shares.role, shares.created_at,
+       conversations.created_at, updated_at
+FROM shares JOIN conversations ON conversations.id = conversation_id;
 
 INSERT INTO chat_settings (user_id) SELECT 'user-' || n FROM generate_series(1, 3000) AS n;
 

@@ -120,6 +120,6 @@ def split(message: str) -> tuple[str, list[str]]:
     first = next(
         number
         for number, part in enumerate(parts)
-        if not part.startswith(("SET ", "SELECT act_as(", "SELECT act_under("))
+        if not part.startswith(("SET ", "SELECT act_as(", "SELECT act_under(", "SELECT act_for("))
     )
     return "".join(f"{part};\n" for part in parts[:first]), parts[first:]

@@ -32,7 +32,7 @@ from db import (
     runs,
     sweeps,
 )
-from db.engine import Connection
+from db.engine import Connection, MemberGrant, acting_under
 from db.engine.statement import Statement
 from db.execution import (
     busy,
@@ -49,6 +49,7 @@ from db.execution import (
 )
 from db.models import OWNERS, Base
 from db.rate_limits import Limit
+from db.sharing import memberships, shares
 from tests import distributed
 from tests.db.partitioned import PARTITIONS, create_partitioned
 from tests.db.rows import (
@@ -72,14 +73,15 @@ NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0))
 MODULES = (
     *(access, busy, cancellation, change_positions, changes, chat_settings, claims),
     *(conversations, expiry, idempotency_keys, live, messages, rate_limits, run_events),
-    *(run_leases, run_queue, runs, transient_events, turns, waiting_runs),
+    *(memberships, run_leases, run_queue, runs, shares, transient_events, turns),
+    waiting_runs,
 )
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
 READ_ALL_PARTITIONS = {
     "execution.run_queue._select_agents": "finds the oldest runs of several agents",
     "execution.run_leases._select_expired": "looks for workers of all users that have stopped",
-    "access._HAS_ACCESS": "decides between 403 and 404 for an id that the user does not own",
+    "access._FIND": "finds the owner of an id, and decides between 403 and 404",
     "rate_limits._delete_full": "sweeps the buckets of all users",
     "live._select_values": "finds what has changed, for the streams and claims of a process",
     "live._select_values_of_owners": "finds it for one node, while another one is away",
@@ -137,6 +139,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
         cancellation.cancel(c, run_id=run, user_id=u)
         for run in (r, insert_run(c, u, status="running"))
     ],
+    "shared conversation": lambda c, u, t, r: _share(c, u, t),
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
 
@@ -159,6 +162,23 @@ def _new_run(connection: Connection, user: str, conversation_id: str, if_busy: s
     waits = busy.apply_policy(connection, if_busy=if_busy, **new)
     run_id, _ = runs.insert(connection, **new, agent_id="a", waits=waits)
     return run_id
+
+
+def _share(connection: Connection, user: str, conversation_id: str) -> None:
+    """Share a conversation, read it and post to it as a member, and leave it."""
+    this: dict[str, Any] = {"conversation_id": conversation_id, "user_id": user}
+    for role in ("viewer", "editor"):
+        shares.upsert(connection, **this, member_id="m", role=role)
+    shares.select_page(connection, **this)
+    shares.select_members(connection, **this)
+    grant = MemberGrant(user, conversation_id, "m", "editor", access.VIEWER)
+    with acting_under(grant):
+        conversations.select_one(connection, **this)
+        messages.select_page(connection, **this, limit=1)
+    with acting_under(grant._replace(purpose=access.EDITOR)):
+        messages.insert(connection, **message(conversation_id, user))
+    with acting_under(grant._replace(purpose=access.LEAVER)), engine.transaction() as transaction:
+        shares.delete(transaction, **this, member_id="m", leaves=True)
 
 
 def _expired(connection: Connection, user: str, run_id: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 import migrations
 from db import conversations, engine, errors, messages, runs, schema
-from db.engine import shards
+from db.engine import roles, shards
 from tests.db.rows import TRACED, insert_conversation, insert_run, message, row, traced
 
 USER = "it's \\ me: %s; $$"
@@ -21,7 +21,7 @@ def marked_url(new_database: Callable[[], str]) -> str:
     url = new_database()
     schema.upgrade(url, migrations.FOLDER)
     with engine.private_engine(url).begin() as connection:
-        connection.exec_driver_sql(shards.CREATE_FUNCTION)
+        connection.exec_driver_sql(shards.create_function(roles.REQUEST))
     return url
 
 
@@ -73,7 +73,8 @@ def test_refused_transaction_is_rolled_back_before_the_reason_is_looked_up(marke
         fail()
 
     sent = [statement.rpartition(";\n")[2] for statement, _ in trace]
-    assert sent[-2:] == ["ROLLBACK", sent[-1]]
+    assert sent[-3] == "ROLLBACK"
+    assert sent[-2].startswith("SELECT memberships.owner_id")
     assert sent[-1].startswith("SELECT conversations.user_id = ")
     with engine.autocommit() as connection:
         assert runs.select_page(connection, user_id=USER, limit=1).total == before

@@ -18,9 +18,18 @@ from db import (
     messages,
     runs,
 )
-from db.engine import Connection
+from db.engine import Connection, acting_under
 from db.execution import run_events
-from tests.db.rows import answer, insert_conversation, insert_run, message, row, traced, value
+from tests.db.rows import (
+    answer,
+    insert_conversation,
+    insert_run,
+    message,
+    row,
+    share,
+    traced,
+    value,
+)
 
 NOBODY = str(uuid.UUID(int=0))
 
@@ -169,6 +178,29 @@ def test_autocommit_sends_only_the_statement(configured: None, user: str) -> Non
     assert settings.startswith("SET LOCAL agent_api.acting_user")
     assert query.startswith("EXECUTE select_")
     assert state == "idle"
+
+
+READ_BY_MEMBERS: dict[str, Callable[[Connection, str, str], object]] = {
+    "conversation": lambda c, u, t: conversations.select_one(c, conversation_id=t, user_id=u),
+    "list_messages": lambda c, u, t: messages.select_page(c, conversation_id=t, user_id=u, limit=9),
+}
+
+
+@pytest.mark.parametrize("name", READ_BY_MEMBERS)
+def test_member_reads_with_two_statements(
+    connection: Connection, user: str, conversation_id: str, name: str
+) -> None:
+    query = READ_BY_MEMBERS[name]
+    share(connection, conversation_id, user, "member")
+
+    with traced() as trace:
+        with pytest.raises(access.Granted) as granted:
+            query(connection, "member", conversation_id)
+        with acting_under(granted.value.grant):
+            query(connection, user, conversation_id)
+
+    assert len(trace) == 2
+    assert [parameters["acting_user"] for _, parameters in trace] == ["member", user]
 
 
 @pytest.mark.parametrize("name", REFUSED)
