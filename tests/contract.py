@@ -189,7 +189,14 @@ def make_rows(client: httpx.Client) -> Rows:
         f"/conversations/{conversation}/messages",
         {"role": "user", "content": "A secret of the first user.", "run_id": run},
     )
-    return {"conversation_id": conversation, "run_id": run, "message_id": message}
+    member = f"member of {conversation}"
+    _created(client, f"/conversations/{conversation}/shares", {"user_id": member, "role": "viewer"})
+    return {
+        "conversation_id": conversation,
+        "run_id": run,
+        "message_id": message,
+        "user_id": member,
+    }
 
 
 def _created(client: httpx.Client, path: str, body: dict[str, Any]) -> str:

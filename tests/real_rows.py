@@ -40,6 +40,12 @@ class Owner:
                 return self._post("/runs", {"agent_id": "document-agent"})
         raise AssertionError(f"add the way to create a {name} here")
 
+    def share(self, conversation_id: str) -> str:
+        """Share a conversation, and return the id of the member."""
+        share = {"user_id": "jonas.weber", "role": "viewer"}
+        self._post(f"/conversations/{conversation_id}/shares", share)
+        return share["user_id"]
+
     def _post(self, path: str, body: dict[str, Any]) -> str:
         response = self.client.post(path, json=body)
         assert response.status_code == 201, response.text
@@ -57,13 +63,16 @@ class Rows:
         """Use ids of real rows, mostly MARIA's, unless the generated path is invalid on purpose."""
         assert case.meta is not None
         if not case.meta.is_negative_at(ParameterLocation.PATH):
-            for name, drawn in case.path_parameters.items():
+            for name in case.path_parameters.keys() - {"user_id"}:
+                drawn = case.path_parameters[name]
                 # The choice depends on the generated id, so that shrinking repeats the request.
                 owner = [None, self.somebody_else, *[self.maria] * 6][uuid.UUID(drawn).int % 8]
                 if owner is not None and case.path.endswith("/events/stream"):
                     case.path_parameters[name] = owner.ended()
                 elif owner is not None:
                     case.path_parameters[name] = owner.existing(name, case.method)
+                    if "user_id" in case.path_parameters:
+                        case.path_parameters["user_id"] = owner.share(case.path_parameters[name])
         self.use_real_references(case)
 
     def use_real_references(self, case: schemathesis.Case) -> None:

@@ -45,6 +45,30 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
         lambda client, rows: post_message(client, {"id": rows["conversation_id"]}, "Hello"),
         [("message.created", "conversation_id", "new")],
     ),
+    "share_conversation": (
+        lambda client, rows: share(client, rows["conversation_id"], "another member").json(),
+        [("share.created", "conversation_id", "new")],
+    ),
+    "share_conversation with another role": (
+        lambda client, rows: share(
+            client, rows["conversation_id"], rows["user_id"], "editor"
+        ).json(),
+        [("share.updated", "conversation_id", "new")],
+    ),
+    "share_conversation as before": (
+        lambda client, rows: share(client, rows["conversation_id"], rows["user_id"]).json(),
+        [],
+    ),
+    "unshare_conversation": (
+        lambda client, rows: [
+            share(client, rows["conversation_id"], "another member").json(),
+            client.delete(f"{conversation_of(rows)}/shares/another%20member"),
+        ][0],
+        [
+            ("share.created", "conversation_id", "new"),
+            ("share.deleted", "conversation_id", "new"),
+        ],
+    ),
     "create_run": (
         lambda client, rows: new_run(client, conversation_id=rows["conversation_id"]),
         [("run.created", "conversation_id", "new")],
@@ -113,6 +137,16 @@ REFUSED: dict[str, tuple[int, Callable[[httpx.Client, Rows], httpx.Response]]] =
             "/runs", json={"agent_id": "a", "conversation_id": str(uuid.uuid4())}
         ),
     ),
+    "share with oneself": (
+        422,
+        lambda client, rows: share(
+            client, rows["conversation_id"], read(client, SETTINGS)["user_id"]
+        ),
+    ),
+    "removal of no member": (
+        404,
+        lambda client, rows: client.delete(f"{conversation_of(rows)}/shares/nobody"),
+    ),
     "deletion of nothing": (
         404,
         lambda client, rows: client.delete(f"/conversations/{uuid.uuid4()}"),
@@ -122,6 +156,13 @@ REFUSED: dict[str, tuple[int, Callable[[httpx.Client, Rows], httpx.Response]]] =
 
 def conversation_of(rows: Rows) -> str:
     return f"/conversations/{rows['conversation_id']}"
+
+
+def share(
+    client: httpx.Client, conversation_id: str, member: str, role: str = "viewer"
+) -> httpx.Response:
+    body = {"user_id": member, "role": role}
+    return client.post(f"/conversations/{conversation_id}/shares", json=body)
 
 
 def run_of(rows: Rows) -> str:
@@ -266,7 +307,9 @@ def test_list_changes_has_the_tags_of_the_objects(alice: httpx.Client, rows: Row
         "run": run_of(rows),
         "settings": SETTINGS,
     }
+    tags: dict[str, str | None]
     tags = {kind: alice.get(path).headers["etag"] for kind, path in paths.items()}
+    tags["share"] = None  # there is no operation to get a share
     assert {each["type"].partition(".")[0] for each in found} == tags.keys()
     assert [each["etag"] for each in found] == [
         tags[each["type"].partition(".")[0]] for each in found
@@ -283,6 +326,7 @@ def test_list_changes_has_no_tag_of_what_was_deleted(alice: httpx.Client, rows: 
         "conversation.created": None,
         "run.created": run.headers["etag"],
         "message.created": None,
+        "share.created": None,
         "conversation.deleted": None,
     }
     assert run.json()["conversation_id"] is None
@@ -298,7 +342,7 @@ def test_list_changes_shows_only_the_users_own(
     new_run(bob)
 
     assert [each["type"] for each in changes_after(bob, 0)] == ["run.created"]
-    assert position(alice) == 3
+    assert position(alice) == 4
 
 
 def test_list_changes_refuses_positions_beyond_the_end(alice: httpx.Client, rows: Rows) -> None:
@@ -315,14 +359,14 @@ def test_list_changes_refuses_positions_before_the_oldest_change(
 ) -> None:
     for number in range(4):
         change(alice, conversation_of(rows), title=f"Title {number}")
-    assert position(alice) == 7
+    assert position(alice) == 8
     user = read(alice, SETTINGS)["user_id"]
     with database.cursor() as cursor:
-        cursor.execute("DELETE FROM changes WHERE user_id = %s AND sequence <= 5", [user])
+        cursor.execute("DELETE FROM changes WHERE user_id = %s AND sequence <= 6", [user])
 
-    for after in range(5):
+    for after in range(6):
         assert_problem(alice.get(CHANGES, params={"after": after}), 410)
-    assert [each["sequence"] for each in changes_after(alice, 5)] == [6, 7]
+    assert [each["sequence"] for each in changes_after(alice, 6)] == [7, 8]
 
 
 @pytest.mark.parametrize("name", ["after", "limit"])

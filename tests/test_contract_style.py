@@ -15,7 +15,7 @@ from tests.contract_parts import (
 )
 
 BODY_VERBS = {"post", "put", "patch"}
-VERBS = "list|get|create|update|delete|replace|append|stream|claim|heartbeat|cancel"
+VERBS = "list|get|create|update|delete|replace|append|stream|claim|heartbeat|cancel|share|unshare"
 WITHOUT_BODY = {"cancel_run", "heartbeat_run"}
 HEADERS_OF = {
     "201": "Location",

@@ -79,6 +79,14 @@ class Errors:
                 new = {"agent_id": "document-agent", "conversation_id": self.conversation}
                 self.maria.post("/runs", json=new)
                 return self.maria.post("/runs", json=new | {"if_busy": "reject"})
+            case 409, "members":
+                shares = f"/conversations/{self.conversation}/shares"
+                answers = [
+                    self.maria.post(shares, json={"user_id": f"member {n}", "role": "viewer"})
+                    for n in range(101)
+                ]
+                assert {each.status_code for each in answers[:-1]} == {201}
+                return answers[-1]
             case 409, "ended":
                 return self.maria.patch(f"/runs/{self.run}", json={"status": "running"})
             case 410, "old":

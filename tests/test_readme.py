@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = sorted((ROOT / "examples").iterdir())
 EXAMPLES_GUIDE = (ROOT / "docs" / "guide" / "examples.md").read_text(encoding="utf-8")
+SHARING_GUIDE = (ROOT / "docs" / "guide" / "sharing.md").read_text(encoding="utf-8")
+USERS = ("alice", "bob")
+"""The users of the pages. The tests use new ones."""
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = "\n".join(
     code
@@ -91,20 +94,32 @@ def shown_part(printed: str, shown: str) -> str:
 
 def test_readme_tour_prints_what_it_shows(server: Server) -> None:
     tour = README.partition("\n## A tour\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```", tour, re.MULTILINE | re.DOTALL)
+
+    check_commands(server, tour)
+
+
+def test_sharing_guide_prints_what_it_shows(server: Server) -> None:
+    check_commands(server, SHARING_GUIDE)
+
+
+def check_commands(server: Server, page: str) -> None:
+    """Execute the commands of a page as new users, and compare what they print with the page."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert [kind for kind, _ in blocks[::2]] == ["sh"] * (len(blocks) // 2) != []
-    assert {kind for kind, _ in blocks[1::2]} == {"json", "text"}
-    user = f"alice-{uuid.uuid4().hex}"
+    assert {kind for kind, _ in blocks[1::2]} <= {"json", "text"}
+    suffix = uuid.uuid4().hex
     script = SHELL
     for _, commands in blocks[::2]:
         real = commands.replace("http://127.0.0.1:8000", server.url)
-        real = real.replace("alice", user).replace(".venv/bin/agent-api", shlex.join(command()))
+        for user in USERS:
+            real = re.sub(rf"\b{user}\b", f"{user}-{suffix}", real)
+        real = real.replace(".venv/bin/agent-api", shlex.join(command()))
         script += f"{real}\necho {shlex.quote(END)}\n"
 
     env = clean_environment(jwt_secret=SECRET)
     printed = subprocess.check_output(["bash", "-c", script], cwd=ROOT, env=env, encoding="utf-8")
 
-    outputs = printed.replace(user, "alice").split(END)
+    outputs = printed.replace(f"-{suffix}", "").split(END)
     assert len(outputs) == len(blocks) // 2 + 1, printed
     shown_names, printed_names = dict[str, str](), dict[str, str]()
     for (_, commands), (_, shown), said in zip(blocks[::2], blocks[1::2], outputs, strict=False):
@@ -114,8 +129,8 @@ def test_readme_tour_prints_what_it_shows(server: Server) -> None:
             lines = list(map(shown_part, lines, shown.splitlines()))
         after = [row for text in lines for row in rows(text, printed_names)]
         if before != after:
-            diff = difflib.unified_diff(before, after, "README.md", "printed", lineterm="")
-            report = [f"README.md does not show what these commands print:\n\n{commands}"]
+            diff = difflib.unified_diff(before, after, "page", "printed", lineterm="")
+            report = [f"The page does not show what these commands print:\n\n{commands}"]
             pytest.fail("\n".join([*report, *diff, "", "They printed:", said]), pytrace=False)
 
 

@@ -33,7 +33,7 @@ class Parameter:
                 f"in {' or '.join(sorted(_PLACES))}"
             )
         self._schema = Schema(schema)
-        self._is_id = schema.get("format") == "uuid"
+        self.is_id = schema.get("format") == "uuid"
         self._is_tag_list = self.place == "header" and self.name in etag.TAG_LISTS
         # Some browsers' EventSource sends an empty Last-Event-ID before it has received an id.
         self._ignores_empty = self.place == "header" and self.type == "integer"
@@ -61,7 +61,7 @@ class Parameter:
             if self._is_tag_list:  # the pattern is too long to help
                 details = ["must be * or a short list of ETags in double quotes"]
             errors.extend(self._error(detail) for detail in details)
-        elif self._is_id:
+        elif self.is_id:
             return value.lower()  # equal UUIDs are equal strings (RFC 9562 section 4)
         return value
 

@@ -32,6 +32,22 @@ def compile_operations(specification: Specification, resolver: HandlerResolver) 
     return operations
 
 
+def _pattern(path: str, methods: dict[str, Operation]) -> re.Pattern[str]:
+    """Return the pattern of a path. Parameters that are no ids may contain slashes."""
+    texts = {
+        parameter.name
+        for operation in methods.values()
+        for parameter in operation.parameters
+        if parameter.place == "path" and not parameter.is_id
+    }
+
+    def group(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"(?P<{name}>{'(?s:.+)' if name in texts else '[^/]+'})"
+
+    return re.compile(_TEMPLATE.sub(group, re.escape(path)))
+
+
 class Router:
     """Finds the operation of a path and method."""
 
@@ -41,10 +57,7 @@ class Router:
         for operation in operations:
             table = templates if "{" in operation.path else self._plain
             table.setdefault(operation.path, {})[operation.method] = operation
-        self._patterns = [
-            (re.compile(_TEMPLATE.sub(r"(?P<\1>[^/]+)", re.escape(path))), methods)
-            for path, methods in templates.items()
-        ]
+        self._patterns = [(_pattern(path, methods), methods) for path, methods in templates.items()]
 
     def find(self, path: str, method: str) -> tuple[Operation, dict[str, str]] | None:
         """Return the operation and its path parameters, or None for an unknown path.

@@ -25,6 +25,9 @@ from tests.protocol.cases import EVERY_PATH, case
 from tests.servers import Server
 from tests.wire import Wire, ask, head
 
+ANY_TEXT = {"path:/user_id"}
+"""A user id is any text without control characters."""
+
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_unknown_path_is_a_404_with_or_without_token(server: Server, method: str) -> None:
@@ -66,7 +69,8 @@ def test_id_with_odd_escapes_is_a_422(operation: Operation, server: Server) -> N
 
             answer = ask(server, head(f"{operation.method} {path}", b"Content-Length: 0"))
 
-            assert places(answer.problem(422)) == {f"path:/{name}" for name in operation.names}
+            wrong = places(answer.problem(422)) - ANY_TEXT
+            assert wrong == {f"path:/{name}" for name in operation.names} - ANY_TEXT
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
@@ -97,7 +101,10 @@ def test_id_that_is_not_a_uuid_is_a_422(operation: Operation, user: httpx.Client
             ids = dict.fromkeys([*operation.names, "run_id"], quote(bad))
             problem = assert_problem(operation.send(user, ids), 422)
 
-            assert places(problem) == {f"path:/{name}" for name in operation.names}
+            assert (
+                places(problem) - ANY_TEXT
+                == {f"path:/{name}" for name in operation.names} - ANY_TEXT
+            )
 
 
 def test_get_conversation_accepts_escaped_path_and_upper_case_id(

@@ -1,0 +1,1 @@
+"""Conversations that are shared with other users."""
