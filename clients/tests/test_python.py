@@ -21,6 +21,7 @@ from agent_api_client.api.health import get_health, get_readiness
 from agent_api_client.api.messages import create_message, get_message, list_messages
 from agent_api_client.api.runs import create_run, get_run, list_runs, update_run
 from agent_api_client.api.settings import get_chat_settings, update_chat_settings
+from agent_api_client.api.shares import list_shares, share_conversation, unshare_conversation
 from agent_api_client.models import (
     AgenticRoutingDecision,
     Attachment,
@@ -49,6 +50,9 @@ from agent_api_client.models import (
     RunPage,
     RunUpdate,
     RunUpdateOutput,
+    Share,
+    ShareCreate,
+    ShareList,
     Thought,
     ToolCall,
     ValidationProblem,
@@ -268,6 +272,33 @@ def test_errors_of_the_live_server_are_typed_problems(
     invalid = create_message.sync(conversation.id, client=maria, body=body)
     (error,) = expect(ValidationProblem, invalid).errors
     assert (error.in_, error.pointer) == ("body", "/run_id")
+
+
+def test_conversation_is_shared_and_is_not_any_more(
+    maria: AuthenticatedClient, bob: AuthenticatedClient, conversation: Conversation
+) -> None:
+    member = expect(ChatSettings, get_chat_settings.sync(client=bob)).user_id
+    viewer, editor = (ShareCreate(user_id=member, role=role) for role in ("viewer", "editor"))
+    this = conversation.id
+
+    shared = expect(Share, share_conversation.sync(this, client=maria, body=viewer))
+    seen = expect(ConversationWithMessages, get_conversation.sync(this, client=bob))
+    assert (seen.role, seen.shared_by) == ("viewer", shared.shared_by)
+    assert isinstance(shared.shared_at, datetime)
+
+    hello = MessageCreate(role="user", content="Hello")
+    early = expect(Problem, create_message.sync(this, client=bob, body=hello))
+    assert early.type_ == "/problems/forbidden"
+    changed = expect(Share, share_conversation.sync(this, client=maria, body=editor))
+    assert (changed.id, changed.role) == (shared.id, "editor")
+    assert say(bob, conversation).content == "Hello"
+    assert expect(ShareList, list_shares.sync(this, client=bob)).shares == [changed]
+
+    removed = unshare_conversation.sync_detailed(this, member, client=maria)
+    assert (removed.status_code, removed.parsed) == (204, None)
+    gone = expect(Problem, get_conversation.sync(this, client=bob))
+    assert gone.type_ == "/problems/forbidden"
+    assert expect(ShareList, list_shares.sync(this, client=maria)).shares == []
 
 
 def arguments(operation: Operation, function: Callable[..., Any]) -> dict[str, Any]:

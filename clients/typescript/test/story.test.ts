@@ -23,8 +23,11 @@ import {
   listMessages,
   listRunEvents,
   listRuns,
+  listShares,
+  shareConversation,
   streamChanges,
   streamRunEvents,
+  unshareConversation,
   updateChatSettings,
   updateConversation,
   updateRun,
@@ -292,6 +295,33 @@ test('errors of the live server are typed problems', async () => {
   );
 });
 
+test('a conversation is shared, and is not any more', async () => {
+  const path = { conversation_id: await newConversation() };
+  const user_id = ok(await getChatSettings({ client: bob })).user_id;
+  const viewer = { user_id, role: 'viewer' } as const;
+  const member = { ...path, user_id };
+
+  const shared = ok(await shareConversation({ client: maria, path, body: viewer }));
+  const seen = ok(await getConversation({ client: bob, path }));
+  assert.deepEqual([seen.role, seen.shared_by], ['viewer', shared.shared_by]);
+  assert.ok(shared.shared_at instanceof Date);
+
+  const body = { role: 'user', content: 'Hello' } as const;
+  const early: Problem = failed(await createMessage({ client: bob, path, body }));
+  assert.equal(early.type, '/problems/forbidden');
+  const editor = { user_id, role: 'editor' } as const;
+  const changed = ok(await shareConversation({ client: maria, path, body: editor }));
+  assert.deepEqual(changed, { ...shared, role: 'editor' });
+  assert.equal(ok(await createMessage({ client: bob, path, body })).content, 'Hello');
+  assert.deepEqual(ok(await listShares({ client: bob, path })).shares, [changed]);
+
+  const removed = await unshareConversation({ client: maria, path: member });
+  assert.equal(removed.response?.status, 204);
+  const gone: Problem = failed(await getConversation({ client: bob, path }));
+  assert.equal(gone.type, '/problems/forbidden');
+  assert.deepEqual(ok(await listShares({ client: maria, path })).shares, []);
+});
+
 test('events are typed, and a token is not sent as a lease', async () => {
   const run = ok(await createRun({ client: maria, body: { agent_id: 'a', status: 'running' } }));
   const of = { client: maria, path: { run_id: run.id } };
@@ -316,7 +346,12 @@ test('events are typed, and a token is not sent as a lease', async () => {
   assert.deepEqual(page.events.map((event) => event.sequence), [1, 2, 3]);
 });
 
-const path = { conversation_id: NOBODYS_ID, message_id: NOBODYS_ID, run_id: NOBODYS_ID };
+const path = {
+  conversation_id: NOBODYS_ID,
+  message_id: NOBODYS_ID,
+  run_id: NOBODYS_ID,
+  user_id: 'jonas.weber',
+};
 type Asked = { client: Client; headers: { Prefer: string } };
 type Answer = { error?: Problem; response?: Response };
 
@@ -364,10 +399,14 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   list_messages: (asked) => listMessages({ ...asked, path }),
   list_run_events: (asked) => listRunEvents({ ...asked, path }),
   list_runs: listRuns,
+  list_shares: (asked) => listShares({ ...asked, path }),
+  share_conversation: (asked) =>
+    shareConversation({ ...asked, path, body: { user_id: 'jonas.weber', role: 'viewer' } }),
   stream_changes: (asked) =>
     opened((options) => streamChanges({ ...asked, ...options, query: { format } })),
   stream_run_events: (asked) =>
     opened((options) => streamRunEvents({ ...asked, ...options, path, query: { format } })),
+  unshare_conversation: (asked) => unshareConversation({ ...asked, path }),
   update_chat_settings: (asked) => updateChatSettings({ ...asked, body: {} }),
   update_conversation: (asked) => updateConversation({ ...asked, path, body: {} }),
   update_run: (asked) => updateRun({ ...asked, path, body: {} }),
