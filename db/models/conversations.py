@@ -61,8 +61,9 @@ class Conversation(Base):
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     size: Mapped[int] = mapped_column(Integer, bytes_of("metadata"))
-    # Counted, so that writes to other conversations need not look for members.
-    member_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    # Writes to other conversations need not look for members. It stays true when the last member is
+    # gone: a write consists of several statements, which must all find the same.
+    was_shared: Mapped[bool] = mapped_column(server_default=text("false"))
 
     messages: Mapped[list["Message"]] = relationship(
         back_populates="conversation",

@@ -83,7 +83,7 @@ _NEEDS = [
         roles.MEMBER,
         _Needs(
             [
-                *(conversations.c.message_count, conversations.c.member_count),
+                *(conversations.c.message_count, conversations.c.updated_at),
                 *(memberships.c.updated_at, memberships.c.agent_id, *idempotency_keys.c),
             ],
             ["UPDATE"],

@@ -28,14 +28,14 @@ _now = sa.func.statement_timestamp()
 _COPIED = ("created_at", "updated_at", "source", "agent_id")
 """The columns of a conversation that its memberships have, too."""
 
+# The strongest lock, which also waits for new runs: their foreign key locks the conversation.
 _lock = Statement(
     sa.select(
-        conversations.c.member_count,
         *(utc(conversations.c[name]) for name in _COPIED[:2]),
         *(conversations.c[name] for name in _COPIED[2:]),
     )
     .where(_this_conversation)
-    .with_for_update(key_share=True)
+    .with_for_update()
 )
 _select_one = Statement(sa.select(*SHARE.columns).where(_this))
 
@@ -61,18 +61,13 @@ def _record(change: str) -> sa.Insert:
     )
 
 
-def _count(members: int) -> sa.Update:
-    count = conversations.c.member_count + members
-    return sa.update(conversations).where(_this_conversation).values(member_count=count)
-
-
 _select_page = _list()
-_select_members = Statement(
-    sa.select(_c.member_id, _c.role).where(_of_conversation).order_by(_c.member_id)
-)
+_count_members = Statement(sa.select(sa.func.count()).select_from(shares).where(_of_conversation))
 _insert = Statement(
     _record("created"),
-    _count(1),
+    sa.update(conversations)
+    .where(_this_conversation, sa.not_(conversations.c.was_shared))
+    .values(was_shared=True),
     sa.insert(shares)
     .values(
         id=sa.bindparam("share_id", type_=Id),
@@ -89,7 +84,7 @@ _update = Statement(
     sa.update(shares).where(_this).values(role=_role).returning(*SHARE.columns),
 )
 _delete = Statement(sa.delete(shares).where(_this).returning(_c.id))
-_delete_from_count = Statement(_record("deleted"), _count(-1))
+_record_delete = Statement(_record("deleted"))
 
 
 def upsert(
@@ -110,10 +105,10 @@ def upsert(
     conversation = _lock.row(connection, values)
     if conversation is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    member_count, created_at, updated_at, source, agent_id = conversation
+    created_at, updated_at, source, agent_id = conversation
     found = _select_one.row(connection, values)
     if found is None:
-        if member_count >= MAX_MEMBERS:
+        if _count_members.scalar(connection, values) >= MAX_MEMBERS:
             raise Conflict(f"This conversation has {MAX_MEMBERS} members: remove one first.")
         row = _insert.row(connection, values | {"share_id": new_id()})
     else:
@@ -159,14 +154,6 @@ def select_page(connection: Connection, *, conversation_id: str, user_id: str) -
     return to_json([SHARE.structure(*row[:width]) for row in rows if row[0] is not None])
 
 
-def select_members(
-    connection: Connection, *, conversation_id: str, user_id: str
-) -> list[tuple[str, str]]:
-    """Return the members of a conversation and their roles, in the order of their ids."""
-    values = {"of_conversation": conversation_id, "acting_user": user_id}
-    return [(member, role) for member, role in _select_members.rows(connection, values)]
-
-
 def delete(
     connection: Connection, *, conversation_id: str, user_id: str, member_id: str, leaves: bool
 ) -> None:
@@ -192,6 +179,6 @@ def delete(
     share_id = _delete.scalar(connection, values)
     if share_id is None:
         raise Missing("member")
-    _delete_from_count.rowcount(connection, values | {"share_id": share_id})
+    _record_delete.rowcount(connection, values | {"share_id": share_id})
     recording.announce(connection, user_id)
     memberships.delete(connection, conversation_id=conversation_id, member_id=member_id)

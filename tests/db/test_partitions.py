@@ -170,7 +170,6 @@ def _share(connection: Connection, user: str, conversation_id: str) -> None:
     for role in ("viewer", "editor"):
         shares.upsert(connection, **this, member_id="m", role=role)
     shares.select_page(connection, **this)
-    shares.select_members(connection, **this)
     grant = MemberGrant(user, conversation_id, "m", "editor", access.VIEWER)
     with acting_under(grant):
         conversations.select_one(connection, **this)
