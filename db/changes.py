@@ -1,6 +1,6 @@
 """Queries for a user's change log."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,9 +13,14 @@ from db.engine.statement import Statement
 from db.errors import PositionExpired
 from db.models import OWNERS, Id, changes
 from db.paging.row_page import MAX_BYTES
+from db.sharing import shared_objects
+from db.sharing.shared_objects import Resource, Shared
 
 _DOCUMENTS = {"conversation": CONVERSATION, "message": MESSAGE, "run": RUN}
 """The documents of what a change can be about, by the first word of its type."""
+
+_SHARED = ("conversation", "message")
+"""What members see of a shared conversation. They cannot read its runs."""
 
 _c = changes.c
 _user = sa.bindparam("acting_user", type_=sa.String)
@@ -28,7 +33,8 @@ def _with_sizes() -> Statement:
         table = document.table
         is_same = sa.and_(table.c.id == _c.resource_id, OWNERS[table.name] == _user)
         found = found.outerjoin(table, is_same)
-    size = sa.func.coalesce(*(document.table.c.size for document in _DOCUMENTS.values()), 0)
+    # Null if the user has no such row: it was deleted, or it is shared with the user.
+    size = sa.func.coalesce(*(document.table.c.size for document in _DOCUMENTS.values()))
     return Statement(
         sa.select(
             *(_c.sequence, _c.type, _c.conversation_id, _c.resource_id, utc(_c.created_at)), size
@@ -64,10 +70,10 @@ class _Row(NamedTuple):
     conversation_id: str | None
     resource_id: str | None
     at: str
-    size: int
+    size: int | None
 
     @property
-    def resource(self) -> tuple[str, str | None]:
+    def resource(self) -> Resource:
         """What the change is about: its name in _DOCUMENTS, or `settings`, and its id."""
         return self.type.partition(".")[0], self.resource_id
 
@@ -109,8 +115,14 @@ def select_page(
     # Numbers have no gaps, so a missing one was deleted, perhaps after `last` was read.
     if not rows or rows[-1].sequence - after != len(rows):
         raise PositionExpired
-    rows = list(_fitting(rows))
-    tags = _tags(connection, user_id, rows, tag)
+    named = [
+        (row.conversation_id, row.resource)
+        for row in rows
+        if row.size is None and row.conversation_id and row.resource[0] in _SHARED
+    ]
+    shared = shared_objects.select_sizes(connection, member_id=user_id, named=named)
+    rows = list(_fitting(rows, shared))
+    tags = _tags(connection, user_id, rows, shared, tag)
     return ChangePage(
         [Change(row.sequence, row.type, time(row.at), _write(row, tags)) for row in rows], last
     )
@@ -122,25 +134,32 @@ def select_position(connection: Connection, *, user_id: str, after: int | None) 
     return page.last_sequence if after is None else after
 
 
-def _fitting(rows: Sequence[_Row]) -> Iterator[_Row]:
+def _fitting(rows: Sequence[_Row], shared: Mapping[Resource, Shared]) -> Iterator[_Row]:
     """Yield the rows up to the one whose resource reaches MAX_BYTES."""
     sizes: dict[tuple[str, str | None], int] = {}
     total = 0
     for row in rows:
         yield row
         if row.resource not in sizes:
-            sizes[row.resource] = row.size
-            total += row.size
+            sizes[row.resource] = row.size or 0
+            if row.resource in shared:
+                sizes[row.resource] = shared[row.resource].size
+            total += sizes[row.resource]
         if total >= MAX_BYTES:
             return
 
 
 def _tags(
-    connection: Connection, user_id: str, rows: Sequence[_Row], tag: Callable[[bytes], str]
-) -> dict[tuple[str, str | None], str]:
-    """Return the current ETag of each resource of the rows that exists."""
-    tags: dict[tuple[str, str | None], str] = {}
-    resources = {row.resource: row.size for row in rows}
+    connection: Connection,
+    user_id: str,
+    rows: Sequence[_Row],
+    shared: Mapping[Resource, Shared],
+    tag: Callable[[bytes], str],
+) -> dict[Resource, str]:
+    """Return the current ETag of each resource of the rows that exists for the user."""
+    seen = {row.resource: shared[row.resource] for row in rows if row.resource in shared}
+    tags = shared_objects.select_tags(connection, seen, tag)
+    resources = {row.resource: row.size or 0 for row in rows if row.resource not in shared}
     for name, document in _DOCUMENTS.items():
         ids = [row_id for kind, row_id in resources if kind == name]
         if ids:
@@ -154,11 +173,11 @@ def _tags(
 
 def _tags_of(
     name: str, document: Document, rows: Sequence[Sequence[Any]], tag: Callable[[bytes], str]
-) -> dict[tuple[str, str | None], str]:
+) -> dict[Resource, str]:
     return {(name, row[0]): tag(document.write(row[1:])) for row in rows}
 
 
-def _write(row: _Row, tags: dict[tuple[str, str | None], str]) -> bytes:
+def _write(row: _Row, tags: Mapping[Resource, str]) -> bytes:
     return orjson.dumps(
         {
             "sequence": row.sequence,

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, recording
-from db.documents import CONVERSATION, MESSAGE
+from db import access, engine, recording
+from db.documents import CONVERSATION, MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement
 from db.execution import turns
@@ -15,7 +15,7 @@ from db.models import Id, conversations, messages, new_id, runs
 from db.paging import page
 from db.paging.page import Page, TimePage
 from db.paging.row_page import RowPage
-from db.sharing import memberships
+from db.sharing import memberships, telling
 from db.sharing.memberships import Membership
 
 DEFAULT_TITLE = "New Conversation"
@@ -48,11 +48,11 @@ _insert = Statement(
 )
 
 
-def _record(change: str) -> sa.Insert:
+def _record(change: str, *conditions: sa.ColumnElement[bool]) -> sa.Insert:
     return recording.insertion_for(
         change,
         conversations,
-        where=[_this, access.CONVERSATION],
+        where=[_this, access.CONVERSATION, *conditions],
         # Later than a message that was stored while this statement waited.
         at=recording.time_after(_c.updated_at),
         conversation_id=_c.id,
@@ -60,9 +60,11 @@ def _record(change: str) -> sa.Insert:
     )
 
 
-# The lock keeps others from adding a run between the changes.
+# The lock keeps others from adding a run or a member between the changes.
+_lock_to_delete = Statement(
+    sa.select(telling.UNSHARED).where(_this, access.CONVERSATION).with_for_update()
+)
 _delete = Statement(
-    sa.select(_c.id).where(_this, access.CONVERSATION).with_for_update(),
     _record("conversation.deleted"),
     sa.update(runs)
     .where(runs.c.conversation_id == sa.bindparam("this_id", type_=Id), access.RUN)
@@ -77,9 +79,12 @@ _select_messages = RowPage(
 
 
 @functools.cache
-def _update(changed: frozenset[str]) -> Statement:
+def _update(changed: frozenset[str], *, shared: bool) -> Statement:
+    """Return the statements that change a conversation, unless it has members and not `shared`."""
+    conditions = [] if shared else [telling.UNSHARED]
+    where = [_this, access.CONVERSATION, *conditions]
     # The lock keeps others from deleting the conversation after its change was recorded.
-    lock = sa.select(_c.id).where(_this, access.CONVERSATION).with_for_update(key_share=True)
+    lock = sa.select(_c.id).where(*where).with_for_update(key_share=True)
     values = {name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)}
     update = sa.update(conversations).where(_this, access.CONVERSATION).values(values)
     return Statement(lock, _record("conversation.updated"), update.returning(*CONVERSATION.columns))
@@ -214,16 +219,38 @@ def update(
     Messages no longer change a title set here. updated_at, the time of the last message, does not
     change. Raises Missing and Denied.
     """
-    if not changes:
-        return select_one(connection, conversation_id=conversation_id, user_id=user_id)
+    if not changes:  # not `select_one`, which lets members read
+        row = _select_granted.row(connection, {"this_id": conversation_id, "acting_user": user_id})
+        return _found(connection, row, conversation_id, user_id)
     columns = dict(changes)
     if "title" in changes:
         columns["auto_title"] = False
     values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
     values |= {f"new_{name}": value for name, value in columns.items()}
-    row = _update(frozenset(columns)).row(connection, values)
+    changed = frozenset(columns)
+    row = _update(changed, shared=False).row(connection, values)
+    if row is None:
+        row = _update_shared(connection, changed, values)
     recording.announce(connection, user_id)
-    return _found(connection, row, conversation_id, user_id)
+    return CONVERSATION.write(row)
+
+
+def _update_shared(
+    connection: Connection, changed: frozenset[str], values: Mapping[str, Any]
+) -> Row:
+    """Change a conversation that has members, and tell them. Return its row."""
+    conversation_id, user_id = values["this_id"], values["acting_user"]
+    with engine.joined(connection):
+        row: Row | None = _update(changed, shared=True).row(connection, values)
+        if row is None:
+            access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        telling.tell_of_update(
+            connection,
+            conversation_id=conversation_id,
+            owner_id=user_id,
+            agent_id=row[CONVERSATION.names.index("agent_id")],
+        )
+    return row
 
 
 def delete(connection: Connection, *, conversation_id: str, user_id: str) -> None:
@@ -232,8 +259,12 @@ def delete(connection: Connection, *, conversation_id: str, user_id: str) -> Non
     It needs a transaction. Raises Missing and Denied.
     """
     values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
-    if _delete.rowcount(connection, values) == 0:
+    is_unshared = _lock_to_delete.scalar(connection, values)
+    if is_unshared is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+    if not is_unshared:
+        telling.tell_of_deletion(connection, conversation_id=conversation_id, owner_id=user_id)
+    _delete.rowcount(connection, values)
     recording.announce(connection, user_id)
     turns.continue_unlinked(connection, user_id=user_id)
 

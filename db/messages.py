@@ -6,17 +6,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, recording
+from db import access, engine, recording
 from db.characters import cut
-from db.documents import MESSAGE
-from db.engine import Connection, current_grant
+from db.documents import MESSAGE, Row
+from db.engine import Connection, current_grant, current_membership
 from db.engine.failures import reference
 from db.engine.statement import Statement
-from db.errors import Reference
+from db.errors import Denied, Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.paging.page import Page
 from db.paging.row_page import RowPage
-from db.sharing import memberships
+from db.sharing import memberships, telling
 from db.sharing.memberships import Membership
 
 _c = messages.c
@@ -56,18 +56,20 @@ def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
     )
 
 
-def _append() -> Statement:
+def _append(*conditions: sa.ColumnElement[bool]) -> Statement:
     """Return the statements that update the conversation, record the change and add the message.
 
+    They do so if the conversation meets the conditions.
     The conversation's row lock serialises writers, so positions and times have the same order.
     After a wait PostgreSQL computes the new values from the updated row.
     """
+    this_conversation = sa.and_(_this_conversation, *conditions)
     now = recording.time_after(conversations.c.updated_at)
     title: sa.BindParameter[str | None] = sa.bindparam("new_title", type_=sa.String)
     role: sa.BindParameter[str] = sa.bindparam("new_role", type_=_c.role.type)
     update = (
         sa.update(conversations)
-        .where(_this_conversation)
+        .where(this_conversation)
         .values(
             message_count=conversations.c.message_count + 1,
             last_position=conversations.c.last_position + 1,
@@ -86,7 +88,7 @@ def _append() -> Statement:
     record = recording.insertion_for(
         "message.created",
         conversations,
-        where=[_this_conversation],
+        where=[this_conversation],
         at=conversations.c.updated_at,
         conversation_id=conversations.c.id,
         resource_id=new,
@@ -102,12 +104,14 @@ def _append() -> Statement:
     names = ("content", "attachments", "metadata", "run_id", "routing_decision", "tool_calls")
     for name in names:
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
-    rows = sa.select(*columns.values()).where(_this_conversation)
+    rows = sa.select(*columns.values()).where(this_conversation)
     insert = sa.insert(messages).from_select(list(columns), rows).returning(*MESSAGE.columns)
     return Statement(update, record, insert)
 
 
+_insert_unshared = _append(telling.UNSHARED)
 _insert = _append()
+_select_own = Statement(sa.select(conversations.c.id).where(_this_conversation))
 
 
 def select_page(
@@ -198,14 +202,38 @@ def insert(
     if grant is not None and run_id not in (None, grant.run_id):
         raise Reference("run_id")
     with reference("run_id"):
-        row = _insert.row(connection, values)
-    if row is None:
-        access.refuse(
-            connection,
-            "conversation",
-            row_id=conversation_id,
-            user_id=user_id,
-            allows=access.EDITOR,
-        )
+        row = None
+        if current_membership() is None:
+            row = _insert_unshared.row(connection, values)
+        if row is None:
+            row = _insert_shared(connection, values)
     recording.announce(connection, user_id)
     return message_id, MESSAGE.write(row)
+
+
+def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
+    """Append a message to a conversation that has members, and tell them. Return the message."""
+    conversation_id, user_id = values["of_conversation"], values["acting_user"]
+    refuse = functools.partial(
+        access.refuse,
+        connection,
+        "conversation",
+        row_id=conversation_id,
+        user_id=user_id,
+        allows=access.EDITOR,
+    )
+    membership = current_membership()
+    if membership is None and _select_own.row(connection, values) is None:
+        refuse()
+    with engine.joined(connection):
+        row: Row | None = _insert.row(connection, values)
+        if row is None:
+            refuse()
+        # The lock keeps the members as they are. They may have changed since the grant was made.
+        members = telling.select_members(
+            connection, conversation_id=conversation_id, owner_id=user_id
+        )
+        if membership and members.get(membership.member_id) != membership.member_role:
+            raise Denied("conversation")
+        telling.tell_of_message(connection, members, conversation_id=conversation_id, message=row)
+    return row

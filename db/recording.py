@@ -24,9 +24,13 @@ def time_after(previous: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     A writer that waited has an earlier statement time than the writer before. The log orders
     changes by their times.
     """
+    return sa.func.greatest(sa.func.statement_timestamp(), microsecond_after(previous))
+
+
+def microsecond_after(moment: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return the next time that PostgreSQL can store."""
     # Added without a time zone: distributed tables refuse what could depend on the session's.
-    following = utc(utc(previous) + sa.literal_column("interval '1 microsecond'"))
-    return sa.func.greatest(sa.func.statement_timestamp(), following)
+    return utc(utc(moment) + sa.literal_column("interval '1 microsecond'"))
 
 
 def insertion(

@@ -16,6 +16,7 @@ from db.execution import run_events, run_queue, turns
 from db.models import Id, new_id, runs
 from db.paging import page
 from db.paging.page import Page, TimePage
+from db.sharing import telling
 
 ENDED = ("succeeded", "failed", "timeout", "cancelled")
 TRANSITIONS: dict[str, tuple[str, ...]] = {
@@ -168,7 +169,7 @@ def insert(
     """Create a run, pending or running; return its id and its document.
 
     A pending one enters the queue, unless it waits for other runs of its conversation. A running
-    one gets an event, so it needs a transaction.
+    one gets an event, and members are told, so it needs a transaction.
     Raises Reference for a conversation that is not the user's.
     """
     run_id = new_id()
@@ -188,6 +189,8 @@ def insert(
     with reference("conversation_id"):
         row = statement.row(connection, values)
     recording.announce(connection, user_id)
+    # After the insert: the run's foreign key has locked the conversation, which shares wait for.
+    _tell_members(connection, "run.created", conversation_id, run_id, user_id)
     if status == "running":
         run_events.insert_from_server(
             connection, row, user_id=user_id, event_type="run.started", is_new=True
@@ -202,8 +205,9 @@ def update(
 ) -> bytes:
     """Change status, output or error; return the run's document.
 
-    A new status also adds an event, and the end of a run lets the next one of its conversation
-    continue, so it needs a transaction. Setting the current status again is allowed.
+    A new status also adds an event, the end of a run lets the next one of its conversation
+    continue, and members are told, so it needs a transaction. Setting the current status again is
+    allowed.
     Raises Missing, Denied, and Conflict if TRANSITIONS does not allow the new status.
     """
     if not changes:
@@ -211,6 +215,8 @@ def update(
     target = changes.get("status")
     if target in ENDED:
         lock_with_conversation(connection, run_id=run_id, user_id=user_id)
+    else:
+        turns.lock_conversation_of(connection, run_id=run_id, user_id=user_id)
     values = {"this_id": run_id, "acting_user": user_id, "change_id": new_id()}
     values |= {f"new_{name}": value for name, value in changes.items()}
     row = _update(target, frozenset(changes)).row(connection, values)
@@ -224,11 +230,23 @@ def update(
     if row is None:
         access.refuse(connection, "run", row_id=run_id, user_id=user_id)
     recording.announce(connection, user_id)
-    if target is not None:
+    if target is None:
+        conversation_id = row[RUN.names.index("conversation_id")]
+        _tell_members(connection, "run.updated", conversation_id, run_id, user_id)
+    else:
         event_type = "run.started" if target == "running" else "run.ended"
         run_events.insert_from_server(connection, row, user_id=user_id, event_type=event_type)
         turns.settle(connection, row[:4], user_id=user_id, has_ended=target in ENDED)
     return RUN.write(row[:-1])
+
+
+def _tell_members(
+    connection: Connection, change: str, conversation_id: str | None, run_id: str, owner_id: str
+) -> None:
+    if conversation_id is not None:
+        telling.tell_of_run(
+            connection, change, conversation_id=conversation_id, owner_id=owner_id, run_id=run_id
+        )
 
 
 def _conflict(status: str, target: str | None) -> Conflict:

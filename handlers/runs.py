@@ -68,9 +68,7 @@ def update_run(
     if body.get("status") is not None:
         changes["status"] = body["status"]
     row = {"run_id": run_id, "user_id": principal.user_id}
-    several = "status" in changes
-    lock = runs.lock_with_conversation if several else runs.lock
-    with conditional_write(if_match, lock, several, **row) as connection:
+    with conditional_write(if_match, runs.lock_with_conversation, True, **row) as connection:
         run = run_endings.update(connection, **row, changes=changes, message=body.get("message"))
     return ok(run)
 

@@ -1,4 +1,4 @@
-"""A client that keeps a copy of its user's data by following the log of changes."""
+"""A client that keeps a copy of what its user can read by following the log of changes."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,8 @@ from tests.calls import Json, read, read_all
 
 CHANGES = "/changes"
 SETTINGS = "/users/me/chat-settings"
+GONE = (403, 404)
+"""The answers for what is not shared any more, and for what was deleted."""
 
 
 def position(client: httpx.Client) -> int:
@@ -31,7 +33,7 @@ def changes_after(client: httpx.Client, after: int, limit: int = 100) -> Iterato
 
 
 class Mirror:
-    """A copy of a user's data: documents by path."""
+    """A copy of a user's data and of what is shared with the user: documents by path."""
 
     def __init__(self, client: httpx.Client) -> None:
         """Take a position, then read the lists."""
@@ -48,6 +50,8 @@ class Mirror:
 
     def _apply(self, change: Json) -> None:
         kind, _, how = change["type"].partition(".")
+        if kind == "share":  # a list of its own, which this copy does not have
+            return
         conversation = f"/conversations/{change['conversation_id']}"
         path = {
             "conversation": conversation,
@@ -61,17 +65,25 @@ class Mirror:
             self._get(path)
         if kind == "message":
             self._get(conversation)
+        if (kind, how) == ("conversation", "created"):
+            self._read_messages(conversation)
         if (kind, how) == ("conversation", "deleted"):
             self._forget(change["id"])
 
     def _get(self, path: str) -> None:
         response = self._client.get(path, params={"include_messages": False})
-        if response.status_code == 404:  # deleted since, which is a later change
+        if response.status_code in GONE:  # which is a later change
             self.documents.pop(path, None)
             return
         assert response.status_code == 200, response.text
         self.documents[path] = response.json()
         self._tags[path] = response.headers["etag"]
+
+    def _read_messages(self, conversation: str) -> None:
+        """Read the messages of a conversation that may have been shared after they were posted."""
+        found = self._client.get(conversation, params={"message_limit": 500})
+        if found.status_code not in GONE:
+            self.documents |= _messages_in(found)
 
     def _forget(self, conversation_id: str) -> None:
         """Do what the deletion of a conversation does to its messages and runs."""
@@ -89,12 +101,16 @@ def state(client: httpx.Client) -> dict[str, Json]:
     for conversation in read_all(client, "/conversations", limit=100):
         path = f"/conversations/{conversation['id']}"
         found = client.get(path, params={"message_limit": 500})
-        if found.status_code == 404:  # deleted since
+        if found.status_code in GONE:
             continue
         documents[path] = conversation
-        messages = found.json()["messages"]
-        assert len(messages) < 500
-        documents |= {f"/messages/{message['id']}": message for message in messages}
+        documents |= _messages_in(found)
     for run in read_all(client, "/runs", limit=100):
         documents[f"/runs/{run['id']}"] = run
     return documents
+
+
+def _messages_in(found: httpx.Response) -> dict[str, Json]:
+    messages = found.json()["messages"]
+    assert len(messages) < 500
+    return {f"/messages/{message['id']}": message for message in messages}

@@ -190,22 +190,34 @@ def transaction() -> Iterator[Connection]:
     do not catch it in between. Raises Unavailable and Timeout.
     """
     if _enclosing.get() is not None:
-        with autocommit() as joined:
-            yield joined
+        with autocommit() as enclosing:
+            yield enclosing
         return
-    with autocommit() as connection:
-        token = _enclosing.set(connection)
-        try:
-            connection.execute("BEGIN; " + connection.settings).close()
-            yield connection
-        except BaseException as error:
-            _enclosing.reset(token)
-            _roll_back(connection)
-            if isinstance(error, _RollBack):
-                error.then(connection)
-            raise
+    with autocommit() as connection, joined(connection):
+        yield connection
+
+
+@contextmanager
+def joined(connection: Connection) -> Iterator[None]:
+    """Put the block's statements on a connection into one transaction, or into the enclosing one.
+
+    As in `transaction`, an exception must reach the outer block.
+    """
+    if _enclosing.get() is not None:
+        yield
+        return
+    token = _enclosing.set(connection)
+    try:
+        connection.execute("BEGIN; " + connection.settings).close()
+        yield
+    except BaseException as error:
         _enclosing.reset(token)
-        connection.execute("COMMIT").close()
+        _roll_back(connection)
+        if isinstance(error, _RollBack):
+            error.then(connection)
+        raise
+    _enclosing.reset(token)
+    connection.execute("COMMIT").close()
 
 
 @dataclass

@@ -9,7 +9,7 @@ from db import access
 from db.documents import RUN
 from db.engine import Connection, Lease, acting_under, transaction
 from db.engine.statement import Statement
-from db.execution import lease_text, run_events, run_leases, run_queue
+from db.execution import lease_text, run_events, run_leases, run_queue, turns
 from db.execution.run_queue import Entry
 from db.models import Id, runs
 from db.runs import NOW
@@ -53,7 +53,12 @@ def claim(*, agent_ids: Sequence[str], worker: str, seconds: int) -> Claim | Non
             entry = _oldest(connection, agent_ids)
             if entry is None:
                 return None
-            with acting_under(Lease(entry.run_id, None)):
+            conversation_id = _conversation_of(connection, entry)
+            with acting_under(Lease(entry.run_id, conversation_id)):
+                if conversation_id is not None:  # before the run, as everywhere
+                    turns.lock_conversation(
+                        connection, conversation_id=conversation_id, user_id=entry.user_id
+                    )
                 run_queue.delete(connection, **entry._asdict())
                 claimed = _started(connection, entry, worker, seconds)
         if claimed is not None:
@@ -66,6 +71,11 @@ def _oldest(connection: Connection, agent_ids: Sequence[str]) -> Entry | None:
         if entry is not None:
             return entry
     return None
+
+
+def _conversation_of(connection: Connection, entry: Entry) -> str | None:
+    with acting_under(Lease(entry.run_id, None)):
+        return turns.select_conversation_of(connection, run_id=entry.run_id, user_id=entry.user_id)
 
 
 def _started(connection: Connection, entry: Entry, worker: str, seconds: int) -> Claim | None:

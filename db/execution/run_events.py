@@ -17,6 +17,7 @@ from db.engine.statement import Statement
 from db.errors import Conflict
 from db.models import Id, Moment, new_id, run_events, runs
 from db.paging.row_page import MAX_BYTES, RowPage, Write, write_array
+from db.sharing import telling
 
 ACTIVE = ("pending", "running")
 _OUTDATED = (
@@ -186,7 +187,8 @@ def insert_from_server(
     `row` has the columns of RUN and, at its end, the number that the change has taken. The change
     counts `last_sequence` itself, so that it updates the run once: after a second update PostgreSQL
     would lock the conversation, whose lock must come first. This also records the change in the
-    user's log, except for a new run, whose creation is already recorded.
+    logs of the user and of the conversation's members, except for a new run, whose creation is
+    already recorded. The caller has locked the conversation.
     """
     values = dict(zip(RUN.names, row, strict=False))
     run = RUN.write(row[: len(RUN.names)])
@@ -202,6 +204,14 @@ def insert_from_server(
     }
     (_insert_first if is_new else _insert_numbered).rowcount(connection, parameters)
     recording.announce(connection, user_id)
+    if not is_new and values["conversation_id"] is not None:
+        telling.tell_of_run(
+            connection,
+            "run.updated",
+            conversation_id=values["conversation_id"],
+            owner_id=user_id,
+            run_id=values["id"],
+        )
     engine.on_commit(connection, ("run", values["id"], user_id))
     return run
 

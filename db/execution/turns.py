@@ -52,10 +52,16 @@ def lock_conversation(connection: Connection, *, conversation_id: str, user_id: 
     return _lock_conversation.row(connection, values) is not None
 
 
+def select_conversation_of(connection: Connection, *, run_id: str, user_id: str) -> str | None:
+    """Return the conversation of a run, or None if it has none."""
+    values = {"of_run": run_id, "acting_user": user_id}
+    conversation_id: str | None = _select_conversation.scalar(connection, values)
+    return conversation_id
+
+
 def lock_conversation_of(connection: Connection, *, run_id: str, user_id: str) -> None:
     """Lock the conversation of a run until the transaction ends, if it has one."""
-    values = {"of_run": run_id, "acting_user": user_id}
-    conversation_id = _select_conversation.scalar(connection, values)
+    conversation_id = select_conversation_of(connection, run_id=run_id, user_id=user_id)
     if conversation_id is not None:
         lock_conversation(connection, conversation_id=conversation_id, user_id=user_id)
 

@@ -3,6 +3,7 @@
 All of them act as the member, also if the owner shares a conversation or writes to it.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -76,6 +77,12 @@ def or_membership(
 
 
 _select_one = Statement(sa.select(_c.owner_id, _c.role).where(_this))
+_select_some = Statement(
+    sa.select(_c.conversation_id, _c.owner_id, _c.role).where(
+        _c.conversation_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(Id))),
+        _c.user_id == sa.bindparam("acting_user", type_=sa.String),
+    )
+)
 _insert = _upsert("conversation.created")
 _update = _upsert("conversation.updated")
 _delete = Statement(_record("conversation.deleted"), sa.delete(memberships).where(_this))
@@ -88,6 +95,14 @@ def select_one(
     values = {"of_conversation": conversation_id, "acting_user": member_id}
     row = _select_one.row(connection, values)
     return None if row is None else Membership(*row)
+
+
+def select_some(
+    connection: Connection, *, conversation_ids: Sequence[str], member_id: str
+) -> dict[str, Membership]:
+    """Return the user's memberships in some conversations, by conversation."""
+    values = {"ids": list(conversation_ids), "acting_user": member_id}
+    return {row_id: Membership(*row) for row_id, *row in _select_some.rows(connection, values)}
 
 
 def upsert(

@@ -7,6 +7,7 @@ import pytest
 
 from db import chat_settings, conversations, engine, errors, runs
 from db.engine import Connection, Hooks
+from db.sharing import shares
 from tests.db.rows import insert_conversation, insert_message, insert_run
 
 WRITES: dict[str, Callable[[Connection, str, str, str], object]] = {
@@ -22,6 +23,9 @@ WRITES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "changed run": lambda c, u, t, r: runs.update(c, run_id=r, user_id=u, changes={"error": "E"}),
     "saved settings": lambda c, u, t, r: chat_settings.upsert(c, user_id=u, changes={}),
 }
+
+
+OF_SHARED = ("changed conversation", "deleted conversation", "new message", "changed run")
 
 
 @pytest.fixture
@@ -48,6 +52,34 @@ def test_write_announces_the_users_log_after_the_commit(
 
     assert before == []
     assert [topic for topic in announced if topic[0] == "changes"] == [("changes", user)]
+
+
+@pytest.mark.parametrize("name", OF_SHARED)
+def test_write_to_a_shared_conversation_announces_the_logs_of_all(
+    announced: list[tuple[str, ...]], name: str
+) -> None:
+    user = f"user-{uuid.uuid4()}"
+    members = [f"{user} {role}" for role in ("editor", "viewer")]
+    with engine.transaction() as connection:
+        conversation_id = insert_conversation(connection, user)
+        run_id = insert_run(connection, user, conversation_id=conversation_id)
+        for member in members:
+            shares.upsert(
+                connection,
+                conversation_id=conversation_id,
+                user_id=user,
+                member_id=member,
+                role=member.split()[-1],
+            )
+    announced.clear()
+
+    with engine.transaction() as connection:
+        WRITES[name](connection, user, conversation_id, run_id)
+        before = list(announced)
+
+    assert before == []
+    logs = [each for kind, each, *_ in announced if kind == "changes"]
+    assert sorted(logs) == sorted([user, *members])
 
 
 def test_refused_write_announces_nothing(announced: list[tuple[str, ...]]) -> None:
