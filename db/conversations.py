@@ -12,8 +12,6 @@ from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement
 from db.execution import turns
 from db.models import Id, conversations, messages, new_id, runs
-from db.paging import page
-from db.paging.page import Page, TimePage
 from db.paging.row_page import RowPage
 from db.sharing import memberships, telling
 from db.sharing.memberships import Membership
@@ -86,48 +84,12 @@ def _update(changed: frozenset[str], *, shared: bool) -> Statement:
     # The lock keeps others from deleting the conversation after its change was recorded.
     lock = sa.select(_c.id).where(*where).with_for_update(key_share=True)
     values = {name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)}
-    update = sa.update(conversations).where(_this, access.CONVERSATION).values(values)
-    return Statement(lock, _record("conversation.updated"), update.returning(*CONVERSATION.columns))
-
-
-@functools.cache
-def _select_page(
-    filters: frozenset[str], order_by: str, order: str, *, resumed: bool, counted: bool
-) -> TimePage:
-    return TimePage(
-        CONVERSATION,
-        access=access.CONVERSATION,
-        filters=filters,
-        order_by=order_by,
-        order=order,
-        resumed=resumed,
-        counted=counted,
+    update = sa.update(conversations).where(*where).values(values)
+    return Statement(
+        lock,
+        _record("conversation.updated", *conditions),
+        update.returning(*CONVERSATION.columns),
     )
-
-
-def select_page(
-    connection: Connection,
-    *,
-    user_id: str,
-    limit: int,
-    offset: int = 0,
-    order_by: str = "created_at",
-    order: str = "desc",
-    source: str | None = None,
-    agent_id: str | None = None,
-    after: list[Any] | None = None,
-) -> Page:
-    """Return a page of the user's conversations. Keys are [`order_by`'s time, id, total]."""
-    filters = page.given(source=source, agent_id=agent_id)
-    query = _select_page(
-        frozenset(filters),
-        order_by,
-        order,
-        resumed=after is not None,
-        counted=page.needs_total(after),
-    )
-    values = {"acting_user": user_id, **filters}
-    return query.read(connection, values, limit=limit, offset=offset, after=after)
 
 
 def select_one(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:

@@ -6,7 +6,7 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
-from db import conversations
+from db import conversation_lists, conversations
 from db.engine import autocommit, reading
 
 _CLEARABLE = frozenset({"model", "agent_id", "metadata"})
@@ -21,12 +21,13 @@ def list_conversations(
     order: str,
     source: str | None,
     agent_id: str | None,
+    shared: bool | None,
     cursor: str | None,
 ) -> Response:
     listing = Listing(f"conversations {order_by} {order}", principal.user_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
     with reading() as connection:
-        page = conversations.select_page(
+        page = conversation_lists.select_page(
             connection,
             user_id=principal.user_id,
             limit=limit,
@@ -35,6 +36,7 @@ def list_conversations(
             order=order,
             source=source,
             agent_id=agent_id,
+            shared=shared,
             after=after,
         )
     return ok(envelope("conversations", page, limit=limit, offset=offset, listing=listing))

@@ -16,7 +16,7 @@ from benchmarks.growth.rows import (
     row_id,
 )
 from benchmarks.workload import Call
-from db import chat_settings, conversations, messages
+from db import chat_settings, conversation_lists, conversations, messages
 from db.engine import Connection
 
 Query = Callable[[Connection], Any]
@@ -39,7 +39,7 @@ def queries(sizes: Sizes) -> dict[str, Query]:
     """What the handlers call for them."""
     user, long = lister(sizes.conversations[1]), row_id(LONG, 1)
     return {
-        "list_conversations": lambda c: conversations.select_page(c, user_id=user, limit=50),
+        "list_conversations": lambda c: conversation_lists.select_page(c, user_id=user, limit=50),
         "get_conversation": lambda c: conversations.select_with_messages(
             c, conversation_id=long, user_id=READER, limit=100
         ),

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.growth.operations import Query
 from benchmarks.growth.pgbench import Database
 from benchmarks.growth.rows import PAGE, Sizes, lister
-from db import conversations
+from db import conversation_lists
 
 
 def measure(
@@ -54,7 +54,7 @@ def _without_total(script: str) -> str:
 
 
 def _query(size: int) -> Query:
-    return lambda connection: conversations.select_page(
+    return lambda connection: conversation_lists.select_page(
         connection,
         user_id=lister(size),
         limit=PAGE,

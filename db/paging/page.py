@@ -49,23 +49,20 @@ class TimePage:
         order: str,
         resumed: bool,
         counted: bool,
+        condition: ColumnElement[bool] | None = None,
     ) -> None:
         """`filters` are columns that equal the parameters of the same name.
 
-        `counted` reads the whole list for the total: only for first pages.
+        `counted` reads the whole list for the total: only for first pages. Pages are empty unless
+        `condition` holds; the total does not depend on it.
         """
         table = document.table
         moment, row_id = table.c[order_by], table.c.id
         columns = [table.c[name] for name in sorted(filters)]
         where = [access, *(c == bindparam(c.name, type_=c.type) for c in columns)]
-        conditions = list(where)
+        conditions = where if condition is None else [*where, condition]
         if resumed:
-            key = tuple_(moment, row_id)
-            last = tuple_(
-                cast(bindparam("after_time", type_=Text), Moment),
-                cast(bindparam("after_id", type_=Text), Id),
-            )
-            conditions.append(key > last if order == "asc" else key < last)
+            conditions.append(after_key(moment, row_id, order))
         count = select(func.count()).select_from(table).where(*where)
         total: ColumnElement[Any] = count.scalar_subquery() if counted else null()
         self._rows = RowPage(
@@ -105,6 +102,18 @@ class TimePage:
             return Page(rows.documents, total, None)
         key = [time(rows.last[self._moment]), rows.last[self._id], total]
         return Page(rows.documents, total, key)
+
+
+def after_key(
+    moment: ColumnElement[Any], row_id: ColumnElement[Any], order: str
+) -> ColumnElement[bool]:
+    """Return the condition for the rows that follow the parameters `after_time` and `after_id`."""
+    key = tuple_(moment, row_id)
+    last = tuple_(
+        cast(bindparam("after_time", type_=Text), Moment),
+        cast(bindparam("after_id", type_=Text), Id),
+    )
+    return key > last if order == "asc" else key < last
 
 
 def given(**filters: Any) -> dict[str, Any]:

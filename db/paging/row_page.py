@@ -25,8 +25,9 @@ MAX_BYTES = 16 * 1024 * 1024
 
 _LIMIT = bindparam("limit", type_=Integer)
 _OFFSET = bindparam("offset", type_=Integer)
-_LARGEST = bindparam("largest", type_=Integer)
-_ANY_SIZE = 2**31 - 1
+LARGEST = bindparam("largest", type_=Integer)
+"""The size up to which a row comes with its texts."""
+ANY_SIZE = 2**31 - 1
 
 
 class RowsRead(NamedTuple):
@@ -86,7 +87,7 @@ class RowPage:
     ) -> None:
         """`around` adds columns at the end, or joins the select to a row that has them."""
         size = document.table.c.size
-        columns = [_without_large(column, size) for column in document.columns]
+        columns = [without_large(column, size) for column in document.columns]
         page = (
             select(size, *keys, *columns)
             .where(*where)
@@ -115,8 +116,8 @@ class RowPage:
         available = len(rows)
         sizes = [row[0] for row in rows]
         if any(size > share for size in sizes):
-            parameters["limit"] = _fitting(sizes, self._max_bytes)
-            rows = _present(self._statement.rows(connection, parameters | {"largest": _ANY_SIZE}))
+            parameters["limit"] = fitting(sizes, self._max_bytes)
+            rows = _present(self._statement.rows(connection, parameters | {"largest": ANY_SIZE}))
         size = sum(sizes)
         documents, count = bridge.off_loop(size, self._documents, rows[:limit], size)
         # There are none also if others deleted them between the two executions.
@@ -133,14 +134,14 @@ def _present(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [row for row in rows if row[0] is not None]
 
 
-def _without_large(column: ColumnElement[Any], size: ColumnElement[int]) -> ColumnElement[Any]:
+def without_large(column: ColumnElement[Any], size: ColumnElement[int]) -> ColumnElement[Any]:
     """Return null for a column without a bound if the row is larger than the parameter."""
     kind = column.type
     if isinstance(kind, JSON) or (isinstance(kind, String) and kind.length is None):
-        return case((size <= _LARGEST, column))
+        return case((size <= LARGEST, column))
     return column
 
 
-def _fitting(sizes: Sequence[int], max_bytes: int) -> int:
+def fitting(sizes: Sequence[int], max_bytes: int) -> int:
     """Return how many rows there are up to the one that reaches the limit."""
     return 1 + sum(total < max_bytes for total in accumulate(sizes[:-1]))

@@ -3,7 +3,9 @@
 import psycopg2
 
 # One user has 6,000 conversations and 6,000 runs, few of them with rare values; 800 users have 30
-# each. One conversation has 6,000 messages, 1,500 have 16 each. Each conversation has one member.
+# each. One conversation has 6,000 messages, 1,500 have 16 each. Each conversation has one member:
+# one of the 800 users is a member of 600, among them those with rare values, and 300 others of the
+# rest.
 ROWS = """
 INSERT INTO conversations (id, title, user_id, source, agent_id, created_at, updated_at,
                            message_count, last_position, last_message_role, last_message_content,
@@ -40,13 +42,14 @@ FROM (SELECT n, 0 AS of, n AS position FROM generate_series(1, 6000) AS n
       SELECT n, 1 + n % 1500, 1 + n / 1500 FROM generate_series(0, 23999) AS n) AS s;
 
 INSERT INTO shares (conversation_id, user_id, member_id, role)
-SELECT id, user_id, CASE WHEN user_id = 'user' THEN 'member' ELSE 'user' END, 'editor'
-FROM conversations;
+SELECT id, user_id, CASE WHEN n % 50 = 0 THEN 'user-1' ELSE 'member-' || n % 300 END, 'editor'
+FROM (SELECT *, (extract(epoch FROM timestamptz '2026-01-01Z' - created_at) / 60)::int AS n
+      FROM conversations) AS s;
 
 INSERT INTO memberships (conversation_id, user_id, owner_id, share_id, role, shared_at, created_at,
-                         updated_at)
+                         updated_at, source, agent_id)
 SELECT conversation_id, member_id, shares.user_id, shares.id, shares.role, shares.created_at,
-       conversations.created_at, updated_at
+       conversations.created_at, updated_at, source, agent_id
 FROM shares JOIN conversations ON conversations.id = conversation_id;
 
 INSERT INTO chat_settings (user_id) SELECT 'user-' || n FROM generate_series(1, 3000) AS n;

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from db import conversations, engine, messages
+from db import conversation_lists, engine, messages
 from db.engine import Connection, Hooks
 from db.paging.page import Page
 from db.paging.row_page import MAX_BYTES
@@ -28,7 +28,9 @@ def test_conversations_with_equal_times_are_returned_once(
     arguments = {**PAGE, "order_by": order_by, "order": order}
 
     with engine.autocommit() as connection:
-        seen = read_all(partial(conversations.select_page, connection, user_id=user), arguments)
+        seen = read_all(
+            partial(conversation_lists.select_page, connection, user_id=user), arguments
+        )
 
     assert seen == sorted(made, reverse=order == "desc")
 

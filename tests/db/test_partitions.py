@@ -22,6 +22,7 @@ from db import (
     change_positions,
     changes,
     chat_settings,
+    conversation_lists,
     conversations,
     engine,
     errors,
@@ -49,7 +50,7 @@ from db.execution import (
 )
 from db.models import OWNERS, Base
 from db.rate_limits import Limit
-from db.sharing import memberships, shares
+from db.sharing import list_documents, lists, memberships, shared_objects, shares, telling
 from tests import distributed
 from tests.db.partitioned import PARTITIONS, create_partitioned
 from tests.db.rows import (
@@ -72,9 +73,19 @@ LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
 MODULES = (
     *(access, busy, cancellation, change_positions, changes, chat_settings, claims),
-    *(conversations, expiry, idempotency_keys, live, messages, rate_limits, run_events),
-    *(memberships, run_leases, run_queue, runs, shares, transient_events, turns),
-    waiting_runs,
+    *(conversation_lists, conversations, expiry, idempotency_keys, live, messages, rate_limits),
+    *(
+        list_documents,
+        lists,
+        memberships,
+        run_events,
+        run_leases,
+        run_queue,
+        runs,
+        shared_objects,
+        shares,
+    ),
+    *(telling, transient_events, turns, waiting_runs),
 )
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
@@ -124,7 +135,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "message": lambda c, u, t, r: messages.select_one(
         c, message_id=insert_message(c, t, u), user_id=u
     ),
-    "conversations after the last": lambda c, u, t, r: conversations.select_page(
+    "conversations after the last": lambda c, u, t, r: conversation_lists.select_page(
         c, user_id=u, limit=1, offset=9
     ),
     "changes of a message, a run and settings": lambda c, u, t, r: [
@@ -139,6 +150,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
         cancellation.cancel(c, run_id=run, user_id=u)
         for run in (r, insert_run(c, u, status="running"))
     ],
+    "lists and log of a member": lambda c, u, t, r: _tell_member(c, u, t),
     "shared conversation": lambda c, u, t, r: _share(c, u, t),
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
@@ -178,6 +190,23 @@ def _share(connection: Connection, user: str, conversation_id: str) -> None:
         messages.insert(connection, **message(conversation_id, user))
     with acting_under(grant._replace(purpose=access.LEAVER)), engine.transaction() as transaction:
         shares.delete(transaction, **this, member_id="m", leaves=True)
+
+
+def _tell_member(connection: Connection, user: str, conversation_id: str) -> None:
+    """Do what members are told, and read their lists and their log."""
+    this: dict[str, Any] = {"conversation_id": conversation_id, "user_id": user}
+    member = f"member of {user}"
+    shares.upsert(connection, **this, member_id=member, role="viewer")
+    messages.insert(connection, **message(conversation_id, user))
+    conversations.update(connection, **this, changes={"title": "T"})
+    run_id = insert_run(connection, user, conversation_id=conversation_id)
+    runs.update(connection, run_id=run_id, user_id=user, changes={"error": "E"})
+    runs.update(connection, run_id=run_id, user_id=user, changes={"status": "running"})
+    insert_conversation(connection, member)
+    for given in ({}, {"shared": True}, {"shared": False}, {"offset": 9}):
+        conversation_lists.select_page(connection, user_id=member, limit=9, **given)
+    changes.select_page(connection, user_id=member, after=0, limit=9, tag=bytes.decode)
+    conversations.delete(connection, **this)
 
 
 def _expired(connection: Connection, user: str, run_id: str) -> str:

@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 import migrations
-from db import chat_settings, conversations, engine, idempotency_keys, messages, runs, schema
+from db import (
+    chat_settings,
+    conversation_lists,
+    conversations,
+    engine,
+    idempotency_keys,
+    messages,
+    runs,
+    schema,
+)
 from db.engine import Connection
 from db.paging.row_page import MAX_BYTES
 from tests.db.many_rows import insert_many
@@ -29,6 +38,8 @@ from tests.db.rows import (
 )
 
 USER = "user"
+MEMBER = "user-1"
+"""A user with 30 own conversations, and a member of 600."""
 CONVERSATION = "00000000-0000-7000-8000-000000000000"
 RUN = "00000000-0000-7000-9000-000000000000"
 TIME_KEY = ["2025-12-22T00:00:00.000000Z", CONVERSATION, 60]
@@ -52,8 +63,8 @@ def full(full_url: str) -> Iterator[None]:
     engine.dispose()
 
 
-def list_conversations(order_by: str, order: str, **given: Any) -> Action:
-    page = partial(conversations.select_page, user_id=USER, limit=20)
+def list_conversations(order_by: str, order: str, user_id: str = USER, **given: Any) -> Action:
+    page = partial(conversation_lists.select_page, user_id=user_id, limit=20)
     return partial(page, order_by=order_by, order=order, **given)
 
 
@@ -118,6 +129,21 @@ FILTERED: dict[str, tuple[Action, str | None]] = {
             ORDERS, RUN_FILTERS.items(), PLACES.items()
         )
     },
+}
+
+# Lists of a member, and the index that has their order.
+OF_MEMBER: dict[str, tuple[Action, str | None]] = {
+    f"{time} {order} {kind} {name} {place}": (
+        list_conversations(time, order, MEMBER, **given, **filters, **shared),
+        None if filters else f"idx_memberships_{time}",
+    )
+    for time, order, (place, given), (kind, shared), (name, filters) in product(
+        TIMES,
+        ORDERS,
+        PLACES.items(),
+        {"all": {}, "shared": {"shared": True}}.items(),
+        {"unfiltered": {}, "filtered": {"source": "rare", "agent_id": "rare"}}.items(),
+    )
 }
 
 SINGLE: dict[str, Action] = {
@@ -189,6 +215,21 @@ def test_filtered_pages_read_few_rows(full: None) -> None:
         # In the order of updated_at the same index finds the rows, and they are sorted.
         uses_index = index is None or index in {node.get("Index Name") for node in plan}
         if scans(plan) or not uses_index or max(rows_read(node) for node in plan) > 500:
+            failures.append(name)
+            show(name, plan)
+
+    assert failures == []
+
+
+def test_pages_of_members_read_few_rows(full: None) -> None:
+    failures = []
+    for name, (action, index) in OF_MEMBER.items():
+        plan = plan_of(action, "ANALYZE, TIMING OFF")
+        # A page reads as many rows of each kind as it may have. The total and filters read all of
+        # the member's 600 rows.
+        most = 60 if "unfiltered cursor" in name else 700
+        uses_index = index is None or index in {node.get("Index Name") for node in plan}
+        if scans(plan) or not uses_index or max(rows_read(node) for node in plan) > most:
             failures.append(name)
             show(name, plan)
 

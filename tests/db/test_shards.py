@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import migrations
-from db import conversations, engine, errors, messages, runs, schema
+from db import conversation_lists, engine, errors, messages, runs, schema
 from db.engine import roles, shards
 from tests.db.rows import TRACED, insert_conversation, insert_run, message, row, traced
 
@@ -36,8 +36,8 @@ def test_statement_to_shards_is_one_message_with_user_and_role(marked: None) -> 
     with engine.autocommit() as connection:
         insert_conversation(connection, USER)
         with traced() as trace:
-            page = conversations.select_page(connection, user_id=USER, limit=1)
-        others = conversations.select_page(connection, user_id="another", limit=1)
+            page = conversation_lists.select_page(connection, user_id=USER, limit=1)
+        others = conversation_lists.select_page(connection, user_id="another", limit=1)
 
     ((sent, _),) = trace
     assert "SELECT act_as(%(acting_user)s, 'agent_api_request');\n" in sent

@@ -11,6 +11,7 @@ from db import (
     access,
     change_positions,
     chat_settings,
+    conversation_lists,
     conversations,
     engine,
     errors,
@@ -35,7 +36,7 @@ NOBODY = str(uuid.UUID(int=0))
 
 
 QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
-    "list_conversations": lambda c, u, t, r: conversations.select_page(c, user_id=u, limit=2),
+    "list_conversations": lambda c, u, t, r: conversation_lists.select_page(c, user_id=u, limit=2),
     "conversation": lambda c, u, t, r: conversations.select_one(c, conversation_id=t, user_id=u),
     "conversation_with_messages": lambda c, u, t, r: conversations.select_with_messages(
         c, conversation_id=t, user_id=u, limit=9

@@ -1,0 +1,106 @@
+"""Reads the documents of a list of conversations, own and shared ones, limited in bytes.
+
+Each owner's conversations are on the owner's node, so they are read by a statement of their own,
+under a grant.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from db import access
+from db.documents import CONVERSATION
+from db.engine import Connection, MemberGrant, acting_under, bridge
+from db.engine.statement import Statement
+from db.models import Id, conversations
+from db.paging.row_page import ANY_SIZE, LARGEST, MAX_BYTES, fitting, without_large, write_array
+
+
+def _documents() -> Statement:
+    size = conversations.c.size
+    columns = [without_large(column, size) for column in CONVERSATION.columns]
+    array = sa.ARRAY(Id)
+    wanted = sa.func.unnest(sa.cast(sa.bindparam("ids", type_=array), array)).table_valued("id")
+    wanted = wanted.render_derived(name="wanted")
+    # One row at a time, by the primary key. With `= ANY`, PostgreSQL might read all of the user's
+    # entries in an index, because it expects only a few.
+    row = (
+        sa.select(conversations.c.id, size, *columns)
+        .where(conversations.c.id == wanted.c.id, access.CONVERSATION)
+        .limit(sa.literal_column("1"))
+        .lateral("row")
+    )
+    return Statement(sa.select(row).select_from(wanted.join(row, sa.true())))
+
+
+_select_documents = _documents()
+
+
+class Key(NamedTuple):
+    """A row of the list. Own conversations have no owner and no role."""
+
+    moment: str
+    row_id: str
+    owner_id: str | None
+    role: str | None
+
+
+def select_page(
+    connection: Connection, keys: Sequence[Key], *, user_id: str, limit: int
+) -> tuple[bytes, Key | None, bool]:
+    """Return the documents of the keys, the last key that was read, and whether others follow it.
+
+    Conversations deleted meanwhile are left out. The memory for a page is limited as in `RowPage`:
+    larger rows come without their texts, and then as many rows as fit are read once more.
+    """
+    share = MAX_BYTES // (limit + 1)
+    rows = _rows(connection, user_id, keys, share)
+    present = [key for key in keys if key.row_id in rows]
+    sizes = [rows[key.row_id][0] for key in present]
+    fits = present
+    if any(size > share for size in sizes):
+        fits = present[: fitting(sizes, MAX_BYTES)]
+        rows = _rows(connection, user_id, fits, ANY_SIZE)
+    written = [key for key in fits if key.row_id in rows]
+    size = sum(rows[key.row_id][0] for key in written)
+    documents, count = bridge.off_loop(size, _write, written, rows, size)
+    if count < len(written):
+        return documents, written[count - 1], True
+    if len(fits) < len(present):
+        return documents, fits[-1], True
+    return documents, keys[-1] if keys else None, False
+
+
+def _write(keys: Sequence[Key], rows: Mapping[str, Sequence[Any]], size: int) -> tuple[bytes, int]:
+    structures = [
+        CONVERSATION.structure(*rows[key.row_id][1:], *([key.role] if key.role else []))
+        for key in keys
+    ]
+    return write_array(structures, size)
+
+
+def _rows(
+    connection: Connection, user_id: str, keys: Sequence[Key], largest: int
+) -> dict[str, Sequence[Any]]:
+    """Return the size and the columns of each conversation that still exists, by id."""
+    rows: dict[str, Sequence[Any]] = {}
+    by_owner = sorted(keys, key=lambda key: key.owner_id or "")
+    for owner_id, group in groupby(by_owner, key=lambda key: key.owner_id):
+        ids = [key.row_id for key in group]
+        if owner_id is None:
+            rows |= _by_id(connection, user_id, ids, largest)
+            continue
+        grant = MemberGrant(owner_id, ",".join(ids), user_id, "", access.VIEWER)
+        with acting_under(grant):
+            rows |= _by_id(connection, owner_id, ids, largest)
+    return rows
+
+
+def _by_id(
+    connection: Connection, owner_id: str, ids: Sequence[str], largest: int
+) -> dict[str, Sequence[Any]]:
+    values = {"acting_user": owner_id, "ids": list(ids), LARGEST.key: largest}
+    found = _select_documents.rows(connection, values)
+    return {row_id: columns for row_id, *columns in found}
