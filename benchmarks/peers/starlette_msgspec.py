@@ -184,7 +184,7 @@ def create_app(config: Config) -> Starlette:
 def _conversation(row: Row) -> Conversation:
     role, content, moment = row[9:12]
     preview = None if moment is None else Preview(role, content, moment)
-    return Conversation(*row[:3], "owner", None, *row[3:9], preview, *row[12:14])
+    return Conversation(*(*row[:3], "owner", None, *row[3:9], preview, *row[12:14]))
 
 
 async def _refuse(_request: Request, refusal: Exception) -> Response:
