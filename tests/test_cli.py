@@ -128,7 +128,7 @@ def test_token_is_refused_if_an_identity_provider_is_configured() -> None:
     assert "identity provider" in line
 
 
-def test_demo_adds_twelve_conversations_each_time(
+def test_demo_adds_thirteen_conversations_each_time(
     server: Server, database_url: str, new_client: Callable[..., httpx.Client], tmp_path: Path
 ) -> None:
     settings = {"database_url": database_url, "data_dir": str(tmp_path), "jwt_secret": SECRET}
@@ -144,10 +144,15 @@ def test_demo_adds_twelve_conversations_each_time(
     messages = sum(conversation["message_count"] for conversation in page["conversations"])
     runs = maria.get("/runs").json()["total"] // 2
     assert first.stdout == (
-        f"{user_id} has 12 new conversations, {messages} messages, {runs} runs.\n"
+        f"{user_id} has 13 new conversations, {messages} messages, {runs} runs.\n"
     )
-    assert (page["total"], more["total"]) == (12, 24)
-    assert len({conversation["title"] for conversation in page["conversations"]}) == 12
+    assert (page["total"], more["total"]) == (13, 26)
+    assert len({conversation["title"] for conversation in page["conversations"]}) == 13
+    (shared,) = maria.get("/conversations", params={"shared": True}).json()["conversations"][1:]
+    assert (shared["role"], shared["shared_by"]) == ("editor", f"colleague-of-{user_id}")
+    colleague = new_client(f"colleague-of-{user_id}")
+    of_maria = colleague.get("/conversations", params={"shared": True}).json()["conversations"]
+    assert {(each["role"], each["shared_by"]) for each in of_maria} == {("viewer", user_id)}
 
 
 @pytest.mark.slow
@@ -155,7 +160,7 @@ def test_demo_creates_the_embedded_database(data_dir: Path) -> None:
     result = agent_api("demo", data_dir=str(data_dir))
 
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("demo has 12 new conversations")
+    assert result.stdout.startswith("demo has 13 new conversations")
     assert "Traceback" not in result.stderr
 
 

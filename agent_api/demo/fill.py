@@ -1,4 +1,7 @@
-"""Adds the conversations of conversations.yaml to a user's account."""
+"""Adds the conversations of conversations.yaml to a user's account.
+
+Some are shared with a colleague, or belong to the colleague, who shares them with the user.
+"""
 
 from importlib.resources import files
 from typing import Any
@@ -7,6 +10,7 @@ import yaml
 
 from db import conversations, messages, runs
 from db.engine import Connection, transaction
+from db.sharing import shares
 
 
 def fill(user_id: str) -> tuple[int, int, int]:
@@ -18,11 +22,13 @@ def fill(user_id: str) -> tuple[int, int, int]:
         files("agent_api.demo").joinpath("conversations.yaml").read_text("utf-8")
     )
     message_count = run_count = 0
+    users = {"user": user_id, "colleague": f"colleague-of-{user_id}"[:255]}
     with transaction() as connection:
         for entry in demo:
+            owner = users[entry.get("owner", "user")]
             conversation_id, _ = conversations.insert(
                 connection,
-                user_id=user_id,
+                user_id=owner,
                 title=entry["title"],
                 source=entry.get("source", "web"),
                 model=entry.get("model"),
@@ -33,7 +39,15 @@ def fill(user_id: str) -> tuple[int, int, int]:
             for message in entry["messages"]:
                 run_count += "run" in message
                 message_count += 1
-                _add_message(connection, user_id, conversation_id, message)
+                _add_message(connection, owner, conversation_id, message)
+            for member, role in entry.get("shared_with", {}).items():
+                shares.upsert(
+                    connection,
+                    conversation_id=conversation_id,
+                    user_id=owner,
+                    member_id=users[member],
+                    role=role,
+                )
     return len(demo), message_count, run_count
 
 
