@@ -146,9 +146,13 @@ def test_shares_of_unusual_user_ids(
     member = new_client(user_id)
 
     made = share(alice, conversation["id"], user_id, "editor")
-    posted = post_message(member, conversation, "Hello")
+    message, key = {"role": "user", "content": "Hello"}, {"Idempotency-Key": "the-same-key"}
+    posted, again = (
+        member.post(messages_of(conversation), json=message, headers=key).json() for _ in range(2)
+    )
 
     assert made["user_id"] == user_id
+    assert posted == again
     assert read(member, f"/messages/{posted['id']}") == posted
     assert unshare(member, conversation["id"], user_id).status_code == 204
     assert_problem(member.get(f"/messages/{posted['id']}"), 403)
