@@ -70,7 +70,7 @@ def select_values(topics: Sequence[Topic]) -> Mapping[Topic, Value]:
         return _read(_select_values, topics)
     except (Unavailable, Timeout) as failure:
         nodes = _by_node(topics)
-        if len(nodes) < 2:
+        if not nodes:
             raise
         return _read_each(nodes, failure)
 

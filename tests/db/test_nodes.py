@@ -70,6 +70,7 @@ def test_poll_returns_topics_of_the_nodes_that_answer(
     everything = live.select_values(topics)
     with locked(0):
         first_away = live.select_values(topics)
+        others = live.select_values(list(first_away))
     with locked(3):
         second_away = live.select_values(topics)
 
@@ -77,6 +78,7 @@ def test_poll_returns_topics_of_the_nodes_that_answer(
     assert first_away.keys() | second_away.keys() == set(topics)
     assert first_away.keys() & second_away.keys() == set()
     assert {len(first_away), len(second_away)} != {0, len(topics)}
+    assert others == first_away
 
 
 def test_poll_fails_if_no_node_answers(topics: list[tuple[str, ...]], locked: Locking) -> None:
