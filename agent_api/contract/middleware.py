@@ -64,8 +64,9 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
             return
         response = await self._handle(*found, scope, receive)
         if response is not None:
-            del found  # a stream can take hours: keep nothing of the request until then
-            await sending.send_response(response, scope, receive, send)
+            sent = sending.send_response(response, scope, receive, send)
+            del found, response  # a stream can take hours: keep nothing that it does not need
+            await sent
 
     async def _handle(
         self,

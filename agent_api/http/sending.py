@@ -30,12 +30,27 @@ class Stoppable(AsyncIterable[bytes], Protocol):
     def stop(self) -> None:
         """Request the end of the body."""
 
+    def aclose(self) -> Awaitable[None]:
+        """Release the resources, even before the first piece."""
 
-async def send_response(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the response. HEAD gets the headers of GET (RFC 9110 section 9.3.2)."""
-    if not isinstance(response.body, bytes):
-        await _send_stream(response, scope, receive, send)
-        return
+
+def send_response(
+    response: Response, scope: Scope, receive: Receive, send: Send
+) -> Awaitable[None]:
+    """Return an awaitable that sends the response.
+
+    HEAD gets the headers of GET (RFC 9110 section 9.3.2).
+    """
+    if isinstance(response.body, bytes):
+        return _send_bytes(response, scope, send)
+    scope[IS_STREAM] = True
+    scope["headers"] = ()  # a stream can take hours: keep nothing of the request until then
+    if isinstance(response.body, Stoppable) and scope["method"] != "HEAD":
+        return _send_stoppable(response, response.body, receive, send)
+    return _send_stream(response, scope, receive, send)
+
+
+async def _send_bytes(response: Response, scope: Scope, send: Send) -> None:
     headers = _headers(response)
     if response.status not in _WITHOUT_LENGTH:
         headers.append((b"content-length", b"%d" % len(response.body)))
@@ -46,15 +61,11 @@ async def send_response(response: Response, scope: Scope, receive: Receive, send
 
 async def _send_stream(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """Send the pieces of the body until it ends or the client disconnects."""
-    scope[IS_STREAM] = True
-    scope["headers"] = ()  # a stream can take hours: keep nothing of the request until then
     body = response.body
     try:
         if scope["method"] == "HEAD":
             await _start(response, send)
             await send({"type": "http.response.body", "body": b""})
-        elif isinstance(body, Stoppable):
-            await _send_stoppable(response, body, receive, send)
         else:
             streaming = StreamingResponse(
                 body, response.status, response.headers, response.media_type
@@ -74,12 +85,14 @@ async def _send_stoppable(
     watching = asyncio.ensure_future(_stop_on_disconnect(body, receive))
     try:
         await _start(response, send)
+        del response
         async for piece in body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             del piece  # do not keep it until the next one
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
         watching.cancel()
+        await body.aclose()
 
 
 async def _start(response: Response, send: Send) -> None:
