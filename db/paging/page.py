@@ -60,7 +60,7 @@ class TimePage:
         moment, row_id = table.c[order_by], table.c.id
         columns = [table.c[name] for name in sorted(filters)]
         where = [access, *(c == bindparam(c.name, type_=c.type) for c in columns)]
-        conditions = where if condition is None else [*where, condition]
+        conditions = [*where, *([] if condition is None else [condition])]
         if resumed:
             conditions.append(after_key(moment, row_id, order))
         count = select(func.count()).select_from(table).where(*where)
