@@ -25,10 +25,13 @@ class Source:
     def __init__(self) -> None:
         self.values: dict[Name, Value] = {}
         self.polls: list[Sequence[Name]] = []
+        self.polled_twice = asyncio.Event()
         self.is_away = False
 
     def poll(self, names: Sequence[Name]) -> dict[Name, Value]:
         self.polls.append(names)
+        if len(self.polls) == 2:
+            self.polled_twice.set()
         if self.is_away:
             raise Unavailable("away")
         return self.values
@@ -121,7 +124,7 @@ def test_poll_asks_for_a_batch_of_topics_in_turn(hub: Hub, source: Source) -> No
         opened = [hub.topic(name) for name in names]
         for each in opened:
             each.__enter__()
-        await asyncio.sleep(4 * TICK_SECONDS)
+        await asyncio.wait_for(source.polled_twice.wait(), 60)
         for each in opened:
             each.__exit__(None, None, None)
         assert list(source.polls[0]) == names[:BATCH]
@@ -137,7 +140,7 @@ def test_queues_of_claims_do_not_delay_streams(hub: Hub, source: Source) -> None
         opened = [hub.topic(name) for name in (*queues, *runs)]
         for each in opened:
             each.__enter__()
-        await asyncio.sleep(4 * TICK_SECONDS)
+        await asyncio.wait_for(source.polled_twice.wait(), 60)
         for each in opened:
             each.__exit__(None, None, None)
         assert list(source.polls[0]) == [*runs, *queues[:QUEUES]]
