@@ -343,6 +343,8 @@ def test_worker_can_wait_with_so_many_claims_and_not_more(
         others = threads.submit(other.ask, new_agent(), wait_seconds=1)
         at_once = worker.ask(new_agent())
         later = [claim.result().status_code for claim in (*waiting, others)]
+        worker.client.close()
+        other.client.close()
 
     assert sorted(statuses) == [204, 204, 429]
     assert assert_problem(too_many[0], 429)["type"] == "/problems/too-many-claims"
