@@ -15,6 +15,7 @@ from db.errors import Denied, Missing
 from db.models import (
     MEMBER_ROLES,
     Id,
+    chat_attachments,
     conversations,
     messages,
     run_events,
@@ -31,6 +32,7 @@ _row = bindparam("row_id", type_=Id)
 
 CONVERSATION = conversations.c.user_id == _user
 MESSAGE = messages.c.user_id == _user
+ATTACHMENT = chat_attachments.c.user_id == _user
 RUN = runs.c.created_by == _user
 RUN_EVENT = run_events.c.user_id == _user
 LEASE = run_leases.c.user_id == _user
@@ -55,6 +57,9 @@ _FIND = {
     ),
     "run": Statement(
         select(RUN, runs.c.conversation_id).where(runs.c.id == _row), role=roles.EXISTENCE
+    ),
+    "attachment": Statement(
+        select(ATTACHMENT).where(chat_attachments.c.id == _row), role=roles.EXISTENCE
     ),
 }
 
@@ -93,10 +98,9 @@ def refuse(
         # If the user has access, the row was created after the first statement.
         if found is None or found[0]:
             raise Missing(resource)
-        conversation_id = found[1]
-        if asked is not None and resource != "conversation" and conversation_id is not None:
+        if asked is not None and resource != "conversation" and found[1] is not None:
             run_id = row_id if resource == "run" else None
-            _ask_membership(connection, resource, conversation_id, user_id, asked, run_id)
+            _ask_membership(connection, resource, found[1], user_id, asked, run_id)
         raise Denied(resource)
 
     engine.roll_back(connection, decide)

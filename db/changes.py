@@ -7,7 +7,7 @@ import orjson
 import sqlalchemy as sa
 
 from db import change_positions, chat_settings
-from db.documents import CONVERSATION, MESSAGE, RUN, Document, time, utc
+from db.documents import CHAT_ATTACHMENT, CONVERSATION, MESSAGE, RUN, Document, time, utc
 from db.engine import Connection, bridge
 from db.engine.statement import Statement
 from db.errors import PositionExpired
@@ -16,7 +16,12 @@ from db.paging.row_page import MAX_BYTES
 from db.sharing import shared_objects
 from db.sharing.shared_objects import Resource, Shared
 
-_DOCUMENTS = {"conversation": CONVERSATION, "message": MESSAGE, "run": RUN}
+_DOCUMENTS = {
+    "conversation": CONVERSATION,
+    "message": MESSAGE,
+    "run": RUN,
+    "chat_attachment": CHAT_ATTACHMENT,
+}
 """The documents of what a change can be about, by the first word of its type."""
 
 _SHARED = ("conversation", "message")
@@ -34,7 +39,7 @@ def _with_sizes() -> Statement:
         is_same = sa.and_(table.c.id == _c.resource_id, OWNERS[table.name] == _user)
         found = found.outerjoin(table, is_same)
     # Null if the user has no such row: it was deleted, or it is shared with the user.
-    size = sa.func.coalesce(*(document.table.c.size for document in _DOCUMENTS.values()))
+    size = sa.func.coalesce(*(document.size for document in _DOCUMENTS.values()))
     return Statement(
         sa.select(
             *(_c.sequence, _c.type, _c.conversation_id, _c.resource_id, utc(_c.created_at)), size

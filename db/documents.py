@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
-from sqlalchemy import ColumnElement, DateTime, Table, func, literal_column
+from sqlalchemy import ColumnElement, DateTime, Table, Text, case, cast, func, literal_column
 
 from db import models
 
@@ -17,6 +17,7 @@ Row = Sequence[Any]
 Json = Any
 """The text from the row, which the structure turns into Raw: it is written as it is."""
 
+_NONE = Raw(b"[]")
 _UTC: ColumnElement[str] = literal_column("'UTC'")
 
 
@@ -32,6 +33,8 @@ class Document(NamedTuple):
     """The columns that the document is written from."""
     structure: Callable[..., Struct]
     """Makes the document from the values of these columns, in their order."""
+    uncounted: Sequence[str] = ()
+    """Columns of JSON that are newer than the table's `size`, which does not count them."""
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
@@ -39,9 +42,24 @@ class Document(NamedTuple):
         columns = [self.table.c[name] for name in self.names]
         return [utc(c) if isinstance(c.type, DateTime) else c for c in columns]
 
+    @property
+    def size(self) -> ColumnElement[int]:
+        """Return the bytes of a row's texts and JSON."""
+        size: ColumnElement[int] = self.table.c.size
+        # Most rows have none of these. With coalesce() a page of 100 messages takes 1 % more CPU.
+        for name in self.uncounted:
+            column = self.table.c[name]
+            size = case((column.is_(None), size), else_=size + bytes_of(column))
+        return size
+
     def write(self, row: Row) -> bytes:
         """Return a row's document as JSON."""
         return to_json(self.structure(*row))
+
+
+def bytes_of(column: ColumnElement[Any]) -> ColumnElement[int]:
+    """Return the bytes of a JSON column's text, or null."""
+    return func.octet_length(cast(column, Text))
 
 
 def utc(moment: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -127,6 +145,7 @@ class _Message(Struct, gc=False):
     role: str
     content: str
     attachments: Json
+    chat_attachments: Json
     metadata: Json
     run_id: str | None
     routing_decision: Json
@@ -136,6 +155,8 @@ class _Message(Struct, gc=False):
     def __post_init__(self) -> None:
         if self.attachments:
             self.attachments = Raw(self.attachments)
+        shown = self.chat_attachments
+        self.chat_attachments = _NONE if shown is None else Raw(shown)
         if self.metadata:
             self.metadata = Raw(self.metadata)
         if self.routing_decision:
@@ -207,6 +228,23 @@ def _member_run_event(sequence: int, type_: str, data: str, *more: Any) -> Struc
     return RunEvent(sequence, type_, data, *more)
 
 
+class _ChatAttachment(Struct, gc=False):
+    id: str
+    filename: str
+    file_url: str
+    mime_type: str | None
+    size_bytes: int | None
+    added_to_library: bool
+    library_document_id: str | None
+    created_at: str
+    parsed_content: str | None
+    conversation_id: str | None
+    message_id: str | None
+
+    def __post_init__(self) -> None:
+        self.created_at = time(self.created_at)
+
+
 class _ChatSettings(Struct, gc=False):
     id: str
     user_id: str
@@ -232,7 +270,12 @@ CONVERSATION = Document(
     ),
     _conversation,
 )
-MESSAGE = Document(models.messages, _Message.__struct_fields__, _Message)
+MESSAGE = Document(
+    models.messages, _Message.__struct_fields__, _Message, uncounted=["chat_attachments"]
+)
+CHAT_ATTACHMENT = Document(
+    models.chat_attachments, _ChatAttachment.__struct_fields__, _ChatAttachment
+)
 RUN = Document(models.runs, _Run.__struct_fields__, _Run)
 RUN_EVENT = Document(models.run_events, RunEvent.__struct_fields__, RunEvent)
 MEMBER_RUN_EVENT = RUN_EVENT._replace(structure=_member_run_event)

@@ -1,5 +1,7 @@
 """The exceptions that queries, connections and the embedded server raise."""
 
+from collections.abc import Mapping
+
 
 class Failure(Exception):
     """Base class of the outcomes that callers are expected to handle."""
@@ -28,6 +30,25 @@ class Invalid(Failure):
         super().__init__(f"{field} {detail}")
         self.field = field
         self.detail = detail
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Return what is wrong, by the place in the body."""
+        return {f"/{self.field}": self.detail}
+
+
+class InvalidItems(Invalid):
+    """Some items of an array in the request do not fit what is stored."""
+
+    def __init__(self, field: str, details: Mapping[int, str]) -> None:
+        """`details` says what is wrong with the items, by their index."""
+        super().__init__(field, "; ".join(details.values()))
+        self.details = details
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Return what is wrong, by the place in the body."""
+        return {f"/{self.field}/{index}": detail for index, detail in self.details.items()}
 
 
 class Reference(Invalid):

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, engine, recording
+from db import access, attachment_links, engine, recording
 from db.characters import cut
 from db.documents import MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership
@@ -101,7 +101,10 @@ def _append(*conditions: sa.ColumnElement[bool]) -> Statement:
         "role": role,
         "created_at": conversations.c.updated_at,
     }
-    names = ("content", "attachments", "metadata", "run_id", "routing_decision", "tool_calls")
+    names = (
+        *("content", "attachments", "chat_attachments", "metadata", "run_id"),
+        *("routing_decision", "tool_calls"),
+    )
     for name in names:
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
     rows = sa.select(*columns.values()).where(this_conversation)
@@ -169,6 +172,7 @@ def insert(
     role: str,
     content: str,
     attachments: Sequence[Mapping[str, Any]] | None = None,
+    attachment_ids: Sequence[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     run_id: str | None = None,
     routing_decision: Mapping[str, Any] | None = None,
@@ -177,12 +181,13 @@ def insert(
 ) -> tuple[str, bytes]:
     """Append a message to a conversation; return its id and its document.
 
-    `title` becomes the conversation's title if that was not set yet.
-    Raises Missing, Denied and Granted for the conversation, and Reference for a run that is not the
-    user's or, under a grant, for another run.
+    `title` becomes the conversation's title if that was not set yet. `attachment_ids` need a
+    transaction.
+    Raises Missing, Denied and Granted for the conversation, Reference for a run that is not the
+    user's or, under a grant, for another run, and what `attachment_links.link` raises.
     """
     message_id = new_id()
-    values = {
+    values: dict[str, Any] = {
         "acting_user": user_id,
         "of_conversation": conversation_id,
         "change_id": new_id(),
@@ -190,6 +195,7 @@ def insert(
         "new_role": role,
         "new_content": content,
         "new_attachments": attachments,
+        "new_chat_attachments": None,
         "new_metadata": metadata,
         "new_run_id": run_id,
         "new_routing_decision": routing_decision,
@@ -201,6 +207,14 @@ def insert(
     grant = current_grant()
     if grant is not None and run_id not in (None, grant.run_id):
         raise Reference("run_id")
+    if attachment_ids:
+        values["new_chat_attachments"] = attachment_links.link(
+            connection,
+            attachment_ids=attachment_ids,
+            conversation_id=conversation_id,
+            message_id=message_id,
+            user_id=user_id,
+        )
     with reference("run_id"):
         row = None
         if current_membership() is None:

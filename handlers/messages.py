@@ -6,7 +6,7 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_position_key, read_cursor
 from agent_api.http.responses import Response, created, ok
 from db import message_body, messages
-from db.engine import autocommit, reading
+from db.engine import autocommit, reading, transaction
 
 
 def list_messages(
@@ -33,7 +33,7 @@ def list_messages(
 
 
 def create_message(principal: Principal, conversation_id: str, body: dict[str, Any]) -> Response:
-    with autocommit() as connection:
+    with transaction() if body.get("attachment_ids") else autocommit() as connection:
         message_id, message = messages.insert(
             connection,
             conversation_id=conversation_id,

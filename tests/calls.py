@@ -62,6 +62,12 @@ def new_run(client: httpx.Client, **body: Any) -> Json:
     return create(client, "/runs", **({"agent_id": "some-agent"} | body))
 
 
+def new_attachment(client: httpx.Client, **body: Any) -> Json:
+    """Create an attachment."""
+    file = {"filename": "lease.pdf", "file_url": "s3://leases/lease.pdf"}
+    return create(client, "/chat-attachments", **(file | body))
+
+
 def get_conversation(client: httpx.Client, conversation: Json) -> Json:
     """Return the stored conversation without its messages."""
     return read(client, f"/conversations/{conversation['id']}", include_messages=False)

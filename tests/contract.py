@@ -184,10 +184,13 @@ def make_rows(client: httpx.Client) -> Rows:
     """Make one row of each kind, for the client's user; a new kind of row is added here."""
     conversation = _created(client, "/conversations", {"metadata": {"owner": "the first"}})
     run = _created(client, "/runs", {"agent_id": "agent", "conversation_id": conversation})
+    file = {"filename": "secret.pdf", "file_url": "s3://secret", "added_to_library": True}
+    attachment = _created(client, "/chat-attachments", file)
+    content = "A secret of the first user."
     message = _created(
         client,
         f"/conversations/{conversation}/messages",
-        {"role": "user", "content": "A secret of the first user.", "run_id": run},
+        {"role": "user", "content": content, "run_id": run, "attachment_ids": [attachment]},
     )
     member = f"member of {conversation}"
     _created(client, f"/conversations/{conversation}/shares", {"user_id": member, "role": "viewer"})
@@ -196,6 +199,7 @@ def make_rows(client: httpx.Client) -> Rows:
         "run_id": run,
         "message_id": message,
         "user_id": member,
+        "attachment_id": attachment,
     }
 
 

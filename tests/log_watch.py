@@ -17,7 +17,7 @@ from agent_api.observability.log import json_formatter
 LENGTH = 24
 FREE_TEXT = frozenset(
     {"title", "content", "metadata", "input", "output", "error", "attachments"}
-    | {"routing_decision", "tool_calls"}
+    | {"routing_decision", "tool_calls", "filename", "file_url", "parsed_content"}
 )
 """Properties with content of users. The others are ids and names, which may be logged."""
 MAX_BODY = 256 * 1024

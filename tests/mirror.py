@@ -57,6 +57,7 @@ class Mirror:
             "conversation": conversation,
             "message": f"/messages/{change['id']}",
             "run": f"/runs/{change['id']}",
+            "chat_attachment": f"/chat-attachments/{change['id']}",
             "settings": SETTINGS,
         }[kind]
         if change["etag"] is None:
@@ -65,6 +66,8 @@ class Mirror:
             self._get(path)
         if kind == "message":
             self._get(conversation)
+            for attachment in self.documents.get(path, {}).get("chat_attachments", ()):
+                self._get(f"/chat-attachments/{attachment['id']}")
         if (kind, how) == ("conversation", "created"):
             self._read_messages(conversation)
         if (kind, how) == ("conversation", "deleted"):
@@ -86,10 +89,10 @@ class Mirror:
             self.documents |= _messages_in(found)
 
     def _forget(self, conversation_id: str) -> None:
-        """Do what the deletion of a conversation does to its messages and runs."""
+        """Do what the deletion of a conversation does to its messages, attachments and runs."""
         for path, document in list(self.documents.items()):
             if document.get("conversation_id") == conversation_id:
-                if path.startswith("/messages/"):
+                if path.startswith(("/messages/", "/chat-attachments/")):
                     del self.documents[path]
                 else:
                     self._get(path)
@@ -107,6 +110,8 @@ def state(client: httpx.Client) -> dict[str, Json]:
         documents |= _messages_in(found)
     for run in read_all(client, "/runs", limit=100):
         documents[f"/runs/{run['id']}"] = run
+    for attachment in read_all(client, "/chat-attachments", limit=100):
+        documents[f"/chat-attachments/{attachment['id']}"] = attachment
     return documents
 
 

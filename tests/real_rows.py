@@ -7,7 +7,9 @@ import httpx
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 
+NAMES = ("run_id", "message_id", "conversation_id", "attachment_id")
 HELLO = {"role": "user", "content": "Hello"}
+FILE = {"filename": "lease.pdf", "file_url": "s3://leases/lease.pdf"}
 
 
 class Owner:
@@ -15,7 +17,7 @@ class Owner:
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
-        self._kept = {name: self.new(name) for name in ("run_id", "message_id", "conversation_id")}
+        self._kept = {name: self.new(name) for name in NAMES}
         self._ended = self.new("run_id")
         assert client.patch(f"/runs/{self._ended}", json={"status": "failed"}).status_code == 200
         for _ in range(2):
@@ -38,6 +40,8 @@ class Owner:
                 return self._post(f"/conversations/{self.new('conversation_id')}/messages", HELLO)
             case "run_id":
                 return self._post("/runs", {"agent_id": "document-agent"})
+            case "attachment_id":
+                return self._post("/chat-attachments", FILE)
         raise AssertionError(f"add the way to create a {name} here")
 
     def share(self, conversation_id: str) -> str:
@@ -92,6 +96,8 @@ class Rows:
         if case.meta.generation.mode.is_positive:
             _keep_rules_in_words(case)
         if isinstance(case.body, dict):
+            if case.body.get("attachment_ids") and case.meta.generation.mode.is_positive:
+                case.body["attachment_ids"] = [self.maria.new("attachment_id")]
             for name in {"run_id", "conversation_id"} & case.body.keys():
                 drawn = case.body[name]
                 if is_uuid(drawn) and not self._is_marias(name, drawn):

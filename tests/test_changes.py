@@ -7,7 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.calls import Json, change, new_conversation, new_run, post_message, read, refusals
+from tests.calls import (
+    Json,
+    change,
+    new_attachment,
+    new_conversation,
+    new_run,
+    post_message,
+    read,
+    refusals,
+)
 from tests.contract import OPERATIONS, Rows, assert_problem
 from tests.live.following import append, word
 from tests.mirror import CHANGES, SETTINGS, changes_after, position
@@ -67,6 +76,17 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
         [
             ("share.created", "conversation_id", "new"),
             ("share.deleted", "conversation_id", "new"),
+        ],
+    ),
+    "create_chat_attachment": (
+        lambda client, rows: new_attachment(client),
+        [("chat_attachment.created", "none", "new")],
+    ),
+    "delete_chat_attachment": (
+        lambda client, rows: client.delete(f"/chat-attachments/{rows['attachment_id']}"),
+        [
+            ("chat_attachment.deleted", "conversation_id", "attachment_id"),
+            ("message.updated", "conversation_id", "message_id"),
         ],
     ),
     "create_run": (
@@ -305,6 +325,7 @@ def test_list_changes_has_the_tags_of_the_objects(alice: httpx.Client, rows: Row
         "conversation": conversation_of(rows),
         "message": f"/messages/{rows['message_id']}",
         "run": run_of(rows),
+        "chat_attachment": f"/chat-attachments/{rows['attachment_id']}",
         "settings": SETTINGS,
     }
     tags: dict[str, str | None]
@@ -325,6 +346,7 @@ def test_list_changes_has_no_tag_of_what_was_deleted(alice: httpx.Client, rows: 
     assert {kind: each["etag"] for kind, each in found.items()} == {
         "conversation.created": None,
         "run.created": run.headers["etag"],
+        "chat_attachment.created": None,
         "message.created": None,
         "share.created": None,
         "conversation.deleted": None,
@@ -342,7 +364,7 @@ def test_list_changes_shows_only_the_users_own(
     new_run(bob)
 
     assert [each["type"] for each in changes_after(bob, 0)] == ["run.created"]
-    assert position(alice) == 4
+    assert position(alice) == 5
 
 
 def test_list_changes_refuses_positions_beyond_the_end(alice: httpx.Client, rows: Rows) -> None:
@@ -359,14 +381,14 @@ def test_list_changes_refuses_positions_before_the_oldest_change(
 ) -> None:
     for number in range(4):
         change(alice, conversation_of(rows), title=f"Title {number}")
-    assert position(alice) == 8
+    assert position(alice) == 9
     user = read(alice, SETTINGS)["user_id"]
     with database.cursor() as cursor:
-        cursor.execute("DELETE FROM changes WHERE user_id = %s AND sequence <= 6", [user])
+        cursor.execute("DELETE FROM changes WHERE user_id = %s AND sequence <= 7", [user])
 
-    for after in range(6):
+    for after in range(7):
         assert_problem(alice.get(CHANGES, params={"after": after}), 410)
-    assert [each["sequence"] for each in changes_after(alice, 6)] == [7, 8]
+    assert [each["sequence"] for each in changes_after(alice, 7)] == [8, 9]
 
 
 @pytest.mark.parametrize("name", ["after", "limit"])

@@ -33,12 +33,14 @@ def test_every_row_has_operations_with_preconditions() -> None:
         "get_conversation",
         "get_message",
         "get_run",
+        "get_chat_attachment",
         "get_chat_settings",
     }
     assert {o.operation_id for o in CHANGING} == {
         "update_conversation",
         "delete_conversation",
         "update_run",
+        "delete_chat_attachment",
         "update_chat_settings",
     }
 
@@ -247,6 +249,9 @@ def test_if_match_on_reads_and_if_none_match_on_changes_are_ignored(
     for operation in READING:
         response = operation.send(alice, rows, headers={"If-Match": STALE})
         assert response.status_code == 200
-    for operation in sorted(CHANGING, key=lambda o: o.method == "DELETE"):
+    # A conversation is deleted last, after what belongs to it.
+    for operation in sorted(
+        CHANGING, key=lambda o: (o.method == "DELETE", o.operation_id == "delete_conversation")
+    ):
         response = operation.send(alice, rows, headers={"If-None-Match": "*"})
         assert response.status_code == operation.success

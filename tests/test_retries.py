@@ -24,7 +24,9 @@ CLIENTS = 12
 def locked_tables(database: Any) -> Iterator[None]:
     """Block writes to the tables of every POST until the block ends."""
     with database.cursor() as cursor:
-        cursor.execute("BEGIN; LOCK TABLE conversations, messages, runs IN SHARE MODE")
+        cursor.execute(
+            "BEGIN; LOCK TABLE conversations, messages, runs, chat_attachments IN SHARE MODE"
+        )
         try:
             yield
         finally:

@@ -146,8 +146,9 @@ class Operation:
             errors_of = self._body_schema.first_error if is_large else self._body_schema.errors
             raise problems.ValidationFailed(errors_of(value, "body"))
         for name in self._body_ids:
-            if value.get(name):
-                value[name] = value[name].lower()
+            if given := value.get(name):
+                is_one = isinstance(given, str)
+                value[name] = given.lower() if is_one else [each.lower() for each in given]
         return value
 
     def with_body(self, arguments: dict[str, Any], raw_body: bytes | None) -> dict[str, Any]:

@@ -144,9 +144,13 @@ class Schema:
         return QuickCheck(self._translated, lambda part: self._compile(part).is_valid)
 
     def properties_with_format(self, name: str) -> list[str]:
-        """Return the properties of an object whose strings have this format, such as `uuid`."""
+        """Return the properties of an object that are strings of this format, or arrays of them."""
         properties = self._translated.get("properties", {})
-        return [key for key, schema in properties.items() if schema.get("format") == name]
+        return [
+            key
+            for key, schema in properties.items()
+            if name in (schema.get("format"), schema.get("items", {}).get("format"))
+        ]
 
     def is_valid_json(self, text: bytes) -> bool:
         """Tell whether a JSON text is valid. Raises ValueError if it is not JSON."""

@@ -66,6 +66,7 @@ class Message(TypedDict):
     role: Role
     content: Content
     attachments: Attachments | None
+    chat_attachments: Annotated[list[Json], Field(max_length=50)]
     metadata: Json | None
     run_id: str | None
     routing_decision: Json | None

@@ -66,6 +66,7 @@ class Message(Struct):
     role: str
     content: str
     attachments: Any
+    chat_attachments: Any
     metadata: Any
     run_id: str | UUID | None
     routing_decision: Any
@@ -155,7 +156,11 @@ def create_app(config: Config) -> Starlette:
         id_, created_at = await database.create_message(user, conversation_id, new)
         fields = msgspec.structs.asdict(new)
         message = Message(
-            id=id_, conversation_id=str(conversation_id), created_at=created_at, **fields
+            id=id_,
+            conversation_id=str(conversation_id),
+            created_at=created_at,
+            chat_attachments=[],
+            **fields,
         )
         return _json(message, 201, {"location": f"/messages/{id_}"})
 

@@ -10,8 +10,9 @@ from typing import Any
 _CONVERSATION = """id::text, title, user_id, source, model, agent_id, is_private, metadata,
     message_count, last_message_role, last_message_content, last_message_at, created_at,
     updated_at"""
-_MESSAGE = """id::text, conversation_id::text, role, content, attachments, metadata, run_id::text,
-    routing_decision, tool_calls, created_at"""
+_MESSAGE = """id::text, conversation_id::text, role, content, attachments,
+    coalesce(chat_attachments, '[]') AS chat_attachments, metadata, run_id::text, routing_decision,
+    tool_calls, created_at"""
 
 # $1 is the user and $2 the id, of the conversation for all but get_message.
 GET_CONVERSATION = f"SELECT {_CONVERSATION} FROM conversations WHERE id = $2 AND user_id = $1"

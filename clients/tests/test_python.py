@@ -10,6 +10,12 @@ from uuid import UUID
 
 import pytest
 from agent_api_client import AuthenticatedClient, Client
+from agent_api_client.api.attachments import (
+    create_chat_attachment,
+    delete_chat_attachment,
+    get_chat_attachment,
+    list_chat_attachments,
+)
 from agent_api_client.api.conversations import (
     create_conversation,
     delete_conversation,
@@ -25,6 +31,9 @@ from agent_api_client.api.shares import list_shares, share_conversation, unshare
 from agent_api_client.models import (
     AgenticRoutingDecision,
     Attachment,
+    ChatAttachment,
+    ChatAttachmentCreate,
+    ChatAttachmentPage,
     ChatSettings,
     ChatSettingsUpdate,
     Conversation,
@@ -228,6 +237,40 @@ def test_lists_take_their_filters(maria: AuthenticatedClient) -> None:
 
     assert [c.source for c in expect(ConversationPage, conversations).conversations] == ["web"]
     assert [r.agent_id for r in expect(RunPage, runs).runs] == ["mobile"]
+
+
+def test_message_shows_its_attachments_until_they_are_deleted(
+    maria: AuthenticatedClient, bob: AuthenticatedClient, conversation: Conversation
+) -> None:
+    plan = ChatAttachmentCreate(
+        filename="plan.pdf",
+        file_url="s3://leases/plan.pdf",
+        added_to_library=True,
+        parsed_content="214 square metres",
+    )
+    made = expect(ChatAttachment, create_chat_attachment.sync(client=maria, body=plan))
+    assert (made.message_id, made.mime_type, made.size_bytes) == (None, None, None)
+
+    message = say(maria, conversation, attachment_ids=[made.id])
+    assert [file.filename for file in message.chat_attachments] == ["plan.pdf"]
+    linked = expect(ChatAttachment, get_chat_attachment.sync(made.id, client=maria))
+    assert (linked.message_id, linked.conversation_id) == (message.id, conversation.id)
+    found = list_chat_attachments.sync(
+        client=maria, added_to_library=True, conversation_id=conversation.id
+    )
+    assert expect(ChatAttachmentPage, found).chat_attachments == [linked]
+
+    body = MessageCreate(role="user", content="Hello", attachment_ids=[made.id])
+    again = create_message.sync(conversation.id, client=maria, body=body)
+    (error,) = expect(ValidationProblem, again).errors
+    assert error.pointer == "/attachment_ids/0"
+    foreign = expect(Problem, delete_chat_attachment.sync(made.id, client=bob))
+    assert foreign.type_ == "/problems/forbidden"
+
+    deleted = delete_chat_attachment.sync_detailed(made.id, client=maria)
+    assert (deleted.status_code, deleted.parsed) == (204, None)
+    left = expect(Message, get_message.sync(message.id, client=maria))
+    assert left.chat_attachments == []
 
 
 def test_settings_are_defaults_until_they_are_saved(maria: AuthenticatedClient) -> None:

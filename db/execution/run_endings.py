@@ -20,8 +20,9 @@ def update(
 ) -> bytes:
     """Change a run and, if it ends, post its message; return the run's document.
 
-    Raises what `runs.update` raises, Invalid for a message without an end or a conversation, and
-    Conflict if the run has already ended: it gets its message once.
+    Raises what `runs.update` raises, Invalid for a message without an end or a conversation, or
+    with attachments that it cannot have, and Conflict if the run has already ended: it gets its
+    message once.
     """
     if message is None:
         return runs.update(connection, run_id=run_id, user_id=user_id, changes=changes)
@@ -33,10 +34,14 @@ def update(
     if before["conversation_id"] is None:
         raise Invalid("message", "needs a run of a conversation")
     document = runs.update(connection, run_id=run_id, user_id=user_id, changes=changes)
-    messages.insert(
-        connection,
-        conversation_id=before["conversation_id"],
-        user_id=user_id,
-        **message_body.read({**message, "run_id": run_id}),
-    )
+    try:
+        messages.insert(
+            connection,
+            conversation_id=before["conversation_id"],
+            user_id=user_id,
+            **message_body.read({**message, "run_id": run_id}),
+        )
+    except Invalid as error:
+        error.field = f"message/{error.field}"
+        raise
     return document

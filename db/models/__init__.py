@@ -4,6 +4,7 @@ from typing import cast
 
 from sqlalchemy import Table
 
+from db.models.attachments import ChatAttachment
 from db.models.base import (
     MAX_MEMBERS,
     MEMBER_ROLES,
@@ -25,6 +26,7 @@ from db.models.users import Change, ChangePosition, ChatSettings, IdempotencyKey
 
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
+chat_attachments = cast(Table, ChatAttachment.__table__)
 chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
 run_events = cast(Table, RunEvent.__table__)
@@ -54,6 +56,7 @@ __all__ = [
     "Base",
     "Change",
     "ChangePosition",
+    "ChatAttachment",
     "ChatSettings",
     "Conversation",
     "Id",
@@ -72,6 +75,7 @@ __all__ = [
     "Share",
     "change_positions",
     "changes",
+    "chat_attachments",
     "chat_settings",
     "conversations",
     "idempotency_keys",

@@ -126,6 +126,9 @@ class Message(Base):
     role: Mapped[str] = mapped_column(MessageRole)
     content: Mapped[str] = mapped_column(Text)
     attachments: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
+    # What the message shows of its rows in chat_attachments. A later column, so `size`, whose
+    # change would rewrite the table, does not count it.
+    chat_attachments: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata", Json)
     run_id: Mapped[str | None] = mapped_column(Id)
     routing_decision: Mapped[dict[str, Any] | None] = mapped_column(Json)

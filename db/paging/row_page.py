@@ -16,7 +16,7 @@ from sqlalchemy import (
     select,
 )
 
-from db.documents import Document, to_json
+from db.documents import Document, bytes_of, to_json
 from db.engine import Connection, bridge
 from db.engine.statement import Statement
 
@@ -86,10 +86,9 @@ class RowPage:
         max_bytes: int = MAX_BYTES,
     ) -> None:
         """`around` adds columns at the end, or joins the select to a row that has them."""
-        size = document.table.c.size
-        columns = [without_large(column, size) for column in document.columns]
+        columns = [without_large(document, column) for column in document.columns]
         page = (
-            select(size, *keys, *columns)
+            select(document.size, *keys, *columns)
             .where(*where)
             .order_by(*order_by)
             .limit(_LIMIT)
@@ -134,9 +133,13 @@ def _present(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [row for row in rows if row[0] is not None]
 
 
-def without_large(column: ColumnElement[Any], size: ColumnElement[int]) -> ColumnElement[Any]:
+def without_large(document: Document, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return null for a column without a bound if the row is larger than the parameter."""
     kind = column.type
+    size: ColumnElement[int] = document.table.c.size
+    if getattr(column, "name", "") in document.uncounted:
+        # Not the size of the whole row, which would cost a sum for each column.
+        size = bytes_of(column)
     if isinstance(kind, JSON) or (isinstance(kind, String) and kind.length is None):
         return case((size <= LARGEST, column))
     return column

@@ -13,6 +13,7 @@ from db.models import (
     Base,
     change_positions,
     changes,
+    chat_attachments,
     conversations,
     idempotency_keys,
     memberships,
@@ -104,6 +105,7 @@ _NEEDS = [
             [
                 *(conversations.c.id, conversations.c.user_id),
                 *(messages.c.id, messages.c.user_id, messages.c.conversation_id),
+                *(chat_attachments.c.id, chat_attachments.c.user_id),
                 *(runs.c.id, runs.c.created_by, runs.c.last_sequence, runs.c.status),
                 *(runs.c.has_transient, runs.c.finished_at, runs.c.conversation_id),
                 *(changes.c.id, changes.c.user_id, changes.c.sequence),

@@ -19,15 +19,14 @@ from db.paging.row_page import ANY_SIZE, LARGEST, MAX_BYTES, fitting, without_la
 
 
 def _documents() -> Statement:
-    size = conversations.c.size
-    columns = [without_large(column, size) for column in CONVERSATION.columns]
+    columns = [without_large(CONVERSATION, column) for column in CONVERSATION.columns]
     array = sa.ARRAY(Id)
     wanted = sa.func.unnest(sa.cast(sa.bindparam("ids", type_=array), array)).table_valued("id")
     wanted = wanted.render_derived(name="wanted")
     # One row at a time, by the primary key. With `= ANY`, PostgreSQL might read all of the user's
     # entries in an index, because it expects only a few.
     row = (
-        sa.select(conversations.c.id, size, *columns)
+        sa.select(conversations.c.id, CONVERSATION.size, *columns)
         .where(conversations.c.id == wanted.c.id, access.CONVERSATION)
         .limit(sa.literal_column("1"))
         .lateral("row")

@@ -33,7 +33,7 @@ _OF_CONVERSATION = {
 
 def _sizes() -> Statement:
     parts = [
-        sa.select(sa.literal_column(f"'{name}'"), document.table.c.id, document.table.c.size).where(
+        sa.select(sa.literal_column(f"'{name}'"), document.table.c.id, document.size).where(
             _OF_CONVERSATION[name]
         )
         for name, document in _DOCUMENTS.items()

@@ -62,7 +62,7 @@ _tell = {
     ),
     **{
         change: Statement(_record(change, _resource, _now))
-        for change in ("run.created", "run.updated")
+        for change in ("message.updated", "run.created", "run.updated")
     },
 }
 
@@ -82,6 +82,14 @@ def tell_of_message(
     columns = dict(zip(MESSAGE.names, message, strict=True))
     values = {"of_resource": columns["id"], "at": f"{columns['created_at']}+00"}
     _tell_all(connection, "message.created", members, conversation_id, values)
+
+
+def tell_of_removal(
+    connection: Connection, *, conversation_id: str, owner_id: str, message_id: str
+) -> None:
+    """Tell the members about a message that does not show one of its attachments any more."""
+    members = select_members(connection, conversation_id=conversation_id, owner_id=owner_id)
+    _tell_all(connection, "message.updated", members, conversation_id, {"of_resource": message_id})
 
 
 def tell_of_update(

@@ -15,6 +15,7 @@ from tests.calls import (
     at_once,
     change,
     messages_of,
+    new_attachment,
     new_conversation,
     new_run,
     post_message,
@@ -37,7 +38,7 @@ def write_anything(client: httpx.Client, seed: str) -> None:
         runs = read(client, "/runs", limit=5)["runs"]
         some = choice.choice(conversations) if conversations else new_conversation(client)
         path = f"/conversations/{some['id']}"
-        match choice.randrange(10):
+        match choice.randrange(13):
             case 0:
                 new_conversation(client, title=f"{seed} {number}")
             case 1:
@@ -52,6 +53,13 @@ def write_anything(client: httpx.Client, seed: str) -> None:
                 client.patch(f"/runs/{run['id']}", json={"status": status, "error": seed})
             case 6:
                 client.put(SETTINGS, json={"max_tokens": 1 + choice.randrange(9)})
+            case 7 | 8:
+                file = new_attachment(client)["id"]
+                body = {"role": "user", "content": seed, "attachment_ids": [file]}
+                client.post(messages_of(some), json=body)
+            case 9:
+                for file in read(client, "/chat-attachments", limit=1)["chat_attachments"]:
+                    client.delete(f"/chat-attachments/{file['id']}")
             case _:
                 body = {"role": "user", "content": f"{seed} {number}"}
                 client.post(messages_of(some), json=body)

@@ -51,6 +51,16 @@ INSERT INTO memberships (conversation_id, user_id, owner_id, share_id, role, sha
 SELECT conversation_id, member_id, shares.user_id, shares.id, shares.role, shares.created_at,
        conversations.created_at, updated_at, source, agent_id
 FROM shares JOIN conversations ON conversations.id = conversation_id;
+INSERT INTO chat_attachments (id, user_id, filename, file_url, added_to_library, conversation_id,
+                              message_id, created_at)
+SELECT ('00000000-0000-7000-a000-' || lpad(to_hex(n), 12, '0'))::uuid,
+       CASE WHEN n % 5 = 0 THEN 'user' ELSE 'user-' || n % 1000 END, 'a.pdf', 's3://a',
+       n % 1000 = 0,
+       CASE WHEN n % 2 = 0
+       THEN ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid END,
+       CASE WHEN n % 2 = 0 THEN gen_random_uuid() END,
+       timestamptz '2026-01-01Z' - n * interval '1 minute'
+FROM generate_series(0, 29999) AS n;
 
 INSERT INTO chat_settings (user_id) SELECT 'user-' || n FROM generate_series(1, 3000) AS n;
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from db import conversations, messages, runs
+from db import chat_attachments, conversations, messages, runs
 from db.engine import Connection, Hooks
 from db.sharing import shares
 
@@ -54,6 +54,12 @@ def insert_conversation(connection: Connection, user: str, **given: Any) -> str:
 def insert_run(connection: Connection, user: str, **given: Any) -> str:
     run_id, _ = runs.insert(connection, user_id=user, **{"agent_id": "a", **given})
     return run_id
+
+
+def insert_attachment(connection: Connection, user: str, **given: Any) -> str:
+    file = {"filename": "a.pdf", "file_url": "s3://a", **given}
+    attachment_id, _ = chat_attachments.insert(connection, user_id=user, **file)
+    return attachment_id
 
 
 def insert_message(connection: Connection, conversation_id: str, user: str, **given: Any) -> str:

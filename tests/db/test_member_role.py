@@ -219,6 +219,7 @@ def new_message(alice: Owner, **changes: Any) -> dict[str, Any]:
         "role": "user",
         "content": "Hello",
         "run_id": None,
+        "chat_attachments": None,
     }
     return row | changes
 
@@ -228,10 +229,11 @@ def test_only_editors_post_and_only_to_the_conversation(
 ) -> None:
     row = new_message(alice)
     insert = Statement(sa.insert(models.messages), columns=row)
-    others = [
+    others: list[dict[str, Any]] = [
         {"conversation_id": alice.other_conversation},
         {"conversation_id": bob.conversation, "user_id": bob.user},
         {"run_id": alice.run},
+        {"chat_attachments": [{"filename": "forged.pdf"}]},
     ]
 
     for purpose in (access.VIEWER, access.LEAVER):
@@ -246,6 +248,10 @@ def test_only_editors_post_and_only_to_the_conversation(
             messages.insert(connection, **message(alice.other_conversation, alice.user))
         with pytest.raises(errors.Reference):
             messages.insert(connection, **message(alice.conversation, alice.user, run_id=NOTHING))
+        with pytest.raises(errors.Invalid, match="can only be sent by the owner"):
+            messages.insert(
+                connection, **message(alice.conversation, alice.user, attachment_ids=[NOTHING])
+            )
 
 
 @pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 0, 1), strict=True)))

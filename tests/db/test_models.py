@@ -9,7 +9,7 @@ from sqlalchemy import Text, cast, exc, select
 from sqlalchemy.orm import Session
 
 from db import engine, models
-from db.models import ChatSettings, Conversation, IdempotencyKey, Message, Run
+from db.models import ChatAttachment, ChatSettings, Conversation, IdempotencyKey, Message, Run
 
 Model = TypeVar("Model", bound=models.Base)
 
@@ -18,6 +18,7 @@ REQUIRED: dict[type[models.Base], dict[str, Any]] = {
     Conversation: {"title": "A title", "user_id": "u"},
     Message: {"role": "user", "content": "Hello", "position": 1},
     Run: {"agent_id": "a", "created_by": "u"},
+    ChatAttachment: {"user_id": "u", "filename": "a.pdf", "file_url": "s3://a"},
     ChatSettings: {"user_id": "somebody with settings"},
     IdempotencyKey: {
         "user_id": "u",
@@ -62,6 +63,21 @@ REFUSED: dict[str, tuple[type[models.Base], dict[str, Any], str]] = {
     "list as message metadata": (Message, {"metadata_": []}, "ck_messages_metadata"),
     "list as routing_decision": (Message, {"routing_decision": []}, "ck_messages_routing_decision"),
     "object as tool_calls": (Message, {"tool_calls": {}}, "ck_messages_tool_calls"),
+    "attachment of nobody": (ChatAttachment, {"user_id": ""}, "ck_chat_attachments_user_id"),
+    "empty filename": (ChatAttachment, {"filename": ""}, "ck_chat_attachments_filename"),
+    "empty address": (ChatAttachment, {"file_url": ""}, "ck_chat_attachments_file_url"),
+    "long address": (ChatAttachment, {"file_url": "u" * 8193}, "ck_chat_attachments_file_url"),
+    "negative size": (ChatAttachment, {"size_bytes": -1}, "ck_chat_attachments_size_bytes"),
+    "attachment of a message without a conversation": (
+        ChatAttachment,
+        {"message_id": NOBODY},
+        "ck_chat_attachments_message_id",
+    ),
+    "attachment of an unknown conversation": (
+        ChatAttachment,
+        {"message_id": NOBODY, "conversation_id": NOBODY},
+        "fk_chat_attachments_conversation_id",
+    ),
     "unknown run": (Message, {"run_id": NOBODY}, "fk_messages_run_id"),
     "settings with empty user": (ChatSettings, {"user_id": ""}, "ck_chat_settings_user_id"),
     "temperature too low": (ChatSettings, {"temperature": -0.1}, "ck_chat_settings_temperature"),
@@ -102,6 +118,9 @@ REFUSED: dict[str, tuple[type[models.Base], dict[str, Any], str]] = {
 TOO_LONG: dict[str, tuple[type[models.Base], dict[str, Any]]] = {
     "title": (Conversation, {"title": "t" * 256}),
     "user": (Conversation, {"user_id": "u" * 256}),
+    "filename": (ChatAttachment, {"filename": "f" * 256}),
+    "mime_type": (ChatAttachment, {"mime_type": "m" * 256}),
+    "document": (ChatAttachment, {"library_document_id": "d" * 256}),
     "source": (Conversation, {"source": "s" * 51}),
     "model": (Conversation, {"model": "m" * 256}),
     "agent": (Conversation, {"agent_id": "a" * 256}),

@@ -19,8 +19,10 @@ import sqlalchemy as sa
 
 from db import (
     access,
+    attachment_links,
     change_positions,
     changes,
+    chat_attachments,
     chat_settings,
     conversation_lists,
     conversations,
@@ -55,6 +57,7 @@ from tests import distributed
 from tests.db.partitioned import PARTITIONS, create_partitioned
 from tests.db.rows import (
     TRACED,
+    insert_attachment,
     insert_conversation,
     insert_message,
     insert_run,
@@ -70,22 +73,13 @@ Sent = dict[str, tuple[str, Any]]
 """The settings and parameters of each statement."""
 
 LIMIT = Limit(10, 1.0)
-NOBODY = dict.fromkeys(("conversation", "run", "message"), str(uuid.UUID(int=0)))
+NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uuid.UUID(int=0)))
 MODULES = (
-    *(access, busy, cancellation, change_positions, changes, chat_settings, claims),
-    *(conversation_lists, conversations, expiry, idempotency_keys, live, messages, rate_limits),
-    *(
-        list_documents,
-        lists,
-        memberships,
-        run_events,
-        run_leases,
-        run_queue,
-        runs,
-        shared_objects,
-        shares,
-    ),
-    *(telling, transient_events, turns, waiting_runs),
+    *(access, attachment_links, busy, cancellation, change_positions, changes),
+    *(chat_attachments, chat_settings, claims, conversation_lists, conversations, expiry),
+    *(idempotency_keys, list_documents, lists, live, memberships, messages, rate_limits),
+    *(run_events, run_leases, run_queue, runs, shared_objects, shares, telling),
+    *(transient_events, turns, waiting_runs),
 )
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
@@ -135,10 +129,15 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "message": lambda c, u, t, r: messages.select_one(
         c, message_id=insert_message(c, t, u), user_id=u
     ),
+    "attachment": lambda c, u, t, r: chat_attachments.select_one(
+        c, attachment_id=insert_attachment(c, u), user_id=u
+    ),
+    "attachments of a message": lambda c, u, t, r: _add_attachments(c, u, t),
     "conversations after the last": lambda c, u, t, r: conversation_lists.select_page(
         c, user_id=u, limit=1, offset=9
     ),
-    "changes of a message, a run and settings": lambda c, u, t, r: [
+    "changes of a message, a run, an attachment and settings": lambda c, u, t, r: [
+        insert_attachment(c, u),
         messages.insert(c, **message(t, u)),
         chat_settings.upsert(c, user_id=u, changes={}),
         changes.select_page(c, user_id=u, after=0, limit=9, tag=bytes.decode),
@@ -154,6 +153,16 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "shared conversation": lambda c, u, t, r: _share(c, u, t),
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
+
+
+def _add_attachments(connection: Connection, user: str, conversation_id: str) -> None:
+    """Give an attachment to one message, in vain to another, and delete it."""
+    attachment_id = insert_attachment(connection, user)
+    new = message(conversation_id, user, attachment_ids=[attachment_id])
+    messages.insert(connection, **new)
+    with suppress(errors.Invalid):
+        messages.insert(connection, **new)
+    chat_attachments.delete(connection, attachment_id=attachment_id, user_id=user)
 
 
 def _run_one_after_another(connection: Connection, user: str, conversation_id: str) -> None:
@@ -198,6 +207,7 @@ def _tell_member(connection: Connection, user: str, conversation_id: str) -> Non
     member = f"member of {user}"
     shares.upsert(connection, **this, member_id=member, role="viewer")
     messages.insert(connection, **message(conversation_id, user))
+    _add_attachments(connection, user, conversation_id)
     conversations.update(connection, **this, changes={"title": "T"})
     run_id = insert_run(connection, user, conversation_id=conversation_id)
     runs.update(connection, run_id=run_id, user_id=user, changes={"error": "E"})

@@ -1,5 +1,6 @@
 """Tests of concurrent writers: nothing is lost or counted twice, and late writers get an error."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from functools import partial
@@ -7,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from db import chat_settings, conversations, engine, errors, messages, runs
-from db.engine import Connection
+from db import chat_attachments, chat_settings, conversations, engine, errors, messages, runs
+from db.engine import Connection, bridge
 from db.paging.page import Page
-from tests.db.rows import insert_run, message
+from tests.db.rows import insert_attachment, insert_run, message, value
 from tests.db.waiting import at_once
 
 WRITERS = 32
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE %(pid)s = ANY (pg_blocking_pids(pid))"
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -118,6 +120,37 @@ def test_only_one_of_many_concurrent_status_changes_succeeds(
     outcomes = set(by_many(end)) - {None}
 
     assert len(outcomes) == 1
+
+
+@pytest.mark.parametrize("conversation_too", [False, True])
+def test_attachment_that_a_message_gets_during_its_deletion_disappears_from_it(
+    connection: Connection, user: str, conversation_id: str, conversation_too: bool
+) -> None:
+    attachment_id = insert_attachment(connection, user)
+    linked = asyncio.Event()
+
+    def link() -> None:
+        with engine.transaction() as own:
+            messages.insert(own, **message(conversation_id, user, attachment_ids=[attachment_id]))
+            linked.set()
+            while not value(connection, WAITING, {"pid": own.backend_pid}):
+                bridge.wait(asyncio.sleep(0.01))
+
+    def delete() -> None:
+        bridge.wait(linked.wait())
+        with engine.transaction() as own:
+            if conversation_too:
+                conversations.delete(own, conversation_id=conversation_id, user_id=user)
+            else:
+                chat_attachments.delete(own, attachment_id=attachment_id, user_id=user)
+
+    at_once([link, delete])
+
+    with pytest.raises(errors.Missing):
+        chat_attachments.select_one(connection, attachment_id=attachment_id, user_id=user)
+    if not conversation_too:
+        (stored,) = json.loads(read_messages(connection, conversation_id, user).documents)
+        assert stored["chat_attachments"] == []
 
 
 def by_many(act: Callable[[int], Any]) -> list[Any]:

@@ -19,7 +19,15 @@ from db import change_positions as numbering
 from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.models import Base, change_positions, changes, chat_settings, conversations, runs
-from tests.db.rows import insert_conversation, insert_message, insert_run, message, share, value
+from tests.db.rows import (
+    insert_attachment,
+    insert_conversation,
+    insert_message,
+    insert_run,
+    message,
+    share,
+    value,
+)
 
 # Token buckets contain no user data, and the sweep has no acting user.
 PROTECTED: dict[str, Table] = {
@@ -31,6 +39,7 @@ OWNER = {name: models.OWNERS[name].name for name in TABLES}
 # A column of each table that can change without violating a constraint.
 CHANGED = {
     "changes": "type",
+    "chat_attachments": "filename",
     "chat_settings": "model",
     "conversations": "model",
     "messages": "content",
@@ -42,6 +51,7 @@ CHANGED = {
 READABLE = {
     "change_positions": {"user_id", "last_sequence"},
     "changes": {"id", "user_id", "sequence"},
+    "chat_attachments": {"id", "user_id"},
     "conversations": {"id", "user_id"},
     "messages": {"id", "user_id", "conversation_id"},
     "run_leases": {"run_id", "user_id", "expires_at"},
@@ -78,6 +88,7 @@ def new_user(connection: Connection, name: str) -> tuple[str, Rows]:
         "runs": insert_run(connection, user),
         "chat_settings": own["id"],
         "shares": share(connection, conversation, user)["id"],
+        "chat_attachments": insert_attachment(connection, user),
     }
     only = "user_id = %(it)s AND type <> 'run.created'"
     as_owner(
@@ -209,6 +220,10 @@ INSERTS: dict[str, tuple[Table, Callable[[Rows], dict[str, Any]]]] = {
     "changes": (changes, lambda ids: {"type": "run.updated"}),
     "conversations": (conversations, lambda ids: {"title": "T"}),
     "runs": (runs, lambda ids: {"agent_id": "a"}),
+    "chat_attachments": (
+        models.chat_attachments,
+        lambda ids: {"filename": "a.pdf", "file_url": "s3://a"},
+    ),
     "chat_settings": (chat_settings, lambda ids: {"model": "m"}),
     "shares": (
         models.shares,

@@ -10,6 +10,7 @@ import pytest
 from db import (
     access,
     change_positions,
+    chat_attachments,
     chat_settings,
     conversation_lists,
     conversations,
@@ -23,6 +24,7 @@ from db.engine import Connection, acting_under
 from db.execution import run_events
 from tests.db.rows import (
     answer,
+    insert_attachment,
     insert_conversation,
     insert_run,
     message,
@@ -58,6 +60,8 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "new_message_of_a_run": lambda c, u, t, r: messages.insert(
         c, **message(t, u, run_id=r, title="Name")
     ),
+    "new_attachment": lambda c, u, t, r: insert_attachment(c, u),
+    "list_attachments": lambda c, u, t, r: chat_attachments.select_page(c, user_id=u, limit=2),
     "list_runs": lambda c, u, t, r: runs.select_page(c, user_id=u, limit=2),
     "run": lambda c, u, t, r: runs.select_one(c, run_id=r, user_id=u),
     "new_run": lambda c, u, t, r: insert_run(c, u),
@@ -123,6 +127,20 @@ REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object
     "read_message": (
         "message",
         lambda c, u, i: messages.select_one(c, message_id=i["message"], user_id=u),
+    ),
+    "read_attachment": (
+        "attachment",
+        lambda c, u, i: chat_attachments.select_one(c, attachment_id=i["attachment"], user_id=u),
+    ),
+    "delete_attachment": (
+        "attachment",
+        lambda c, u, i: chat_attachments.delete(c, attachment_id=i["attachment"], user_id=u),
+    ),
+    "add_message_with_an_attachment": (
+        "conversation",
+        lambda c, u, i: messages.insert(
+            c, **message(i["conversation"], u, attachment_ids=[i["attachment"]])
+        ),
     ),
     "read_run": ("run", lambda c, u, i: runs.select_one(c, run_id=i["run"], user_id=u)),
     "change_status": (
@@ -220,7 +238,12 @@ def test_missing_row_and_another_users_row_raise_different_errors(
 ) -> None:
     resource, query = REFUSED[name]
     message_id, made = messages.insert(connection, **message(conversation_id, user))
-    ids = {"conversation": conversation_id, "run": run_id, "message": message_id}
+    ids = {
+        "conversation": conversation_id,
+        "run": run_id,
+        "message": message_id,
+        "attachment": insert_attachment(connection, user),
+    }
 
     with pytest.raises(errors.Denied) as denied:
         query(connection, "somebody else", ids)

@@ -111,6 +111,8 @@ def test_worker_without_a_lease_sees_nothing(
     [
         ("chat_settings", "SELECT"),
         ("rate_limits", "SELECT"),
+        ("chat_attachments", "SELECT"),
+        ("chat_attachments", "UPDATE"),
         ("conversations", "INSERT"),
         ("conversations", "DELETE"),
         ("messages", "UPDATE"),
@@ -190,6 +192,27 @@ def test_database_refuses_a_message_that_names_another_run(
     with pytest.raises(psycopg2.ProgrammingError, match="row-level security"):
         insert.rowcount(connection, row | leased)
     assert insert.rowcount(connection, row | {"run_id": alice.run} | leased) == 1
+
+
+def test_worker_cannot_add_attachments(
+    connection: Connection, alice: Owner, leased: dict[str, str]
+) -> None:
+    with pytest.raises(errors.Invalid, match="attachment_ids cannot be sent with a lease"):
+        messages.insert(
+            connection, **message(alice.conversation, alice.user, attachment_ids=[NOTHING])
+        )
+    row = {
+        "id": models.new_id(),
+        "conversation_id": alice.conversation,
+        "user_id": alice.user,
+        "position": 9,
+        "role": "user",
+        "content": "Hello",
+        "chat_attachments": [{"filename": "forged.pdf"}],
+    }
+    insert = Statement(sa.insert(models.messages), columns=row)
+    with pytest.raises(psycopg2.ProgrammingError, match="row-level security"):
+        insert.rowcount(connection, row | leased)
 
 
 def test_worker_cannot_see_stored_responses_of_other_conversations(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.calls import ids, new_conversation, new_run, post_message
+from tests.calls import ids, new_attachment, new_conversation, new_run, post_message, read
 from tests.paging.listings import AGENTS, ROWS, SOURCES, STATUSES, World
 from tests.servers import Server
 
@@ -25,7 +25,19 @@ def world(server: Server) -> Iterator[World]:
             for number in range(ROWS)
         ]
         first, *others = conversations
-        messages = [post_message(client, first, f"message {number}") for number in range(ROWS)]
+        attachments = [
+            new_attachment(client, filename=f"{number}.pdf", added_to_library=number % 3 == 0)
+            for number in range(ROWS)
+        ]
+        messages = [
+            post_message(
+                client,
+                first,
+                f"message {number}",
+                attachment_ids=[attachments[number]["id"]] if number % 2 else None,
+            )
+            for number in range(ROWS)
+        ]
         random.Random(4).shuffle(others)
         for conversation in others:
             post_message(client, conversation, "Hello")
@@ -43,5 +55,7 @@ def world(server: Server) -> Iterator[World]:
             "updated_at": ids([first, *others]),
             "messages": ids(messages),
             "runs": ids(runs),
+            "chat_attachments": ids(attachments),
         }
-        yield World(client, first, oldest_first, conversations, runs)
+        attachments = [read(client, f"/chat-attachments/{each['id']}") for each in attachments]
+        yield World(client, first, oldest_first, conversations, runs, attachments)

@@ -31,8 +31,9 @@ class Listing:
         return dict(self.parameters)
 
     def path(self, conversation: Json) -> str:
-        own = {"list_messages": f"/conversations/{conversation['id']}/messages"}
-        return own.get(self.operation_id, f"/{self.operation_id.removeprefix('list_')}")
+        if self.kind == "messages":
+            return f"/conversations/{conversation['id']}/messages"
+        return f"/{self.operation_id.removeprefix('list_').replace('_', '-')}"
 
     def ordered(self, oldest_first: list[str]) -> list[str]:
         return oldest_first if self.query["order"] == "asc" else oldest_first[::-1]
@@ -46,7 +47,7 @@ LISTINGS = [
     ),
     *(
         Listing(f"list_{name}", name, (("order", order),))
-        for name in ("messages", "runs")
+        for name in ("messages", "runs", "chat_attachments")
         for order in ("asc", "desc")
     ),
 ]
@@ -62,6 +63,7 @@ class World:
     oldest_first: dict[str, list[str]]
     conversations: list[Json]
     runs: list[Json]
+    attachments: list[Json]
 
     def read(self, listing: Listing, **parameters: Any) -> Json:
         path = listing.path(self.conversation)

@@ -10,6 +10,7 @@ import pytest
 from tests.calls import (
     NOBODYS_ID,
     ids,
+    new_attachment,
     new_conversation,
     new_run,
     read,
@@ -67,6 +68,7 @@ def test_list_ignores_the_total_of_a_cursor_without_a_user(
     """Version 1.0 wrote no user, so such a cursor may be anybody's."""
     new_conversation(bob)
     new_run(bob)
+    new_attachment(bob)
     cursor = world.read(listing, limit=5)["next_cursor"]
     order, key, _ = json.loads(base64.urlsafe_b64decode(cursor + "=="))
     old = encoded(json.dumps([order, key]).encode())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import httpx
 import pytest
@@ -53,8 +54,12 @@ def test_list_conversations_refuses_an_unknown_order_by(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/conversations", "created_at"), ("/runs", "runs")],
-    ids=["list_conversations", "list_runs"],
+    [
+        ("/conversations", "created_at"),
+        ("/runs", "runs"),
+        ("/chat-attachments", "chat_attachments"),
+    ],
+    ids=["list_conversations", "list_runs", "list_chat_attachments"],
 )
 def test_list_returns_its_defaults(world: World, path: str, kind: str) -> None:
     page = read(world.client, path)
@@ -75,7 +80,7 @@ def read_filtered(
 
 
 def matching(
-    world: World, listing: Listing, candidates: list[Json], filters: dict[str, str]
+    world: World, listing: Listing, candidates: list[Json], filters: dict[str, Any]
 ) -> tuple[list[str], set[int]]:
     """Return the ids and the total that `read_filtered` should return."""
     found = {
@@ -122,6 +127,17 @@ def test_list_runs_filters_by_exact_values(world: World, listing: Listing) -> No
         assert read_filtered(world, listing, filters) == expected, filters
 
 
+@listings_of("list_chat_attachments")
+def test_list_chat_attachments_filters_by_exact_values(world: World, listing: Listing) -> None:
+    of_conversation = [{}, {"conversation_id": world.conversation["id"]}]
+    for library, conversation in product([None, True, False], of_conversation):
+        of_library = {} if library is None else {"added_to_library": library}
+        expected = matching(world, listing, world.attachments, of_library | conversation)
+        query = {name: str(value).lower() for name, value in of_library.items()} | conversation
+
+        assert read_filtered(world, listing, query) == expected, query
+
+
 def test_list_runs_filters_by_the_current_status(alice: httpx.Client) -> None:
     run = new_run(alice)
     alice.patch(f"/runs/{run['id']}", json={"status": "failed"})
@@ -149,6 +165,8 @@ def test_list_runs_of_another_users_conversation_is_empty(
         ("/runs", "agent_id", "x" * 256),
         ("/runs", "status", "done"),
         ("/runs", "conversation_id", "mine"),
+        ("/chat-attachments", "conversation_id", ""),
+        ("/chat-attachments", "added_to_library", "yes"),
     ],
     ids=lambda value: value[:20],
 )

@@ -7,7 +7,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.calls import Json, change, ids, new_conversation, new_run, post_message, read, rows
+from tests.calls import (
+    Json,
+    change,
+    ids,
+    new_attachment,
+    new_conversation,
+    new_run,
+    post_message,
+    read,
+    rows,
+)
 from tests.hostile.memory import MIB, peak
 from tests.servers import Server
 
@@ -134,6 +144,39 @@ def test_list_runs_limits_the_size_of_a_page(alice: httpx.Client) -> None:
 
     assert_bounded(found)
     assert [row["id"] for page in found for row in page.json()["runs"]] == made
+
+
+def test_list_chat_attachments_limits_the_size_of_a_page(
+    server: Server, alice: httpx.Client
+) -> None:
+    made = [new_attachment(alice, parsed_content=LARGE)["id"] for _ in range(MANY // 2)]
+
+    with peak(server) as memory:
+        found = read_pages(alice, "/chat-attachments", limit=100, order="asc")
+
+    assert_bounded(found)
+    assert memory.grown < 8 * PAGE
+    assert [row["id"] for page in found for row in page.json()["chat_attachments"]] == made
+
+
+@pytest.mark.slow
+def test_list_messages_limits_the_size_of_a_page_of_attachments(
+    server: Server, alice: httpx.Client, conversation: Json
+) -> None:
+    """Each message shows 1.6 MB, which the size of its row does not count."""
+    made = []
+    for _ in range(24):
+        files = ids([new_attachment(alice, file_url="🚀" * 8192) for _ in range(50)])
+        made.append(post_message(alice, conversation, "Files", attachment_ids=files)["id"])
+    path = f"/conversations/{conversation['id']}"
+
+    with peak(server) as memory:
+        found = read_pages(alice, f"{path}/messages", limit=500)
+        embedded = alice.get(path, params={"message_limit": 500})
+
+    assert_bounded([embedded, *found])
+    assert memory.grown < 8 * PAGE
+    assert [row["id"] for page in found for row in page.json()["messages"]] == made
 
 
 def test_list_messages_returns_the_requested_number_below_the_size_limit(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.calls import (
     Json,
     ids,
+    new_attachment,
     new_conversation,
     new_run,
     pages,
@@ -127,6 +128,8 @@ def test_list_pages_neither_repeat_nor_skip_rows_while_rows_are_added(
             row = post_message(alice, conversation, str(number))
         elif listing.operation_id == "list_runs":
             row = new_run(alice)
+        elif listing.operation_id == "list_chat_attachments":
+            row = new_attachment(alice)
         else:
             row = new_conversation(alice)
         row_id: str = row["id"]

@@ -39,6 +39,7 @@ const message = closed({
   role,
   content: { type: 'string' },
   attachments: optional(objects),
+  chat_attachments: objects,
   metadata: optional(object),
   run_id: optional(id),
   routing_decision: optional(object),

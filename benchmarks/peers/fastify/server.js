@@ -182,7 +182,7 @@ app.post('/conversations/:id/messages', { schema: schemas.createMessage }, async
   for (const name of ['attachments', 'metadata', 'run_id', 'routing_decision', 'tool_calls']) {
     message[name] ??= null
   }
-  return { ...message, created_at }
+  return { ...message, chat_attachments: [], created_at }
 })
 
 app.get('/messages/:id', { schema: schemas.getMessage }, async ({ user, params: { id } }) =>

@@ -7,10 +7,13 @@ import {
   appendRunEvents,
   cancelRun,
   claimRun,
+  createChatAttachment,
   createConversation,
   createMessage,
   createRun,
+  deleteChatAttachment,
   deleteConversation,
+  getChatAttachment,
   getChatSettings,
   getConversation,
   getHealth,
@@ -19,6 +22,7 @@ import {
   getRun,
   heartbeatRun,
   listChanges,
+  listChatAttachments,
   listConversations,
   listMessages,
   listRunEvents,
@@ -219,6 +223,43 @@ test('lists take their filters', async () => {
   assert.deepEqual(runs.map((run) => run.status), ['running']);
 });
 
+test('a message shows its attachments until they are deleted', async () => {
+  const conversation_id = await newConversation();
+  const made = ok(
+    await createChatAttachment({
+      client: maria,
+      body: {
+        filename: 'plan.pdf',
+        file_url: 's3://leases/plan.pdf',
+        added_to_library: true,
+        parsed_content: '214 square metres',
+      },
+    }),
+  );
+  assert.deepEqual([made.message_id, made.mime_type, made.size_bytes], [null, null, null]);
+  const path = { attachment_id: made.id };
+
+  const message = await say(conversation_id, { attachment_ids: [made.id] });
+  assert.deepEqual(message.chat_attachments.map((file) => file.filename), ['plan.pdf']);
+  assert.ok(message.chat_attachments[0]?.created_at instanceof Date);
+  const linked = ok(await getChatAttachment({ client: maria, path }));
+  assert.deepEqual([linked.message_id, linked.conversation_id], [message.id, conversation_id]);
+  const query = { added_to_library: true, conversation_id };
+  const page = ok(await listChatAttachments({ client: maria, query }));
+  assert.deepEqual(page.chat_attachments, [linked]);
+
+  const body: MessageCreate = { role: 'user', content: 'Hello', attachment_ids: [made.id] };
+  const again = failed(await createMessage({ client: maria, path: { conversation_id }, body }));
+  assert.ok('errors' in again);
+  assert.deepEqual(again.errors.map((error) => error.pointer), ['/attachment_ids/0']);
+  const foreign: Problem = failed(await deleteChatAttachment({ client: bob, path }));
+  assert.equal(foreign.type, '/problems/forbidden');
+
+  assert.equal((await deleteChatAttachment({ client: maria, path })).response?.status, 204);
+  const left = ok(await getMessage({ client: maria, path: { message_id: message.id } }));
+  assert.deepEqual(left.chat_attachments, []);
+});
+
 test('settings are defaults until they are saved', async () => {
   const defaults = ok(await getChatSettings({ client: maria }));
   assert.deepEqual([defaults.id, defaults.created_at, defaults.temperature], [null, null, 0.7]);
@@ -347,6 +388,7 @@ test('events are typed, and a token is not sent as a lease', async () => {
 });
 
 const path = {
+  attachment_id: NOBODYS_ID,
   conversation_id: NOBODYS_ID,
   message_id: NOBODYS_ID,
   run_id: NOBODYS_ID,
@@ -381,11 +423,15 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
     appendRunEvents({ ...asked, path, body: { events: [{ type: 'a', data: {} }] } }),
   cancel_run: (asked) => cancelRun({ ...asked, path }),
   claim_run: (asked) => claimRun({ ...asked, body: { agent_ids: ['a'] } }),
+  create_chat_attachment: (asked) =>
+    createChatAttachment({ ...asked, body: { filename: 'a.pdf', file_url: 's3://a' } }),
   create_conversation: createConversation,
   create_message: (asked) =>
     createMessage({ ...asked, path, body: { role: 'user', content: 'Hello' } }),
   create_run: (asked) => createRun({ ...asked, body: { agent_id: 'a' } }),
+  delete_chat_attachment: (asked) => deleteChatAttachment({ ...asked, path }),
   delete_conversation: (asked) => deleteConversation({ ...asked, path }),
+  get_chat_attachment: (asked) => getChatAttachment({ ...asked, path }),
   get_chat_settings: getChatSettings,
   get_conversation: (asked) => getConversation({ ...asked, path }),
   get_health: getHealth,
@@ -395,6 +441,7 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   heartbeat_run: ({ client, headers }) =>
     heartbeatRun({ client, path, headers: { ...headers, 'Run-Lease': 'a lease' } }),
   list_changes: listChanges,
+  list_chat_attachments: listChatAttachments,
   list_conversations: listConversations,
   list_messages: (asked) => listMessages({ ...asked, path }),
   list_run_events: (asked) => listRunEvents({ ...asked, path }),
