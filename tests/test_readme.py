@@ -1,4 +1,4 @@
-"""The README's commands print what it shows, and all names in the documents exist."""
+"""Commands of README and of guides print what they show, and names in the documents exist."""
 
 import base64
 import difflib
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.process
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = sorted((ROOT / "examples").iterdir())
-EXAMPLES_GUIDE = (ROOT / "docs" / "guide" / "examples.md").read_text(encoding="utf-8")
-SHARING_GUIDE = (ROOT / "docs" / "guide" / "sharing.md").read_text(encoding="utf-8")
+GUIDES = ROOT / "docs" / "guide"
+EXAMPLES_GUIDE = (GUIDES / "examples.md").read_text(encoding="utf-8")
 USERS = ("alice", "bob")
 """The users of the pages. The tests use new ones."""
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,7 +77,7 @@ def with_readable_cursor(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown_part(printed: str, shown: str) -> str:
-    """Return printed JSON without the properties that README leaves out."""
+    """Return printed JSON without the properties that the document leaves out."""
 
     def part(value: Any, example: Any) -> Any:
         if isinstance(value, dict) and isinstance(example, dict):
@@ -98,8 +98,9 @@ def test_readme_tour_prints_what_it_shows(server: Server) -> None:
     check_commands(server, tour)
 
 
-def test_sharing_guide_prints_what_it_shows(server: Server) -> None:
-    check_commands(server, SHARING_GUIDE)
+@pytest.mark.parametrize("name", ["attachments", "sharing"])
+def test_guide_prints_what_it_shows(server: Server, name: str) -> None:
+    check_commands(server, (GUIDES / f"{name}.md").read_text("utf-8"))
 
 
 def check_commands(server: Server, page: str) -> None:
