@@ -153,6 +153,9 @@ def test_demo_adds_thirteen_conversations_each_time(
     colleague = new_client(f"colleague-of-{user_id}")
     of_maria = colleague.get("/conversations", params={"shared": True}).json()["conversations"]
     assert {(each["role"], each["shared_by"]) for each in of_maria} == {("viewer", user_id)}
+    files = maria.get("/chat-attachments").json()
+    assert files["total"] == 2 * 2
+    assert {file["message_id"] is None for file in files["chat_attachments"]} == {False}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from db import conversations, messages, runs
+from db import chat_attachments, conversations, messages, runs
 from db.engine import Connection, transaction
 from db.sharing import shares
 
@@ -57,6 +57,10 @@ def _add_message(
     run_id = None
     if "run" in message:
         run_id = _add_run(connection, user_id, conversation_id, message["run"])
+    files = [
+        chat_attachments.insert(connection, user_id=user_id, **file)
+        for file in message.get("chat_attachments", ())
+    ]
     messages.insert(
         connection,
         conversation_id=conversation_id,
@@ -64,6 +68,7 @@ def _add_message(
         role=message["role"],
         content=message["content"],
         attachments=message.get("attachments"),
+        attachment_ids=[attachment_id for attachment_id, _ in files],
         metadata=message.get("metadata"),
         run_id=run_id,
         routing_decision=message.get("routing_decision"),
