@@ -19,6 +19,9 @@ from db.schema import distribution
 
 ENABLED = os.environ.get("TEST_DISTRIBUTED") == "1"
 
+# Statements wait for each other's locks on the workers, which only Citus's own view shows.
+ACTIVITY = "citus_stat_activity" if ENABLED else "pg_stat_activity"
+
 _distributed: set[str] = set()
 
 

@@ -9,6 +9,7 @@ import httpx
 import psycopg2
 import pytest
 
+from tests import distributed
 from tests.calls import Json, messages_of, read
 from tests.contract import assert_problem
 from tests.live.following import word
@@ -18,8 +19,8 @@ from tests.workers import Claim, Worker, claimed_run
 
 Write = Callable[[Worker, Claim, Json], httpx.Response]
 
-_WAITING = """
-SELECT count(*) FROM pg_stat_activity
+_WAITING = f"""
+SELECT count(*) FROM {distributed.ACTIVITY}
 WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 
@@ -57,7 +58,8 @@ def claim(alice: httpx.Client, worker: Worker, conversation: Json) -> Claim:
 def locked(database_url: str, claim: Claim) -> Iterator[None]:
     """Lock the row of the run, as another transaction would."""
     with closing(psycopg2.connect(database_url)) as other:
-        execute(other, "SELECT 1 FROM runs WHERE id = %s FOR UPDATE", claim.run["id"])
+        lock = "SELECT 1 FROM runs WHERE id = %s AND created_by = %s FOR UPDATE"
+        execute(other, lock, claim.run["id"], claim.run["created_by"])
         yield
 
 

@@ -56,7 +56,8 @@ def status_of(run: str) -> Any:
 def locked(url: str, run: str) -> Iterator[None]:
     """Lock the row of a run, so that its lease cannot be handled."""
     with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM runs WHERE id = %s FOR UPDATE", [run])
+        lock = "SELECT 1 FROM runs WHERE id = %s AND created_by = %s FOR UPDATE"
+        cursor.execute(lock, [run, USER])
         yield
 
 

@@ -281,10 +281,11 @@ def test_worker_can_remove_only_its_run_from_the_queue(
 def test_worker_locks_entries_of_the_queue_but_changes_none(
     connection: Connection, alice: Owner, bob: Owner
 ) -> None:
-    run = insert_run(connection, bob.user)
-    this = run_queue.c.run_id == run
+    run = insert_run(connection, bob.user, agent_id="a")
+    # Distributed tables refuse a lock without the agent.
+    this = sa.and_(run_queue.c.run_id == run, run_queue.c.agent_id == "a")
     lock = Statement(sa.select(run_queue.c.user_id).where(this).with_for_update(skip_locked=True))
-    take = Statement(sa.update(run_queue).where(this).values(agent_id="b"))
+    take = Statement(sa.update(run_queue).where(this).values(user_id="b"))
 
     for owner in (alice, bob):
         with acting_under(owner.lease):

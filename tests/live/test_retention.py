@@ -31,8 +31,8 @@ def test_transient_events_are_deleted_an_hour_after_the_end(
     old, new, active = ended_run(alice, many), ended_run(alice, 3), running(alice)
     append(alice, active, word("piece", transient=True))
     database.cursor().execute(
-        "UPDATE runs SET started_at = started_at - interval '2 h',"
-        " finished_at = finished_at - interval '61 min' WHERE id = %s",
+        "UPDATE runs SET started_at = now() - interval '2 h',"
+        " finished_at = now() - interval '61 min' WHERE id = %s",
         [old["id"]],
     )
 
