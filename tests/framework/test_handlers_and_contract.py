@@ -134,9 +134,10 @@ def test_header_parameter_can_be_an_integer(client: httpx.Client) -> None:
     twice = client.get("/greeting", headers=[("X-Copies", "1"), ("x-copies", "2")])
 
     assert client.get("/greeting").json()["copies"] == 1
+    assert client.get("/greeting", headers={"X-Copies": ""}).json()["copies"] == 1
     assert right.json()["copies"] == 7
     assert places(assert_problem(twice, 422)) == {"header:/X-Copies"}
-    for wrong in ("0", "10", "1_0", "seven", ""):
+    for wrong in ("0", "10", "1_0", "seven"):
         refused = client.get("/greeting", headers={"X-Copies": wrong})
         assert places(assert_problem(refused, 422)) == {"header:/X-Copies"}, wrong
 
