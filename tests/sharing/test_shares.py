@@ -138,6 +138,8 @@ def test_share_conversation_stops_at_100_members(alice: httpx.Client, conversati
         "x" * 255,
         "😀" * 255,
         " ",
+        "...",
+        "../..",
     ],
 )
 def test_shares_of_unusual_user_ids(
@@ -158,7 +160,10 @@ def test_shares_of_unusual_user_ids(
     assert_problem(member.get(f"/messages/{posted['id']}"), 403)
 
 
-@pytest.mark.parametrize("user_id", ["", "x" * 256, "a\0b", "a\nb", "\x7f", "\x85", None, 5, ["a"]])
+@pytest.mark.parametrize(
+    "user_id",
+    ["", "x" * 256, "a\0b", "a\nb", "\x7f", "\x85", None, 5, ["a"], ".", ".."],
+)
 def test_share_conversation_refuses_what_is_no_user_id(
     alice: httpx.Client, conversation: Json, user_id: object
 ) -> None:
@@ -169,7 +174,7 @@ def test_share_conversation_refuses_what_is_no_user_id(
     assert refusals(response) == {("body", "/user_id")}
 
 
-@pytest.mark.parametrize("user_id", ["x" * 256, "a%00b", "a%0Ab", "%7F", "%C2%85"])
+@pytest.mark.parametrize("user_id", ["x" * 256, "a%00b", "a%0Ab", "%7F", "%C2%85", "%2E", "%2E%2E"])
 def test_unshare_conversation_refuses_what_is_no_user_id(
     alice: httpx.Client, conversation: Json, user_id: str
 ) -> None:
