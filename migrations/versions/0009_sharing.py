@@ -76,7 +76,16 @@ WORKER_RIGHTS = {"shares": "SELECT", "memberships": "SELECT, UPDATE (updated_at,
 
 def upgrade() -> None:
     """Upgrade to this revision. Nothing is rewritten."""
-    op.execute(lock_tables("conversations", "messages", "runs"))
+    op.execute(
+        lock_tables(
+            "conversations",
+            "messages",
+            "runs",
+            "run_events",
+            "changes",
+            "idempotency_keys",
+        )
+    )
     op.execute(create_roles())
     op.add_column(
         "conversations",

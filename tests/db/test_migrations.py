@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, inspect, text
 import migrations
 from db import engine, errors, models, schema
 from db.engine.connections import address
+from tests.processes import wait_until
 
 SEED = {
     "conversations": {"id", "title", "user_id", "created_at", "updated_at"},
@@ -268,6 +269,23 @@ def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
 
     owners = "SELECT DISTINCT (m.user_id = c.user_id)::text FROM messages m, conversations c"
     assert ask(url, f"{owners} WHERE c.id = m.conversation_id") == {"true"}
+
+
+@pytest.mark.parametrize("table", ["changes", "idempotency_keys", "run_events"])
+def test_upgrade_to_0009_does_not_deadlock_with_a_request(url: str, table: str) -> None:
+    """A request can write to each of these tables before it locks a conversation."""
+    command.upgrade(alembic(url), "0008")
+    waiting = "SELECT relation::regclass::text FROM pg_locks WHERE NOT granted"
+    with closing(psycopg2.connect(url)) as request, request.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+        with ThreadPoolExecutor(1) as threads:
+            migration = threads.submit(command.upgrade, alembic(url), "0009")
+            try:
+                wait_until(lambda: table in ask(url, waiting))
+                cursor.execute("LOCK TABLE conversations IN ROW SHARE MODE")
+            finally:
+                request.rollback()
+            migration.result(30)
 
 
 def snapshot(url: str) -> set[str]:
