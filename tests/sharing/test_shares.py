@@ -233,6 +233,19 @@ def test_editor_repeats_create_message_with_a_key(
     assert_problem(post(bob, conversation), 403)
 
 
+def test_editor_cannot_repeat_a_key_of_an_own_object(
+    alice: httpx.Client, bob: httpx.Client, conversation: Json
+) -> None:
+    share(alice, conversation["id"], bob, "editor")
+    key, body = {"Idempotency-Key": "the-same-key"}, {"role": "user", "content": "Hello"}
+    own = messages_of(new_conversation(bob))
+
+    assert bob.post(own, json=body, headers=key).status_code == 201
+    response = bob.post(messages_of(conversation), json=body, headers=key)
+
+    assert refusals(response) == {("header", "/Idempotency-Key")}
+
+
 def test_members_get_the_owners_tags(
     alice: httpx.Client, bob: httpx.Client, conversation: Json
 ) -> None:
