@@ -54,12 +54,12 @@ def select_page(
     Conversations deleted meanwhile are left out. The memory for a page is limited as in `RowPage`:
     larger rows come without their texts, and then as many rows as fit are read once more.
     """
-    share = MAX_BYTES // (limit + 1)
-    rows = _rows(connection, user_id, keys, share)
+    bytes_per_row = MAX_BYTES // (limit + 1)
+    rows = _rows(connection, user_id, keys, bytes_per_row)
     present = [key for key in keys if key.row_id in rows]
     sizes = [rows[key.row_id][0] for key in present]
     fits = present
-    if any(size > share for size in sizes):
+    if any(size > bytes_per_row for size in sizes):
         fits = present[: fitting(sizes, MAX_BYTES)]
         rows = _rows(connection, user_id, fits, ANY_SIZE)
     written = [key for key in fits if key.row_id in rows]
