@@ -11,7 +11,7 @@ from sqlalchemy import String, bindparam, select
 from db import engine
 from db.engine import Connection, MemberGrant, current_grant, roles
 from db.engine.statement import Statement
-from db.errors import Denied, Missing
+from db.errors import Denied, Missing, RoleDenied
 from db.models import (
     MEMBER_ROLES,
     Id,
@@ -40,10 +40,10 @@ SHARE = shares.c.user_id == _user
 QUEUED = run_queue.c.user_id == _user
 
 # What a member does with a conversation, for the setting `purpose` of the role of members.
-VIEWER = "read"
-EDITOR = "write"
-LEAVER = "leave"
-_ROLES = {VIEWER: MEMBER_ROLES, EDITOR: ("editor",), LEAVER: MEMBER_ROLES}
+READ = "read"
+WRITE = "write"
+LEAVE = "leave"
+_ROLES = {READ: MEMBER_ROLES, WRITE: ("editor",), LEAVE: MEMBER_ROLES}
 
 # These statements see the rows of all users. Their role cannot read content.
 _FIND = {
@@ -147,7 +147,7 @@ def _decide(
     run_id: str | None = None,
 ) -> NoReturn:
     if membership.role not in _ROLES[allows]:
-        raise Denied(resource)
+        raise RoleDenied(resource, membership.role)
     owner_id, role = membership
     raise Granted(MemberGrant(owner_id, conversation_id, member_id, role, allows, run_id))
 

@@ -96,7 +96,7 @@ def link(
                 "conversation",
                 row_id=conversation_id,
                 user_id=user_id,
-                allows=access.EDITOR,
+                allows=access.WRITE,
             )
         existing = {row_id for (row_id,) in _select_existing.rows(connection, values)}
         for index, each in enumerate(ids):

@@ -111,7 +111,7 @@ def select_one(connection: Connection, *, conversation_id: str, user_id: str) ->
             Membership(owner_id, role),
             conversation_id=conversation_id,
             member_id=user_id,
-            allows=access.VIEWER,
+            allows=access.READ,
         )
     return CONVERSATION.write(own)
 

@@ -23,6 +23,14 @@ class Denied(Failure):
         self.resource = resource
 
 
+class RoleDenied(Denied):
+    """The acting user is a member of the conversation, with a role that does not allow this."""
+
+    def __init__(self, resource: str, role: str) -> None:
+        super().__init__(resource)
+        self.role = role
+
+
 class Invalid(Failure):
     """A property of the request does not fit what is stored; `detail` says what it needs."""
 

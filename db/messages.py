@@ -148,7 +148,7 @@ def select_page(
             Membership(owner_id, member_role),
             conversation_id=conversation_id,
             member_id=user_id,
-            allows=access.VIEWER,
+            allows=access.READ,
         )
     return Page(rows.documents, count, [rows.last[0]] if rows.has_more else None)
 
@@ -158,9 +158,7 @@ def select_one(connection: Connection, *, message_id: str, user_id: str) -> byte
     values = {"this_id": message_id, "acting_user": user_id}
     row = _select_one.row(connection, values)
     if row is None:
-        access.refuse(
-            connection, "message", row_id=message_id, user_id=user_id, allows=access.VIEWER
-        )
+        access.refuse(connection, "message", row_id=message_id, user_id=user_id, allows=access.READ)
     return MESSAGE.write(row)
 
 
@@ -234,7 +232,7 @@ def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
         "conversation",
         row_id=conversation_id,
         user_id=user_id,
-        allows=access.EDITOR,
+        allows=access.WRITE,
     )
     membership = current_membership()
     if membership is None and _select_own.row(connection, values) is None:

@@ -82,6 +82,15 @@ class Forbidden(Problem):
         super().__init__(f"This {resource} belongs to another user.")
 
 
+class RoleForbidden(Forbidden):
+    """The caller is a member of the conversation, with a role that does not allow this."""
+
+    def __init__(self, role: str) -> None:
+        Problem.__init__(
+            self, f"A {role} of this conversation cannot do this: ask its owner for another role."
+        )
+
+
 class LeaseRefused(Forbidden):
     """The request has no lease, or one that is not for this request."""
 

@@ -34,6 +34,8 @@ def _from_failure(error: db_errors.Failure) -> Problem:
     match error:
         case db_errors.Missing():
             return problems.NotFound(error.resource)
+        case db_errors.RoleDenied():
+            return problems.RoleForbidden(error.role)
         case db_errors.Denied():
             return problems.Forbidden(error.resource)
         case db_errors.Invalid():

@@ -234,7 +234,7 @@ def select_page(
     values = {"of_run": run_id, "acting_user": user_id, "after": after}
     rows = page.read(connection, values, limit=limit, offset=0)
     if rows is None:
-        access.refuse(connection, "run", row_id=run_id, user_id=user_id, allows=access.VIEWER)
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id, allows=access.READ)
     last_read, last_time = after, ""
     if rows.last:
         last_read, *_, created_at = rows.last[:5]
@@ -249,7 +249,7 @@ def select_position(connection: Connection, *, run_id: str, user_id: str) -> tup
     """
     row = _select_position.row(connection, {"of_run": run_id, "acting_user": user_id})
     if row is None:
-        access.refuse(connection, "run", row_id=run_id, user_id=user_id, allows=access.VIEWER)
+        access.refuse(connection, "run", row_id=run_id, user_id=user_id, allows=access.READ)
     last_sequence, status = row
     return last_sequence, status
 

@@ -91,7 +91,7 @@ def _rows(
         if owner_id is None:
             rows |= _by_id(connection, user_id, ids, largest)
             continue
-        grant = MemberGrant(owner_id, ",".join(ids), user_id, "", access.VIEWER)
+        grant = MemberGrant(owner_id, ",".join(ids), user_id, "", access.READ)
         with acting_under(grant):
             rows |= _by_id(connection, owner_id, ids, largest)
     return rows

@@ -71,7 +71,7 @@ def select_sizes(
         connection, conversation_ids=list(by_conversation), member_id=member_id
     )
     for conversation_id, (owner_id, role) in found.items():
-        grant = MemberGrant(owner_id, conversation_id, member_id, role, access.VIEWER)
+        grant = MemberGrant(owner_id, conversation_id, member_id, role, access.READ)
         values = _values(grant, by_conversation[conversation_id])
         with acting_under(grant):
             for kind, row_id, size in _select_sizes.rows(connection, values):

@@ -148,7 +148,7 @@ def select_page(connection: Connection, *, conversation_id: str, user_id: str) -
             "conversation",
             row_id=conversation_id,
             user_id=user_id,
-            allows=access.VIEWER,
+            allows=access.READ,
         )
     width = len(SHARE.names)
     return to_json([SHARE.structure(*row[:width]) for row in rows if row[0] is not None])
@@ -174,7 +174,7 @@ def delete(
             "conversation",
             row_id=conversation_id,
             user_id=user_id,
-            allows=access.LEAVER if leaves else None,
+            allows=access.LEAVE if leaves else None,
         )
     share_id = _delete.scalar(connection, values)
     if share_id is None:

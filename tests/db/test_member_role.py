@@ -31,7 +31,7 @@ from tests.db.rows import (
 NOTHING = "00000000-0000-0000-0000-000000000000"
 ID = {"run_events": "run_id", "memberships": "user_id", "shares": "member_id"}
 VISIBLE = ("conversations", "messages", "runs", "run_events", "shares", "memberships")
-PURPOSES = (access.VIEWER, access.EDITOR, access.LEAVER)
+PURPOSES = (access.READ, access.WRITE, access.LEAVE)
 OTHERS = sorted(Base.metadata.tables.keys() - {*VISIBLE, "changes", "idempotency_keys"})
 
 
@@ -61,7 +61,7 @@ class Owner:
             for member in (self.member, self.other_member):
                 share(connection, each, user, member, "editor")
 
-    def grant(self, purpose: str = access.VIEWER) -> MemberGrant:
+    def grant(self, purpose: str = access.READ) -> MemberGrant:
         return MemberGrant(self.user, self.conversation, self.member, "editor", purpose, self.run)
 
 
@@ -194,7 +194,7 @@ def test_editor_cannot_change_other_properties(
 ) -> None:
     change = Statement(sa.text(f"UPDATE conversations SET {column} = {column}"))
 
-    with acting_under(alice.grant(access.EDITOR)):
+    with acting_under(alice.grant(access.WRITE)):
         refused(change, connection, {"acting_user": alice.user})
 
 
@@ -240,10 +240,10 @@ def test_only_editors_post_and_only_to_the_conversation(
         {"chat_attachments": [{"filename": "forged.pdf"}]},
     ]
 
-    for purpose in (access.VIEWER, access.LEAVER):
+    for purpose in (access.READ, access.LEAVE):
         with acting_under(alice.grant(purpose)):
             refused(insert, connection, row | {"acting_user": alice.user})
-    with acting_under(alice.grant(access.EDITOR)):
+    with acting_under(alice.grant(access.WRITE)):
         for changes in others:
             refused(insert, connection, row | changes | {"acting_user": alice.user})
         assert insert.rowcount(connection, row | {"acting_user": alice.user}) == 1
@@ -311,7 +311,7 @@ def test_members_record_only_changes_of_the_conversation(
     )
 
     with acting_under(alice.grant(purpose)):
-        if purpose == access.VIEWER:
+        if purpose == access.READ:
             refused(insert, connection, row)
         else:
             assert insert.rowcount(connection, row) == 1

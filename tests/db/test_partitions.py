@@ -191,13 +191,13 @@ def _share(connection: Connection, user: str, conversation_id: str) -> None:
     for role in ("viewer", "editor"):
         shares.upsert(connection, **this, member_id="m", role=role)
     shares.select_page(connection, **this)
-    grant = MemberGrant(user, conversation_id, "m", "editor", access.VIEWER)
+    grant = MemberGrant(user, conversation_id, "m", "editor", access.READ)
     with acting_under(grant):
         conversations.select_one(connection, **this)
         messages.select_page(connection, **this, limit=1)
-    with acting_under(grant._replace(purpose=access.EDITOR)):
+    with acting_under(grant._replace(purpose=access.WRITE)):
         messages.insert(connection, **message(conversation_id, user))
-    with acting_under(grant._replace(purpose=access.LEAVER)), engine.transaction() as transaction:
+    with acting_under(grant._replace(purpose=access.LEAVE)), engine.transaction() as transaction:
         shares.delete(transaction, **this, member_id="m", leaves=True)
 
 
