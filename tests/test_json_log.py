@@ -44,7 +44,7 @@ def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.smoke), 2])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_whole_output_of_a_server_is_json_and_says_what_started(
     workers: int, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_keys_in_use_are_fetched_in_the_background_before_they_are_too_old() -> 
         wait_until(was_renewed)
 
 
+@pytest.mark.slow
 def test_old_keys_stay_valid_while_the_provider_is_unreachable() -> None:
     with KeyServer(OLD) as provider:
         keys = KeySet(provider.url, max_age=PAUSE)

@@ -101,7 +101,7 @@ def test_full_disk_and_closed_pipe_fail_no_request(log_format: str) -> None:
             assert len(send(mock, 100)) == 100
 
 
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.smoke), "2"])
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_server_that_stops_has_logged_each_request(
     workers: str, database_url: str, tmp_path: Path
 ) -> None:

@@ -52,7 +52,6 @@ def signed_with_the_public_key(key: KeyPair) -> str:
     return f"{header}.{payload}.{jwt.utils.base64url_encode(signature).decode()}"
 
 
-@pytest.mark.smoke
 def test_tokens_are_verified_by_a_key_set_before_and_after_a_rotation(
     database_url: str, tmp_path: Path
 ) -> None:

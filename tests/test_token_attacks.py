@@ -238,6 +238,7 @@ def test_sub_is_used_unchanged(target: Target, sub: str) -> None:
     assert target.user_of(target.provider.signed(target.provider.claims(sub=sub))) == sub
 
 
+@pytest.mark.slow
 def test_accepted_token_is_refused_after_its_exp(target: Target) -> None:
     """The cache of accepted tokens ends with exp and its leeway."""
     headers = target.provider.with_claims(exp=soon(-1))

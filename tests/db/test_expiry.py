@@ -72,6 +72,7 @@ def test_lease_that_cannot_be_handled_does_not_hold_up_the_others(url: str) -> N
         assert (status_of(stuck), status_of(other)) == ("running", "pending")
 
 
+@pytest.mark.slow
 def test_lease_that_could_not_be_handled_is_handled_later(url: str) -> None:
     stuck = expired_run(1)
     with locked(url, stuck), pytest.raises(errors.Timeout):

@@ -77,6 +77,7 @@ def test_host_after_a_dead_one_is_found(relay: Relay, call: Call, first: str) ->
     assert call(ask, with_hosts(relay.url, first.replace("/", "%2F"), good)) == 1
 
 
+@pytest.mark.slow
 @BOTH_WAYS
 def test_host_after_a_silent_one_is_found(relay: Relay, silent: socket.socket, call: Call) -> None:
     url = with_hosts(relay.url, named(silent), f"127.0.0.1:{port_of(relay.url)}")
@@ -88,6 +89,7 @@ def test_host_after_a_silent_one_is_found(relay: Relay, silent: socket.socket, c
     assert 1 <= time.monotonic() - begin < 30
 
 
+@pytest.mark.slow
 @BOTH_WAYS
 def test_error_names_the_reasons_of_all_hosts(silent: socket.socket, call: Call) -> None:
     url = f"postgresql://{REFUSING},{named(silent)},{UNKNOWN}/db"
@@ -105,6 +107,7 @@ def test_unknown_host_is_named(call: Call) -> None:
         call(ask, f"postgresql://{UNKNOWN}/db")
 
 
+@pytest.mark.slow
 @BOTH_WAYS
 def test_connect_timeout_is_respected(silent: socket.socket, call: Call) -> None:
     url = f"postgresql://{named(silent)}/db"

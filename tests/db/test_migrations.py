@@ -271,6 +271,7 @@ def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
     assert ask(url, f"{owners} WHERE c.id = m.conversation_id") == {"true"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["changes", "idempotency_keys", "run_events"])
 def test_upgrade_to_0009_does_not_deadlock_with_a_request(url: str, table: str) -> None:
     """A request can write to each of these tables before it locks a conversation."""

@@ -64,6 +64,7 @@ def locked(url: str) -> Locking:
     return lock
 
 
+@pytest.mark.slow
 def test_poll_returns_topics_of_the_nodes_that_answer(
     topics: list[tuple[str, ...]], locked: Locking
 ) -> None:

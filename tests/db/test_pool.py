@@ -191,6 +191,7 @@ def test_cancelled_transaction_is_rolled_back(configure: Configure) -> None:
     assert asyncio.run(act()) == [0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_no_place_is_lost_whatever_happens_to_requests(configure: Configure, seed: int) -> None:
     configure(4)

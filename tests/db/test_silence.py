@@ -25,6 +25,7 @@ def ask(statement: str = "SELECT 1") -> object:
         return value(connection, statement)
 
 
+@pytest.mark.slow
 @BOTH_WAYS
 def test_unanswered_statement_raises_unavailable(relay: Relay, call: Call) -> None:
     engine.configure(relay.url, pool_size=1, statement_timeout_ms=200)

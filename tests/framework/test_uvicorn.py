@@ -13,6 +13,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+pytestmark = pytest.mark.slow
+
 
 async def echo_path(scope: Any, _receive: Any, send: Any) -> None:
     """Respond with the path, without reading the body."""

@@ -115,6 +115,7 @@ def test_stream_changes_has_what_other_processes_write(
             assert time.monotonic() - started < 5
 
 
+@pytest.mark.slow
 def test_stream_changes_ends_when_the_token_expires(alice: httpx.Client, server: Server) -> None:
     user = new_run(alice)["created_by"]
     headers = {"Authorization": f"Bearer {sign(user, seconds=2)}"}

@@ -124,6 +124,7 @@ def test_stream_reads_more_than_one_page(alice: httpx.Client) -> None:
         assert [event.id for event in events] == list(range(1, 1202))
 
 
+@pytest.mark.slow
 def test_stream_ends_when_the_token_expires(alice: httpx.Client, server: Server) -> None:
     run = running(alice)
     claims = alice.get(f"/runs/{run['id']}").json()
