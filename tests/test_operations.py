@@ -126,7 +126,7 @@ def test_restored_dump_has_every_row_and_is_served(
         run(restore, tmp_path, tools, restored=restored)
 
     kept = rows(original)
-    assert (len(kept["conversations"]), len(kept["chat_settings"])) == (42, 3)
+    assert (len(kept["conversations"]), len(kept["chat_settings"])) == (43, 3)
     assert len(kept["messages"]) > 300
     assert len(kept["runs"]) > 30
     assert rows(restored) == kept
