@@ -330,7 +330,7 @@ def test_list_changes_has_the_tags_of_the_objects(alice: httpx.Client, rows: Row
     }
     tags: dict[str, str | None]
     tags = {kind: alice.get(path).headers["etag"] for kind, path in paths.items()}
-    tags["share"] = None  # there is no operation to get a share
+    tags["share"] = None  # no operation returns a single share
     assert {each["type"].partition(".")[0] for each in found} == tags.keys()
     assert [each["etag"] for each in found] == [
         tags[each["type"].partition(".")[0]] for each in found
