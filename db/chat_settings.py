@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from db import recording
+from db.change_log import recording
 from db.documents import CHAT_SETTINGS
 from db.engine import Connection
 from db.engine.statement import Statement

@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, engine, recording
+from db import access, engine
+from db.change_log import recording
 from db.documents import CONVERSATION, MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement

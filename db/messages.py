@@ -6,7 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, attachment_links, engine, recording
+from db import access, engine
+from db.attachments import attachment_links
+from db.change_log import recording
 from db.characters import cut
 from db.documents import MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership

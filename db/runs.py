@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, engine, recording
+from db import access, engine
+from db.change_log import recording
 from db.documents import RUN
 from db.engine import Connection
 from db.engine.failures import reference

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from db import change_positions, idempotency_keys, rate_limits
+from db import idempotency_keys, rate_limits
+from db.change_log import change_positions
 from db.engine import autocommit, transaction
 from db.engine.statement import Statement
 from db.execution import transient_events

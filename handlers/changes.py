@@ -5,7 +5,7 @@ from agent_api.http import etag
 from agent_api.http.responses import Response, ok
 from agent_api.live import follow
 from agent_api.live.change_feed import change_feed
-from db import changes
+from db.change_log import changes
 from db.engine import autocommit
 
 

@@ -6,7 +6,7 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
-from db import chat_attachments
+from db.attachments import chat_attachments
 from db.engine import autocommit, reading
 
 

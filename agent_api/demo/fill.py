@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from db import chat_attachments, conversations, messages, runs
+from db import conversations, messages, runs
+from db.attachments import chat_attachments
 from db.engine import Connection, transaction
 from db.sharing import shares
 

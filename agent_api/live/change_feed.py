@@ -4,8 +4,8 @@ from functools import partial
 
 from agent_api.http import etag
 from agent_api.live.streams import Feed, Piece
-from db import changes
-from db.changes import Change
+from db.change_log import changes
+from db.change_log.changes import Change
 from db.engine import autocommit
 
 LIMIT = 500

@@ -10,7 +10,8 @@ import orjson
 import psycopg2.errors
 import sqlalchemy as sa
 
-from db import access, engine, recording
+from db import access, engine
+from db.change_log import recording
 from db.documents import MEMBER_RUN_EVENT, RUN, RUN_EVENT, Document, Row, time
 from db.engine import Connection, current_membership
 from db.engine.statement import Statement

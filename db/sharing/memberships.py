@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as sa_insert
 
-from db import recording
+from db.change_log import recording
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, Moment, memberships, new_id

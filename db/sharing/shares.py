@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, recording
+from db import access
+from db.change_log import recording
 from db.documents import SHARE, to_json, utc
 from db.engine import Connection
 from db.engine.statement import Statement

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from db import chat_attachments, conversations, messages, runs
+from db import conversations, messages, runs
+from db.attachments import chat_attachments
 from db.engine import Connection, Hooks
 from db.sharing import shares
 

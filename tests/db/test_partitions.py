@@ -19,10 +19,6 @@ import sqlalchemy as sa
 
 from db import (
     access,
-    attachment_links,
-    change_positions,
-    changes,
-    chat_attachments,
     chat_settings,
     conversation_lists,
     conversations,
@@ -35,6 +31,8 @@ from db import (
     runs,
     sweeps,
 )
+from db.attachments import attachment_links, chat_attachments
+from db.change_log import change_positions, changes
 from db.engine import Connection, MemberGrant, acting_under
 from db.engine.statement import Statement
 from db.execution import (
@@ -91,7 +89,7 @@ READ_ALL_PARTITIONS = {
     "live._select_values": "finds what has changed, for the streams and claims of a process",
     "live._select_values_of_owners": "finds it for one node, while another one is away",
     "execution.transient_events._select_due": "finds the ended runs of all users",
-    "change_positions._select_old": "sweeps the changes of all users",
+    "change_log.change_positions._select_old": "sweeps the changes of all users",
     "execution.waiting_runs._select_waiting": "looks for runs of all users that wait in vain",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
 }

@@ -14,7 +14,6 @@ import pytest
 
 import migrations
 from db import (
-    chat_attachments,
     chat_settings,
     conversation_lists,
     conversations,
@@ -24,6 +23,7 @@ from db import (
     runs,
     schema,
 )
+from db.attachments import chat_attachments
 from db.engine import Connection
 from db.paging.row_page import MAX_BYTES
 from tests.db.many_rows import insert_many

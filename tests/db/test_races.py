@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from db import chat_attachments, chat_settings, conversations, engine, errors, messages, runs
+from db import chat_settings, conversations, engine, errors, messages, runs
+from db.attachments import chat_attachments
 from db.engine import Connection, bridge
 from db.paging.page import Page
 from tests.db.rows import insert_attachment, insert_run, message, value

@@ -15,7 +15,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from db import access, engine, errors, idempotency_keys, messages, models
-from db import change_positions as numbering
+from db.change_log import change_positions as numbering
 from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.models import Base, change_positions, changes, chat_settings, conversations, runs

@@ -9,8 +9,6 @@ import pytest
 
 from db import (
     access,
-    change_positions,
-    chat_attachments,
     chat_settings,
     conversation_lists,
     conversations,
@@ -20,6 +18,8 @@ from db import (
     messages,
     runs,
 )
+from db.attachments import chat_attachments
+from db.change_log import change_positions
 from db.engine import Connection, acting_under
 from db.execution import run_events
 from tests.db.rows import (

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from db import change_positions, chat_settings
+from db import chat_settings
+from db.change_log import change_positions
 from db.documents import CHAT_ATTACHMENT, CONVERSATION, MESSAGE, RUN, Document, time, utc
 from db.engine import Connection, bridge
 from db.engine.statement import Statement

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from db import access, recording
+from db import access
+from db.change_log import recording
 from db.documents import CHAT_ATTACHMENT, time
 from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement

@@ -6,7 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, attachment_links, recording
+from db import access
+from db.attachments import attachment_links
+from db.change_log import recording
 from db.documents import CHAT_ATTACHMENT
 from db.engine import Connection
 from db.engine.statement import Statement

@@ -1,0 +1,1 @@
+"""Records of files, and the messages that show them."""
