@@ -10,7 +10,6 @@ from typing import Any
 import psycopg2
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Table
 
 from agent_api.middleware import membership
 from db import access, errors, idempotency_keys, messages, models
@@ -27,9 +26,9 @@ from tests.db.rows import (
     share,
     value,
 )
+from tests.db.seeing import seen
 
 NOTHING = "00000000-0000-0000-0000-000000000000"
-ID = {"run_events": "run_id", "memberships": "user_id", "shares": "member_id"}
 VISIBLE = ("conversations", "messages", "runs", "run_events", "shares", "memberships")
 PURPOSES = (access.READ, access.WRITE, access.LEAVE)
 OTHERS = sorted(Base.metadata.tables.keys() - {*VISIBLE, "changes", "idempotency_keys"})
@@ -80,12 +79,6 @@ def owner(alice: Owner, bob: Owner) -> Iterator[dict[str, str]]:
     """Read as a member of Alice's conversation; return the acting user."""
     with acting_under(alice.grant()):
         yield {"acting_user": alice.user}
-
-
-def seen(connection: Connection, table: Table, **values: Any) -> set[str]:
-    ids = sa.cast(table.c[ID.get(table.name, "id")], sa.Text)
-    found = Statement(sa.select(sa.func.array_agg(ids.distinct()))).scalar(connection, values)
-    return set(found or [])
 
 
 def refused(statement: Statement, connection: Connection, values: dict[str, Any]) -> None:

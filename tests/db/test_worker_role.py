@@ -10,7 +10,6 @@ from typing import Any
 import psycopg2
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Table
 
 from db import errors, idempotency_keys, messages, models
 from db.engine import Connection, Lease, acting_under, roles
@@ -18,9 +17,9 @@ from db.engine.statement import Statement
 from db.execution import expiry
 from db.models import Base, run_leases, run_queue
 from tests.db.rows import answer, insert_conversation, insert_message, insert_run, message, value
+from tests.db.seeing import seen
 
 NOTHING = "00000000-0000-0000-0000-000000000000"
-ID = {"run_events": "run_id", "run_leases": "run_id", "run_queue": "run_id"}
 OF_A_LEASE = ("conversations", "messages", "runs", "run_events", "run_leases")
 
 
@@ -63,12 +62,6 @@ def leased(alice: Owner, bob: Owner) -> Iterator[dict[str, str]]:
     """Act under the lease on Alice's run; return the acting user."""
     with acting_under(alice.lease):
         yield {"acting_user": alice.user}
-
-
-def seen(connection: Connection, table: Table, **values: Any) -> set[str]:
-    ids = sa.cast(table.c[ID.get(table.name, "id")], sa.Text)
-    found = Statement(sa.select(sa.func.array_agg(ids.distinct()))).scalar(connection, values)
-    return set(found or [])
 
 
 def test_worker_sees_the_run_and_its_conversation_only(

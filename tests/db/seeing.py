@@ -1,0 +1,23 @@
+"""What a role sees of a table."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Table
+
+from db.engine import Connection
+from db.engine.statement import Statement
+
+ID = {
+    **dict.fromkeys(("run_events", "run_leases", "run_queue"), "run_id"),
+    "memberships": "user_id",
+    "shares": "member_id",
+}
+"""The columns that tell the rows of a test apart, if not `id`."""
+
+
+def seen(connection: Connection, table: Table, **values: Any) -> set[str]:
+    """Return the ids of the rows that the current role sees as the acting user."""
+    ids = sa.cast(table.c[ID.get(table.name, "id")], sa.Text)
+    found = Statement(sa.select(sa.func.array_agg(ids.distinct()))).scalar(connection, values)
+    return set(found or [])
