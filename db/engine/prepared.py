@@ -17,7 +17,7 @@ from db.engine.connections.connection import Connection
 
 _numbers = count(1)
 # A parameter of psycopg2, with the cast that SQLAlchemy adds for some types.
-_PARAMETER = re.compile(r"%\(\w+\)s(?:::\w+(?:\[\])?)?")
+_PARAMETER = re.compile(r"%\(\w+\)s(?:::\w+(?:\(\d+\))?(?:\[\])?)?")
 
 
 class Prepared(NamedTuple):

@@ -27,6 +27,7 @@ PARAMETERS: dict[str, tuple[Any, Any]] = {
     "object": (Json, {"é": ["%s", None, {}]}),
     "array_of_objects": (Json, [{}]),
     "texts": (sa.ARRAY(sa.String), ["a", "b,}"]),
+    "texts_with_a_length": (sa.ARRAY(sa.String(50)), ["a", "b,}"]),
     "enum": (RunStatus, "pending"),
     "none": (Json, None),
 }
