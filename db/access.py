@@ -148,8 +148,17 @@ def _decide(
 ) -> NoReturn:
     if membership.role not in _ROLES[allows]:
         raise RoleDenied(resource, membership.role)
-    owner_id, role = membership
-    raise Granted(MemberGrant(owner_id, conversation_id, member_id, role, allows, run_id))
+    raise Granted(
+        MemberGrant(
+            membership.owner_id,
+            conversation_id,
+            member_id,
+            membership.role,
+            allows,
+            run_id,
+            membership.view,
+        )
+    )
 
 
 def check(connection: Connection, grant: MemberGrant) -> None:

@@ -1,7 +1,7 @@
 """Queries for conversations."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +11,11 @@ from db.change_log import recording
 from db.documents import CONVERSATION, MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement
+from db.errors import Denied
 from db.execution import turns
 from db.models import Id, conversations, messages, new_id, runs
+from db.organising import own_view, tags
+from db.organising.listed import ORGANISED, OWN
 from db.paging.row_page import RowPage
 from db.sharing import memberships, telling
 from db.sharing.memberships import Membership
@@ -24,7 +27,9 @@ _this = _c.id == sa.bindparam("this_id", type_=Id)
 
 _one = sa.select(*CONVERSATION.columns).where(_this, access.CONVERSATION)
 _select_granted = Statement(_one)
-_select_one = Statement(memberships.or_membership(_one, sa.bindparam("this_id", type_=Id)))
+_select_one = Statement(
+    memberships.or_membership(_one, sa.bindparam("this_id", type_=Id), memberships.ALL)
+)
 _lock = Statement(_one.with_for_update())
 _new_id = sa.bindparam("new_id", type_=Id)
 _insert = Statement(
@@ -86,11 +91,11 @@ def _update(changed: frozenset[str], *, shared: bool) -> Statement:
     lock = sa.select(_c.id).where(*where).with_for_update(key_share=True)
     values = {name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)}
     update = sa.update(conversations).where(*where).values(values)
-    return Statement(
-        lock,
-        _record("conversation.updated", *conditions),
-        update.returning(*CONVERSATION.columns),
-    )
+    record = _record("conversation.updated", *conditions)
+    if "tags" in changed:
+        selected = sa.select(*CONVERSATION.columns).where(*where)
+        return Statement(lock, record, update, *tags.storing(OWN, *where), selected)
+    return Statement(lock, record, update.returning(*CONVERSATION.columns))
 
 
 def select_one(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:
@@ -100,16 +105,17 @@ def select_one(connection: Connection, *, conversation_id: str, user_id: str) ->
         row = _select_granted.row(connection, values)
         membership = current_membership()
         if row is not None and membership is not None:
-            row = (*row, membership.member_role)
+            row = (*row, membership.view)
         return _found(connection, row, conversation_id, user_id)
     row = _select_one.row(connection, values)
     if row is None:
         return _found(connection, None, conversation_id, user_id)
-    *own, owner_id, role = row
-    if owner_id is not None:
+    membership_at = -len(memberships.ALL)
+    own, found = row[:membership_at], row[membership_at:]
+    if found[0] is not None:
         access.permit(
             connection,
-            Membership(owner_id, role),
+            Membership(*found),
             conversation_id=conversation_id,
             member_id=user_id,
             allows=access.READ,
@@ -130,13 +136,24 @@ def select_with_messages(
     return conversation, rows.documents if rows is not None else b"[]"
 
 
-def lock(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:
+def lock(
+    connection: Connection, *, conversation_id: str, user_id: str, allows: str | None = None
+) -> bytes:
     """Lock a conversation until the transaction ends, and return its document.
 
-    Raises Missing and Denied.
+    Raises Missing and Denied, and with `allows` Granted for members.
     """
     values = {"this_id": conversation_id, "acting_user": user_id}
-    return _found(connection, _lock.row(connection, values), conversation_id, user_id)
+    if current_membership() is not None:
+        own_view.lock(connection)
+        return _of_member(connection, values)
+    row = _lock.row(connection, values)
+    return _found(connection, row, conversation_id, user_id, allows)
+
+
+def allows(changes: Mapping[str, Any]) -> str | None:
+    """Return which members may make these changes: what is their own, or none at all."""
+    return access.READ if changes and changes.keys() <= ORGANISED else None
 
 
 def insert(
@@ -177,10 +194,10 @@ def insert(
 def update(
     connection: Connection, *, conversation_id: str, user_id: str, changes: Mapping[str, Any]
 ) -> bytes:
-    """Change title, is_private, model, agent_id or metadata; return the conversation's document.
+    """Change properties of a conversation, and return its document.
 
     Messages no longer change a title set here. updated_at, the time of the last message, does not
-    change. Raises Missing and Denied.
+    change. Raises Missing and Denied, and Granted for members who may make the changes.
     """
     if not changes:  # not `select_one`, which lets members read
         row = _select_granted.row(connection, {"this_id": conversation_id, "acting_user": user_id})
@@ -188,10 +205,18 @@ def update(
     columns = dict(changes)
     if "title" in changes:
         columns["auto_title"] = False
+    if "tags" in changes:
+        columns["tags"] = tags.without_repetitions(changes["tags"])
+    if current_membership() is not None:
+        own_view.update(connection, changes=columns)
+        return _of_member(connection, {"this_id": conversation_id, "acting_user": user_id})
     values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
     values |= {f"new_{name}": value for name, value in columns.items()}
     changed = frozenset(columns)
-    row = _update(changed, shared=False).row(connection, values)
+    is_own = changed <= ORGANISED  # the members need not know
+    row = _update(changed, shared=is_own).row(connection, values)
+    if row is None and is_own:
+        return _found(connection, None, conversation_id, user_id, access.READ)
     if row is None:
         row = _update_shared(connection, changed, values)
     recording.announce(connection, user_id)
@@ -232,9 +257,24 @@ def delete(connection: Connection, *, conversation_id: str, user_id: str) -> Non
     turns.continue_unlinked(connection, user_id=user_id)
 
 
+def _of_member(connection: Connection, values: Mapping[str, Any]) -> bytes:
+    """Return the document as the member sees it now."""
+    row = _select_granted.row(connection, values)
+    view = own_view.select(connection)
+    if row is None or view is None:
+        raise Denied("conversation")
+    return CONVERSATION.write((*row, view))
+
+
 def _found(
-    connection: Connection, row: Sequence[Any] | None, conversation_id: str, user_id: str
+    connection: Connection,
+    row: Row | None,
+    conversation_id: str,
+    user_id: str,
+    allows: str | None = None,
 ) -> bytes:
     if row is None:
-        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
+        access.refuse(
+            connection, "conversation", row_id=conversation_id, user_id=user_id, allows=allows
+        )
     return CONVERSATION.write(row)

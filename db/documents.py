@@ -83,6 +83,16 @@ class _LastMessage(Struct, gc=False):
     created_at: str
 
 
+class MemberView(NamedTuple):
+    """What a member of a shared conversation sees instead of the owner's values."""
+
+    role: str
+    archived: bool
+    pinned: bool
+    tags: list[str]
+    unread_count: int
+
+
 class _Conversation(Struct, gc=False):
     id: str
     title: str
@@ -94,7 +104,11 @@ class _Conversation(Struct, gc=False):
     agent_id: str | None
     is_private: bool
     metadata: Raw | None
+    archived: bool
+    pinned: bool
+    tags: list[str]
     message_count: int
+    unread_count: int
     last_message: _LastMessage | None
     created_at: str
     updated_at: str
@@ -109,30 +123,42 @@ def _conversation(
     agent_id: str | None,
     is_private: bool,
     metadata: Json,
-    count: int,
+    archived: bool,
+    pinned: bool,
+    tags: list[str],
+    message_count: int,
+    unread_count: int,
     role: str,
     content: str,
     last_at: Any,
     created_at: str,
     updated_at: str,
-    member_role: str | None = None,
+    member: MemberView | None = None,
 ) -> Struct:
-    """Return the structure for the owner, or for a member whose role follows the columns.
+    """Return the structure for the owner, or for a member, whose view follows the columns.
 
     Parameters by name: slices of the row would take a quarter longer.
     """
+    member_role, shared_by = "owner", None
+    if member is not None:
+        member_role, archived, pinned, tags, unread_count = member
+        shared_by = user_id
     return _Conversation(
         id_,
         title,
         user_id,
-        member_role or "owner",
-        user_id if member_role else None,
+        member_role,
+        shared_by,
         source,
         model,
         agent_id,
         is_private,
         metadata and Raw(metadata),
-        count,
+        archived,
+        pinned,
+        tags,
+        message_count,
+        unread_count,
         last_at and _LastMessage(role, content, time(last_at)),
         time(created_at),
         time(updated_at),
@@ -265,8 +291,8 @@ CONVERSATION = Document(
     models.conversations,
     (
         *("id", "title", "user_id", "source", "model", "agent_id", "is_private", "metadata"),
-        *("message_count", "last_message_role", "last_message_content", "last_message_at"),
-        *("created_at", "updated_at"),
+        *("archived", "pinned", "tags", "message_count", "unread_count", "last_message_role"),
+        *("last_message_content", "last_message_at", "created_at", "updated_at"),
     ),
     _conversation,
 )

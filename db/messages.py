@@ -16,6 +16,8 @@ from db.engine.failures import reference
 from db.engine.statement import Statement
 from db.errors import Denied, Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
+from db.organising import agents, reading
+from db.organising.listed import OWN
 from db.paging.page import Page
 from db.paging.row_page import RowPage
 from db.sharing import memberships, telling
@@ -58,10 +60,15 @@ def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
     )
 
 
-def _append(*conditions: sa.ColumnElement[bool]) -> Statement:
+def _append(
+    *others: sa.Insert,
+    conditions: Sequence[sa.ColumnElement[bool]] = (),
+    more: Sequence[sa.ColumnElement[Any]] = (),
+) -> Statement:
     """Return the statements that update the conversation, record the change and add the message.
 
-    They do so if the conversation meets the conditions.
+    They do so if the conversation meets the conditions. The `others` insert what belongs to the
+    message, and the columns `more` are also returned.
     The conversation's row lock serialises writers, so positions and times have the same order.
     After a wait PostgreSQL computes the new values from the updated row.
     """
@@ -79,6 +86,7 @@ def _append(*conditions: sa.ColumnElement[bool]) -> Statement:
             last_message_content=sa.bindparam("preview"),
             last_message_at=now,
             updated_at=now,
+            **reading.AFTER_POST,
             title=sa.case(
                 (conversations.c.auto_title, sa.func.coalesce(title, conversations.c.title)),
                 else_=conversations.c.title,
@@ -110,12 +118,17 @@ def _append(*conditions: sa.ColumnElement[bool]) -> Statement:
     for name in names:
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
     rows = sa.select(*columns.values()).where(this_conversation)
-    insert = sa.insert(messages).from_select(list(columns), rows).returning(*MESSAGE.columns)
-    return Statement(update, record, insert)
+    insert = sa.insert(messages).from_select(list(columns), rows)
+    insert_returning = insert.returning(*MESSAGE.columns, *more)
+    return Statement(update, record, *others, insert_returning)
 
 
-_insert_unshared = _append(telling.UNSHARED)
-_insert = _append()
+_insert_unshared = _append(conditions=[telling.UNSHARED])
+_insert_routed = _append(
+    agents.insertion(OWN, _this_conversation, telling.UNSHARED), conditions=[telling.UNSHARED]
+)
+_insert = _append(more=[_c.position])
+_insert_agents = Statement(agents.insertion(OWN, _this_conversation))
 _select_own = Statement(sa.select(conversations.c.id).where(_this_conversation))
 
 
@@ -203,6 +216,8 @@ def insert(
         "new_title": title,
         # Shortened here because the statement would need the whole content twice.
         "preview": cut(content, PREVIEW_CHARACTERS),
+        "is_read": reading.is_read(role),
+        "new_agents": agents.selected(routing_decision),
     }
     grant = current_grant()
     if grant is not None and run_id not in (None, grant.run_id):
@@ -218,7 +233,8 @@ def insert(
     with reference("run_id"):
         row = None
         if current_membership() is None:
-            row = _insert_unshared.row(connection, values)
+            insert_unshared = _insert_routed if values["new_agents"] else _insert_unshared
+            row = insert_unshared.row(connection, values)
         if row is None:
             row = _insert_shared(connection, values)
     recording.announce(connection, user_id)
@@ -249,5 +265,16 @@ def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
         )
         if membership and members.get(membership.member_id) != membership.member_role:
             raise Denied("conversation")
-        telling.tell_of_message(connection, members, conversation_id=conversation_id, message=row)
-    return row
+        if values["new_agents"]:
+            _insert_agents.rowcount(connection, values)
+        *message, position = row
+        telling.tell_of_message(
+            connection,
+            members,
+            conversation_id=conversation_id,
+            message=message,
+            agents=values["new_agents"],
+            position=position,
+            read_by=membership.member_id if membership and values["new_role"] == "user" else None,
+        )
+    return message

@@ -1,16 +1,19 @@
 """Conversations: list, create, get, update, delete."""
 
+from functools import partial
 from typing import Any
 
 from agent_api.auth.principal import Principal
-from agent_api.http.pagination import Listing, envelope, is_time_key, read_cursor
+from agent_api.http.pagination import Listing, envelope, is_pinned_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
 from db import conversation_lists, conversations
 from db.engine import autocommit, reading
+from db.organising import reading as reading_state
 
 _CLEARABLE = frozenset({"model", "agent_id", "metadata"})
-_UPDATABLE = _CLEARABLE | {"title", "is_private"}
+_UPDATABLE = _CLEARABLE | {"title", "is_private", "archived", "pinned", "tags"}
+_ARCHIVED = {"true": True, "false": False, "all": None}
 
 
 def list_conversations(
@@ -19,13 +22,16 @@ def list_conversations(
     offset: int,
     order_by: str,
     order: str,
+    archived: str,
+    pinned: bool | None,
+    tag: str | None,
     source: str | None,
     agent_id: str | None,
     shared: bool | None,
     cursor: str | None,
 ) -> Response:
     listing = Listing(f"conversations {order_by} {order}", principal.user_id)
-    after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_time_key)
+    after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_pinned_time_key)
     with reading() as connection:
         page = conversation_lists.select_page(
             connection,
@@ -34,6 +40,9 @@ def list_conversations(
             offset=offset,
             order_by=order_by,
             order=order,
+            archived=_ARCHIVED[archived],
+            pinned=pinned,
+            tag=tag,
             source=source,
             agent_id=agent_id,
             shared=shared,
@@ -84,7 +93,8 @@ def update_conversation(
         if name in _UPDATABLE and (value is not None or name in _CLEARABLE)
     }
     row = {"conversation_id": conversation_id, "user_id": principal.user_id}
-    with conditional_write(if_match, conversations.lock, **row) as connection:
+    lock = partial(conversations.lock, allows=conversations.allows(changes))
+    with conditional_write(if_match, lock, **row) as connection:
         conversation = conversations.update(connection, **row, changes=changes)
     return ok(conversation)
 
@@ -96,3 +106,18 @@ def delete_conversation(
     with conditional_write(if_match, conversations.lock, True, **row) as connection:
         conversations.delete(connection, **row)
     return no_content()
+
+
+def mark_conversation_read(
+    principal: Principal, conversation_id: str, body: dict[str, Any] | None
+) -> Response:
+    given = body or {}
+    with autocommit() as connection:
+        conversation = reading_state.update(
+            connection,
+            conversation_id=conversation_id,
+            user_id=principal.user_id,
+            position=given.get("position"),
+            message_id=given.get("message_id"),
+        )
+    return ok(conversation)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import ANY
 
 import httpx
 import pytest
@@ -44,6 +45,44 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
     ),
     "update_conversation with nothing": (
         lambda client, rows: change(client, conversation_of(rows)),
+        [],
+    ),
+    "update_conversation with tags": (
+        lambda client, rows: change(client, conversation_of(rows), tags=["a", "b"], pinned=True),
+        [("conversation.updated", "conversation_id", "conversation_id")],
+    ),
+    "mark_conversation_read": (
+        lambda client, rows: [
+            post_message(client, {"id": rows["conversation_id"]}, "Hello", role="assistant")
+            and client.put(f"{conversation_of(rows)}/read")
+            for _ in range(2)
+        ],
+        [
+            ("message.created", "conversation_id", "any"),
+            ("conversation.updated", "conversation_id", "conversation_id"),
+        ]
+        * 2,
+    ),
+    "mark_conversation_read without unread messages": (
+        lambda client, rows: client.put(f"{conversation_of(rows)}/read"),
+        [],
+    ),
+    "bulk_update_conversations": (
+        lambda client, rows: client.post(
+            "/conversations/bulk", json={"ids": [rows["conversation_id"]] * 2, "action": "pin"}
+        ),
+        [("conversation.updated", "conversation_id", "conversation_id")],
+    ),
+    "bulk_update_conversations that deletes": (
+        lambda client, rows: client.post(
+            "/conversations/bulk", json={"ids": [rows["conversation_id"]], "action": "delete"}
+        ),
+        [("conversation.deleted", "conversation_id", "conversation_id")],
+    ),
+    "bulk_update_conversations with an unknown id": (
+        lambda client, rows: client.post(
+            "/conversations/bulk", json={"ids": [str(uuid.uuid4())], "action": "pin"}
+        ),
         [],
     ),
     "delete_conversation": (
@@ -145,6 +184,16 @@ REFUSED: dict[str, tuple[int, Callable[[httpx.Client, Rows], httpx.Response]]] =
             json={"role": "user", "content": "Hello", "run_id": str(uuid.uuid4())},
         ),
     ),
+    "reading a message of another conversation": (
+        422,
+        lambda client, rows: client.put(
+            f"{conversation_of(rows)}/read", json={"message_id": str(uuid.uuid4())}
+        ),
+    ),
+    "reading no conversation": (
+        404,
+        lambda client, rows: client.put(f"/conversations/{uuid.uuid4()}/read", json={}),
+    ),
     "message of no conversation": (
         404,
         lambda client, rows: client.post(
@@ -219,7 +268,7 @@ def test_list_changes_has_what_each_write_changed(
     made = write(alice, rows)
 
     new = made.get("id") if isinstance(made, dict) else None
-    ids = {**rows, "new": new}
+    ids: dict[str, Any] = {**rows, "new": new, "any": ANY}
     assert [
         (each["type"], each["conversation_id"], each["id"]) for each in changes_after(alice, before)
     ] == [(kind, ids.get(conversation), ids.get(own)) for kind, conversation, own in expected]

@@ -136,9 +136,9 @@ def test_demo_adds_thirteen_conversations_each_time(
     maria = new_client(user_id)
 
     first = agent_api("demo", "--user", user_id, **settings)
-    page = maria.get("/conversations").json()
+    page = maria.get("/conversations?archived=all").json()
     agent_api("demo", "--user", user_id, **settings)
-    more = maria.get("/conversations").json()
+    more = maria.get("/conversations?archived=all").json()
 
     assert first.returncode == 0, first.stderr
     messages = sum(conversation["message_count"] for conversation in page["conversations"])
@@ -156,6 +156,10 @@ def test_demo_adds_thirteen_conversations_each_time(
     files = maria.get("/chat-attachments").json()
     assert files["total"] == 2 * 2
     assert {file["message_id"] is None for file in files["chat_attachments"]} == {False}
+    assert {
+        name: sum(bool(conversation[name]) for conversation in page["conversations"])
+        for name in ("archived", "pinned", "tags", "unread_count")
+    } == {"archived": 1, "pinned": 1, "tags": 3, "unread_count": 3}
 
 
 @pytest.mark.slow

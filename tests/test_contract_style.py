@@ -15,7 +15,10 @@ from tests.contract_parts import (
 )
 
 BODY_VERBS = {"post", "put", "patch"}
-VERBS = "list|get|create|update|delete|replace|append|stream|claim|heartbeat|cancel|share|unshare"
+VERBS = (
+    "list|get|create|update|bulk_update|delete|replace|append|stream|claim|heartbeat|cancel|mark"
+    "|share|unshare"
+)
 WITHOUT_BODY = {"cancel_run", "heartbeat_run"}
 HEADERS_OF = {
     "201": "Location",

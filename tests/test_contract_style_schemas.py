@@ -7,7 +7,10 @@ import pytest
 from tests.contract import DOCUMENT, resolved, subschemas
 from tests.contract_parts import errors, none
 
-OPTIONAL_OUTPUT = {"/components/schemas/ConversationWithMessages/allOf/1": {"messages"}}
+OPTIONAL_OUTPUT = {
+    "/components/schemas/ConversationWithMessages/allOf/1": {"messages"},
+    "/components/schemas/BulkProblem": {"errors"},
+}
 """Properties of responses that are not always present, by the schema that has them."""
 
 

@@ -71,6 +71,7 @@ def test_create_message_updates_its_conversation(alice: httpx.Client, role: str)
 
         expected = conversation | {
             "message_count": number,
+            "unread_count": 0 if role == "user" else number,
             "updated_at": message["created_at"],
             "last_message": {
                 "role": role,

@@ -11,7 +11,10 @@ import yaml
 from db import conversations, messages, runs
 from db.attachments import chat_attachments
 from db.engine import Connection, transaction
+from db.organising import reading
 from db.sharing import shares
+
+_ORGANISED = ("archived", "pinned", "tags")
 
 
 def fill(user_id: str) -> tuple[int, int, int]:
@@ -41,6 +44,7 @@ def fill(user_id: str) -> tuple[int, int, int]:
                 run_count += "run" in message
                 message_count += 1
                 _add_message(connection, owner, conversation_id, message)
+            _organise(connection, owner, conversation_id, entry)
             for member, role in entry.get("shared_with", {}).items():
                 shares.upsert(
                     connection,
@@ -50,6 +54,19 @@ def fill(user_id: str) -> tuple[int, int, int]:
                     role=role,
                 )
     return len(demo), message_count, run_count
+
+
+def _organise(
+    connection: Connection, user_id: str, conversation_id: str, entry: dict[str, Any]
+) -> None:
+    conversations.update(
+        connection,
+        conversation_id=conversation_id,
+        user_id=user_id,
+        changes={name: entry[name] for name in _ORGANISED if name in entry},
+    )
+    if not entry.get("unread"):
+        reading.update(connection, conversation_id=conversation_id, user_id=user_id)
 
 
 def _add_message(

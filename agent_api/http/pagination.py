@@ -46,6 +46,18 @@ def is_time_key(key: Any) -> bool:
             return False
 
 
+def is_pinned_time_key(key: Any) -> bool:
+    """Tell whether `key` is one of a list that has pinned rows first.
+
+    For a pinned row, True follows [time, id, total].
+    """
+    match key:
+        case [*time_key, True] if len(time_key) == 3:
+            return is_time_key(time_key)
+        case _:
+            return is_time_key(key)
+
+
 def is_position_key(key: Any) -> bool:
     """Tell whether `key` is [position], the key of a conversation's messages."""
     match key:

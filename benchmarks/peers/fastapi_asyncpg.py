@@ -89,9 +89,9 @@ def create_app(config: Config) -> FastAPI:
 
 
 def _conversation(row: Row) -> Answer:
-    role, content, moment = row[9:12]
+    role, content, moment = row[13:16]
     preview = None if moment is None else {"role": role, "content": content, "created_at": moment}
-    values = (*row[:3], "owner", None, *row[3:9], preview, *row[12:14])
+    values = (*row[:3], "owner", None, *row[3:13], preview, *row[16:18])
     return dict(zip(_CONVERSATION, values, strict=True))
 
 

@@ -14,6 +14,7 @@ Role = Literal["user", "assistant", "system"]
 MemberRole = Literal["owner", "editor", "viewer"]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
+Tag = Annotated[str, Field(min_length=1, max_length=50)]
 Source = Annotated[str, Field(min_length=1, max_length=50)]
 Content = Annotated[str, Field(max_length=10_485_760)]
 Cursor = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -91,7 +92,11 @@ class Conversation(TypedDict):
     agent_id: Name | None
     is_private: bool
     metadata: Json | None
+    archived: bool
+    pinned: bool
+    tags: Annotated[list[Tag], Field(max_length=20)]
     message_count: Count
+    unread_count: Count
     last_message: MessagePreview | None
     created_at: datetime
     updated_at: datetime

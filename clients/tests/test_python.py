@@ -17,10 +17,12 @@ from agent_api_client.api.attachments import (
     list_chat_attachments,
 )
 from agent_api_client.api.conversations import (
+    bulk_update_conversations,
     create_conversation,
     delete_conversation,
     get_conversation,
     list_conversations,
+    mark_conversation_read,
     update_conversation,
 )
 from agent_api_client.api.health import get_health, get_readiness
@@ -31,6 +33,10 @@ from agent_api_client.api.shares import list_shares, share_conversation, unshare
 from agent_api_client.models import (
     AgenticRoutingDecision,
     Attachment,
+    BulkFilter,
+    BulkProblem,
+    BulkResults,
+    BulkUpdate,
     ChatAttachment,
     ChatAttachmentCreate,
     ChatAttachmentPage,
@@ -39,6 +45,7 @@ from agent_api_client.models import (
     Conversation,
     ConversationCreate,
     ConversationPage,
+    ConversationRead,
     ConversationUpdate,
     ConversationWithMessages,
     DispatcherResponse,
@@ -271,6 +278,39 @@ def test_message_shows_its_attachments_until_they_are_deleted(
     assert (deleted.status_code, deleted.parsed) == (204, None)
     left = expect(Message, get_message.sync(message.id, client=maria))
     assert left.chat_attachments == []
+
+
+def test_conversations_are_organised(
+    maria: AuthenticatedClient, conversation: Conversation
+) -> None:
+    decision = DispatcherResponse.from_dict({"selected_agents": ["web-agent"]})
+    answer = say(maria, conversation, role="assistant", routing_decision=decision)
+    unread = get_conversation.sync(conversation.id, client=maria)
+    assert expect(ConversationWithMessages, unread).unread_count == 1
+    up_to_answer = ConversationRead(message_id=answer.id)
+    marked = mark_conversation_read.sync(conversation.id, client=maria, body=up_to_answer)
+    assert expect(Conversation, marked).unread_count == 0
+
+    body = ConversationUpdate(pinned=True, tags=["leases"])
+    pinned = update_conversation.sync(conversation.id, client=maria, body=body)
+    assert expect(Conversation, pinned).tags == ["leases"]
+    create_conversation.sync(client=maria, body=ConversationCreate())
+    found = list_conversations.sync(client=maria, tag="leases", pinned=True, agent_id="web-agent")
+    assert [c.id for c in expect(ConversationPage, found).conversations] == [conversation.id]
+    first, _ = expect(ConversationPage, list_conversations.sync(client=maria)).conversations
+    assert first.id == conversation.id
+
+    ids = [conversation.id, uuid.uuid4()]
+    tagging = BulkUpdate(action="add_tags", ids=ids, tags=["done"])
+    tagged = expect(BulkResults, bulk_update_conversations.sync(client=maria, body=tagging))
+    assert [(r.id, r.status) for r in tagged.results] == list(zip(ids, (200, 404), strict=True))
+    assert tagged.results[0].problem is None
+    assert expect(BulkProblem, tagged.results[1].problem).type_ == "/problems/not-found"
+    archiving = BulkUpdate(action="archive", filter_=BulkFilter(tag="done"))
+    archived = expect(BulkResults, bulk_update_conversations.sync(client=maria, body=archiving))
+    assert [r.id for r in archived.results] == [conversation.id]
+    page = expect(ConversationPage, list_conversations.sync(client=maria, archived="true"))
+    assert [(c.id, c.archived) for c in page.conversations] == [(conversation.id, True)]
 
 
 def test_settings_are_defaults_until_they_are_saved(maria: AuthenticatedClient) -> None:

@@ -63,6 +63,27 @@ def insertion_for(
     return sa.insert(changes).from_select(list(columns), found)
 
 
+def insertion_for_each(
+    change: str,
+    rows: sa.Table,
+    row_id: sa.ColumnElement[Any],
+    *,
+    where: Sequence[sa.ColumnElement[bool]],
+    at: sa.ColumnElement[Any],
+) -> sa.Insert:
+    """Return the statement that records a change for each of many locked rows of conversations.
+
+    The parameters `these_ids` and `change_ids` have their ids and those of the changes.
+    """
+    array = sa.ARRAY(Id)
+    ids = [sa.cast(sa.bindparam(name, type_=array), array) for name in ("these_ids", "change_ids")]
+    given = sa.func.unnest(*ids).table_valued("id", "change_id", name="given").render_derived()
+    columns = _columns(change, OWNERS[rows.name], row_id, row_id, at)
+    columns["id"] = given.c.change_id
+    found = sa.select(*columns.values()).select_from(sa.join(rows, given, row_id == given.c.id))
+    return sa.insert(changes).from_select(list(columns), found.where(*where))
+
+
 def _columns(
     change: str,
     owner: sa.ColumnElement[Any],

@@ -7,7 +7,7 @@ conversation. Their statements have another role, which sees only what the grant
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from db.engine import roles
 
@@ -39,6 +39,8 @@ class MemberGrant(NamedTuple):
     """What the statements may do: see `db.access`."""
     run_id: str | None = None
     """The run whose events are visible."""
+    view: Any = None
+    """What the member sees of the conversation: a `db.documents.MemberView`."""
 
     @property
     def role(self) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import Table
 from db.models.attachments import ChatAttachment
 from db.models.base import (
     MAX_MEMBERS,
+    MAX_TAGS,
     MEMBER_ROLES,
     PREVIEW_CHARACTERS,
     ROLES,
@@ -20,6 +21,12 @@ from db.models.base import (
     new_id,
 )
 from db.models.conversations import Conversation, Message
+from db.models.organising import (
+    ConversationAgent,
+    ConversationTag,
+    MembershipAgent,
+    MembershipTag,
+)
 from db.models.runs import Run, RunEvent, RunLease, RunQueue
 from db.models.sharing import Membership, Share
 from db.models.users import Change, ChangePosition, ChatSettings, IdempotencyKey, RateLimit
@@ -27,6 +34,10 @@ from db.models.users import Change, ChangePosition, ChatSettings, IdempotencyKey
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
 chat_attachments = cast(Table, ChatAttachment.__table__)
+conversation_tags = cast(Table, ConversationTag.__table__)
+conversation_agents = cast(Table, ConversationAgent.__table__)
+membership_tags = cast(Table, MembershipTag.__table__)
+membership_agents = cast(Table, MembershipAgent.__table__)
 chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
 run_events = cast(Table, RunEvent.__table__)
@@ -48,6 +59,7 @@ OWNERS = {
 
 __all__ = [
     "MAX_MEMBERS",
+    "MAX_TAGS",
     "MEMBER_ROLES",
     "OWNERS",
     "PREVIEW_CHARACTERS",
@@ -59,10 +71,14 @@ __all__ = [
     "ChatAttachment",
     "ChatSettings",
     "Conversation",
+    "ConversationAgent",
+    "ConversationTag",
     "Id",
     "IdempotencyKey",
     "Json",
     "Membership",
+    "MembershipAgent",
+    "MembershipTag",
     "Message",
     "MessageRole",
     "Moment",
@@ -77,8 +93,12 @@ __all__ = [
     "changes",
     "chat_attachments",
     "chat_settings",
+    "conversation_agents",
+    "conversation_tags",
     "conversations",
     "idempotency_keys",
+    "membership_agents",
+    "membership_tags",
     "memberships",
     "messages",
     "new_id",

@@ -17,6 +17,12 @@ MAX_MEMBERS = 100
 """Each write to a shared conversation tells all of its members."""
 STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 PREVIEW_CHARACTERS = 100
+LISTED = ("user_id", "archived", "pinned")
+"""What a list of conversations selects and orders by before the time."""
+TAG_CHARACTERS = 50
+MAX_TAGS = 20
+TAGS = f"array_position(tags, NULL) IS NULL AND cardinality(tags) <= {MAX_TAGS}"
+"""The constraint of a column `tags`."""
 
 Id = Uuid(as_uuid=False)
 # JSON keeps the order of keys and the spelling of numbers; JSONB would expand exponents. None is

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
@@ -17,7 +18,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import (
+    LISTED,
     PREVIEW_CHARACTERS,
+    TAG_CHARACTERS,
+    TAGS,
     Base,
     Id,
     Json,
@@ -64,6 +68,15 @@ class Conversation(Base):
     # Writes to other conversations need not look for members. It stays true when the last member is
     # gone: a write consists of several statements, which must all find the same.
     was_shared: Mapped[bool] = mapped_column(server_default=text("false"))
+    # How its owner organises it (db/organising).
+    archived: Mapped[bool] = mapped_column(server_default=text("false"))
+    pinned: Mapped[bool] = mapped_column(server_default=text("false"))
+    tags: Mapped[list[str]] = mapped_column(
+        ARRAY(String(TAG_CHARACTERS)), server_default=text("'{}'")
+    )
+    # The position of the last message that was read, and the number of messages after it.
+    read_position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    unread_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
     messages: Mapped[list["Message"]] = relationship(
         back_populates="conversation",
@@ -83,9 +96,12 @@ class Conversation(Base):
             " AND (message_count = 0) = (last_message_at IS NULL)",
             name="last_message",
         ),
+        CheckConstraint(TAGS, name="tags"),
+        CheckConstraint("unread_count BETWEEN 0 AND message_count", name="unread_count"),
+        CheckConstraint("read_position BETWEEN 0 AND last_position", name="read_position"),
         # The two orders of the list. The id makes them unique, so a page can continue after a row.
-        Index("idx_conversations_created_at", "user_id", "created_at", "id"),
-        Index("idx_conversations_user_id", "user_id", "updated_at", "id"),
+        Index("idx_conversations_created_at", *LISTED, "created_at", "id"),
+        Index("idx_conversations_user_id", *LISTED, "updated_at", "id"),
         # Partial, so that conversations without the value cost nothing. An index with updated_at
         # would cost each new message a write. Without one, the planner reads in the order of
         # updated_at and filters, or sorts the few rows that these indexes find.

@@ -2,10 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String, func
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import MEMBER_ROLES, Base, Id, Moment, new_id
+from db.models.base import LISTED, MEMBER_ROLES, TAG_CHARACTERS, TAGS, Base, Id, Moment, new_id
 
 _ROLE = f"role IN {MEMBER_ROLES}"
 
@@ -57,11 +66,22 @@ class Membership(Base):
     updated_at: Mapped[datetime] = mapped_column(Moment)
     source: Mapped[str | None] = mapped_column(String(50))
     agent_id: Mapped[str | None] = mapped_column(String(255))
+    # How the member organises it, as in `conversations`.
+    archived: Mapped[bool] = mapped_column(server_default=text("false"))
+    pinned: Mapped[bool] = mapped_column(server_default=text("false"))
+    tags: Mapped[list[str]] = mapped_column(
+        ARRAY(String(TAG_CHARACTERS)), server_default=text("'{}'")
+    )
+    read_position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    unread_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
     __table_args__ = (
         CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
         CheckConstraint(_ROLE, name="role"),
+        CheckConstraint(TAGS, name="tags"),
+        CheckConstraint("unread_count >= 0", name="unread_count"),
+        CheckConstraint("read_position >= 0", name="read_position"),
         # The two orders of the list of conversations, as in `conversations`.
-        Index("idx_memberships_created_at", "user_id", "created_at", "conversation_id"),
-        Index("idx_memberships_updated_at", "user_id", "updated_at", "conversation_id"),
+        Index("idx_memberships_created_at", *LISTED, "created_at", "conversation_id"),
+        Index("idx_memberships_updated_at", *LISTED, "updated_at", "conversation_id"),
     )

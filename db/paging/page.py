@@ -1,10 +1,13 @@
 """Selects pages of a list: by limit and offset, or by the key of the last row already read."""
 
-from collections.abc import Iterable, Mapping
+import functools
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    Select,
     Text,
     bindparam,
     cast,
@@ -18,7 +21,7 @@ from db.documents import Document, time
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, Moment
-from db.paging.row_page import RowPage
+from db.paging.row_page import LIMIT, OFFSET, RowPage
 
 
 class Page(NamedTuple):
@@ -32,48 +35,43 @@ class Page(NamedTuple):
     """The last row's key in JSON types, to be passed as `after`; None on the last page."""
 
 
-class TimePage:
-    """A query for pages in the order of a time and then of the id.
+AFTER_TIME = cast(bindparam("after_time", type_=Text), Moment)
+AFTER_ID = cast(bindparam("after_id", type_=Text), Id)
 
-    Both have the same direction, so one index serves the order, and one row comparison finds what
-    follows a key. Keys are [time, id, total].
-    """
+
+class CountedPage:
+    """A query for pages in an order by time, and for the size of the list."""
 
     def __init__(
         self,
         document: Document,
         *,
-        access: ColumnElement[bool],
-        filters: Iterable[str],
         order_by: str,
-        order: str,
-        resumed: bool,
+        where: Sequence[ColumnElement[bool]],
+        alternatives: Sequence[Sequence[ColumnElement[bool]]] = ((),),
+        arrange: Callable[[Select[Any]], Select[Any]],
         counted: bool,
-        condition: ColumnElement[bool] | None = None,
+        prepare: bool,
     ) -> None:
-        """`filters` are columns that equal the parameters of the same name.
+        """`where` selects the list's rows, `arrange` the page among them.
 
-        `counted` reads the whole list for the total: only for first pages. Pages are empty unless
-        `condition` holds; the total does not depend on it.
+        Each row also meets one of the `alternatives`, which exclude each other. `counted` reads the
+        whole list for the total: only for first pages.
         """
-        table = document.table
-        moment, row_id = table.c[order_by], table.c.id
-        columns = [table.c[name] for name in sorted(filters)]
-        where = [access, *(c == bindparam(c.name, type_=c.type) for c in columns)]
-        conditions = [*where, *([] if condition is None else [condition])]
-        if resumed:
-            conditions.append(after_key(moment, row_id, order))
-        count = select(func.count()).select_from(table).where(*where)
-        total: ColumnElement[Any] = count.scalar_subquery() if counted else null()
+        counts = [
+            select(func.count()).select_from(document.table).where(*where, *each).scalar_subquery()
+            for each in alternatives
+        ]
+        sum_: ColumnElement[Any] = functools.reduce(operator.add, counts)
+        total = sum_ if counted else null()
         self._rows = RowPage(
             document,
-            where=conditions,
-            order_by=[c.asc() if order == "asc" else c.desc() for c in (moment, row_id)],
+            where=where,
+            arrange=arrange,
             around=lambda page: page.add_columns(total.label("total")),
-            # Whether a filter's index or the order's index is better depends on the value.
-            prepare=not columns,
+            prepare=prepare,
         )
-        self._count = Statement(count, prepare=not columns)
+        self._count = Statement(select(sum_), prepare=prepare)
         self._moment, self._id = map(document.names.index, (order_by, "id"))
 
     def read(
@@ -100,20 +98,63 @@ class TimePage:
             return Page(b"[]", total, None)
         if not rows.has_more:
             return Page(rows.documents, total, None)
-        key = [time(rows.last[self._moment]), rows.last[self._id], total]
-        return Page(rows.documents, total, key)
+        return Page(rows.documents, total, self.key(rows.last, total))
+
+    def key(self, row: Sequence[Any], total: int) -> list[Any]:
+        """Return [time, id, total]."""
+        return [time(row[self._moment]), row[self._id], total]
 
 
-def after_key(
-    moment: ColumnElement[Any], row_id: ColumnElement[Any], order: str
+class TimePage(CountedPage):
+    """A query for pages in the order of a time and then of the id.
+
+    Both have the same direction, so one index serves the order, and one row comparison finds what
+    follows a key. Keys are [time, id, total].
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        *,
+        access: ColumnElement[bool],
+        filters: Iterable[str],
+        order_by: str,
+        order: str,
+        resumed: bool,
+        counted: bool,
+    ) -> None:
+        """`filters` are columns that equal the parameters of the same name."""
+        table = document.table
+        key = [table.c[order_by], table.c.id]
+        columns = [table.c[name] for name in sorted(filters)]
+
+        def arrange(page: Select[Any]) -> Select[Any]:
+            if resumed:
+                page = page.where(follows(key, [AFTER_TIME, AFTER_ID], order))
+            return page.order_by(*directed(key, order)).limit(LIMIT).offset(OFFSET)
+
+        super().__init__(
+            document,
+            order_by=order_by,
+            where=[access, *(c == bindparam(c.name, type_=c.type) for c in columns)],
+            arrange=arrange,
+            counted=counted,
+            # Whether a filter's index or the order's index is better depends on the value.
+            prepare=not columns,
+        )
+
+
+def directed(key: Sequence[ColumnElement[Any]], order: str) -> list[ColumnElement[Any]]:
+    """Return the columns of an order, all in the same direction."""
+    return [column.asc() if order == "asc" else column.desc() for column in key]
+
+
+def follows(
+    key: Sequence[ColumnElement[Any]], last: Sequence[ColumnElement[Any]], order: str
 ) -> ColumnElement[bool]:
-    """Return the condition for the rows that follow the parameters `after_time` and `after_id`."""
-    key = tuple_(moment, row_id)
-    last = tuple_(
-        cast(bindparam("after_time", type_=Text), Moment),
-        cast(bindparam("after_id", type_=Text), Id),
-    )
-    return key > last if order == "asc" else key < last
+    """Return the condition that a row follows the last one in an order, for the index to use."""
+    one, other = tuple_(*key), tuple_(*last)
+    return one > other if order == "asc" else one < other
 
 
 def given(**filters: Any) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from db.engine.statement import Statement
 MAX_BYTES = 16 * 1024 * 1024
 """A page ends with the document that reaches this size."""
 
-_LIMIT = bindparam("limit", type_=Integer)
-_OFFSET = bindparam("offset", type_=Integer)
+LIMIT = bindparam("limit", type_=Integer)
+OFFSET = bindparam("offset", type_=Integer)
 LARGEST = bindparam("largest", type_=Integer)
 """The size up to which a row comes with its texts."""
 ANY_SIZE = 2**31 - 1
@@ -78,22 +78,24 @@ class RowPage:
         document: Document,
         *,
         where: Sequence[ColumnElement[bool]],
-        order_by: Sequence[ColumnElement[Any]],
+        order_by: Sequence[ColumnElement[Any]] = (),
+        arrange: Callable[[Select[Any]], Select[Any]] | None = None,
         keys: Sequence[ColumnElement[Any]] = (),
         around: Callable[[Select[Any]], Select[Any]] = lambda page: page,
         prepare: bool = True,
         write: Write = write_array,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        """`around` adds columns at the end, or joins the select to a row that has them."""
+        """`around` adds columns at the end, or joins the select to a row that has them.
+
+        `arrange` orders and limits the rows instead of `order_by`.
+        """
         columns = [without_large(document, column) for column in document.columns]
-        page = (
-            select(document.size, *keys, *columns)
-            .where(*where)
-            .order_by(*order_by)
-            .limit(_LIMIT)
-            .offset(_OFFSET)
-        )
+        page = select(document.size, *keys, *columns).where(*where)
+        if arrange is None:
+            page = page.order_by(*order_by).limit(LIMIT).offset(OFFSET)
+        else:
+            page = arrange(page)
         self._statement = Statement(around(page), prepare=prepare)
         self._of_document = slice(1 + len(keys), 1 + len(keys) + len(columns))
         self._document = document

@@ -14,8 +14,11 @@ from db.models import (
     change_positions,
     changes,
     chat_attachments,
+    conversation_agents,
     conversations,
     idempotency_keys,
+    membership_agents,
+    membership_tags,
     memberships,
     messages,
     run_events,
@@ -70,7 +73,23 @@ _NEEDS = [
     ),
     (
         roles.WORKER,
-        _Needs([memberships.c.updated_at, memberships.c.agent_id], ["SELECT", "UPDATE"], []),
+        _Needs(
+            [memberships.c.updated_at, memberships.c.agent_id, memberships.c.unread_count],
+            ["SELECT", "UPDATE"],
+            [],
+        ),
+    ),
+    (
+        roles.WORKER,
+        _Needs([*conversation_agents.c, *membership_agents.c], ["INSERT"], []),
+    ),
+    (
+        roles.MEMBER,
+        _Needs([*conversation_agents.c, *membership_agents.c, *membership_tags.c], ["INSERT"], []),
+    ),
+    (
+        roles.MEMBER,
+        _Needs([*membership_tags.c], ["SELECT"], ["DELETE"]),
     ),
     (
         roles.MEMBER,
@@ -86,6 +105,7 @@ _NEEDS = [
             [
                 *(conversations.c.message_count, conversations.c.updated_at),
                 *(memberships.c.updated_at, memberships.c.agent_id, *idempotency_keys.c),
+                *(memberships.c[name] for name in ("archived", "pinned", "tags", "unread_count")),
             ],
             ["UPDATE"],
             [],

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from db import access
-from db.documents import CONVERSATION
+from db.documents import CONVERSATION, MemberView
 from db.engine import Connection, MemberGrant, acting_under, bridge
 from db.engine.statement import Statement
 from db.models import Id, conversations
@@ -38,12 +38,24 @@ _select_documents = _documents()
 
 
 class Key(NamedTuple):
-    """A row of the list. Own conversations have no owner and no role."""
+    """A row of the list. Own conversations have None in the columns of members."""
 
+    pinned: bool
     moment: str
     row_id: str
     owner_id: str | None
     role: str | None
+    archived: bool | None
+    tags: list[str] | None
+    unread_count: int | None
+
+    @property
+    def views(self) -> list[MemberView]:
+        """Return what a member sees of the conversation; nothing for its owner."""
+        if self.role is None or self.archived is None:
+            return []
+        tags, unread_count = self.tags or [], self.unread_count or 0
+        return [MemberView(self.role, self.archived, self.pinned, tags, unread_count)]
 
 
 def select_page(
@@ -73,10 +85,7 @@ def select_page(
 
 
 def _write(keys: Sequence[Key], rows: Mapping[str, Sequence[Any]], size: int) -> tuple[bytes, int]:
-    structures = [
-        CONVERSATION.structure(*rows[key.row_id][1:], *([key.role] if key.role else []))
-        for key in keys
-    ]
+    structures = [CONVERSATION.structure(*rows[key.row_id][1:], *key.views) for key in keys]
     return write_array(structures, size)
 
 

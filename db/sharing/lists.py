@@ -5,7 +5,7 @@ statement selects the keys of own and shared conversations, which are all on the
 the documents follow (`list_documents`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +13,11 @@ import sqlalchemy as sa
 from db.documents import time, utc
 from db.engine import Connection
 from db.engine.statement import Statement
-from db.models import conversations, memberships
-from db.paging.page import Page, after_key, needs_total
+from db.models import memberships
+from db.organising import filters
+from db.organising.listed import OWN, SHARED, Listed
+from db.paging.page import Page, needs_total
+from db.paging.pinned_page import Order, Range, Selection, key_of, ranges
 from db.sharing import list_documents
 from db.sharing.list_documents import Key
 
@@ -22,19 +25,22 @@ _user = sa.bindparam("acting_user", type_=sa.String)
 _limit = sa.bindparam("limit", type_=sa.Integer)
 _offset = sa.bindparam("offset", type_=sa.Integer)
 _most = sa.bindparam("most", type_=sa.BigInteger)
-_none: sa.ColumnElement[Any] = sa.cast(sa.null(), sa.String)
-_KEYS: dict[str, tuple[sa.ColumnElement[Any], ...]] = {
-    "memberships": (memberships.c.conversation_id, memberships.c.owner_id, memberships.c.role),
-    "conversations": (conversations.c.id, _none, _none),
+# The columns of each table for a Key, without those that order the list. An own conversation is
+# shown as it is.
+_of_member = [
+    memberships.c[name] for name in ("owner_id", "role", "archived", "tags", "unread_count")
+]
+_KEYS: dict[str, Sequence[sa.ColumnElement[Any]]] = {
+    SHARED.rows.name: _of_member,
+    OWN.rows.name: [sa.cast(sa.null(), column.type) for column in _of_member],
 }
-"""The columns of each table for a Key, without its time."""
 
 # Not EXISTS, for which PostgreSQL may read the whole table: it expects to find a row soon. With an
 # order it reads one entry of an index.
 IS_NO_MEMBER = (
     sa.select(memberships.c.conversation_id)
     .where(memberships.c.user_id == _user)
-    .order_by(memberships.c.created_at)
+    .order_by(memberships.c.archived)
     .limit(sa.literal_column("1"))
     .scalar_subquery()
     .is_(None)
@@ -45,38 +51,37 @@ IS_NO_MEMBER = (
 class MemberPage:
     """A query for pages of own and shared conversations, or only of shared ones.
 
-    Pages and keys are those of `TimePage`.
+    Pages and keys are those of `PinnedPage`.
     """
 
     def __init__(
         self,
         *,
-        filters: Iterable[str],
-        order_by: str,
-        order: str,
+        names: Iterable[str],
+        selection: Selection,
+        order: Order,
         only_shared: bool,
-        resumed: bool,
+        after_pinned: bool | None,
         counted: bool,
     ) -> None:
-        """`filters`, `resumed` and `counted` are those of `TimePage`."""
-        names = sorted(filters)
-        tables = [memberships] if only_shared else [memberships, conversations]
-        owned = [(table, _conditions(table, names)) for table in tables]
-        keys = [_keys(table, where, order_by, order, resumed) for table, where in owned]
-        counts = [sa.select(sa.func.count()).select_from(table).where(*w) for table, w in owned]
-        total: sa.ColumnElement[Any] = sum(
-            (count.scalar_subquery() for count in counts), start=sa.literal_column("0")
-        )
+        """`names` are those of the filters that have a value."""
+        keys, counts = [], []
+        for of in [SHARED] if only_shared else [SHARED, OWN]:
+            where = [of.of_user, *filters.conditions(of, names)]
+            selected = selection.conditions(of.rows.c)
+            for alternative in filters.alternatives(of, names):
+                count = sa.select(sa.func.count()).select_from(of.rows)
+                counts.append(count.where(*where, *selected, *alternative).scalar_subquery())
+                keys += [
+                    _keys(of, [*where, *selected, *alternative], order, each)
+                    for each in ranges(of.rows.c, of.row_id, order, selection, after_pinned)
+                ]
+        total: sa.ColumnElement[Any] = sum(counts, start=sa.literal_column("0"))
         found = sa.union_all(*keys).subquery("found")
+        pinned, moment, row_id, *others = found.c
         self._keys = Statement(
-            sa.select(
-                utc(found.c.moment),
-                found.c.row_id,
-                found.c.owner_id,
-                found.c.role,
-                total if counted else sa.null(),
-            )
-            .order_by(*_directed(order, found.c.moment, found.c.row_id))
+            sa.select(pinned, utc(moment), row_id, *others, total if counted else sa.null())
+            .order_by(*order.by([pinned, moment, row_id]))
             .limit(_limit)
             .offset(_offset),
             prepare=not names,
@@ -110,43 +115,24 @@ class MemberPage:
         )
         if last is None or not (is_cut or len(found) > limit):
             return Page(documents, total, None)
-        return Page(documents, total, [time(last.moment), last.row_id, total])
-
-
-def _conditions(table: sa.Table, filters: Iterable[str]) -> list[sa.ColumnElement[bool]]:
-    columns = [table.c[name] for name in filters]
-    return [table.c.user_id == _user, *(c == sa.bindparam(c.name, type_=c.type) for c in columns)]
+        key = [time(last.moment), last.row_id, total]
+        return Page(documents, total, key_of(key, is_pinned=last.pinned))
 
 
 def _keys(
-    table: sa.Table,
-    where: list[sa.ColumnElement[bool]],
-    order_by: str,
-    order: str,
-    resumed: bool,
+    of: Listed, where: Sequence[sa.ColumnElement[bool]], order: Order, part: Range
 ) -> sa.Select[Any]:
-    """Return the select of the keys in one of the tables, as many as a page can need.
+    """Return the select of the keys in a range of one of the tables, as many as a page can need.
 
     It has the order of an index. PostgreSQL would otherwise read and sort all of the user's rows.
     """
-    moment = table.c[order_by]
-    row_id, owner_id, role = _KEYS[table.name]
-    if resumed:
-        where = [*where, after_key(moment, row_id, order)]
+    columns = [of.rows.c.pinned, of.rows.c[order.time], of.row_id, *_KEYS[of.rows.name]]
+    labels = [f"key_{number}" for number in range(len(columns))]
     return (
-        sa.select(
-            moment.label("moment"),
-            row_id.label("row_id"),
-            owner_id.label("owner_id"),
-            role.label("role"),
-        )
-        .where(*where)
-        .order_by(*_directed(order, moment, row_id))
+        sa.select(*(column.label(label) for column, label in zip(columns, labels, strict=True)))
+        .where(*where, *part.where)
+        .order_by(*part.order_by)
         .limit(_most)
         .subquery()
         .select()
     )
-
-
-def _directed(order: str, *columns: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
-    return [column.asc() if order == "asc" else column.desc() for column in columns]

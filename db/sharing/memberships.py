@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as sa_insert
 
 from db.change_log import recording
+from db.documents import MemberView
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, Moment, memberships, new_id
@@ -25,6 +26,20 @@ class Membership(NamedTuple):
 
     owner_id: str
     role: str
+    archived: bool = False
+    pinned: bool = False
+    tags: list[str] = []  # noqa: RUF012 (a default of a tuple, which nobody changes)
+    unread_count: int = 0
+
+    @property
+    def view(self) -> MemberView:
+        """Return what the member sees instead of the owner's values."""
+        return MemberView(*self[1:])
+
+
+ACCESS = (_c.owner_id, _c.role)
+"""The columns that decide about access."""
+ALL = tuple(_c[name] for name in Membership._fields)
 
 
 def _record(change: str) -> sa.Insert:
@@ -48,37 +63,40 @@ def _upsert(change: str) -> Statement:
         **{name: _moment(f"new_{name}") for name in ("shared_at", "created_at", "updated_at")},
         **{
             name: sa.bindparam(f"new_{name}", type_=_c[name].type)
-            for name in ("owner_id", "share_id", "role", "source", "agent_id")
+            for name in ("owner_id", "share_id", "role", "source", "agent_id", "unread_count")
         },
     }
     row = sa_insert(memberships).values(columns)
     replaced = {
-        name: row.excluded[name] for name in columns.keys() - {"conversation_id", "user_id"}
+        name: row.excluded[name]
+        for name in columns.keys() - {"conversation_id", "user_id", "unread_count"}
     }
     keys = [_c.conversation_id, _c.user_id]
     return Statement(_record(change), row.on_conflict_do_update(index_elements=keys, set_=replaced))
 
 
 def or_membership(
-    own: sa.Select[Any], conversation_id: sa.ColumnElement[Any]
+    own: sa.Select[Any],
+    conversation_id: sa.ColumnElement[Any],
+    wanted: Sequence[sa.ColumnElement[Any]] = ACCESS,
 ) -> sa.CompoundSelect[Any]:
-    """Return the caller's own row or, without one, owner and role of a membership.
+    """Return the caller's own row or, without one, the wanted columns of a membership.
 
-    Own rows have null in these two columns, which come last. PostgreSQL looks for a membership only
+    Own rows have null in these columns, which come last. PostgreSQL looks for a membership only
     if it finds no own row, because of the limit.
     """
     columns: list[sa.ColumnElement[Any]] = [*(sa.null() for _ in own.selected_columns)]
-    found = sa.select(*columns, _c.owner_id, _c.role).where(
+    found = sa.select(*columns, *wanted).where(
         _c.conversation_id == conversation_id, _c.user_id == _USER
     )
-    own = own.add_columns(sa.null().label("owner_id"), sa.null().label("member_role"))
+    own = own.add_columns(*(sa.null().label(f"member_{c.key}") for c in wanted))
     either: sa.CompoundSelect[Any] = sa.union_all(own, found)
     return either.limit(sa.literal_column("1"))
 
 
-_select_one = Statement(sa.select(_c.owner_id, _c.role).where(_this))
+_select_one = Statement(sa.select(*ALL).where(_this))
 _select_some = Statement(
-    sa.select(_c.conversation_id, _c.owner_id, _c.role).where(
+    sa.select(_c.conversation_id, *ALL).where(
         _c.conversation_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(Id))),
         _c.user_id == sa.bindparam("acting_user", type_=sa.String),
     )
@@ -111,7 +129,7 @@ def upsert(
     conversation_id: str,
     member_id: str,
     is_new: bool,
-    **columns: str | None,
+    **columns: str | int | None,
 ) -> None:
     """Store a membership and tell the member. `columns` are the others; times are texts in UTC."""
     statement = _insert if is_new else _update

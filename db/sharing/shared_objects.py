@@ -70,8 +70,15 @@ def select_sizes(
     found = memberships.select_some(
         connection, conversation_ids=list(by_conversation), member_id=member_id
     )
-    for conversation_id, (owner_id, role) in found.items():
-        grant = MemberGrant(owner_id, conversation_id, member_id, role, access.READ)
+    for conversation_id, membership in found.items():
+        grant = MemberGrant(
+            membership.owner_id,
+            conversation_id,
+            member_id,
+            membership.role,
+            access.READ,
+            view=membership.view,
+        )
         values = _values(grant, by_conversation[conversation_id])
         with acting_under(grant):
             for kind, row_id, size in _select_sizes.rows(connection, values):
@@ -83,17 +90,18 @@ def select_tags(
     connection: Connection, shared: Mapping[Resource, Shared], tag: Callable[[bytes], str]
 ) -> dict[Resource, str]:
     """Return the ETags of the objects, which are those of the member's own GET."""
-    groups: dict[tuple[str, MemberGrant], list[Resource]] = {}
+    groups: dict[tuple[str, str], list[Resource]] = {}
     for resource, (grant, _) in shared.items():
-        groups.setdefault((resource[0], grant), []).append(resource)
+        groups.setdefault((resource[0], grant.conversation_id), []).append(resource)
     tags: dict[Resource, str] = {}
-    for (kind, grant), resources in groups.items():
+    for (kind, _), resources in groups.items():
+        grant = shared[resources[0]].grant
         size = sum(shared[resource].size for resource in resources)
         values = _values(grant, [str(row_id) for _, row_id in resources])
         with acting_under(grant):
             rows = _select_rows[kind].rows(connection, values)
-        # A conversation's document ends with what its reader may do.
-        more = (grant.member_role,) if kind == "conversation" else ()
+        # A conversation's document ends with what its reader sees.
+        more = (grant.view,) if kind == "conversation" else ()
         tags |= bridge.off_loop(size, _tags_of, kind, _DOCUMENTS[kind], rows, more, tag)
     return tags
 
@@ -106,7 +114,7 @@ def _tags_of(
     kind: str,
     document: Document,
     rows: Sequence[Sequence[Any]],
-    more: Sequence[str],
+    more: Sequence[Any],
     tag: Callable[[bytes], str],
 ) -> dict[Resource, str]:
     return {(kind, row[0]): tag(document.write([*row[1:], *more])) for row in rows}

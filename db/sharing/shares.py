@@ -14,8 +14,8 @@ from db.documents import SHARE, to_json, utc
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Conflict, Missing
-from db.models import MAX_MEMBERS, Id, conversations, new_id, shares
-from db.sharing import memberships
+from db.models import MAX_MEMBERS, Id, conversation_agents, conversations, new_id, shares
+from db.sharing import memberships, telling
 
 _c = shares.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
@@ -26,7 +26,7 @@ _of_conversation = sa.and_(_c.conversation_id == _conversation, access.SHARE)
 _this = sa.and_(_of_conversation, _c.member_id == _member)
 _now = sa.func.statement_timestamp()
 
-_COPIED = ("created_at", "updated_at", "source", "agent_id")
+_COPIED = ("created_at", "updated_at", "source", "agent_id", "message_count")
 """The columns of a conversation that its memberships have, too."""
 
 # The strongest lock, which also waits for new runs: their foreign key locks the conversation.
@@ -63,6 +63,12 @@ def _record(change: str) -> sa.Insert:
 
 
 _select_page = _list()
+_select_agents = Statement(
+    sa.select(conversation_agents.c.agent_id).where(
+        conversation_agents.c.conversation_id == _conversation,
+        conversation_agents.c.user_id == sa.bindparam("acting_user", type_=sa.String),
+    )
+)
 _count_members = Statement(sa.select(sa.func.count()).select_from(shares).where(_of_conversation))
 _insert = Statement(
     _record("created"),
@@ -106,7 +112,7 @@ def upsert(
     conversation = _lock.row(connection, values)
     if conversation is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    created_at, updated_at, source, agent_id = conversation
+    created_at, updated_at, source, agent_id, message_count = conversation
     found = _select_one.row(connection, values)
     if found is None:
         if _count_members.scalar(connection, values) >= MAX_MEMBERS:
@@ -132,7 +138,13 @@ def upsert(
         updated_at=f"{updated_at}+00",
         source=source,
         agent_id=agent_id,
+        unread_count=message_count,
     )
+    agents = [agent for (agent,) in _select_agents.rows(connection, values)]
+    if agents:
+        telling.add_agents(
+            connection, conversation_id=conversation_id, member_id=member_id, agents=agents
+        )
     return SHARE.write(row)
 
 

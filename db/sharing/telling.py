@@ -5,7 +5,7 @@ locked the conversation, so nobody shares it or stops sharing it meanwhile. Thes
 the role of the transaction: that of the owner, of a worker with a lease, or of a member who writes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,8 @@ from db.documents import MESSAGE, Row
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, Moment, conversations, memberships, new_id, shares
+from db.organising import agents as agents_of
+from db.organising.listed import SHARED
 
 UNSHARED = sa.not_(conversations.c.was_shared)
 """The condition for a write that need not tell anybody: the conversation was never shared."""
@@ -46,12 +48,19 @@ def _record(change: str, resource: sa.ColumnElement[Any], at: sa.ColumnElement[A
     )
 
 
+_is_read = sa.bindparam("is_read", type_=sa.Boolean)
+_position = sa.bindparam("position", type_=sa.BigInteger)
+_insert_agents = Statement(agents_of.insertion(SHARED, _this))
 _resource = sa.bindparam("of_resource", type_=Id)
 _move = sa.update(memberships).where(_this)
 _tell = {
     "message.created": Statement(
         _record("message.created", _resource, _message_or_share),
-        _move.values(updated_at=_message_at),
+        _move.values(
+            updated_at=_message_at,
+            read_position=sa.case((_is_read, _position), else_=_c.read_position),
+            unread_count=sa.case((_is_read, 0), else_=_c.unread_count + 1),
+        ),
     ),
     "conversation.updated": Statement(
         _record("conversation.updated", _c.conversation_id, _now),
@@ -77,12 +86,37 @@ def select_members(
 
 
 def tell_of_message(
-    connection: Connection, members: Iterable[str], *, conversation_id: str, message: Row
+    connection: Connection,
+    members: Iterable[str],
+    *,
+    conversation_id: str,
+    message: Row,
+    agents: Sequence[str],
+    position: int,
+    read_by: str | None,
 ) -> None:
-    """Tell the members about a new message, a row of MESSAGE's columns."""
+    """Tell the members about a new message, a row of MESSAGE's columns.
+
+    `agents` are those that its routing decision selected. The member `read_by` has posted it: the
+    others have not read it.
+    """
     columns = dict(zip(MESSAGE.names, message, strict=True))
     values = {"of_resource": columns["id"], "at": f"{columns['created_at']}+00"}
-    _tell_all(connection, "message.created", members, conversation_id, values)
+    for member_id in members:
+        seen = {"is_read": member_id == read_by, "position": position}
+        _tell_all(connection, "message.created", [member_id], conversation_id, values | seen)
+        if agents:
+            add_agents(
+                connection, conversation_id=conversation_id, member_id=member_id, agents=agents
+            )
+
+
+def add_agents(
+    connection: Connection, *, conversation_id: str, member_id: str, agents: Sequence[str]
+) -> None:
+    """Store the agents that routing decisions selected, for the member's list."""
+    values = {"acting_user": member_id, "of_conversation": conversation_id, "new_agents": agents}
+    _insert_agents.rowcount(connection, values)
 
 
 def tell_of_removal(

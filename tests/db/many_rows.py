@@ -1,4 +1,4 @@
-"""Fills a database with 100,000 rows, for which the planner prefers indexes."""
+"""Fills a database with 180,000 rows, for which the planner prefers indexes."""
 
 import psycopg2
 
@@ -9,7 +9,7 @@ import psycopg2
 ROWS = """
 INSERT INTO conversations (id, title, user_id, source, agent_id, created_at, updated_at,
                            message_count, last_position, last_message_role, last_message_content,
-                           last_message_at)
+                           last_message_at, archived, pinned, tags)
 SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'A title',
        CASE WHEN n % 5 = 0 THEN 'user' ELSE 'user-' || n % 1000 END,
        CASE WHEN n % 1000 = 0 THEN 'rare' ELSE 'web' END,
@@ -17,9 +17,20 @@ SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'A title'
        timestamptz '2026-01-01Z' - n * interval '1 minute',
        timestamptz '2026-01-01Z' - n * interval '50 seconds', count, count,
        CASE WHEN count > 0 THEN 'user'::message_role END, CASE WHEN count > 0 THEN 'Hello' END,
-       CASE WHEN count > 0 THEN timestamptz '2026-01-01Z' END
+       CASE WHEN count > 0 THEN timestamptz '2026-01-01Z' END,
+       n % 500 = 250, n % 1000 = 400,
+       CASE WHEN n % 500 = 5 THEN '{common,rare}'::varchar[] ELSE '{common}' END
 FROM (SELECT n, CASE WHEN n = 0 THEN 6000 WHEN n <= 1500 THEN 16 ELSE 0 END AS count
       FROM generate_series(0, 29999) AS n) AS s;
+
+INSERT INTO conversation_tags (conversation_id, user_id, tag)
+SELECT id, user_id, unnest(tags) FROM conversations;
+
+INSERT INTO conversation_agents (conversation_id, user_id, agent_id)
+SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+       CASE WHEN n % 5 = 0 THEN 'user' ELSE 'user-' || n % 1000 END,
+       CASE WHEN n % 500 = 10 THEN 'routed' ELSE 'dispatched' END
+FROM generate_series(0, 29999) AS n;
 
 INSERT INTO runs (id, agent_id, conversation_id, status, created_by, created_at, started_at,
                   finished_at)
@@ -70,6 +81,16 @@ SELECT CASE WHEN n % 5 = 0 THEN 'user' ELSE 'user-' || n % 1000 END, n, sha256('
        ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
        now() + (n - 1500) * interval '1 second'
 FROM generate_series(0, 14999) AS n;
+
+INSERT INTO membership_tags (conversation_id, user_id, tag)
+SELECT conversation_id, user_id, 'common' FROM memberships
+UNION ALL
+SELECT gen_random_uuid(), 'user-' || n % 1000, 'common' FROM generate_series(0, 9999) AS n;
+
+INSERT INTO membership_agents (conversation_id, user_id, agent_id)
+SELECT conversation_id, user_id, 'dispatched' FROM memberships
+UNION ALL
+SELECT gen_random_uuid(), 'user-' || n % 1000, 'dispatched' FROM generate_series(0, 9999) AS n;
 """
 
 

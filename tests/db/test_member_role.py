@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from agent_api.middleware import membership
-from db import access, errors, idempotency_keys, messages, models
+from db import access, conversations, errors, idempotency_keys, messages, models
 from db.engine import Connection, MemberGrant, acting_under, roles
 from db.engine.statement import Statement
 from db.models import Base
@@ -29,7 +29,10 @@ from tests.db.rows import (
 from tests.db.seeing import seen
 
 NOTHING = "00000000-0000-0000-0000-000000000000"
-VISIBLE = ("conversations", "messages", "runs", "run_events", "shares", "memberships")
+VISIBLE = (
+    *("conversations", "messages", "runs", "run_events", "shares", "memberships"),
+    "membership_tags",
+)
 PURPOSES = (access.READ, access.WRITE, access.LEAVE)
 OTHERS = sorted(Base.metadata.tables.keys() - {*VISIBLE, "changes", "idempotency_keys"})
 
@@ -59,6 +62,10 @@ class Owner:
         for each in (self.conversation, self.other_conversation):
             for member in (self.member, self.other_member):
                 share(connection, each, user, member, "editor")
+            with acting_under(self.grant()._replace(conversation_id=each)):
+                conversations.update(
+                    connection, conversation_id=each, user_id=user, changes={"tags": ["t"]}
+                )
 
     def grant(self, purpose: str = access.READ) -> MemberGrant:
         return MemberGrant(self.user, self.conversation, self.member, "editor", purpose, self.run)
@@ -98,8 +105,11 @@ def test_member_sees_the_conversation_only(
         "run_events": {alice.run},
         "shares": {alice.member, alice.other_member},
         "memberships": set(),  # the owner is a member of nothing
+        "membership_tags": set(),
     }
-    assert seen(connection, models.memberships, acting_user=alice.member) == {alice.member}
+    as_member = {"acting_user": alice.member}
+    assert seen(connection, models.memberships, **as_member) == {alice.member}
+    assert seen(connection, models.membership_tags, **as_member) == {alice.conversation}
 
 
 @pytest.mark.parametrize("name", VISIBLE)

@@ -272,15 +272,23 @@ def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("table", ["changes", "idempotency_keys", "run_events"])
-def test_upgrade_to_0009_does_not_deadlock_with_a_request(url: str, table: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "table"),
+    [
+        *(("0008", "0009", table) for table in ("changes", "idempotency_keys", "run_events")),
+        ("0010", "0011", "changes"),
+    ],
+)
+def test_upgrade_does_not_deadlock_with_a_request(
+    url: str, before: str, after: str, table: str
+) -> None:
     """A request can write to each of these tables before it locks a conversation."""
-    command.upgrade(alembic(url), "0008")
+    command.upgrade(alembic(url), before)
     waiting = "SELECT relation::regclass::text FROM pg_locks WHERE NOT granted"
     with closing(psycopg2.connect(url)) as request, request.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
         with ThreadPoolExecutor(1) as threads:
-            migration = threads.submit(command.upgrade, alembic(url), "0009")
+            migration = threads.submit(command.upgrade, alembic(url), after)
             try:
                 wait_until(lambda: table in ask(url, waiting))
                 cursor.execute("LOCK TABLE conversations IN ROW SHARE MODE")

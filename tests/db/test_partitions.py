@@ -49,6 +49,8 @@ from db.execution import (
     waiting_runs,
 )
 from db.models import OWNERS, Base
+from db.organising import bulk, own_view
+from db.organising import reading as marking
 from db.rate_limits import Limit
 from db.sharing import list_documents, lists, memberships, shared_objects, shares, telling
 from tests import distributed
@@ -64,7 +66,7 @@ from tests.db.rows import (
     traced,
     value,
 )
-from tests.db.test_plans import FILTERED, ORDERED
+from tests.db.test_plans import FILTERED, MERGED, ORDERED
 from tests.db.test_statements import QUERIES, REFUSED
 
 Sent = dict[str, tuple[str, Any]]
@@ -73,10 +75,10 @@ Sent = dict[str, tuple[str, Any]]
 LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uuid.UUID(int=0)))
 MODULES = (
-    *(access, attachment_links, busy, cancellation, change_positions, changes),
+    *(access, attachment_links, bulk, busy, cancellation, change_positions, changes),
     *(chat_attachments, chat_settings, claims, conversation_lists, conversations, expiry),
-    *(idempotency_keys, list_documents, lists, live, memberships, messages, rate_limits),
-    *(run_events, run_leases, run_queue, runs, shared_objects, shares, telling),
+    *(idempotency_keys, list_documents, lists, live, marking, memberships, messages, own_view),
+    *(rate_limits, run_events, run_leases, run_queue, runs, shared_objects, shares, telling),
     *(transient_events, turns, waiting_runs),
 )
 
@@ -108,6 +110,13 @@ IMMUTABLE = {"greatest", "least", "coalesce", "timezone", "lower"}
 
 MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "locked conversation": lambda c, u, t, r: conversations.lock(c, conversation_id=t, user_id=u),
+    "deleted conversations of a filter": lambda c, u, t, r: bulk.update(
+        c,
+        user_id=u,
+        action="delete",
+        given_tags=[],
+        given={"archived": False, "pinned": False, "tag": "t", "source": "s", "agent_id": "a"},
+    ),
     "locked run": lambda c, u, t, r: runs.lock(c, run_id=r, user_id=u),
     "new settings, locked twice": lambda c, u, t, r: [
         chat_settings.lock(c, user_id=u) for _ in range(2)
@@ -190,6 +199,14 @@ def _share(connection: Connection, user: str, conversation_id: str) -> None:
         shares.upsert(connection, **this, member_id="m", role=role)
     shares.select_page(connection, **this)
     grant = MemberGrant(user, conversation_id, "m", "editor", access.READ)
+    routed = message(conversation_id, user, routing_decision={"selected_agents": ["a"]})
+    messages.insert(connection, **routed)
+    with acting_under(grant):
+        marking.update(connection, **this)
+        for changed in ({"tags": ["t"]}, {"pinned": True}):
+            conversations.update(connection, **this, changes=changed)
+        with engine.transaction() as transaction:
+            conversations.lock(transaction, **this)
     with acting_under(grant):
         conversations.select_one(connection, **this)
         messages.select_page(connection, **this, limit=1)
@@ -270,7 +287,8 @@ def sent(partitioned: None) -> Sent:
             for _, refused in REFUSED.values():
                 with suppress(errors.Missing):
                     refused(connection, "user", NOBODY)
-            for action, _ in chain(ORDERED.values(), FILTERED.values()):
+            pages = [action for action, _ in chain(ORDERED.values(), FILTERED.values())]
+            for action in (*pages, *MERGED.values()):
                 with suppress(errors.Missing):
                     action(connection)
         kept = sweeps.Retention(transient_events=timedelta(0), changes=timedelta(days=30))

@@ -102,7 +102,17 @@ PLACES: dict[str, dict[str, Any]] = {
 CONVERSATION_FILTERS: dict[str, tuple[dict[str, Any], str | None]] = {
     "source": ({"source": "rare"}, "idx_conversations_source"),
     "agent_id": ({"agent_id": "rare"}, "idx_conversations_agent_id"),
-    "both": ({"source": "rare", "agent_id": "rare"}, None),
+    "agent_id of decisions": ({"agent_id": "routed"}, "idx_conversation_agents_agent_id"),
+    "tag": ({"tag": "rare"}, "idx_conversation_tags_tag"),
+    "archived": ({"archived": True}, None),
+    "pinned": ({"pinned": True}, None),
+    "pinned and archived": ({"archived": True, "pinned": True}, None),
+    "tag of pinned": ({"tag": "common", "pinned": True}, None),
+    "tag and agent_id": ({"tag": "rare", "agent_id": "dispatched", "archived": None}, None),
+    "all": (
+        {"source": "rare", "agent_id": "rare", "tag": "common", "archived": None, "pinned": False},
+        None,
+    ),
 }
 RUN_FILTERS: dict[str, tuple[dict[str, Any], str | None]] = {
     "conversation_id": ({"conversation_id": CONVERSATION}, "idx_runs_conversation_id"),
@@ -120,8 +130,8 @@ ATTACHMENT_FILTERS: dict[str, tuple[dict[str, Any], str | None]] = {
 # Unfiltered pages and the index that has their order.
 ORDERED: dict[str, tuple[Action, str]] = {
     **{
-        f"conversations {time} {order} {place}": (list_conversations(time, order, **given), index)
-        for (time, index), order, (place, given) in product(TIMES.items(), ORDERS, PLACES.items())
+        f"conversations {time} {place}": (list_conversations(time, "desc", **given), index)
+        for (time, index), (place, given) in product(TIMES.items(), PLACES.items())
     },
     **{
         f"runs {order} {place}": (list_runs(order, **given), "idx_runs_created_by")
@@ -138,6 +148,23 @@ ORDERED: dict[str, tuple[Action, str]] = {
         f"messages {order} {place}": (list_messages(order, **given), "idx_messages_conversation_id")
         for order, (place, given) in product(ORDERS, {**PLACES, "cursor": {"after": [10]}}.items())
     },
+}
+
+# Pages that merge several ranges of the index, or that a common value of a filter hardly limits.
+WIDE: dict[str, dict[str, Any]] = {
+    "oldest first": {"order": "asc"},
+    "archived or not": {"order": "desc", "archived": None},
+    "archived or not, oldest first": {"order": "asc", "archived": None},
+    "not pinned": {"order": "desc", "pinned": False},
+    "common tag": {"order": "desc", "tag": "common"},
+    "common agent": {"order": "desc", "agent_id": "common"},
+    "common agent of decisions": {"order": "desc", "agent_id": "dispatched"},
+}
+MERGED: dict[str, Action] = {
+    f"conversations {time} {name} {'pinned' if key[3:] else ''}": list_conversations(
+        time, **given, after=key
+    )
+    for time, (name, given), key in product(TIMES, WIDE.items(), (TIME_KEY, [*TIME_KEY, True]))
 }
 
 FILTERED: dict[str, tuple[Action, str | None]] = {
@@ -273,6 +300,17 @@ def test_pages_of_members_read_few_rows(full: None) -> None:
         most = 60 if "unfiltered cursor" in name else 700
         uses_index = index is None or index in {node.get("Index Name") for node in plan}
         if scans(plan) or not uses_index or max(rows_read(node) for node in plan) > most:
+            failures.append(name)
+            show(name, plan)
+
+    assert failures == []
+
+
+def test_pages_of_merged_ranges_read_few_rows(full: None) -> None:
+    failures = []
+    for name, action in MERGED.items():
+        plan = plan_of(action, "ANALYZE, TIMING OFF")
+        if scans(plan) or max(rows_read(node) for node in plan) > 500:
             failures.append(name)
             show(name, plan)
 

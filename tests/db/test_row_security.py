@@ -131,6 +131,7 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
         "worker to agent_api_worker",
         "worker_run to agent_api_worker",
         *(f"worker_{act} to agent_api_worker" for act in ("lock", "add", "remove")),
+        "member_organise to agent_api_member",
         "member to agent_api_member",
         "member_insert to agent_api_member",
         "member_update to agent_api_member",
@@ -412,6 +413,7 @@ def test_query_without_its_access_rule_finds_no_other_users_rows(
         "new_id": models.new_id(),
         "change_id": models.new_id(),
         "preview": "Hello",
+        "is_read": True,
     }
 
     for user, found in ((alice[0], False), (bob[0], True)):

@@ -22,10 +22,12 @@ from db.attachments import chat_attachments
 from db.change_log import change_positions
 from db.engine import Connection, acting_under
 from db.execution import run_events
+from db.organising import bulk, reading
 from tests.db.rows import (
     answer,
     insert_attachment,
     insert_conversation,
+    insert_message,
     insert_run,
     message,
     row,
@@ -35,6 +37,13 @@ from tests.db.rows import (
 )
 
 NOBODY = str(uuid.UUID(int=0))
+
+
+def _change_in_bulk(
+    connection: Connection, user: str, conversation_id: str, _run: str, action: str
+) -> object:
+    ids = [conversation_id]
+    return bulk.update(connection, user_id=user, action=action, given_tags=["a"], ids=ids)
 
 
 QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
@@ -50,6 +59,21 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "unchanged_conversation": lambda c, u, t, r: conversations.update(
         c, conversation_id=t, user_id=u, changes={}
     ),
+    "tagged_conversation": lambda c, u, t, r: conversations.update(
+        c, conversation_id=t, user_id=u, changes={"tags": ["a", "b"]}
+    ),
+    "read_conversation": lambda c, u, t, r: reading.update(c, conversation_id=t, user_id=u),
+    "read_message": lambda c, u, t, r: reading.update(
+        c, conversation_id=t, user_id=u, message_id=insert_message(c, t, u)
+    ),
+    "new_message_of_an_agent": lambda c, u, t, r: messages.insert(
+        c, **message(t, u, routing_decision={"selected_agents": ["a", "b"]})
+    ),
+    **{
+        f"bulk_{action}": partial(_change_in_bulk, action=action)
+        for action in ("archive", "unarchive", "pin", "unpin", "add_tags", "remove_tags")
+    },
+    "bulk_delete": partial(_change_in_bulk, action="delete"),
     "deleted_conversation": lambda c, u, t, r: conversations.delete(
         c, conversation_id=t, user_id=u
     ),
@@ -124,6 +148,10 @@ REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object
         "conversation",
         lambda c, u, i: messages.insert(c, **message(i["conversation"], u, run_id=NOBODY)),
     ),
+    "mark_as_read": (
+        "conversation",
+        lambda c, u, i: reading.update(c, conversation_id=i["conversation"], user_id=u),
+    ),
     "read_message": (
         "message",
         lambda c, u, i: messages.select_one(c, message_id=i["message"], user_id=u),
@@ -168,6 +196,10 @@ def test_each_query_is_one_statement(connection: Connection, user: str) -> None:
         "deleted_conversation": 3,
         "changed_run": 2,
         "run_with_new_status": 4,
+        # One of the three inserts the message that is read.
+        "read_message": 3,
+        **{name: 2 for name in QUERIES if name.startswith("bulk_")},
+        "bulk_delete": 3,
     }
     assert counts == dict.fromkeys(QUERIES, 1) | more
 

@@ -14,7 +14,7 @@ from tests.tokens import SETTINGS
 
 FOR_VIEWERS = {
     *("get_conversation", "list_messages", "get_message", "list_run_events"),
-    *("stream_run_events", "list_shares"),
+    *("stream_run_events", "list_shares", "mark_conversation_read"),
 }
 FOR_EDITORS = FOR_VIEWERS | {"create_message"}
 USERS = ("viewer", "editor", "former viewer", "former editor", "stranger")

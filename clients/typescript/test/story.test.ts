@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import {
   appendRunEvents,
+  bulkUpdateConversations,
   cancelRun,
   claimRun,
   createChatAttachment,
@@ -28,6 +29,7 @@ import {
   listRunEvents,
   listRuns,
   listShares,
+  markConversationRead,
   shareConversation,
   streamChanges,
   streamRunEvents,
@@ -260,6 +262,42 @@ test('a message shows its attachments until they are deleted', async () => {
   assert.deepEqual(left.chat_attachments, []);
 });
 
+test('conversations are organised', async () => {
+  const id = await newConversation();
+  const path = { conversation_id: id };
+  const answer = await say(id, {
+    role: 'assistant',
+    routing_decision: { selected_agents: ['web-agent'] },
+  });
+  assert.equal(ok(await getConversation({ client: maria, path })).unread_count, 1);
+  const body = { message_id: answer.id };
+  assert.equal(ok(await markConversationRead({ client: maria, path, body })).unread_count, 0);
+
+  const tag = crypto.randomUUID();
+  const change = { pinned: true, tags: [tag] };
+  assert.deepEqual(ok(await updateConversation({ client: maria, path, body: change })).tags, [tag]);
+  const query = { tag, pinned: true, agent_id: 'web-agent' };
+  const page = ok(await listConversations({ client: maria, query }));
+  assert.deepEqual(page.conversations.map((conversation) => conversation.id), [id]);
+
+  const tagged = ok(
+    await bulkUpdateConversations({
+      client: maria,
+      body: { action: 'add_tags', ids: [id, NOBODYS_ID], tags: ['done'] },
+    }),
+  );
+  assert.deepEqual(tagged.results.map((result) => result.status), [200, 404]);
+  assert.equal(tagged.results[0]?.problem, null);
+  assert.equal(tagged.results[1]?.problem?.type, '/problems/not-found');
+  const archived = ok(
+    await bulkUpdateConversations({ client: maria, body: { action: 'archive', filter: { tag } } }),
+  );
+  assert.deepEqual(archived.results.map((result) => result.id), [id]);
+  const all = { tag, archived: 'true' } as const;
+  const [listed] = ok(await listConversations({ client: maria, query: all })).conversations;
+  assert.deepEqual([listed?.id, listed?.archived], [id, true]);
+});
+
 test('settings are defaults until they are saved', async () => {
   const defaults = ok(await getChatSettings({ client: maria }));
   assert.deepEqual([defaults.id, defaults.created_at, defaults.temperature], [null, null, 0.7]);
@@ -421,6 +459,8 @@ const format = 'message';
 const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   append_run_events: (asked) =>
     appendRunEvents({ ...asked, path, body: { events: [{ type: 'a', data: {} }] } }),
+  bulk_update_conversations: (asked) =>
+    bulkUpdateConversations({ ...asked, body: { action: 'pin', filter: { tag: 'leases' } } }),
   cancel_run: (asked) => cancelRun({ ...asked, path }),
   claim_run: (asked) => claimRun({ ...asked, body: { agent_ids: ['a'] } }),
   create_chat_attachment: (asked) =>
@@ -447,6 +487,7 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   list_run_events: (asked) => listRunEvents({ ...asked, path }),
   list_runs: listRuns,
   list_shares: (asked) => listShares({ ...asked, path }),
+  mark_conversation_read: (asked) => markConversationRead({ ...asked, path }),
   share_conversation: (asked) =>
     shareConversation({ ...asked, path, body: { user_id: 'jonas.weber', role: 'viewer' } }),
   stream_changes: (asked) =>

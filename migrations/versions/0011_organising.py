@@ -1,0 +1,165 @@
+"""Let users archive, pin and tag conversations, and count what they have not read."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from db.schema.table_locks import lock_tables
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+_USER = "current_setting('agent_api.acting_user', true)"
+_CONVERSATION = "nullif(current_setting('agent_api.conversation', true), '')::uuid"
+
+_MEMBER = "current_setting('agent_api.member', true)"
+
+NAMES = {
+    "conversation_tags": ("conversations", "tag", 50),
+    "conversation_agents": ("conversations", "agent_id", 255),
+    "membership_tags": ("memberships", "tag", 50),
+    "membership_agents": ("memberships", "agent_id", 255),
+}
+"""The new tables: what they belong to, the column that has the name, and its length."""
+ROW_IDS = {"conversations": "id", "memberships": "conversation_id"}
+INDEXES = {
+    "idx_conversations_created_at": ("conversations", "created_at"),
+    "idx_conversations_user_id": ("conversations", "updated_at"),
+    "idx_memberships_created_at": ("memberships", "created_at"),
+    "idx_memberships_updated_at": ("memberships", "updated_at"),
+}
+
+# One statement a table, so that PostgreSQL reads it once. What exists counts as read.
+COLUMNS = """
+ALTER TABLE {table}
+  ADD archived boolean DEFAULT false NOT NULL,
+  ADD pinned boolean DEFAULT false NOT NULL,
+  ADD tags varchar(50)[] DEFAULT '{{}}' NOT NULL,
+  ADD read_position bigint DEFAULT 0 NOT NULL,
+  ADD unread_count bigint DEFAULT 0 NOT NULL,
+  ADD CONSTRAINT ck_{table}_tags
+    CHECK (array_position(tags, NULL) IS NULL AND cardinality(tags) <= 20),
+  ADD CONSTRAINT ck_{table}_unread_count CHECK ({unread}),
+  ADD CONSTRAINT ck_{table}_read_position CHECK ({read})
+"""
+CHECKS = {
+    "conversations": (
+        "unread_count BETWEEN 0 AND message_count",
+        "read_position BETWEEN 0 AND last_position",
+    ),
+    "memberships": ("unread_count >= 0", "read_position >= 0"),
+}
+# What a member changes for itself acts as the member, also if the member only reads.
+MEMBER_RIGHTS = {
+    "memberships": "UPDATE (archived, pinned, tags, read_position, unread_count)",
+    "membership_tags": "SELECT, INSERT, DELETE",
+    "membership_agents": "INSERT",
+    "conversation_agents": "INSERT",
+}
+_OF_MEMBER = f"user_id = {_USER} AND user_id = {_MEMBER} AND conversation_id = {_CONVERSATION}"
+_OF_WRITER = (
+    f"user_id = {_USER} AND conversation_id = {_CONVERSATION}"
+    " AND current_setting('agent_api.purpose', true) = 'write'"
+)
+MEMBER_POLICIES = {
+    "member_organise ON memberships FOR UPDATE": f"USING ({_OF_MEMBER})",
+    "member_organise ON changes FOR INSERT": f"WITH CHECK ({_OF_MEMBER})",
+    "member ON membership_tags FOR ALL": f"USING ({_OF_MEMBER})",
+    "member ON membership_agents FOR INSERT": f"WITH CHECK ({_OF_WRITER})",
+    "member ON conversation_agents FOR INSERT": f"WITH CHECK ({_OF_WRITER})",
+}
+# The agents that the messages' routing decisions have selected until now: texts, or objects with an
+# id and a name. The operators of json accept any number, while a cast to jsonb could fail.
+AGENTS = """
+INSERT INTO conversation_agents (conversation_id, user_id, agent_id)
+SELECT DISTINCT m.conversation_id, m.user_id, name
+FROM messages AS m
+CROSS JOIN LATERAL (VALUES
+  (m.routing_decision -> 'selected_agents'),
+  (m.routing_decision -> 'routing_decision' -> 'selected_agents')) AS lists(list)
+CROSS JOIN LATERAL json_array_elements(
+  CASE json_typeof(list) WHEN 'array' THEN list ELSE '[]' END) AS agent
+CROSS JOIN LATERAL (VALUES
+  (agent), (CASE json_typeof(agent) WHEN 'object' THEN agent -> 'id' END),
+  (CASE json_typeof(agent) WHEN 'object' THEN agent -> 'name' END)) AS texts(text)
+CROSS JOIN LATERAL (VALUES
+  (CASE json_typeof(text) WHEN 'string' THEN text #>> '{}' END)) AS names(name)
+WHERE m.routing_decision IS NOT NULL AND char_length(name) BETWEEN 1 AND 255
+"""
+
+
+def upgrade() -> None:
+    """Upgrade to this revision; requests wait while the indexes of conversations are built.
+
+    Older servers sort a user's conversations instead of reading them in order.
+    """
+    op.execute(lock_tables("conversations", "memberships", "changes"))
+    for table, (unread, read) in CHECKS.items():
+        op.execute(COLUMNS.format(table=table, unread=unread, read=read))
+    for name, (table, column) in INDEXES.items():
+        op.drop_index(name, table)
+        order = ["user_id", "archived", "pinned", column, ROW_IDS[table]]
+        op.create_index(name, table, order)
+    for table, (_, column, length) in NAMES.items():
+        op.create_table(
+            table,
+            sa.Column("conversation_id", sa.Uuid(as_uuid=False), nullable=False),
+            sa.Column("user_id", sa.String(length=255), nullable=False),
+            sa.Column(column, sa.String(length=length), nullable=False),
+            sa.PrimaryKeyConstraint("conversation_id", "user_id", column, name=f"pk_{table}"),
+        )
+    op.execute(AGENTS)
+    op.execute(
+        "INSERT INTO membership_agents (conversation_id, user_id, agent_id)"
+        " SELECT m.conversation_id, m.user_id, a.agent_id FROM memberships AS m"
+        " JOIN conversation_agents AS a"
+        " ON a.conversation_id = m.conversation_id AND a.user_id = m.owner_id"
+    )
+    for table, (of, column, _) in NAMES.items():
+        op.create_foreign_key(
+            f"fk_{table}_conversation_id",
+            table,
+            of,
+            ["conversation_id", "user_id"],
+            [ROW_IDS[of], "user_id"],
+            ondelete="CASCADE",
+        )
+        op.create_index(f"idx_{table}_{column}", table, ["user_id", column, "conversation_id"])
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO agent_api_request")
+        op.execute(
+            f"CREATE POLICY request ON {table} TO agent_api_request USING (user_id = {_USER})"
+        )
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    _let_workers_and_members_write()
+
+
+def _let_workers_and_members_write() -> None:
+    # A worker's message can have a routing decision, and is unread.
+    op.execute("GRANT UPDATE (read_position, unread_count) ON memberships TO agent_api_worker")
+    for table in ("conversation_agents", "membership_agents"):
+        op.execute(f"GRANT INSERT ON {table} TO agent_api_worker")
+        op.execute(
+            f"CREATE POLICY worker ON {table} FOR INSERT TO agent_api_worker"
+            f" WITH CHECK (user_id = {_USER} AND conversation_id = {_CONVERSATION})"
+        )
+    op.execute("GRANT UPDATE (read_position, unread_count) ON conversations TO agent_api_member")
+    for table, rights in MEMBER_RIGHTS.items():
+        op.execute(f"GRANT {rights} ON {table} TO agent_api_member")
+    for policy, rows in MEMBER_POLICIES.items():
+        name, _, kind = policy.partition(" FOR ")
+        op.execute(f"CREATE POLICY {name} FOR {kind} TO agent_api_member {rows}")
+
+
+def downgrade() -> None:
+    """Return to 0010."""
+    for policy in ("member_organise ON memberships", "member_organise ON changes"):
+        op.execute(f"DROP POLICY {policy}")
+    for table in reversed(NAMES):
+        op.drop_table(table)
+    for name, (table, column) in INDEXES.items():
+        op.drop_index(name, table)
+        op.create_index(name, table, ["user_id", column, ROW_IDS[table]])
+    for table in CHECKS:
+        for column in ("unread_count", "read_position", "tags", "pinned", "archived"):
+            op.drop_column(table, column)
