@@ -12,8 +12,7 @@ from db.documents import CONVERSATION, MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement
 from db.errors import Denied
-from db.execution import turns
-from db.models import Id, conversations, messages, new_id, runs
+from db.models import Id, conversations, messages, new_id
 from db.organising import own_view, tags
 from db.organising.listed import ORGANISED, OWN
 from db.paging.row_page import RowPage
@@ -52,29 +51,6 @@ _insert = Statement(
 )
 
 
-def _record(change: str, *conditions: sa.ColumnElement[bool]) -> sa.Insert:
-    return recording.insertion_for(
-        change,
-        conversations,
-        where=[_this, access.CONVERSATION, *conditions],
-        # Later than a message that was stored while this statement waited.
-        at=recording.time_after(_c.updated_at),
-        conversation_id=_c.id,
-        resource_id=_c.id,
-    )
-
-
-# The lock keeps others from adding a run or a member between the changes.
-_lock_to_delete = Statement(
-    sa.select(telling.UNSHARED).where(_this, access.CONVERSATION).with_for_update()
-)
-_delete = Statement(
-    _record("conversation.deleted"),
-    sa.update(runs)
-    .where(runs.c.conversation_id == sa.bindparam("this_id", type_=Id), access.RUN)
-    .values(conversation_id=None),
-    sa.delete(conversations).where(_this, access.CONVERSATION),
-)
 _select_messages = RowPage(
     MESSAGE,
     where=[messages.c.conversation_id == sa.bindparam("this_id", type_=Id), access.MESSAGE],
@@ -91,7 +67,7 @@ def _update(changed: frozenset[str], *, shared: bool) -> Statement:
     lock = sa.select(_c.id).where(*where).with_for_update(key_share=True)
     values = {name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in sorted(changed)}
     update = sa.update(conversations).where(*where).values(values)
-    record = _record("conversation.updated", *conditions)
+    record = recording.insertion_for_conversation("conversation.updated", where=where)
     if "tags" in changed:
         selected = sa.select(*CONVERSATION.columns).where(*where)
         return Statement(lock, record, update, *tags.storing(OWN, *where), selected)
@@ -239,22 +215,6 @@ def _update_shared(
             agent_id=row[CONVERSATION.names.index("agent_id")],
         )
     return row
-
-
-def delete(connection: Connection, *, conversation_id: str, user_id: str) -> None:
-    """Delete a conversation and its messages but not its runs, of which none waits any longer.
-
-    It needs a transaction. Raises Missing and Denied.
-    """
-    values = {"this_id": conversation_id, "acting_user": user_id, "change_id": new_id()}
-    is_unshared = _lock_to_delete.scalar(connection, values)
-    if is_unshared is None:
-        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    if not is_unshared:
-        telling.tell_of_deletion(connection, conversation_id=conversation_id, owner_id=user_id)
-    _delete.rowcount(connection, values)
-    recording.announce(connection, user_id)
-    turns.continue_unlinked(connection, user_id=user_id)
 
 
 def _of_member(connection: Connection, values: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, engine
+from db import access, engine, message_insertion
 from db.attachments import attachment_links
 from db.change_log import recording
 from db.characters import cut
@@ -17,7 +17,6 @@ from db.engine.statement import Statement
 from db.errors import Denied, Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.organising import agents, reading
-from db.organising.listed import OWN
 from db.paging.page import Page
 from db.paging.row_page import RowPage
 from db.sharing import memberships, telling
@@ -60,75 +59,6 @@ def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
     )
 
 
-def _append(
-    *others: sa.Insert,
-    conditions: Sequence[sa.ColumnElement[bool]] = (),
-    more: Sequence[sa.ColumnElement[Any]] = (),
-) -> Statement:
-    """Return the statements that update the conversation, record the change and add the message.
-
-    They do so if the conversation meets the conditions. The `others` insert what belongs to the
-    message, and the columns `more` are also returned.
-    The conversation's row lock serialises writers, so positions and times have the same order.
-    After a wait PostgreSQL computes the new values from the updated row.
-    """
-    this_conversation = sa.and_(_this_conversation, *conditions)
-    now = recording.time_after(conversations.c.updated_at)
-    title: sa.BindParameter[str | None] = sa.bindparam("new_title", type_=sa.String)
-    role: sa.BindParameter[str] = sa.bindparam("new_role", type_=_c.role.type)
-    update = (
-        sa.update(conversations)
-        .where(this_conversation)
-        .values(
-            message_count=conversations.c.message_count + 1,
-            last_position=conversations.c.last_position + 1,
-            last_message_role=role,
-            last_message_content=sa.bindparam("preview"),
-            last_message_at=now,
-            updated_at=now,
-            **reading.AFTER_POST,
-            title=sa.case(
-                (conversations.c.auto_title, sa.func.coalesce(title, conversations.c.title)),
-                else_=conversations.c.title,
-            ),
-            auto_title=sa.and_(conversations.c.auto_title, title.is_(None)),
-        )
-    )
-    new: sa.BindParameter[str] = sa.bindparam("new_id", type_=Id)
-    record = recording.insertion_for(
-        "message.created",
-        conversations,
-        where=[this_conversation],
-        at=conversations.c.updated_at,
-        conversation_id=conversations.c.id,
-        resource_id=new,
-    )
-    columns: dict[str, sa.ColumnElement[Any]] = {
-        "id": new,
-        "conversation_id": conversations.c.id,
-        "user_id": conversations.c.user_id,
-        "position": conversations.c.last_position,
-        "role": role,
-        "created_at": conversations.c.updated_at,
-    }
-    names = (
-        *("content", "attachments", "chat_attachments", "metadata", "run_id"),
-        *("routing_decision", "tool_calls"),
-    )
-    for name in names:
-        columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
-    rows = sa.select(*columns.values()).where(this_conversation)
-    insert = sa.insert(messages).from_select(list(columns), rows)
-    insert_returning = insert.returning(*MESSAGE.columns, *more)
-    return Statement(update, record, *others, insert_returning)
-
-
-_insert_unshared = _append(conditions=[telling.UNSHARED])
-_insert_routed = _append(
-    agents.insertion(OWN, _this_conversation, telling.UNSHARED), conditions=[telling.UNSHARED]
-)
-_insert = _append(more=[_c.position])
-_insert_agents = Statement(agents.insertion(OWN, _this_conversation))
 _select_own = Statement(sa.select(conversations.c.id).where(_this_conversation))
 
 
@@ -233,8 +163,10 @@ def insert(
     with reference("run_id"):
         row = None
         if current_membership() is None:
-            insert_unshared = _insert_routed if values["new_agents"] else _insert_unshared
-            row = insert_unshared.row(connection, values)
+            statement = message_insertion.insert_unshared
+            if values["new_agents"]:
+                statement = message_insertion.insert_unshared_with_agents
+            row = statement.row(connection, values)
         if row is None:
             row = _insert_shared(connection, values)
     recording.announce(connection, user_id)
@@ -256,7 +188,7 @@ def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
     if membership is None and _select_own.row(connection, values) is None:
         refuse()
     with engine.joined(connection):
-        row: Row | None = _insert.row(connection, values)
+        row: Row | None = message_insertion.insert.row(connection, values)
         if row is None:
             refuse()
         # The lock keeps the members as they are. They may have changed since the grant was made.
@@ -266,7 +198,7 @@ def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
         if membership and members.get(membership.member_id) != membership.member_role:
             raise Denied("conversation")
         if values["new_agents"]:
-            _insert_agents.rowcount(connection, values)
+            message_insertion.insert_agents.rowcount(connection, values)
         *message, position = row
         telling.tell_of_message(
             connection,

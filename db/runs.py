@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from db import access, engine
 from db.change_log import recording
-from db.documents import RUN
 from db.engine import Connection
 from db.engine.failures import reference
 from db.engine.statement import Statement
@@ -17,6 +16,7 @@ from db.execution import run_events, run_queue, turns
 from db.models import Id, new_id, runs
 from db.paging import page
 from db.paging.page import Page, TimePage
+from db.run_documents import RUN
 from db.sharing import telling
 
 ENDED = ("succeeded", "failed", "timeout", "cancelled")

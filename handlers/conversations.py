@@ -7,7 +7,7 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_pinned_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
-from db import conversation_lists, conversations
+from db import conversation_deletion, conversation_lists, conversations
 from db.engine import autocommit, reading
 from db.organising import reading as reading_state
 
@@ -104,7 +104,7 @@ def delete_conversation(
 ) -> Response:
     row = {"conversation_id": conversation_id, "user_id": principal.user_id}
     with conditional_write(if_match, conversations.lock, True, **row) as connection:
-        conversations.delete(connection, **row)
+        conversation_deletion.delete(connection, **row)
     return no_content()
 
 

@@ -8,10 +8,11 @@ from msgspec import Raw, Struct
 
 from agent_api.live.streams import Feed, Piece
 from db import access
-from db.documents import MEMBER_RUN_EVENT, to_json
+from db.documents import to_json
 from db.engine import MemberGrant, acting_under, autocommit, current_membership
 from db.execution import run_events
 from db.paging.row_page import RowPage, Write
+from db.run_documents import MEMBER_RUN_EVENT
 
 LIMIT = 200
 """The number of events that one statement reads."""

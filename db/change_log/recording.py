@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from db import engine
 from db.documents import utc
 from db.engine import Connection
-from db.models import OWNERS, Id, changes
+from db.models import OWNERS, Id, changes, conversations
 
 _NO_ID: sa.ColumnElement[Any] = sa.null()
 
@@ -61,6 +61,21 @@ def insertion_for(
     columns = _columns(change, OWNERS[rows.name], conversation_id, resource_id, at)
     found = sa.select(*columns.values()).where(*where)
     return sa.insert(changes).from_select(list(columns), found)
+
+
+def insertion_for_conversation(
+    change: str, *, where: Sequence[sa.ColumnElement[bool]]
+) -> sa.Insert:
+    """Return the statement that records a change of a conversation, if `where` finds its row."""
+    return insertion_for(
+        change,
+        conversations,
+        where=where,
+        # Later than a message that was stored while this statement waited.
+        at=time_after(conversations.c.updated_at),
+        conversation_id=conversations.c.id,
+        resource_id=conversations.c.id,
+    )
 
 
 def insertion_for_each(

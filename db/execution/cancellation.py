@@ -4,12 +4,12 @@ import orjson
 import sqlalchemy as sa
 
 from db import access, runs
-from db.documents import RUN
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.execution import run_events
 from db.models import Id
 from db.models import runs as _runs
+from db.run_documents import RUN
 
 _c = _runs.c
 _request = Statement(

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from db import access
-from db.documents import RUN
 from db.engine import Connection, Lease, acting_under, transaction
 from db.engine.statement import Statement
 from db.execution import lease_text, run_events, run_leases, run_queue, turns
 from db.execution.run_queue import Entry
 from db.models import Id, runs
+from db.run_documents import RUN
 from db.runs import NOW
 
 _c = runs.c

@@ -6,13 +6,13 @@ import orjson
 import sqlalchemy as sa
 
 from db import access, runs
-from db.documents import RUN
 from db.engine import Connection, autocommit, roles, transaction
 from db.engine.statement import Statement
 from db.execution import run_events, run_leases, run_queue, turns
 from db.execution.attempts import raise_first, try_each
 from db.models import Id
 from db.models import runs as _runs
+from db.run_documents import RUN
 
 MAX_ATTEMPTS = 3
 BATCH_ROWS = 100

@@ -12,12 +12,13 @@ import sqlalchemy as sa
 
 from db import access, engine
 from db.change_log import recording
-from db.documents import MEMBER_RUN_EVENT, RUN, RUN_EVENT, Document, Row, time
+from db.documents import Document, Row, time
 from db.engine import Connection, current_membership
 from db.engine.statement import Statement
 from db.errors import Conflict
 from db.models import Id, Moment, new_id, run_events, runs
 from db.paging.row_page import MAX_BYTES, RowPage, Write, write_array
+from db.run_documents import MEMBER_RUN_EVENT, RUN, RUN_EVENT
 from db.sharing import telling
 
 ACTIVE = ("pending", "running")

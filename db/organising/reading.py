@@ -47,13 +47,8 @@ def _mark() -> Statement:
     following = sa.select(sa.func.count()).where(_messages, messages.c.position > reached)
     count = following.scalar_subquery().correlate(conversations)
     lock = sa.select(_c.id).where(_this).with_for_update(key_share=True)
-    record = recording.insertion_for(
-        "conversation.updated",
-        conversations,
-        where=[_this, _c.unread_count > 0, _c.read_position < reached],
-        at=recording.time_after(_c.updated_at),
-        conversation_id=_c.id,
-        resource_id=_c.id,
+    record = recording.insertion_for_conversation(
+        "conversation.updated", where=[_this, _c.unread_count > 0, _c.read_position < reached]
     )
     update = sa.update(conversations).where(_this)
     update = update.values(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from db import chat_settings, conversations, engine, errors, runs
+from db import chat_settings, conversation_deletion, conversations, engine, errors, runs
 from db.engine import Connection, Hooks
 from db.sharing import shares
 from tests.db.rows import insert_conversation, insert_message, insert_run
@@ -15,7 +15,7 @@ WRITES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "changed conversation": lambda c, u, t, r: conversations.update(
         c, conversation_id=t, user_id=u, changes={"title": "T"}
     ),
-    "deleted conversation": lambda c, u, t, r: conversations.delete(
+    "deleted conversation": lambda c, u, t, r: conversation_deletion.delete(
         c, conversation_id=t, user_id=u
     ),
     "new message": lambda c, u, t, r: insert_message(c, t, u),

@@ -20,12 +20,14 @@ import sqlalchemy as sa
 from db import (
     access,
     chat_settings,
+    conversation_deletion,
     conversation_lists,
     conversations,
     engine,
     errors,
     idempotency_keys,
     live,
+    message_insertion,
     messages,
     rate_limits,
     runs,
@@ -76,10 +78,10 @@ LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uuid.UUID(int=0)))
 MODULES = (
     *(access, attachment_links, bulk, busy, cancellation, change_positions, changes),
-    *(chat_attachments, chat_settings, claims, conversation_lists, conversations, expiry),
-    *(idempotency_keys, list_documents, lists, live, marking, memberships, messages, own_view),
-    *(rate_limits, run_events, run_leases, run_queue, runs, shared_objects, shares, telling),
-    *(transient_events, turns, waiting_runs),
+    *(chat_attachments, chat_settings, claims, conversation_deletion, conversation_lists),
+    *(conversations, expiry, idempotency_keys, list_documents, lists, live, marking, memberships),
+    *(message_insertion, messages, own_view, rate_limits, run_events, run_leases, run_queue, runs),
+    *(shared_objects, shares, telling, transient_events, turns, waiting_runs),
 )
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
@@ -178,7 +180,7 @@ def _run_one_after_another(connection: Connection, user: str, conversation_id: s
     runs.update(connection, run_id=first, user_id=user, changes={"status": "cancelled"})
     _new_run(connection, user, conversation_id, "replace")
     _new_run(connection, user, conversation_id, "queue")
-    conversations.delete(connection, conversation_id=conversation_id, user_id=user)
+    conversation_deletion.delete(connection, conversation_id=conversation_id, user_id=user)
 
 
 def _new_run(connection: Connection, user: str, conversation_id: str, if_busy: str) -> str:
@@ -231,7 +233,7 @@ def _tell_member(connection: Connection, user: str, conversation_id: str) -> Non
     for given in ({}, {"shared": True}, {"shared": False}, {"offset": 9}):
         conversation_lists.select_page(connection, user_id=member, limit=9, **given)
     changes.select_page(connection, user_id=member, after=0, limit=9, tag=bytes.decode)
-    conversations.delete(connection, **this)
+    conversation_deletion.delete(connection, **this)
 
 
 def _expired(connection: Connection, user: str, run_id: str) -> str:

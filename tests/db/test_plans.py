@@ -15,6 +15,7 @@ import pytest
 import migrations
 from db import (
     chat_settings,
+    conversation_deletion,
     conversation_lists,
     conversations,
     engine,
@@ -224,7 +225,7 @@ SINGLE: dict[str, Action] = {
         changes={"title": "Another"},
     ),
     "delete conversation": partial(
-        conversations.delete, conversation_id=CONVERSATION, user_id=USER
+        conversation_deletion.delete, conversation_id=CONVERSATION, user_id=USER
     ),
     "add message": lambda c: messages.insert(c, **message(CONVERSATION, USER)),
     "add message of a run": lambda c: messages.insert(c, **message(CONVERSATION, USER, run_id=RUN)),

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from db import chat_settings, conversations, engine, errors, messages, runs
+from db import (
+    chat_settings,
+    conversation_deletion,
+    conversations,
+    engine,
+    errors,
+    messages,
+    runs,
+)
 from db.attachments import chat_attachments
 from db.engine import Connection, bridge
 from db.paging.page import Page
@@ -66,7 +74,7 @@ def test_insert_during_a_delete_raises_missing_or_reference(
         try:
             with engine.autocommit() as own:
                 if number == WRITERS // 2:
-                    conversations.delete(own, conversation_id=conversation_id, user_id=user)
+                    conversation_deletion.delete(own, conversation_id=conversation_id, user_id=user)
                 else:
                     messages.insert(own, **message(conversation_id, user))
                     insert_run(own, user, conversation_id=conversation_id)
@@ -141,7 +149,7 @@ def test_attachment_that_a_message_gets_during_its_deletion_disappears_from_it(
         bridge.wait(linked.wait())
         with engine.transaction() as own:
             if conversation_too:
-                conversations.delete(own, conversation_id=conversation_id, user_id=user)
+                conversation_deletion.delete(own, conversation_id=conversation_id, user_id=user)
             else:
                 chat_attachments.delete(own, attachment_id=attachment_id, user_id=user)
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
-from db import access, engine, errors, idempotency_keys, messages, models
+from db import access, engine, errors, idempotency_keys, message_insertion, messages, models
 from db.change_log import change_positions as numbering
 from db.engine import Connection, roles
 from db.engine.statement import Statement
@@ -404,7 +404,8 @@ def test_query_without_its_access_rule_finds_no_other_users_rows(
     monkeypatch.setattr(
         messages, "_this_conversation", models.conversations.c.id == messages._conversation
     )
-    insert_message_anywhere = messages._append()
+    monkeypatch.setattr(message_insertion, "_this_conversation", messages._this_conversation)
+    insert_message_anywhere = message_insertion.append()
     any_page = messages._select_page.__wrapped__("asc", resumed=False)
     written = message(bob[1]["conversations"], alice[0])
     absent = dict.fromkeys((*models.messages.c.keys(), "title"))

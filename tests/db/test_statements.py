@@ -10,6 +10,7 @@ import pytest
 from db import (
     access,
     chat_settings,
+    conversation_deletion,
     conversation_lists,
     conversations,
     engine,
@@ -74,7 +75,7 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
         for action in ("archive", "unarchive", "pin", "unpin", "add_tags", "remove_tags")
     },
     "bulk_delete": partial(_change_in_bulk, action="delete"),
-    "deleted_conversation": lambda c, u, t, r: conversations.delete(
+    "deleted_conversation": lambda c, u, t, r: conversation_deletion.delete(
         c, conversation_id=t, user_id=u
     ),
     "list_messages": lambda c, u, t, r: messages.select_page(
@@ -132,7 +133,9 @@ REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object
     ),
     "delete_conversation": (
         "conversation",
-        lambda c, u, i: conversations.delete(c, conversation_id=i["conversation"], user_id=u),
+        lambda c, u, i: conversation_deletion.delete(
+            c, conversation_id=i["conversation"], user_id=u
+        ),
     ),
     "list_messages": (
         "conversation",
