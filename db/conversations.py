@@ -17,7 +17,6 @@ from db.organising import own_view, tags
 from db.organising.listed import ORGANISED, OWN
 from db.paging.row_page import RowPage
 from db.sharing import memberships, telling
-from db.sharing.memberships import Membership
 
 DEFAULT_TITLE = "New Conversation"
 
@@ -26,9 +25,7 @@ _this = _c.id == sa.bindparam("this_id", type_=Id)
 
 _one = sa.select(*CONVERSATION.columns).where(_this, access.CONVERSATION)
 _select_granted = Statement(_one)
-_select_one = Statement(
-    memberships.or_membership(_one, sa.bindparam("this_id", type_=Id), memberships.ALL)
-)
+_select_one = Statement(memberships.or_membership(_one, sa.bindparam("this_id", type_=Id)))
 _lock = Statement(_one.with_for_update())
 _new_id = sa.bindparam("new_id", type_=Id)
 _insert = Statement(
@@ -79,19 +76,18 @@ def select_one(connection: Connection, *, conversation_id: str, user_id: str) ->
     values = {"this_id": conversation_id, "acting_user": user_id}
     if current_grant() is not None:
         row = _select_granted.row(connection, values)
-        membership = current_membership()
-        if row is not None and membership is not None:
-            row = (*row, membership.view)
+        grant = current_membership()
+        if row is not None and grant is not None:
+            row = (*row, grant.view)
         return _found(connection, row, conversation_id, user_id)
     row = _select_one.row(connection, values)
     if row is None:
         return _found(connection, None, conversation_id, user_id)
-    membership_at = -len(memberships.ALL)
-    own, found = row[:membership_at], row[membership_at:]
-    if found[0] is not None:
+    *own, membership = row
+    if membership is not None:
         access.permit(
             connection,
-            Membership(*found),
+            memberships.read(membership),
             conversation_id=conversation_id,
             member_id=user_id,
             allows=access.READ,

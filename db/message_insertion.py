@@ -39,8 +39,8 @@ def append(
         sa.update(conversations)
         .where(this_conversation)
         .values(
-            message_count=conversations.c.message_count + 1,
-            last_position=conversations.c.last_position + 1,
+            message_count=conversations.c.message_count + reading.ONE,
+            last_position=conversations.c.last_position + reading.ONE,
             last_message_role=role,
             last_message_content=sa.bindparam("preview"),
             last_message_at=now,

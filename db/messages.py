@@ -20,7 +20,6 @@ from db.organising import agents, reading
 from db.paging.page import Page
 from db.paging.row_page import RowPage
 from db.sharing import memberships, telling
-from db.sharing.memberships import Membership
 
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
@@ -49,7 +48,7 @@ def _select_page(order: str, *, resumed: bool) -> RowPage:
 def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
     """Return a select that has one row without a message if the page is empty.
 
-    If the conversation is not the caller's, it has one row with owner and role of a membership.
+    If the conversation is not the caller's, it has one row with a membership.
     """
     found = page.subquery("found")
     count = sa.select(conversations.c.message_count).where(_this_conversation)
@@ -86,11 +85,11 @@ def select_page(
     rows = query.read(connection, values, limit=limit, offset=offset)
     if rows is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    count, owner_id, member_role = rows.extra
-    if owner_id is not None:
+    count, membership = rows.extra
+    if membership is not None:
         access.permit(
             connection,
-            Membership(owner_id, member_role),
+            memberships.read(membership),
             conversation_id=conversation_id,
             member_id=user_id,
             allows=access.READ,

@@ -24,10 +24,12 @@ _position = sa.bindparam("position", type_=sa.BigInteger)
 _LAST = 2**63 - 1
 _UNKNOWN = "does not refer to a message of this conversation"
 
+# SQLAlchemy would make a parameter of a number, and each parameter costs PostgreSQL time.
+ONE: sa.ColumnElement[int] = sa.literal_column("1")
 _is_read = sa.bindparam("is_read", type_=sa.Boolean)
 AFTER_POST: dict[str, sa.ColumnElement[Any]] = {
-    "read_position": sa.case((_is_read, _c.last_position + 1), else_=_c.read_position),
-    "unread_count": sa.case((_is_read, 0), else_=_c.unread_count + 1),
+    "read_position": sa.case((_is_read, _c.last_position + ONE), else_=_c.read_position),
+    "unread_count": sa.case((_is_read, sa.literal_column("0")), else_=_c.unread_count + ONE),
 }
 """The columns of a conversation after a message is posted, by the parameter `is_read`."""
 
