@@ -21,8 +21,6 @@ LISTED = ("user_id", "archived", "pinned")
 """What a list of conversations selects and orders by before the time."""
 TAG_CHARACTERS = 50
 MAX_TAGS = 20
-TAGS = f"array_position(tags, NULL) IS NULL AND cardinality(tags) <= {MAX_TAGS}"
-"""The constraint of a column `tags`."""
 
 Id = Uuid(as_uuid=False)
 # JSON keeps the order of keys and the spelling of numbers; JSONB would expand exponents. None is

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import LISTED, MEMBER_ROLES, TAG_CHARACTERS, TAGS, Base, Id, Moment, new_id
+from db.models.base import LISTED, MEMBER_ROLES, TAG_CHARACTERS, Base, Id, Moment, new_id
 
 _ROLE = f"role IN {MEMBER_ROLES}"
 
@@ -78,9 +78,6 @@ class Membership(Base):
     __table_args__ = (
         CheckConstraint("char_length(user_id) BETWEEN 1 AND 255", name="user_id"),
         CheckConstraint(_ROLE, name="role"),
-        CheckConstraint(TAGS, name="tags"),
-        CheckConstraint("unread_count >= 0", name="unread_count"),
-        CheckConstraint("read_position >= 0", name="read_position"),
         # The two orders of the list of conversations, as in `conversations`.
         Index("idx_memberships_created_at", *LISTED, "created_at", "conversation_id"),
         Index("idx_memberships_updated_at", *LISTED, "updated_at", "conversation_id"),
