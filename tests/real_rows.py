@@ -126,6 +126,19 @@ def _keep_rules_in_words(case: schemathesis.Case) -> None:
             and case.body.get("status") == "running"
         ):
             case.body["if_busy"] = "allow"
+        if case.path.endswith("/read"):  # needs a message of the conversation
+            case.body["message_id"] = None
+        if case.path == "/conversations/bulk":
+            _keep_rules_of_bulk_changes(case.body)
+
+
+def _keep_rules_of_bulk_changes(body: dict[str, Any]) -> None:
+    """Leave either ids or a filter that selects something, and tags for actions that need them."""
+    if body.get("ids"):
+        body["filter"] = None
+    else:
+        body |= {"ids": None, "filter": {"tag": "leases"}}
+    body["tags"] = body.get("tags") or ["leases"]
 
 
 def is_uuid(value: object) -> TypeGuard[str]:

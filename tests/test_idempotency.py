@@ -26,8 +26,11 @@ def carol(server: Server) -> Iterator[httpx.Client]:
 def test_every_post_that_adds_something_accepts_a_key() -> None:
     taking = [o for o in OPERATIONS if any(p["name"] == "Idempotency-Key" for p in o.parameters)]
 
-    assert taking == POSTS
-    assert all(409 in operation.statuses for operation in POSTS)
+    # Repeated, a change of 500 conversations by a filter would change the next 500.
+    others = {"bulk_update_conversations"}
+    assert [o for o in taking if o.operation_id not in others] == POSTS
+    assert {o.operation_id for o in taking if o not in POSTS} == others
+    assert all(409 in operation.statuses for operation in taking)
 
 
 @each_post

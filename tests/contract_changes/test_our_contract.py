@@ -85,6 +85,8 @@ def test_our_contract_equals_itself_in_any_order() -> None:
 
 def reordered(node: Any, key: str = "") -> Any:
     """Return the contract with everything reversed whose order has no meaning."""
+    if key == "value":  # of an example, whose tags have an order
+        return node
     if isinstance(node, dict):
         return {k: reordered(v, k) for k, v in reversed(node.items())}
     if isinstance(node, list):
