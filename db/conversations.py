@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from db import access, engine
 from db.change_log import recording
 from db.documents import CONVERSATION, MESSAGE, Row
-from db.engine import Connection, current_grant, current_membership
+from db.engine import Connection, current_membership
 from db.engine.statement import Statement
 from db.errors import Denied
 from db.models import Id, conversations, messages, new_id
@@ -24,7 +24,7 @@ _c = conversations.c
 _this = _c.id == sa.bindparam("this_id", type_=Id)
 
 _one = sa.select(*CONVERSATION.columns).where(_this, access.CONVERSATION)
-_select_granted = Statement(_one)
+_select_own = Statement(_one)
 _select_one = Statement(memberships.or_membership(_one, sa.bindparam("this_id", type_=Id)))
 _lock = Statement(_one.with_for_update())
 _new_id = sa.bindparam("new_id", type_=Id)
@@ -74,25 +74,30 @@ def _update(changed: frozenset[str], *, shared: bool) -> Statement:
 def select_one(connection: Connection, *, conversation_id: str, user_id: str) -> bytes:
     """Return a conversation's document. Raises Missing, Denied and Granted."""
     values = {"this_id": conversation_id, "acting_user": user_id}
-    if current_grant() is not None:
-        row = _select_granted.row(connection, values)
-        grant = current_membership()
-        if row is not None and grant is not None:
-            row = (*row, grant.view)
-        return _found(connection, row, conversation_id, user_id)
-    row = _select_one.row(connection, values)
+    or_membership = memberships.is_found_as_well(connection)
+    row = (_select_one if or_membership else _select_own).row(connection, values)
     if row is None:
-        return _found(connection, None, conversation_id, user_id)
-    *own, membership = row
-    if membership is not None:
-        access.permit(
+        access.refuse(
             connection,
-            memberships.read(membership),
-            conversation_id=conversation_id,
-            member_id=user_id,
+            "conversation",
+            row_id=conversation_id,
+            user_id=user_id,
             allows=access.READ,
         )
-    return CONVERSATION.write(own)
+    if or_membership:
+        *row, membership = row
+        if membership is not None:
+            access.permit(
+                connection,
+                memberships.read(membership),
+                conversation_id=conversation_id,
+                member_id=user_id,
+                allows=access.READ,
+            )
+    grant = current_membership()
+    if grant is not None:
+        row = (*row, grant.view)
+    return CONVERSATION.write(row)
 
 
 def select_with_messages(
@@ -172,7 +177,7 @@ def update(
     change. Raises Missing and Denied, and Granted for members who may make the changes.
     """
     if not changes:  # not `select_one`, which lets members read
-        row = _select_granted.row(connection, {"this_id": conversation_id, "acting_user": user_id})
+        row = _select_own.row(connection, {"this_id": conversation_id, "acting_user": user_id})
         return _found(connection, row, conversation_id, user_id)
     columns = dict(changes)
     if "title" in changes:
@@ -215,7 +220,7 @@ def _update_shared(
 
 def _of_member(connection: Connection, values: Mapping[str, Any]) -> bytes:
     """Return the document as the member sees it now."""
-    row = _select_granted.row(connection, values)
+    row = _select_own.row(connection, values)
     view = own_view.select(connection)
     if row is None or view is None:
         raise Denied("conversation")

@@ -31,7 +31,7 @@ _select_one = Statement(
 
 
 @functools.cache
-def _select_page(order: str, *, resumed: bool) -> RowPage:
+def _select_page(order: str, *, resumed: bool, or_membership: bool) -> RowPage:
     where = [_c.conversation_id == _conversation, access.MESSAGE]
     if resumed:
         last = sa.bindparam("after_position", type_=sa.BigInteger)
@@ -41,18 +41,20 @@ def _select_page(order: str, *, resumed: bool) -> RowPage:
         where=where,
         order_by=[_c.position.asc() if order == "asc" else _c.position.desc()],
         keys=[_c.position],
-        around=_with_count,
+        around=functools.partial(_with_count, or_membership=or_membership),
     )
 
 
-def _with_count(page: sa.Select[Any]) -> sa.Select[Any]:
+def _with_count(page: sa.Select[Any], *, or_membership: bool) -> sa.Select[Any]:
     """Return a select that has one row without a message if the page is empty.
 
-    If the conversation is not the caller's, it has one row with a membership.
+    With `or_membership` and if the conversation is not the caller's, it has one row with a
+    membership.
     """
     found = page.subquery("found")
-    count = sa.select(conversations.c.message_count).where(_this_conversation)
-    conversation = memberships.or_membership(count, _conversation).subquery("conversation")
+    own = sa.select(conversations.c.message_count).where(_this_conversation)
+    either = memberships.or_membership(own, _conversation) if or_membership else own
+    conversation = either.subquery("conversation")
     return sa.select(found, *conversation.c).select_from(
         sa.outerjoin(conversation, found, sa.true())
     )
@@ -81,15 +83,22 @@ def select_page(
     }
     if after is not None:
         (values["after_position"],) = after
-    query = _select_page(order, resumed=after is not None)
+    or_membership = memberships.is_found_as_well(connection)
+    query = _select_page(order, resumed=after is not None, or_membership=or_membership)
     rows = query.read(connection, values, limit=limit, offset=offset)
     if rows is None:
-        access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
-    count, membership = rows.extra
-    if membership is not None:
+        access.refuse(
+            connection,
+            "conversation",
+            row_id=conversation_id,
+            user_id=user_id,
+            allows=access.READ,
+        )
+    count, *membership = rows.extra
+    if any(membership):
         access.permit(
             connection,
-            memberships.read(membership),
+            memberships.read(*membership),
             conversation_id=conversation_id,
             member_id=user_id,
             allows=access.READ,

@@ -256,6 +256,11 @@ def is_distributed(connection: Connection) -> bool:
     return configured.is_distributed
 
 
+def prepares(connection: Connection) -> bool:
+    """Return whether statements are prepared on the connection, as far as it is known."""
+    return connection.prepared is not None and not is_distributed(connection)
+
+
 def _current() -> _Configured:
     if _configured is None:
         raise RuntimeError("db.engine.configure() has not been called")

@@ -10,9 +10,10 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as sa_insert
 
+from db import engine
 from db.change_log import recording
 from db.documents import MemberView
-from db.engine import Connection
+from db.engine import Connection, current_grant
 from db.engine.statement import Statement
 from db.models import Id, Moment, memberships, new_id
 
@@ -80,7 +81,8 @@ def or_membership(
     """Return the caller's own row or, without one, a membership.
 
     Own rows have null in the last column, and others text for `read`: owners do not pay for several
-    columns. PostgreSQL looks for a membership only if it finds no own row, because of the limit.
+    columns. PostgreSQL looks for a membership only if it finds no own row, because of the limit. But
+    it always plans both: see `is_found_as_well`.
     """
     columns: list[sa.ColumnElement[Any]] = [*(sa.null() for _ in own.selected_columns)]
     membership = sa.cast(sa.func.json_build_array(*_ALL), sa.Text)
@@ -90,6 +92,15 @@ def or_membership(
     own = own.add_columns(sa.null().label("membership"))
     either: sa.CompoundSelect[Any] = sa.union_all(own, found)
     return either.limit(sa.literal_column("1"))
+
+
+def is_found_as_well(connection: Connection) -> bool:
+    """Return whether to use `or_membership` instead of a statement that finds only own rows.
+
+    Where statements are not prepared, the second plan would double the cost of an owner's read.
+    Without an own row, `access.refuse` looks for a membership.
+    """
+    return current_grant() is None and engine.prepares(connection)
 
 
 def read(text: str) -> Membership:

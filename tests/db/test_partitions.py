@@ -160,6 +160,9 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     ],
     "lists and log of a member": lambda c, u, t, r: _tell_member(c, u, t),
     "shared conversation": lambda c, u, t, r: _share(c, u, t),
+    "own conversation or membership": lambda c, u, t, r: conversations._select_one.row(
+        c, {"this_id": t, "acting_user": u}
+    ),
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
 

@@ -406,7 +406,7 @@ def test_query_without_its_access_rule_finds_no_other_users_rows(
     )
     monkeypatch.setattr(message_insertion, "_this_conversation", messages._this_conversation)
     insert_message_anywhere = message_insertion.append()
-    any_page = messages._select_page.__wrapped__("asc", resumed=False)
+    any_page = messages._select_page.__wrapped__("asc", resumed=False, or_membership=True)
     written = message(bob[1]["conversations"], alice[0])
     absent = dict.fromkeys((*models.messages.c.keys(), "title"))
     values = {f"new_{name}": value for name, value in (absent | written).items()} | {
