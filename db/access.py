@@ -1,12 +1,19 @@
-"""The access rule of each resource, and the reason why a statement with that rule found no row.
+"""The access rule of each resource, and what follows if a statement with it finds no row.
 
-The owner has access: statements include the rule as a condition on `acting_user`. If they find no
-row, a member of the conversation may get a grant to act as its owner (docs/decisions/0019).
+Only the owner has access: statements include the rule as a condition on `acting_user`. A member of
+a shared conversation gets it in a second attempt (docs/decisions/0019):
+
+1. The middleware runs the handler as the caller. Its statement finds no row of the caller, so its
+   query calls `refuse`, which looks for the caller's membership in the row's conversation. If the
+   member may do what the query `allows`, it raises Granted. Otherwise the request fails.
+2. The middleware (`agent_api.middleware.execution`) runs the handler again as the owner, under the
+   grant (`db.engine.acting`). If a statement finds no row now, the request fails.
 """
 
+from functools import partial
 from typing import NoReturn
 
-from sqlalchemy import String, bindparam, select
+from sqlalchemy import String, bindparam, null, select
 
 from db import engine
 from db.engine import Connection, MemberGrant, current_grant, roles
@@ -45,7 +52,8 @@ WRITE = "write"
 LEAVE = "leave"
 _ROLES = {READ: MEMBER_ROLES, WRITE: ("editor",), LEAVE: MEMBER_ROLES}
 
-# These statements see the rows of all users. Their role cannot read content.
+# Whether the caller owns the row, and its conversation. These statements see the rows of all users.
+# Their role cannot read content.
 _FIND = {
     "conversation": Statement(
         select(CONVERSATION, conversations.c.id).where(conversations.c.id == _row),
@@ -59,16 +67,13 @@ _FIND = {
         select(RUN, runs.c.conversation_id).where(runs.c.id == _row), role=roles.EXISTENCE
     ),
     "attachment": Statement(
-        select(ATTACHMENT).where(chat_attachments.c.id == _row), role=roles.EXISTENCE
+        select(ATTACHMENT, null()).where(chat_attachments.c.id == _row), role=roles.EXISTENCE
     ),
 }
 
 
 class Granted(Exception):  # it is not an error
-    """The caller's own row was not found, but the caller may act for the owner of the row.
-
-    The middleware then runs the handler once more, as the owner and under the grant.
-    """
+    """Ends the first attempt: the caller may act for the owner of the row."""
 
     def __init__(self, grant: MemberGrant) -> None:
         super().__init__()
@@ -82,81 +87,61 @@ def refuse(
     row_id: str,
     user_id: str,
     allows: str | None = None,
+    membership: Membership | None = None,
 ) -> NoReturn:
-    """Raise Missing or Denied for a row that a statement with the access rule did not find.
+    """End an attempt whose statement found no row of the user: roll back, and raise the reason.
 
-    With `allows`, members of the row's conversation may do this if their role suffices: raise
-    Granted for them, once per request. This rolls back the transaction. Successful requests of
-    owners do not pay for it.
+    Raises Missing or Denied; in the first attempt and with `allows` also Granted or, if the
+    member's role does not suffice, RoleDenied. `membership` is the user's in a conversation, if the
+    statement has already found it. Successful requests of owners do not pay for this.
     """
+    admit = partial(_admit, resource=resource, row_id=row_id, user_id=user_id, allows=allows)
 
     def decide(connection: Connection) -> NoReturn:
-        asked = allows if current_grant() is None else None
-        if asked is not None and resource == "conversation":
-            _ask_membership(connection, resource, row_id, user_id, asked)
+        if resource == "conversation":  # before the statement that asks all nodes
+            admit(connection, conversation_id=row_id, membership=membership)
         found = _FIND[resource].row(connection, {"row_id": row_id, "acting_user": user_id})
         # If the user has access, the row was created after the first statement.
         if found is None or found[0]:
             raise Missing(resource)
-        if asked is not None and resource != "conversation" and found[1] is not None:
-            run_id = row_id if resource == "run" else None
-            _ask_membership(connection, resource, found[1], user_id, asked, run_id)
+        conversation_id = found[1]
+        if resource != "conversation" and conversation_id is not None:
+            admit(connection, conversation_id=conversation_id)
         raise Denied(resource)
 
     engine.roll_back(connection, decide)
 
 
-def _ask_membership(
+def _admit(
     connection: Connection,
-    resource: str,
-    conversation_id: str,
-    member_id: str,
-    allows: str,
-    run_id: str | None = None,
-) -> None:
-    found = memberships.select_one(connection, conversation_id=conversation_id, member_id=member_id)
-    if found is not None:
-        _decide(resource, found, conversation_id, member_id, allows, run_id)
-
-
-def permit(
-    connection: Connection,
-    membership: Membership,
     *,
-    conversation_id: str,
-    member_id: str,
-    allows: str,
-) -> NoReturn:
-    """Raise Granted for a membership that a statement has found instead of the caller's own row.
-
-    It raises Denied if the member's role does not suffice.
-    """
-
-    def decide(_: Connection) -> NoReturn:
-        _decide("conversation", membership, conversation_id, member_id, allows)
-
-    engine.roll_back(connection, decide)
-
-
-def _decide(
     resource: str,
-    membership: Membership,
+    row_id: str,
+    user_id: str,
+    allows: str | None,
     conversation_id: str,
-    member_id: str,
-    allows: str,
-    run_id: str | None = None,
-) -> NoReturn:
+    membership: Membership | None = None,
+) -> None:
+    """Raise Granted or RoleDenied if this is the first attempt, and of a member."""
+    if allows is None or current_grant() is not None:
+        return
+    if membership is None:
+        membership = memberships.select_one(
+            connection, conversation_id=conversation_id, member_id=user_id
+        )
+    if membership is None:
+        return
     if membership.role not in _ROLES[allows]:
         raise RoleDenied(resource, membership.role)
     raise Granted(
         MemberGrant(
             membership.owner_id,
             conversation_id,
-            member_id,
+            user_id,
             membership.role,
             allows,
-            run_id,
-            membership.view,
+            run_id=row_id if resource == "run" else None,
+            view=membership.view,
         )
     )
 

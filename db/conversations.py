@@ -76,28 +76,20 @@ def select_one(connection: Connection, *, conversation_id: str, user_id: str) ->
     values = {"this_id": conversation_id, "acting_user": user_id}
     or_membership = memberships.is_found_as_well(connection)
     row = (_select_one if or_membership else _select_own).row(connection, values)
-    if row is None:
+    found = None
+    if row is not None and or_membership:
+        row, found = memberships.split(row)
+    if row is None or found is not None:
         access.refuse(
             connection,
             "conversation",
             row_id=conversation_id,
             user_id=user_id,
             allows=access.READ,
+            membership=found,
         )
-    if or_membership:
-        *row, membership = row
-        if membership is not None:
-            access.permit(
-                connection,
-                memberships.read(membership),
-                conversation_id=conversation_id,
-                member_id=user_id,
-                allows=access.READ,
-            )
     grant = current_membership()
-    if grant is not None:
-        row = (*row, grant.view)
-    return CONVERSATION.write(row)
+    return CONVERSATION.write(row if grant is None else (*row, grant.view))
 
 
 def select_with_messages(

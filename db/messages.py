@@ -86,24 +86,19 @@ def select_page(
     or_membership = memberships.is_found_as_well(connection)
     query = _select_page(order, resumed=after is not None, or_membership=or_membership)
     rows = query.read(connection, values, limit=limit, offset=offset)
-    if rows is None:
+    found = None
+    if rows is not None and or_membership:
+        _, found = memberships.split(rows.extra)
+    if rows is None or found is not None:
         access.refuse(
             connection,
             "conversation",
             row_id=conversation_id,
             user_id=user_id,
             allows=access.READ,
+            membership=found,
         )
-    count, *membership = rows.extra
-    if any(membership):
-        access.permit(
-            connection,
-            memberships.read(*membership),
-            conversation_id=conversation_id,
-            member_id=user_id,
-            allows=access.READ,
-        )
-    return Page(rows.documents, count, [rows.last[0]] if rows.has_more else None)
+    return Page(rows.documents, rows.extra[0], [rows.last[0]] if rows.has_more else None)
 
 
 def select_one(connection: Connection, *, message_id: str, user_id: str) -> bytes:

@@ -67,7 +67,7 @@ def _run_handler(request: Request, limiter: RateLimiter | None) -> Response:
         return _run_once(request)
     except Granted as granted:
         grant = granted.grant
-    # The queries did not find the caller's own row, but one that is shared with the caller.
+    # The second attempt of a member: see `db.access`.
     act_under(grant)
     return _run_once(membership.as_owner(request, grant))
 

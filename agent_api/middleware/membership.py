@@ -1,4 +1,4 @@
-"""Lets the member of a shared conversation act as its owner, as far as the grant allows."""
+"""Makes the second attempt of a member's request: that of the owner (`db.access` tells why)."""
 
 from dataclasses import replace
 from hashlib import sha256

@@ -32,7 +32,6 @@ class MemberGrant(NamedTuple):
 
     owner_id: str
     conversation_id: str
-    """For a list of conversations, several ids with commas between them."""
     member_id: str
     member_role: str
     purpose: str

@@ -57,7 +57,8 @@ class Statement:
     as a list, JSON, a UUID, an enum and a timestamp without time zone as str.
 
     The value `acting_user` names the user whose rows are visible. Without it no row is visible.
-    Under a grant, statements of requests have its role.
+    Under a grant, statements of requests have its role and settings. Other statements of roles with
+    settings (`roles.SETTINGS`) take them from the values.
     """
 
     def __init__(
@@ -125,13 +126,13 @@ class Statement:
             return result.rowcount
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> cursor:
-        parameters = {"acting_user": "", **values, **self._constants}
         role, grant = self._role, current_grant()
         if grant is not None and role == roles.REQUEST:
             role = grant.role
-        if role in roles.SETTINGS:
-            parameters |= dict.fromkeys(roles.SETTINGS[role], "")
-            parameters |= grant.settings() if grant is not None and grant.role == role else {}
+        settings = dict.fromkeys(("acting_user", *roles.SETTINGS.get(role, ())), "")
+        parameters = {**settings, **values, **self._constants}
+        if grant is not None and grant.role == role:
+            parameters |= grant.settings()
         messages = self._messages.get(role)
         if messages is None:
             messages = self._messages[role] = _Messages(self.sql, role)

@@ -1,7 +1,7 @@
 """Reads the documents of a list of conversations, own and shared ones, limited in bytes.
 
-Each owner's conversations are on the owner's node, so they are read by a statement of their own,
-under a grant.
+Each owner's conversations are on the owner's node, so they are read by a statement of their own.
+For shared ones its role sees only the conversations that it names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ import sqlalchemy as sa
 
 from db import access
 from db.documents import CONVERSATION, MemberView
-from db.engine import Connection, MemberGrant, acting_under, bridge
+from db.engine import Connection, bridge, roles
 from db.engine.statement import Statement
 from db.models import Id, conversations
 from db.paging.row_page import ANY_SIZE, LARGEST, MAX_BYTES, fitting, without_large, write_array
 
 
-def _documents() -> Statement:
+def _documents(role: str) -> Statement:
     columns = [without_large(CONVERSATION, column) for column in CONVERSATION.columns]
     array = sa.ARRAY(Id)
     wanted = sa.func.unnest(sa.cast(sa.bindparam("ids", type_=array), array)).table_valued("id")
@@ -31,10 +31,11 @@ def _documents() -> Statement:
         .limit(sa.literal_column("1"))
         .lateral("row")
     )
-    return Statement(sa.select(row).select_from(wanted.join(row, sa.true())))
+    return Statement(sa.select(row).select_from(wanted.join(row, sa.true())), role=role)
 
 
-_select_documents = _documents()
+_select_own = _documents(roles.REQUEST)
+_select_shared = _documents(roles.MEMBER)
 
 
 class Key(NamedTuple):
@@ -97,18 +98,10 @@ def _rows(
     by_owner = sorted(keys, key=lambda key: key.owner_id or "")
     for owner_id, group in groupby(by_owner, key=lambda key: key.owner_id):
         ids = [key.row_id for key in group]
+        values = {"acting_user": owner_id or user_id, "ids": ids, LARGEST.key: largest}
         if owner_id is None:
-            rows |= _by_id(connection, user_id, ids, largest)
-            continue
-        grant = MemberGrant(owner_id, ",".join(ids), user_id, "", access.READ)
-        with acting_under(grant):
-            rows |= _by_id(connection, owner_id, ids, largest)
+            found = _select_own.rows(connection, values)
+        else:
+            found = _select_shared.rows(connection, values | {"conversation": ",".join(ids)})
+        rows |= {row_id: columns for row_id, *columns in found}
     return rows
-
-
-def _by_id(
-    connection: Connection, owner_id: str, ids: Sequence[str], largest: int
-) -> dict[str, Sequence[Any]]:
-    values = {"acting_user": owner_id, "ids": list(ids), LARGEST.key: largest}
-    found = _select_documents.rows(connection, values)
-    return {row_id: columns for row_id, *columns in found}

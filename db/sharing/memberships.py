@@ -80,9 +80,9 @@ def or_membership(
 ) -> sa.CompoundSelect[Any]:
     """Return the caller's own row or, without one, a membership.
 
-    Own rows have null in the last column, and others text for `read`: owners do not pay for several
-    columns. PostgreSQL looks for a membership only if it finds no own row, because of the limit. But
-    it always plans both: see `is_found_as_well`.
+    Own rows have null in the last column, and others text for `split`: owners do not pay for
+    several columns. PostgreSQL looks for a membership only if it finds no own row, because of the
+    limit. But it always plans both: see `is_found_as_well`.
     """
     columns: list[sa.ColumnElement[Any]] = [*(sa.null() for _ in own.selected_columns)]
     membership = sa.cast(sa.func.json_build_array(*_ALL), sa.Text)
@@ -103,9 +103,10 @@ def is_found_as_well(connection: Connection) -> bool:
     return current_grant() is None and engine.prepares(connection)
 
 
-def read(text: str) -> Membership:
-    """Return the membership that the last column of `or_membership` contains."""
-    return Membership(*orjson.loads(text))
+def split(row: Sequence[Any]) -> tuple[Sequence[Any], Membership | None]:
+    """Return the columns of `own` and the membership in a row of `or_membership`."""
+    *own, text = row
+    return own, None if text is None else Membership(*orjson.loads(text))
 
 
 _select_one = Statement(sa.select(*_ALL).where(_this))
