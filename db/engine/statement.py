@@ -28,6 +28,7 @@ from db.engine.unit_of_work import is_distributed
 
 # Without an alias, Citus 13 omits the table that RETURNING names from an INSERT with a SELECT.
 _INSERT = re.compile(r"^INSERT INTO (\w+) \(")
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 def _act_as(role: str) -> str:
@@ -125,7 +126,28 @@ class Statement:
         with closing(self._run(connection, values)) as result:
             return result.rowcount
 
+    def execute_each(self, connection: Connection, values: Iterable[Mapping[str, Any]]) -> None:
+        """Execute once with each of the values, in their order, all in one message."""
+        messages: list[str] = []
+        parameters: dict[str, Any] = {}
+        for number, each in enumerate(values):
+            message, given = self._message(connection, each)
+            if number:
+                message = message.removeprefix(connection.settings)
+                message = _PARAMETER.sub(rf"%(\1_{number})s", message)
+                given = {f"{name}_{number}": value for name, value in given.items()}
+            messages.append(message)
+            parameters |= given
+        if messages:
+            connection.execute(";\n".join(messages), parameters).close()
+
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> cursor:
+        return connection.execute(*self._message(connection, values))
+
+    def _message(
+        self, connection: Connection, values: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """Return what to send to execute the statements, and its parameters."""
         role, grant = self._role, current_grant()
         if grant is not None and role == roles.REQUEST:
             role = grant.role
@@ -139,12 +161,10 @@ class Statement:
         for name, process in self._processors.items():
             parameters[name] = process(parameters[name])
         if is_distributed(connection):
-            message = connection.settings + messages.to_shards
-        elif self._prepares and prepared.ensure(connection, messages.prepared):
-            message = messages.to_execute  # the session has the settings
-        else:
-            message = connection.settings + messages.plain
-        return connection.execute(message, parameters)
+            return connection.settings + messages.to_shards, parameters
+        if self._prepares and prepared.ensure(connection, messages.prepared):
+            return messages.to_execute, parameters  # the session has the settings
+        return connection.settings + messages.plain, parameters
 
 
 def _to_json(value: Any) -> str:

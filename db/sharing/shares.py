@@ -142,9 +142,7 @@ def upsert(
     )
     agents = [agent for (agent,) in _select_agents.rows(connection, values)]
     if agents:
-        telling.add_agents(
-            connection, conversation_id=conversation_id, member_id=member_id, agents=agents
-        )
+        telling.add_agents(connection, [member_id], conversation_id=conversation_id, agents=agents)
     return SHARE.write(row)
 
 

@@ -1,11 +1,12 @@
 """Tells the members of a shared conversation about a change, in the transaction of the change.
 
-Each member gets the change in their own log, in a message that acts as the member. The caller has
-locked the conversation, so nobody shares it or stops sharing it meanwhile. These statements keep
-the role of the transaction: that of the owner, of a worker with a lease, or of a member who writes.
+Each member gets the change in their own log, in statements that act as the member. All of them are
+sent in one message: the conversation stays locked until the end, and other writers wait for it. The
+lock also keeps the members as they are. These statements keep the role of the transaction: that of
+the owner, of a worker with a lease, or of a member who writes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,7 +49,7 @@ def _record(change: str, resource: sa.ColumnElement[Any], at: sa.ColumnElement[A
     )
 
 
-_is_read = sa.bindparam("is_read", type_=sa.Boolean)
+_is_read = _c.user_id == sa.bindparam("read_by", type_=sa.String)
 _position = sa.bindparam("position", type_=sa.BigInteger)
 _insert_agents = Statement(agents_of.insertion(SHARED, _this))
 _resource = sa.bindparam("of_resource", type_=Id)
@@ -87,7 +88,7 @@ def select_members(
 
 def tell_of_message(
     connection: Connection,
-    members: Iterable[str],
+    members: Collection[str],
     *,
     conversation_id: str,
     message: Row,
@@ -101,22 +102,25 @@ def tell_of_message(
     others have not read it.
     """
     columns = dict(zip(MESSAGE.names, message, strict=True))
-    values = {"of_resource": columns["id"], "at": f"{columns['created_at']}+00"}
-    for member_id in members:
-        seen = {"is_read": member_id == read_by, "position": position}
-        _tell_all(connection, "message.created", [member_id], conversation_id, values | seen)
-        if agents:
-            add_agents(
-                connection, conversation_id=conversation_id, member_id=member_id, agents=agents
-            )
+    values = {
+        "of_resource": columns["id"],
+        "at": f"{columns['created_at']}+00",
+        "position": position,
+        "read_by": read_by,
+    }
+    _tell_all(connection, "message.created", members, conversation_id, values)
+    if agents:
+        add_agents(connection, members, conversation_id=conversation_id, agents=agents)
 
 
 def add_agents(
-    connection: Connection, *, conversation_id: str, member_id: str, agents: Sequence[str]
+    connection: Connection, members: Collection[str], *, conversation_id: str, agents: Sequence[str]
 ) -> None:
-    """Store the agents that routing decisions selected, for the member's list."""
-    values = {"acting_user": member_id, "of_conversation": conversation_id, "new_agents": agents}
-    _insert_agents.rowcount(connection, values)
+    """Store the agents that routing decisions selected, for the lists of these members."""
+    values = {"of_conversation": conversation_id, "new_agents": agents}
+    _insert_agents.execute_each(
+        connection, [values | {"acting_user": member_id} for member_id in members]
+    )
 
 
 def tell_of_removal(
@@ -153,11 +157,14 @@ def tell_of_run(
 def _tell_all(
     connection: Connection,
     change: str,
-    members: Iterable[str],
+    members: Collection[str],
     conversation_id: str,
     values: dict[str, Any],
 ) -> None:
+    this = {**values, "of_conversation": conversation_id}
+    _tell[change].execute_each(
+        connection,
+        [this | {"acting_user": member_id, "change_id": new_id()} for member_id in members],
+    )
     for member_id in members:
-        who = {"acting_user": member_id, "of_conversation": conversation_id, "change_id": new_id()}
-        _tell[change].rowcount(connection, values | who)
         recording.announce(connection, member_id)

@@ -184,6 +184,38 @@ def test_share_conversation_while_runs_are_created_misses_none(
 
 
 @race(usual=2, thorough=10)
+def test_all_members_are_told_in_the_order_of_the_messages(
+    new_client: NewClient, attempt: int
+) -> None:
+    """The conversations have the same members, shared in different orders."""
+    owners = [new_client(f"owner-{n}-{uuid.uuid4()}") for n in range(2)]
+    members = [f"member-{n}-{uuid.uuid4()}" for n in range(8)]
+    conversations = [new_conversation(owner) for owner in owners]
+    for member in members:
+        share(owners[0], conversations[0]["id"], member)
+    for member in reversed(members):
+        share(owners[1], conversations[1]["id"], member, "editor")
+    writers = [*owners, *owners, new_client(members[0]), new_client(members[7])]
+    before = {member: position(new_client(member)) for member in members}
+
+    def post(number: int, client: httpx.Client) -> None:
+        for _ in range(10):
+            post_message(client, conversations[number], "Hello")  # 201: no deadlock
+
+    at_once(
+        [partial(post, n, client) for n, client in zip((0, 1, 0, 1, 1, 1), writers, strict=True)]
+    )
+
+    for owner, conversation in zip(owners, conversations, strict=True):
+        stored = ids(read(owner, messages_of(conversation), limit=500)["messages"])
+        for member in members:
+            told = changes_after(new_client(member), before[member])
+            assert stored == [
+                each["id"] for each in told if each["conversation_id"] == conversation["id"]
+            ]
+
+
+@race(usual=2, thorough=10)
 def test_list_conversations_moves_shared_ones_with_their_messages(
     new_client: NewClient, attempt: int
 ) -> None:

@@ -13,11 +13,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 from db import engine, errors
 from db.engine import Connection
 from db.engine.statement import Statement
-from db.models import Id, Json, RunStatus, conversations, runs
-from tests.db.rows import row
+from db.models import Id, Json, RunStatus, chat_settings, conversations, new_id, runs
+from tests.db.rows import TRACED, row, traced
 
 ID = "01a20507-d4ce-70cd-842d-47ae14f29b65"
 SECRET = "a secret"
+_user = sa.bindparam("acting_user", type_=sa.String)
+_id = sa.bindparam("id", type_=Id)
+_model = sa.bindparam("model", type_=sa.String)
 PARAMETERS: dict[str, tuple[Any, Any]] = {
     "text": (sa.String, "50 % of 'é'\\"),
     "integer": (sa.BigInteger, 1 << 40),
@@ -35,7 +38,13 @@ PARAMETERS: dict[str, tuple[Any, Any]] = {
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["prepared", "not prepared"])
 def configured(database_url: str, request: pytest.FixtureRequest) -> Iterator[None]:
-    engine.configure(database_url, pool_size=4, statement_timeout_ms=200, prepare=request.param)
+    engine.configure(
+        database_url,
+        pool_size=4,
+        statement_timeout_ms=200,
+        prepare=request.param,
+        hooks=TRACED,
+    )
     yield
     engine.dispose()
 
@@ -106,6 +115,37 @@ def test_statements_in_a_transaction_share_it() -> None:
         alone = {statement.scalar(connection, {}) for _ in range(2)}
 
     assert (len(together), len(alone)) == (1, 2)
+
+
+def test_execute_each_acts_as_each_user_in_turn_in_one_message(database_url: str) -> None:
+    insert = Statement(sa.insert(chat_settings).values(id=_id, user_id=_user, model=_model))
+    select = Statement(sa.select(chat_settings.c.model).where(chat_settings.c.user_id == _user))
+    users = [new_id() for _ in range(12)]
+    values = [{"acting_user": user, "id": user, "model": f"50 % of {user}"} for user in users]
+    with engine.autocommit() as connection:
+        select.row(connection, values[0])  # prepares
+
+        with traced() as trace:
+            insert.execute_each(connection, values)
+        found = [select.scalar(connection, {"acting_user": user}) for user in users]
+
+        insert.execute_each(connection, [])
+
+    assert len(trace) == 1
+    assert found == [each["model"] for each in values]
+
+
+def test_execute_each_fails_as_a_whole(database_url: str) -> None:
+    insert = Statement(sa.insert(chat_settings).values(id=_id, user_id=_user))
+    select = Statement(sa.select(chat_settings.c.user_id).where(chat_settings.c.user_id == _user))
+    users = [new_id() for _ in range(2)]
+    values = [{"acting_user": user, "id": user} for user in (*users, users[0])]
+
+    with pytest.raises(errors.Refused), engine.autocommit() as connection:
+        insert.execute_each(connection, values)
+
+    with engine.autocommit() as connection:
+        assert [select.scalar(connection, {"acting_user": user}) for user in users] == [None, None]
 
 
 def test_failed_transaction_rolls_back_its_statements() -> None:
