@@ -99,8 +99,8 @@ def upsert(
 ) -> bytes:
     """Share a conversation with a member, or change the member's role; return the document.
 
-    It needs a transaction. Raises Missing and Denied for the conversation, and Conflict if it has
-    MAX_MEMBERS members.
+    This also repairs a share and a membership that differ. It needs a transaction. Raises Missing
+    and Denied for the conversation, and Conflict if it has MAX_MEMBERS members.
     """
     values: dict[str, Any] = {
         "of_conversation": conversation_id,
@@ -113,6 +113,9 @@ def upsert(
     if conversation is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     created_at, updated_at, source, agent_id, message_count = conversation
+    membership = memberships.select_one(
+        connection, conversation_id=conversation_id, member_id=member_id
+    )
     found = _select_one.row(connection, values)
     if found is None:
         if _count_members.scalar(connection, values) >= MAX_MEMBERS:
@@ -120,7 +123,7 @@ def upsert(
         row = _insert.row(connection, values | {"share_id": new_id()})
     else:
         named = dict(zip(SHARE.names, found, strict=True))
-        if named["role"] == role:
+        if named["role"] == role and membership and membership[:2] == (user_id, role):
             return SHARE.write(found)
         row = _update.row(connection, values | {"share_id": named["id"]})
     recording.announce(connection, user_id)
@@ -129,7 +132,7 @@ def upsert(
         connection,
         conversation_id=conversation_id,
         member_id=member_id,
-        is_new=found is None,
+        is_new=membership is None,
         owner_id=user_id,
         share_id=named["id"],
         role=role,

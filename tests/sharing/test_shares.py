@@ -1,6 +1,7 @@
 """share_conversation, list_shares, unshare_conversation."""
 
 import uuid
+from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from tests.calls import (
     rows,
 )
 from tests.contract import NOWHERE, assert_problem
+from tests.mirror import changes_after, position
 from tests.sharing.members import NewClient, share, shares_of, unshare, user_of
 from tests.workers import Worker, claimed_run
 
@@ -60,6 +62,48 @@ def test_share_conversation_again_changes_the_role(
     assert read(bob, f"/conversations/{conversation['id']}")["role"] == "viewer"
     message = {"role": "user", "content": "Hello again"}
     assert_problem(bob.post(messages_of(conversation), json=message), 403)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("DELETE FROM memberships WHERE conversation_id = %s AND user_id = %s", "created"),
+        (
+            "UPDATE memberships SET role = 'viewer' WHERE conversation_id = %s AND user_id = %s",
+            "updated",
+        ),
+        ("DELETE FROM shares WHERE conversation_id = %s AND member_id = %s", "updated"),
+        (
+            "UPDATE shares SET role = 'viewer' WHERE conversation_id = %s AND member_id = %s",
+            "updated",
+        ),
+    ],
+)
+def test_share_conversation_again_repairs_both_rows(
+    alice: httpx.Client,
+    bob: httpx.Client,
+    conversation: Json,
+    database: Any,
+    damage: str,
+    told: str,
+) -> None:
+    """The rows are on two nodes. A restored backup or SQL by hand may have changed only one."""
+    share(alice, conversation["id"], bob, "editor")
+    with database.cursor() as cursor:
+        cursor.execute(damage, [conversation["id"], user_of(bob)])
+        assert cursor.rowcount == 1
+    before = position(bob)
+
+    again = [share(alice, conversation["id"], bob, "editor") for _ in range(2)]
+
+    post_message(bob, conversation, "Hello")
+    assert read(bob, f"/conversations/{conversation['id']}")["role"] == "editor"
+    assert read(alice, shares_of(conversation["id"]))["shares"] == [again[0]]
+    assert again[0] == again[1]
+    assert [each["type"] for each in changes_after(bob, before)] == [
+        f"conversation.{told}",
+        "message.created",
+    ]
 
 
 def test_share_conversation_with_oneself_is_refused(
