@@ -20,6 +20,7 @@ from agent_api.contract.operation import (
     Operation,
     Request,
 )
+from agent_api.contract.parameters import check_path
 from agent_api.contract.resolver import HandlerResolver
 from agent_api.contract.routing import Router, compile_operations
 from agent_api.http import preconditions, request_context, sending
@@ -88,6 +89,7 @@ class ContractMiddleware(SpecMiddleware):  # type: ignore[misc]  # connexion shi
         arguments = operation.read_arguments(
             path_arguments, scope["query_string"], headers, principal
         )
+        check_path(scope["path"], scope["raw_path"])
         key = arguments.pop(IDEMPOTENCY_KEY, None)
         if_none_match = arguments.pop(IF_NONE_MATCH, None)
         try:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 from agent_api.contract.schema import Schema, to_pointer
 from agent_api.http import etag
@@ -13,6 +13,7 @@ MAX_QUERY_FIELDS = 100
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _BOOLEAN = {"true": True, "false": False}
 _TYPES = frozenset({"string", "integer", "boolean"})
+_NOT_UTF_8 = "must be percent-encoded UTF-8"
 _PLACES = frozenset({"query", "path", "header"})
 
 
@@ -87,13 +88,22 @@ def parse_query(query: bytes) -> dict[str, list[str]]:
             max_num_fields=MAX_QUERY_FIELDS,
         )
     except UnicodeDecodeError as error:
-        raise _query_error("must be percent-encoded UTF-8") from error
+        raise _error_in("query", _NOT_UTF_8) from error
     except ValueError as error:
-        raise _query_error(f"must have at most {MAX_QUERY_FIELDS} fields") from error
+        raise _error_in("query", f"must have at most {MAX_QUERY_FIELDS} fields") from error
     for name, value in pairs:
         fields.setdefault(name, []).append(value)
     return fields
 
 
-def _query_error(detail: str) -> ValidationFailed:
-    return ValidationFailed([field_error("query", "", detail)])
+def check_path(path: str, raw_path: bytes) -> None:
+    """Raise ValidationFailed if the path is not UTF-8: uvicorn has replaced the wrong bytes."""
+    if "\N{REPLACEMENT CHARACTER}" in path:
+        try:
+            unquote_to_bytes(raw_path).decode()
+        except UnicodeDecodeError as error:
+            raise _error_in("path", _NOT_UTF_8) from error
+
+
+def _error_in(place: str, detail: str) -> ValidationFailed:
+    return ValidationFailed([field_error(place, "", detail)])

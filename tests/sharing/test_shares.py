@@ -227,6 +227,21 @@ def test_unshare_conversation_refuses_what_is_no_user_id(
     assert refusals(response) == {("path", "/user_id")}
 
 
+def test_unshare_conversation_refuses_a_path_that_is_not_utf_8(
+    alice: httpx.Client, conversation: Json
+) -> None:
+    path = shares_of(conversation["id"])
+    share(alice, conversation["id"], "\ufffd")
+
+    for odd in ("%FF", "%ED%A0%80", "%C3%28", "a%FFb%EF%BF%BD"):
+        problem = assert_problem(alice.delete(f"{path}/{odd}"), 422)
+        assert problem["errors"] == [
+            {"in": "path", "pointer": "", "detail": "must be percent-encoded UTF-8"}
+        ]
+
+    assert alice.delete(f"{path}/%EF%BF%BD").status_code == 204
+
+
 @pytest.mark.parametrize("role", ["owner", "", "Viewer", None, 1])
 def test_share_conversation_refuses_other_roles(
     alice: httpx.Client, conversation: Json, role: object
