@@ -19,8 +19,10 @@ from sqlalchemy import Connection, text
 from db import engine
 from db.engine import session
 from db.errors import MigrationRefused, Timeout, Unavailable
+from db.models import Base
 from db.schema import placement
 from db.schema.obstacles import explain
+from db.schema.table_locks import lock_tables
 
 MIGRATION_LOCK = 7236251904476921437
 """An arbitrary number that no other program uses for its advisory locks."""
@@ -30,6 +32,8 @@ SELECT min(v.relnamespace::regnamespace::text)
 FROM pg_class AS v JOIN pg_class AS c USING (relnamespace)
 WHERE v.relname = 'alembic_version' AND c.relname = 'conversations'
 """
+
+_EXISTING = "SELECT name FROM unnest(:tables) AS name WHERE to_regclass(name) IS NOT NULL"
 
 
 def head(migrations: Path) -> str:
@@ -70,6 +74,8 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
             if reason is not None:
                 raise MigrationRefused(reason)
             placement.prepare_migration(connection)
+            if len(pending(connection, migrations)) > 1:
+                _lock_all_tables(connection)
             config = _config(migrations)
             config.attributes |= {"connection": connection, "on_step": note}
             command.upgrade(config, "head")
@@ -92,6 +98,17 @@ def wait_for_others(connection: Connection, on_step: Callable[[str], None] | Non
             on_step("Waiting for another migration to end")
             notice_at = float("inf")
         time.sleep(0.1)
+
+
+def _lock_all_tables(connection: Connection) -> None:
+    """Lock the tables that exist, because revisions keep their locks until all are applied.
+
+    Otherwise the locks of one and those of the next, in another order than a request's, could
+    deadlock with the request.
+    """
+    tables = [*connection.scalars(text(_EXISTING), {"tables": [*Base.metadata.tables]})]
+    if tables:
+        connection.exec_driver_sql(lock_tables(*tables))
 
 
 def _unusable(connection: Connection, migrations: Path) -> str | None:

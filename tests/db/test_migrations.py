@@ -297,6 +297,27 @@ def test_upgrade_does_not_deadlock_with_a_request(
             migration.result(30)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", REVISIONS[:-2])
+def test_upgrade_by_several_revisions_does_not_deadlock_with_a_request(
+    url: str, revision: str
+) -> None:
+    """The locks of one revision are kept while the next one waits for its own."""
+    command.upgrade(alembic(url), revision)
+    others = set(models.Base.metadata.tables) & ask(url, "SELECT relname FROM pg_class")
+    waiting = "SELECT relation::regclass::text FROM pg_locks WHERE NOT granted"
+    with closing(psycopg2.connect(url)) as request, request.cursor() as cursor:
+        cursor.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+        with ThreadPoolExecutor(1) as threads:
+            migration = threads.submit(schema.upgrade, url, migrations.FOLDER)
+            try:
+                wait_until(lambda: "messages" in ask(url, waiting))
+                cursor.execute(f"LOCK TABLE {', '.join(others)} IN ROW EXCLUSIVE MODE")
+            finally:
+                request.rollback()
+            migration.result(30)
+
+
 def snapshot(url: str) -> set[str]:
     """Return all tables, columns, indexes and constraints with their definitions."""
     return ask(
