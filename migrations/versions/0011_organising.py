@@ -63,7 +63,7 @@ MEMBER_POLICIES = {
 AGENTS = """
 INSERT INTO conversation_agents (conversation_id, user_id, agent_id)
 SELECT DISTINCT m.conversation_id, m.user_id, name
-FROM messages AS m
+FROM {messages} AS m
 CROSS JOIN LATERAL (VALUES
   (m.routing_decision -> 'selected_agents'),
   (m.routing_decision -> 'routing_decision' -> 'selected_agents')) AS lists(list)
@@ -73,39 +73,53 @@ CROSS JOIN LATERAL (VALUES
   (agent), (CASE json_typeof(agent) WHEN 'object' THEN agent -> 'id' END),
   (CASE json_typeof(agent) WHEN 'object' THEN agent -> 'name' END)) AS texts(text)
 CROSS JOIN LATERAL (VALUES
-  (CASE json_typeof(text) WHEN 'string' THEN text #>> '{}' END)) AS names(name)
+  (CASE json_typeof(text) WHEN 'string' THEN text #>> '{{}}' END)) AS names(name)
 WHERE m.routing_decision IS NOT NULL AND char_length(name) BETWEEN 1 AND 255
+ON CONFLICT DO NOTHING
+"""
+# Messages of transactions that had not ended when the first statement started. A message changes
+# updated_at of its conversation. now() is the start of the migration, and the servers' requests
+# take much less than ten minutes.
+NEWER_MESSAGES = """(
+  SELECT newer.* FROM messages AS newer
+  JOIN conversations AS c ON c.id = newer.conversation_id AND c.user_id = newer.user_id
+  WHERE c.updated_at > now() - interval '10 minutes'
+    AND newer.created_at > now() - interval '10 minutes')"""
+DELETED_MEANWHILE = """
+DELETE FROM conversation_agents WHERE (conversation_id, user_id) IN (
+  SELECT conversation_id, user_id FROM conversation_agents
+  EXCEPT SELECT id, user_id FROM conversations)
+"""
+AGENTS_FOR_MEMBERS = """
+INSERT INTO membership_agents (conversation_id, user_id, agent_id)
+SELECT m.conversation_id, m.user_id, a.agent_id
+FROM memberships AS m
+JOIN conversation_agents AS a ON a.conversation_id = m.conversation_id AND a.user_id = m.owner_id
 """
 
 
 def upgrade() -> None:
-    """Upgrade to this revision; requests wait while the indexes of conversations are built.
+    """Upgrade to this revision.
 
-    Older servers sort a user's conversations instead of reading them in order.
+    All messages are read before the tables are locked. Then requests wait while the indexes of
+    conversations are built. Older servers sort a user's conversations instead of reading them in
+    order, and do not store the agents that routing decisions select.
     """
+    _create_tables()
+    op.execute("SET LOCAL statement_timeout = 0")
+    op.execute(AGENTS.format(messages="messages"))
+    op.execute("SET LOCAL statement_timeout = '10min'")
     op.execute(lock_tables("conversations", "memberships", "changes"))
+    op.execute(AGENTS.format(messages=NEWER_MESSAGES))
+    op.execute(DELETED_MEANWHILE)
+    op.execute(AGENTS_FOR_MEMBERS)
     for table in ROW_IDS:
         op.execute(COLUMNS.format(table=table))
     for name, (table, column) in INDEXES.items():
         op.drop_index(name, table)
         order = ["user_id", "archived", "pinned", column, ROW_IDS[table]]
         op.create_index(name, table, order)
-    for table, (_, column, length) in NAMES.items():
-        op.create_table(
-            table,
-            sa.Column("conversation_id", sa.Uuid(as_uuid=False), nullable=False),
-            sa.Column("user_id", sa.String(length=255), nullable=False),
-            sa.Column(column, sa.String(length=length), nullable=False),
-            sa.PrimaryKeyConstraint("conversation_id", "user_id", column, name=f"pk_{table}"),
-        )
-    op.execute(AGENTS)
-    op.execute(
-        "INSERT INTO membership_agents (conversation_id, user_id, agent_id)"
-        " SELECT m.conversation_id, m.user_id, a.agent_id FROM memberships AS m"
-        " JOIN conversation_agents AS a"
-        " ON a.conversation_id = m.conversation_id AND a.user_id = m.owner_id"
-    )
-    for table, (of, column, _) in NAMES.items():
+    for table, (of, _, _) in NAMES.items():
         op.create_foreign_key(
             f"fk_{table}_conversation_id",
             table,
@@ -114,13 +128,24 @@ def upgrade() -> None:
             [ROW_IDS[of], "user_id"],
             ondelete="CASCADE",
         )
+    _let_workers_and_members_write()
+
+
+def _create_tables() -> None:
+    for table, (_, column, length) in NAMES.items():
+        op.create_table(
+            table,
+            sa.Column("conversation_id", sa.Uuid(as_uuid=False), nullable=False),
+            sa.Column("user_id", sa.String(length=255), nullable=False),
+            sa.Column(column, sa.String(length=length), nullable=False),
+            sa.PrimaryKeyConstraint("conversation_id", "user_id", column, name=f"pk_{table}"),
+        )
         op.create_index(f"idx_{table}_{column}", table, ["user_id", column, "conversation_id"])
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO agent_api_request")
         op.execute(
             f"CREATE POLICY request ON {table} TO agent_api_request USING (user_id = {_USER})"
         )
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    _let_workers_and_members_write()
 
 
 def _let_workers_and_members_write() -> None:
