@@ -138,6 +138,16 @@ def test_bulk_update_conversations_changes_what_a_filter_selects(alice: httpx.Cl
     assert sorted(ids(read_all(alice, "/conversations"))) == a
 
 
+def test_bulk_update_conversations_of_a_filter_ends_despite_full_ones(alice: httpx.Client) -> None:
+    full, other = (new_conversation(alice, source="a") for _ in range(2))
+    change(alice, f"/conversations/{full['id']}", tags=[f"t{n}" for n in range(20)])
+
+    results = [bulk(alice, "add_tags", filter={"source": "a"}, tags=["new"]) for _ in range(2)]
+
+    assert results == [done([other["id"]]), []]
+    assert len(get_conversation(alice, full)["tags"]) == 20
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [

@@ -55,25 +55,28 @@ def _would_change(of: Listed, action: str) -> sa.ColumnElement[bool]:
 
 @functools.cache
 def _lock(of: Listed, action: str, names: frozenset[str] | None) -> Statement:
-    """Return the statement that locks rows: those with the ids, or of the filter.
+    """Return the statement that locks rows: those with the ids, or those to change of the filter.
 
     They are locked in the order of their ids, so that two of these statements do not deadlock.
+    Deletions do not lock memberships, which members cannot delete. Two users who delete
+    conversations that they share with each other would otherwise deadlock.
     The second column is whether the row can be changed.
     """
-    lock: dict[str, bool] = {} if action == "delete" else {"key_share": True}
+    can_change: sa.ColumnElement[bool] = sa.true()
+    if action == "add_tags":
+        can_change = sa.func.cardinality(tags.added(of)) <= MAX_TAGS
+    elif action == "delete":
+        can_change = sa.true() if of is OWN else sa.false()
     where = _these(of)
     if names is not None:
         agent = filters.alternatives(of, names)
-        where = [of.of_user, *filters.conditions(of, names), _would_change(of, action)]
+        where = [of.of_user, *filters.conditions(of, names), _would_change(of, action), can_change]
         where.append(sa.or_(*(sa.and_(sa.true(), *each) for each in agent)))
-    fits: sa.ColumnElement[bool] = sa.true()
-    if action == "add_tags":
-        fits = sa.func.cardinality(tags.added(of)) <= MAX_TAGS
-    elif action == "delete":
-        fits = sa.true() if of is OWN else sa.false()
     shared = conversations.c.was_shared if of is OWN else sa.false()
-    rows = sa.select(of.row_id, fits, shared).where(*where).order_by(of.row_id).limit(_most)
-    return Statement(rows.with_for_update(of=of.rows, **lock), prepare=names is None)
+    rows = sa.select(of.row_id, can_change, shared).where(*where).order_by(of.row_id).limit(_most)
+    if of is OWN or action != "delete":
+        rows = rows.with_for_update(of=of.rows, key_share=action != "delete")
+    return Statement(rows, prepare=names is None)
 
 
 @functools.cache
@@ -110,7 +113,7 @@ def update(
     """Change conversations; return by its id whether each one of the user's was changed.
 
     Those that would get more than MAX_TAGS are not, and members cannot delete. With the filters
-    `given` instead of `ids`, change the first MAX_IDS that they select and that the action would
+    `given` instead of `ids`, change the first MAX_IDS that they select and that the action can
     change. With `shared`, only those that others share with the user, or only own ones. It needs a
     transaction.
     """
@@ -118,7 +121,7 @@ def update(
     names = None if given is None else frozenset(given)
     found: dict[str, bool] = {}
     for of in (OWN, SHARED):
-        if shared is (of is OWN) or (of is SHARED and action == "delete" and ids is None):
+        if shared is (of is OWN):
             continue
         if ids is not None and len(found) == len(ids):
             break

@@ -1,5 +1,6 @@
 """Each member organises shared conversations for themselves."""
 
+from functools import partial
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 
 from tests.calls import (
     Json,
+    at_once,
     change,
     get_conversation,
     ids,
@@ -258,3 +260,21 @@ def test_changed_role_keeps_what_the_member_chose(
     share(alice, conversation["id"], bob, "editor")
 
     assert get_conversation(bob, conversation) == before | {"role": "editor"}
+
+
+def test_bulk_update_conversations_of_each_other_do_not_deadlock(
+    alice: httpx.Client, bob: httpx.Client
+) -> None:
+    for _ in range(5):
+        hers, his = ([new_conversation(each)["id"] for _ in range(5)] for each in (alice, bob))
+        for row_id in hers:
+            share(alice, row_id, bob)
+        for row_id in his:
+            share(bob, row_id, alice)
+        body = {"action": "delete", "ids": [*hers, *his]}
+
+        responses = at_once(
+            [partial(client.post, "/conversations/bulk", json=body) for client in (alice, bob)]
+        )
+
+        assert [response.status_code for response in responses] == [200, 200]
