@@ -13,6 +13,7 @@ from agent_api.http.single_flight import SingleFlight
 from agent_api.live.hub import Hub, current
 from agent_api.middleware import idempotency, leasing, membership
 from agent_api.middleware.rate_limiting import RateLimiter
+from agent_api.middleware.turns import Turns
 from db.access import Granted
 from db.engine import act_under, bridge
 
@@ -33,6 +34,7 @@ class HandlerMiddleware(ContractMiddleware):
         self._authenticator = authenticator
         self._limiter = limiter
         self._hub = hub
+        self._turns = Turns()
         self._fetch_keys = SingleFlight(partial(bridge.in_thread, authenticator.keys.fetch))
 
     async def authenticate(self, operation: Operation, headers: Headers) -> Principal | None:
@@ -49,6 +51,14 @@ class HandlerMiddleware(ContractMiddleware):
 
     async def respond(self, request: Request) -> Response:
         """Run the handler. Plain functions may wait for the database."""
+        turn = await self._turns.take(request)
+        try:
+            return await self._respond(request)
+        finally:
+            if turn is not None:
+                turn.release()
+
+    async def _respond(self, request: Request) -> Response:
         current.set(self._hub)
         limiter = self._limiter if request.operation.requires_token else None
         if leasing.has_lease(request):
