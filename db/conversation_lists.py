@@ -77,8 +77,8 @@ def select_page(
     """Return a page of the conversations that the user owns or is a member of.
 
     With `shared`, only of those that the user is a member of, or owns. None selects archived and
-    other, or pinned and other ones. `given` are values of `filters.NAMES`. Keys are [`order_by`'s
-    time, id, total], and True if the conversation is pinned.
+    other, or pinned and other ones. `given` are the filters source, agent_id and tag. Keys are
+    [`order_by`'s time, id, total], and True if the conversation is pinned.
     """
     values = {"acting_user": user_id, **page.given(**given)}
     form: dict[str, Any] = {

@@ -9,7 +9,7 @@ from agent_api.http.problems import Forbidden, NotFound, Problem, ValidationFail
 from agent_api.http.responses import Response, ok
 from db.engine import transaction
 from db.models import MAX_TAGS
-from db.organising import bulk
+from db.organising import bulk, tags
 
 _FILTERS = ("archived", "pinned", "tag", "source", "agent_id")
 _NEED_TAGS = ("add_tags", "remove_tags")
@@ -48,7 +48,7 @@ def _tags(body: dict[str, Any]) -> list[str]:
     given = body.get("tags")
     if body["action"] in _NEED_TAGS and not given:
         raise _invalid("/tags", f"is required for the action {body['action']}")
-    return list(dict.fromkeys(given or ()))
+    return tags.without_repetitions(given or ())
 
 
 def _invalid(pointer: str, detail: str) -> ValidationFailed:

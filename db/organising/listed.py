@@ -13,7 +13,7 @@ from db.models import (
     memberships,
 )
 
-_user = sa.bindparam("acting_user", type_=sa.String)
+USER = sa.bindparam("acting_user", type_=sa.String)
 
 
 class Listed(NamedTuple):
@@ -29,7 +29,7 @@ class Listed(NamedTuple):
     @property
     def of_user(self) -> sa.ColumnElement[bool]:
         """The rule that a row is one of the acting user's."""
-        return self.rows.c.user_id == _user
+        return self.rows.c.user_id == USER
 
 
 OWN = Listed(

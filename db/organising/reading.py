@@ -1,6 +1,7 @@
 """Keeps how far a user has read a conversation, and how many messages follow.
 
-A message that its owner posts marks the conversation as read; every other one is unread.
+A message that the user posts with the role user marks the conversation as read; every other one is
+unread.
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 from db import access
 from db.change_log import recording
+from db.conversations import select_one as select_conversation
 from db.documents import CONVERSATION
 from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement
@@ -22,7 +24,6 @@ _this = sa.and_(_c.id == _conversation, access.CONVERSATION)
 _messages = sa.and_(messages.c.conversation_id == _conversation, access.MESSAGE)
 _position = sa.bindparam("position", type_=sa.BigInteger)
 _LAST = 2**63 - 1
-_UNKNOWN = "does not refer to a message of this conversation"
 
 # SQLAlchemy would make a parameter of a number, and each parameter costs PostgreSQL time.
 ONE: sa.ColumnElement[int] = sa.literal_column("1")
@@ -91,14 +92,13 @@ def update(
     conversation, Invalid for a message of another one, and Granted for members.
     """
     values: dict[str, Any] = {"of_conversation": conversation_id, "acting_user": user_id}
-    values["position"] = _LAST if position is None else position
-    unknown = False
     if message_id is not None:
-        found = _select_position.scalar(connection, values | {"this_id": message_id})
-        unknown = found is None
-        values["position"] = found or 0
-    if unknown and current_membership() is not None:
-        raise Invalid("message_id", _UNKNOWN)
+        position = _select_position.scalar(connection, values | {"this_id": message_id})
+        if position is None:
+            # Raises unless the user may know that the conversation exists.
+            select_conversation(connection, conversation_id=conversation_id, user_id=user_id)
+            raise Invalid("message_id", "does not refer to a message of this conversation")
+    values["position"] = _LAST if position is None else position
     if current_membership() is not None:
         return _update_of_member(connection, values)
     row = _update.row(connection, values | {"change_id": new_id()})
@@ -110,8 +110,6 @@ def update(
             user_id=user_id,
             allows=access.READ,
         )
-    if unknown:
-        raise Invalid("message_id", _UNKNOWN)
     recording.announce(connection, user_id)
     return CONVERSATION.write(row)
 

@@ -113,7 +113,7 @@ _select_one = Statement(sa.select(*_ALL).where(_this))
 _select_some = Statement(
     sa.select(_c.conversation_id, *_ALL).where(
         _c.conversation_id == sa.any_(sa.bindparam("ids", type_=sa.ARRAY(Id))),
-        _c.user_id == sa.bindparam("acting_user", type_=sa.String),
+        _c.user_id == _USER,
     )
 )
 _insert = _upsert("conversation.created")
