@@ -101,9 +101,10 @@ JOIN conversation_agents AS a ON a.conversation_id = m.conversation_id AND a.use
 def upgrade() -> None:
     """Upgrade to this revision.
 
-    All messages are read before the tables are locked. Then requests wait while the indexes of
-    conversations are built. Older servers sort a user's conversations instead of reading them in
-    order, and do not store the agents that routing decisions select.
+    All messages are read before the tables are locked, unless several revisions are pending. Then
+    requests wait while the indexes of conversations are built. Older servers sort a user's
+    conversations instead of reading them in order, and do not store the agents that routing
+    decisions select.
     """
     _create_tables()
     op.execute("SET LOCAL statement_timeout = 0")
