@@ -38,6 +38,7 @@ from db import engine, live, sweeps
 from db.engine import bridge
 from db.errors import Failure, Refused
 from db.execution import expiry, waiting_runs
+from db.search import backlog
 from db.sweeps import Retention
 
 logger = logging.getLogger(__name__)
@@ -204,6 +205,7 @@ async def _lifespan(
             _repeat("deletion", deletions, SWEEP_SECONDS, observers),
             _repeat("expiry", expiries, EXPIRY_SECONDS, observers),
             _repeat("continuation", waiting_runs.run, SWEEP_SECONDS, observers),
+            _repeat("indexing", backlog.run, SWEEP_SECONDS, observers),
         ]
         tasks = [asyncio.create_task(each) for each in sweeping]
         try:

@@ -1,4 +1,4 @@
-"""The command line: serve, mock, migrate, distribute, token, worker, demo, psql, routes, version.
+"""The command line: serve, mock, migrate, index, distribute, token, worker, demo, psql, and others.
 
 Commands import what they need when they run. Connexion and SQLAlchemy take a second to load, which
 `agent-api token` or a mistyped option should not have to wait for.

@@ -1,4 +1,4 @@
-"""The commands for the database: migrate, distribute, psql.
+"""The commands for the database: migrate, index, distribute, psql.
 
 They import what they need when they run, like the other commands.
 """
@@ -43,6 +43,31 @@ def migrate(check: bool) -> None:
         if reason is not None:
             raise click.ClickException(reason)
     click.echo(f"The database is at {schema.head(migrations.FOLDER)}.")
+
+
+@click.command(short_help="Make the messages of earlier versions searchable.")
+def index() -> None:
+    """Make messages searchable that a version without search has stored.
+
+    Servers do the same in the background, 5000 messages a minute. This command does not wait
+    between its steps, and can be stopped and repeated. Run it after all servers are replaced, or
+    once more then.
+    """
+    settings = Settings.load(needs_key=False)
+
+    from agent_api.observability import log
+    from agent_api.settings.storage import database
+    from db import engine
+    from db.search import backlog
+
+    log.configure(settings)
+    with database(settings, print_to_stderr, create=False) as url:
+        engine.configure(url, pool_size=1, statement_timeout_ms=settings.statement_timeout_ms)
+        try:
+            count = backlog.run(most=None)
+        finally:
+            engine.dispose()
+    click.echo(f"{count} messages are searchable now.")
 
 
 @click.command(short_help="Distribute the tables over the nodes of Citus.")
@@ -107,4 +132,4 @@ def psql(print_url: bool, arguments: tuple[str, ...]) -> None:
         sys.exit(subprocess.run([program, url, *arguments], check=False).returncode)
 
 
-COMMANDS = (migrate, distribute, psql)
+COMMANDS = (migrate, index, distribute, psql)

@@ -12,6 +12,7 @@ from db.engine.statement import Statement
 from db.models import Id, conversations, messages
 from db.organising import agents, reading
 from db.organising.listed import OWN
+from db.search import index
 from db.sharing import telling
 
 _c = messages.c
@@ -46,6 +47,7 @@ def append(
             last_message_at=now,
             updated_at=now,
             **reading.AFTER_POST,
+            **index.AFTER_POST,
             title=sa.case(
                 (conversations.c.auto_title, sa.func.coalesce(title, conversations.c.title)),
                 else_=conversations.c.title,
@@ -62,6 +64,7 @@ def append(
         conversation_id=conversations.c.id,
         resource_id=new,
     )
+    make_searchable = index.insertion(message_id=new, role=role, where=[this_conversation])
     columns: dict[str, sa.ColumnElement[Any]] = {
         "id": new,
         "conversation_id": conversations.c.id,
@@ -79,7 +82,7 @@ def append(
     rows = sa.select(*columns.values()).where(this_conversation)
     insert = sa.insert(messages).from_select(list(columns), rows)
     insert_returning = insert.returning(*MESSAGE.columns, *more)
-    return Statement(update, record, *others, insert_returning)
+    return Statement(update, record, make_searchable, *others, insert_returning)
 
 
 insert_unshared = append(conditions=[telling.UNSHARED])

@@ -19,6 +19,7 @@ from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.organising import agents, reading
 from db.paging.page import Page
 from db.paging.row_page import RowPage
+from db.search import index
 from db.sharing import memberships, telling
 
 _c = messages.c
@@ -151,6 +152,7 @@ def insert(
         "preview": cut(content, PREVIEW_CHARACTERS),
         "is_read": reading.is_read(role),
         "new_agents": agents.selected(routing_decision),
+        "new_terms": index.terms(user_id, content),
     }
     grant = current_grant()
     if grant is not None and run_id not in (None, grant.run_id):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -83,6 +84,12 @@ class Operation:
     def success(self) -> int:
         return min(self.responses)
 
+    @property
+    def required_query(self) -> str:
+        """Return the query string of its required parameters, with their examples."""
+        needed = [p for p in self.parameters if p["in"] == "query" and p.get("required")]
+        return urlencode({part["name"]: part["example"] for part in needed})
+
     def url(self, rows: Rows) -> str:
         """Return its path with the ids of `rows`."""
         return self.path.format_map(rows)
@@ -110,6 +117,7 @@ class Operation:
         """
         if self.has_body and not {"json", "content"} & options.keys():
             options["json"] = self.body(rows)
+        query = "&".join(filter(None, [self.required_query, query]))
         url = f"{self.url(rows)}?{query}" if query else self.url(rows)
         method = options.pop("method", self.method)
         if not self.is_stream:

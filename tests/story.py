@@ -51,6 +51,7 @@ STORY: list[tuple[str, str]] = [
     ("get_conversation", "without_messages"),
     ("list_messages", "page"),
     ("list_messages", "last_page"),
+    ("search", "lease_offers"),
     ("get_message", "flat_decision"),
     ("update_conversation", "rename"),
     ("update_conversation", "make_private"),
@@ -88,6 +89,8 @@ QUERIES = {
     "changes": {"after": 3},
     "with_messages": {"include_messages": True},
     "without_messages": {"include_messages": False},
+    # The messages of a replay are newer than those of the story.
+    "lease_offers": {"created_before": "9999-01-01T00:00:00Z"},
 }
 """The queries of these examples; the others use the examples of their parameters."""
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": ["--host", "--port", "--workers", "--reload"],
     "mock": ["--host", "--port"],
     "migrate": ["--check"],
+    "index": [],
     "distribute": ["--check"],
     "token": ["--user", "--expires-in", "--scope"],
     "worker": ["--echo", "--agent", "--url", "--token"],

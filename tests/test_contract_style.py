@@ -38,8 +38,8 @@ def test_contract_is_valid_openapi() -> None:
 
 def test_operation_ids_are_unique_and_verb_noun() -> None:
     names = [operation["operationId"] for _, _, operation in operations()]
-    odd = [name for name in names if not re.fullmatch(rf"({VERBS})(_[a-z]+)+", name)]
-    none(odd, f"An operationId is verb_noun, with one of {VERBS}:")
+    odd = [name for name in names if not re.fullmatch(rf"({VERBS})(_[a-z]+)+|search", name)]
+    none(odd, f"An operationId is verb_noun, with one of {VERBS}, or search:")
     none({name for name in names if names.count(name) > 1}, "An operationId is used twice:")
 
 

@@ -67,6 +67,15 @@ def is_position_key(key: Any) -> bool:
             return False
 
 
+def is_score_key(key: Any) -> bool:
+    """Tell whether `key` is [score, time, id], the key of search results."""
+    match key:
+        case [float(score), str(time), str(row_id)]:
+            return 0 <= score <= 1 and _is_time(time) and bool(_UUID.fullmatch(row_id))
+        case _:
+            return False
+
+
 def _is_time(text: str) -> bool:
     try:
         datetime.fromisoformat(text)
@@ -114,6 +123,14 @@ def envelope(name: str, page: Page, *, limit: int, offset: int, listing: Listing
         "next_cursor": page.next_key and _write_cursor(listing, page.next_key),
     }
     return b'{"%s":%s,%s' % (name.encode(), page.documents, orjson.dumps(numbers)[1:])
+
+
+def results_envelope(
+    documents: bytes, next_key: list[Any] | None, *, limit: int, listing: Listing
+) -> bytes:
+    """Return the JSON of a page of search results."""
+    numbers = {"limit": limit, "next_cursor": next_key and _write_cursor(listing, next_key)}
+    return b'{"results":%s,%s' % (documents, orjson.dumps(numbers)[1:])
 
 
 def _write_cursor(listing: Listing, key: list[Any]) -> str:

@@ -104,7 +104,7 @@ def observers(settings: Settings) -> Observers:
     pool_size.set(settings.pool_size * pools)
     for kind in (*FAILURES.values(), UNEXPECTED):
         failures.labels(kind)  # start at 0, so that alerts see the first error as an increase
-    names = ("deletion", "expiry", "continuation")
+    names = ("deletion", "expiry", "continuation", "indexing")
     for sweep, result in product(names, ("ok", "failed", "refused")):
         sweeps.labels(sweep, result)
     return Observers(

@@ -7,7 +7,8 @@ databases of a PostgreSQL server share them.
 REQUEST = "agent_api_request"
 """Reads and changes only the acting user's rows."""
 EXISTENCE = "agent_api_existence"
-"""Reads ids, owners, agents, positions, states and times of all rows, but no content."""
+"""Reads ids, owners, agents, positions, states and times of all rows, but no content: words only as
+hashes."""
 WORKER = "agent_api_worker"
 """Takes runs from the queue. With a lease, reads and changes that run and its conversation."""
 MEMBER = "agent_api_member"

@@ -28,6 +28,7 @@ from db.models.organising import (
     MembershipTag,
 )
 from db.models.runs import Run, RunEvent, RunLease, RunQueue
+from db.models.search import MessageTerms
 from db.models.sharing import Membership, Share
 from db.models.users import Change, ChangePosition, ChatSettings, IdempotencyKey, RateLimit
 
@@ -38,6 +39,7 @@ conversation_tags = cast(Table, ConversationTag.__table__)
 conversation_agents = cast(Table, ConversationAgent.__table__)
 membership_tags = cast(Table, MembershipTag.__table__)
 membership_agents = cast(Table, MembershipAgent.__table__)
+message_terms = cast(Table, MessageTerms.__table__)
 chat_settings = cast(Table, ChatSettings.__table__)
 runs = cast(Table, Run.__table__)
 run_events = cast(Table, RunEvent.__table__)
@@ -81,6 +83,7 @@ __all__ = [
     "MembershipTag",
     "Message",
     "MessageRole",
+    "MessageTerms",
     "Moment",
     "RateLimit",
     "Run",
@@ -100,6 +103,7 @@ __all__ = [
     "membership_agents",
     "membership_tags",
     "memberships",
+    "message_terms",
     "messages",
     "new_id",
     "rate_limits",

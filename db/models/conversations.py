@@ -77,6 +77,8 @@ class Conversation(Base):
     # The position of the last message that was read, and the number of messages after it.
     read_position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     unread_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    # Search finds all messages up to this position, and perhaps others (db/search/backlog.py).
+    indexed_position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
     messages: Mapped[list["Message"]] = relationship(
         back_populates="conversation",
@@ -117,6 +119,12 @@ class Conversation(Base):
             "created_at",
             "id",
             postgresql_where=text("agent_id IS NOT NULL"),
+        ),
+        # Finds the conversations with messages that search does not find yet.
+        Index(
+            "idx_conversations_unindexed",
+            "updated_at",
+            postgresql_where=text("indexed_position < last_position"),
         ),
     )
 

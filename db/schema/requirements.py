@@ -20,6 +20,7 @@ from db.models import (
     membership_agents,
     membership_tags,
     memberships,
+    message_terms,
     messages,
     run_events,
     run_leases,
@@ -81,11 +82,20 @@ _NEEDS = [
     ),
     (
         roles.WORKER,
-        _Needs([*conversation_agents.c, *membership_agents.c], ["INSERT"], []),
+        _Needs([*conversation_agents.c, *membership_agents.c, *message_terms.c], ["INSERT"], []),
     ),
     (
         roles.MEMBER,
-        _Needs([*conversation_agents.c, *membership_agents.c, *membership_tags.c], ["INSERT"], []),
+        _Needs(
+            [
+                *conversation_agents.c,
+                *membership_agents.c,
+                *membership_tags.c,
+                *message_terms.c,
+            ],
+            ["INSERT"],
+            [],
+        ),
     ),
     (
         roles.MEMBER,
@@ -103,7 +113,8 @@ _NEEDS = [
         roles.MEMBER,
         _Needs(
             [
-                *(conversations.c.message_count, conversations.c.updated_at),
+                *(conversations.c.message_count, conversations.c.indexed_position),
+                conversations.c.updated_at,
                 *(memberships.c.updated_at, memberships.c.agent_id, *idempotency_keys.c),
                 *(memberships.c[name] for name in ("archived", "pinned", "tags", "unread_count")),
             ],
@@ -123,7 +134,10 @@ _NEEDS = [
         roles.EXISTENCE,
         _Needs(
             [
-                *(conversations.c.id, conversations.c.user_id),
+                *(conversations.c.id, conversations.c.user_id, conversations.c.archived),
+                *(conversations.c.source, conversations.c.agent_id, conversations.c.updated_at),
+                *(conversations.c.last_position, conversations.c.indexed_position),
+                *(*conversation_agents.c, *message_terms.c),
                 *(messages.c.id, messages.c.user_id, messages.c.conversation_id),
                 *(chat_attachments.c.id, chat_attachments.c.user_id),
                 *(runs.c.id, runs.c.created_by, runs.c.last_sequence, runs.c.status),

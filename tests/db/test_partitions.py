@@ -51,9 +51,11 @@ from db.execution import (
     waiting_runs,
 )
 from db.models import OWNERS, Base
+from db.models import conversations as conversations_table
 from db.organising import bulk, own_view
 from db.organising import reading as marking
 from db.rate_limits import Limit
+from db.search import backlog, index, messages_found, query, ranking, search
 from db.sharing import list_documents, lists, memberships, shared_objects, shares, telling
 from tests import distributed
 from tests.db.partitioned import PARTITIONS, create_partitioned
@@ -77,10 +79,11 @@ Sent = dict[str, tuple[str, Any]]
 LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uuid.UUID(int=0)))
 MODULES = (
-    *(access, attachment_links, bulk, busy, cancellation, change_positions, changes),
+    *(access, attachment_links, backlog, bulk, busy, cancellation, change_positions, changes),
     *(chat_attachments, chat_settings, claims, conversation_deletion, conversation_lists),
     *(conversations, expiry, idempotency_keys, list_documents, lists, live, marking, memberships),
     *(message_insertion, messages, own_view, rate_limits, run_events, run_leases, run_queue, runs),
+    *(index, messages_found, ranking, search),
     *(shared_objects, shares, telling, transient_events, turns, waiting_runs),
 )
 
@@ -95,6 +98,7 @@ READ_ALL_PARTITIONS = {
     "execution.transient_events._select_due": "finds the ended runs of all users",
     "change_log.change_positions._select_old": "sweeps the changes of all users",
     "execution.waiting_runs._select_waiting": "looks for runs of all users that wait in vain",
+    "search.backlog._select_behind": "looks for messages of all users that search does not find",
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
 }
 
@@ -163,6 +167,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "own conversation or membership": lambda c, u, t, r: conversations._select_one.row(
         c, {"this_id": t, "acting_user": u}
     ),
+    "search": lambda c, u, t, r: _search(c, u, t),
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
 
@@ -239,6 +244,41 @@ def _tell_member(connection: Connection, user: str, conversation_id: str) -> Non
     conversation_deletion.delete(connection, **this)
 
 
+def _search(connection: Connection, user: str, conversation_id: str) -> None:
+    """Search in own and shared conversations, with and without all filters, and index messages."""
+    this = {"conversation_id": conversation_id, "user_id": user}
+    message_id = insert_message(connection, conversation_id, user)
+    index.update(connection, **this, message_id=message_id, content="Hello again")
+    shares.upsert(connection, **this, member_id=f"member of {user}", role="viewer")
+    words: dict[str, Any] = {"query": query.parse("hello"), "limit": 1}
+    filters: dict[str, Any] = {
+        "conversation_id": conversation_id,
+        "role": "user",
+        "created_after": "2000-01-01T00:00:00+00:00",
+        "created_before": "9999-01-01T00:00:00+00:00",
+        "source": "s",
+        "agent_id": "a",
+    }
+    after = [0.5, "2026-03-02T09:14:03.412907Z", message_id]
+    for reader in (user, f"member of {user}"):
+        search.select_page(connection, user_id=reader, **words)
+        for archived in (True, False):
+            given = filters | {"archived": archived, "after": after}
+            search.select_page(connection, user_id=reader, **words, **given)
+    index.delete(connection, **this, message_id=message_id)
+    with engine.transaction() as transaction:
+        _move_back(transaction, user, conversation_id)
+        backlog.index_some(transaction, **this)
+
+
+def _move_back(connection: Connection, user: str, conversation_id: str) -> None:
+    """Let a conversation have messages that are not indexed."""
+    c = conversations_table.c
+    where = [c.id == conversation_id, c.user_id == user]
+    update = sa.update(conversations_table).where(*where).values(indexed_position=0)
+    Statement(update).rowcount(connection, {"acting_user": user})
+
+
 def _expired(connection: Connection, user: str, run_id: str) -> str:
     _leased(connection, user, run_id, seconds=-9)
     run_leases.postpone(connection, run_id=NOBODY["run"], user_id=user)
@@ -300,6 +340,7 @@ def sent(partitioned: None) -> Sent:
         sweeps.run(limit=LIMIT, kept=kept)
         expiry.run()
         waiting_runs.run()
+        backlog.run()
         topics = [
             topic
             for user in (f"user {number}" for number in range(20))

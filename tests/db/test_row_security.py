@@ -52,7 +52,13 @@ READABLE = {
     "change_positions": {"user_id", "last_sequence"},
     "changes": {"id", "user_id", "sequence"},
     "chat_attachments": {"id", "user_id"},
-    "conversations": {"id", "user_id"},
+    "conversation_agents": {"conversation_id", "user_id", "agent_id"},
+    "conversations": {
+        *("id", "user_id", "archived", "source", "agent_id", "updated_at"),
+        *("last_position", "indexed_position"),
+    },
+    # The words are hashes.
+    "message_terms": {"conversation_id", "message_id", "user_id", "role", "created_at", "terms"},
     "messages": {"id", "user_id", "conversation_id"},
     "run_leases": {"run_id", "user_id", "expires_at"},
     "run_queue": {"agent_id"},
@@ -415,6 +421,7 @@ def test_query_without_its_access_rule_finds_no_other_users_rows(
         "change_id": models.new_id(),
         "preview": "Hello",
         "is_read": True,
+        "new_terms": "",
     }
 
     for user, found in ((alice[0], False), (bob[0], True)):

@@ -1,0 +1,1 @@
+"""Finds messages by their words (docs/decisions/0022)."""
