@@ -85,10 +85,14 @@ class Operation:
         return min(self.responses)
 
     @property
+    def required_parameters(self) -> list[dict[str, Any]]:
+        """Return the parameters of the query that each request needs."""
+        return [part for part in self.parameters if part["in"] == "query" and part.get("required")]
+
+    @property
     def required_query(self) -> str:
         """Return the query string of its required parameters, with their examples."""
-        needed = [p for p in self.parameters if p["in"] == "query" and p.get("required")]
-        return urlencode({part["name"]: part["example"] for part in needed})
+        return urlencode({part["name"]: part["example"] for part in self.required_parameters})
 
     def url(self, rows: Rows) -> str:
         """Return its path with the ids of `rows`."""

@@ -28,6 +28,7 @@ from agent_api_client.api.conversations import (
 from agent_api_client.api.health import get_health, get_readiness
 from agent_api_client.api.messages import create_message, get_message, list_messages
 from agent_api_client.api.runs import create_run, get_run, list_runs, update_run
+from agent_api_client.api.search import search
 from agent_api_client.api.settings import get_chat_settings, update_chat_settings
 from agent_api_client.api.shares import list_shares, share_conversation, unshare_conversation
 from agent_api_client.models import (
@@ -66,6 +67,7 @@ from agent_api_client.models import (
     RunPage,
     RunUpdate,
     RunUpdateOutput,
+    SearchPage,
     Share,
     ShareCreate,
     ShareList,
@@ -313,6 +315,33 @@ def test_conversations_are_organised(
     assert [(c.id, c.archived) for c in page.conversations] == [(conversation.id, True)]
 
 
+def test_search_finds_messages_and_shows_the_matches(
+    maria: AuthenticatedClient, bob: AuthenticatedClient, conversation: Conversation
+) -> None:
+    rent = say(maria, conversation, content="😀 The rent of Café Müller is fixed for five years.")
+    answer = say(maria, conversation, role="assistant", content="The other rent is not.")
+
+    (result,) = expect(SearchPage, search.sync(client=maria, q='"cafe muller" rent')).results
+    assert (result.message_id, result.conversation.id) == (rent.id, conversation.id)
+    assert (result.conversation.role, result.conversation.shared_by) == ("owner", None)
+    units = result.snippet.encode("utf-16-le")
+    parts = [units[2 * each.start : 2 * each.end].decode("utf-16-le") for each in result.highlights]
+    assert parts == ["rent", "Café Müller"]
+
+    page = expect(SearchPage, search.sync(client=maria, q="rent", limit=1))
+    more = search.sync(client=maria, q="rent", limit=1, cursor=page.next_cursor)
+    last = expect(SearchPage, more)
+    assert {r.message_id for r in page.results + last.results} == {rent.id, answer.id}
+    assert last.next_cursor is None
+    found = search.sync(client=maria, q="rent", role="user", conversation_id=conversation.id)
+    assert [r.message_id for r in expect(SearchPage, found).results] == [rent.id]
+    since = search.sync(client=maria, q="rent", created_after=answer.created_at)
+    assert [r.message_id for r in expect(SearchPage, since).results] == [answer.id]
+    assert expect(SearchPage, search.sync(client=bob, q="rent")).results == []
+    (error,) = expect(ValidationProblem, search.sync(client=maria, q="-rent")).errors
+    assert error.pointer == "/q"
+
+
 def test_settings_are_defaults_until_they_are_saved(maria: AuthenticatedClient) -> None:
     settings = expect(ChatSettings, get_chat_settings.sync(client=maria))
     assert (settings.id, settings.created_at, settings.temperature) == (None, None, 0.7)
@@ -387,6 +416,7 @@ def test_conversation_is_shared_and_is_not_any_more(
 def arguments(operation: Operation, function: Callable[..., Any]) -> dict[str, Any]:
     """Return what the operation's generated function needs; the mock knows no ids."""
     needed: dict[str, Any] = {name: uuid.uuid4() for name in operation.names}
+    needed |= {part["name"]: part["example"] for part in operation.required_parameters}
     if operation.body_required:
         needed["body"] = get_type_hints(function)["body"].from_dict(operation.example)
     return needed

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.models.base import Base, Id, MessageRole, Moment
 
 
+PENDING_KILOBYTES = 256
+
+
 class MessageTerms(Base):
     """The words of a message as hashes, and copies of what a search filters by.
 
@@ -31,5 +34,11 @@ class MessageTerms(Base):
             ["conversations.id", "conversations.user_id"],
             ondelete="CASCADE",
         ),
-        Index("idx_message_terms_terms", "terms", postgresql_using="gin"),
+        # Every search reads the whole list of entries that are not merged into the index yet.
+        Index(
+            "idx_message_terms_terms",
+            "terms",
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": PENDING_KILOBYTES},
+        ),
     )

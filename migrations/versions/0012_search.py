@@ -59,7 +59,13 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
     )
-    op.create_index("idx_message_terms_terms", "message_terms", ["terms"], postgresql_using="gin")
+    op.create_index(
+        "idx_message_terms_terms",
+        "message_terms",
+        ["terms"],
+        postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 256},
+    )
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON message_terms TO agent_api_request")
     op.execute(
         f"CREATE POLICY request ON message_terms TO agent_api_request USING (user_id = {_USER})"

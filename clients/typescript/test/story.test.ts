@@ -30,6 +30,7 @@ import {
   listRuns,
   listShares,
   markConversationRead,
+  search,
   shareConversation,
   streamChanges,
   streamRunEvents,
@@ -298,6 +299,35 @@ test('conversations are organised', async () => {
   assert.deepEqual([listed?.id, listed?.archived], [id, true]);
 });
 
+test('search finds messages and shows the matches', async () => {
+  const id = await newConversation();
+  const word = `w${crypto.randomUUID().replaceAll('-', '')}`;
+  const content = `😀 The rent of Café Müller is fixed: ${word}.`;
+  const rent = await say(id, { content });
+  const answer = await say(id, { role: 'assistant', content: `The other rent is not: ${word}.` });
+
+  const q = `"cafe muller" rent ${word}`;
+  const { results } = ok(await search({ client: maria, query: { q } }));
+  assert.deepEqual(results.map((result) => result.message_id), [rent.id]);
+  const [found] = results;
+  assert.ok(found);
+  assert.deepEqual([found.conversation.id, found.conversation.role], [id, 'owner']);
+  const parts = found.highlights.map(({ start, end }) => found.snippet.slice(start, end));
+  assert.deepEqual(parts, ['rent', 'Café Müller', word]);
+
+  const page = ok(await search({ client: maria, query: { q: word, limit: 1 } }));
+  const cursor = page.next_cursor ?? '';
+  const last = ok(await search({ client: maria, query: { q: word, limit: 1, cursor } }));
+  const ids = [...page.results, ...last.results].map((result) => result.message_id);
+  assert.deepEqual(new Set(ids), new Set([rent.id, answer.id]));
+  assert.equal(last.next_cursor, null);
+  const filters = { role: 'assistant', conversation_id: id } as const;
+  const one = ok(await search({ client: maria, query: { q: word, ...filters } })).results;
+  assert.deepEqual(one.map((result) => result.message_id), [answer.id]);
+  const refused = await search({ client: maria, query: { q: '-rent' } });
+  assert.equal(refused.response?.status, 422);
+});
+
 test('settings are defaults until they are saved', async () => {
   const defaults = ok(await getChatSettings({ client: maria }));
   assert.deepEqual([defaults.id, defaults.created_at, defaults.temperature], [null, null, 0.7]);
@@ -488,6 +518,7 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   list_runs: listRuns,
   list_shares: (asked) => listShares({ ...asked, path }),
   mark_conversation_read: (asked) => markConversationRead({ ...asked, path }),
+  search: (asked) => search({ ...asked, query: { q: 'lease' } }),
   share_conversation: (asked) =>
     shareConversation({ ...asked, path, body: { user_id: 'jonas.weber', role: 'viewer' } }),
   stream_changes: (asked) =>
