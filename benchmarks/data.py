@@ -24,7 +24,8 @@ SECONDS_BETWEEN_NEWS = 5
 
 CONVERSATION = (
     "id title user_id source model agent_id is_private metadata message_count last_position "
-    "last_message_role last_message_content last_message_at created_at updated_at"
+    # As if all messages were indexed: servers would otherwise do it during a measurement.
+    "indexed_position last_message_role last_message_content last_message_at created_at updated_at"
 ).split()
 MESSAGE = (
     "id conversation_id user_id position role content attachments metadata run_id routing_decision "
@@ -158,7 +159,7 @@ class _Source:
         agent = "analyst" if pick() < 0.5 else None
         folder = _json({"folder": "Reports", "pinned": pick() < 0.2}) if pick() < 0.3 else None
         ours = (title, user, source, "model-1", agent, False, folder)
-        last = (length, length, role, content[:PREVIEW_CHARACTERS], now)
+        last = (length, length, length, role, content[:PREVIEW_CHARACTERS], now)
         return (conversation, *ours, *last, begun, now)
 
     def _later(self, moment: datetime, *, hours: float) -> datetime:

@@ -71,12 +71,13 @@ _TIME = f"timestamptz '{BEGINNING.isoformat()}' + n * interval '1 minute'"
 _CONTENT = f"CASE mod(n, 2) WHEN 1 THEN '{QUESTION}' ELSE '{ANSWER}' END"
 _ROLE = "(CASE mod(n, 2) WHEN 1 THEN 'user' ELSE 'assistant' END)::message_role"
 
-# With the one message that each has, its preview included.
+# With the one message that each has, its preview included. The messages count as indexed, so that
+# servers do not index them during a measurement.
 _LISTED = f"""
 INSERT INTO conversations (id, title, user_id, source, created_at, updated_at, message_count,
-  last_position, last_message_role, last_message_content, last_message_at)
+  last_position, indexed_position, last_message_role, last_message_content, last_message_at)
 SELECT {_ID.format(kind="%(kind)s", n="n")}, 'The fastest region of quarter ' || n, %(user)s, 'web',
-  {_TIME}, {_TIME}, 1, 1, {_ROLE}, left({_CONTENT}, 100), {_TIME}
+  {_TIME}, {_TIME}, 1, 1, 1, {_ROLE}, left({_CONTENT}, 100), {_TIME}
 FROM generate_series(1, %(size)s) AS n;
 INSERT INTO messages (id, conversation_id, user_id, position, role, content, created_at)
 SELECT {_ID.format(kind="%(message_kind)s", n="n")}, {_ID.format(kind="%(kind)s", n="n")},
@@ -85,9 +86,9 @@ FROM generate_series(1, %(size)s) AS n
 """
 _LONG = f"""
 INSERT INTO conversations (id, title, user_id, created_at, updated_at, message_count,
-  last_position, last_message_role, last_message_content, last_message_at)
+  last_position, indexed_position, last_message_role, last_message_content, last_message_at)
 SELECT {_ID.format(kind="%(kind)s", n="%(number)s")}, 'A long conversation', %(user)s,
-  {_TIME}, {_TIME}, n, n, {_ROLE}, left({_CONTENT}, 100), {_TIME}
+  {_TIME}, {_TIME}, n, n, n, {_ROLE}, left({_CONTENT}, 100), {_TIME}
 FROM (SELECT %(size)s AS n) AS s;
 INSERT INTO messages (id, conversation_id, user_id, position, role, content, created_at)
 SELECT {_ID.format(kind="%(message_kind)s", n="n")}, {_ID.format(kind="%(kind)s", n="%(number)s")},

@@ -329,7 +329,7 @@ def test_search_finds_messages_and_shows_the_matches(
     assert parts == ["rent", "Café Müller"]
 
     page = expect(SearchPage, search.sync(client=maria, q="rent", limit=1))
-    more = search.sync(client=maria, q="rent", limit=1, cursor=page.next_cursor)
+    more = search.sync(client=maria, q="rent", limit=1, cursor=expect(str, page.next_cursor))
     last = expect(SearchPage, more)
     assert {r.message_id for r in page.results + last.results} == {rent.id, answer.id}
     assert last.next_cursor is None

@@ -30,7 +30,7 @@ def upgrade() -> None:
 
     `agent-api index`, or the servers in the background, index the existing messages.
     """
-    op.execute(lock_tables("conversations"))
+    op.execute(lock_tables("conversations", "conversation_agents"))
     op.add_column(
         "conversations",
         sa.Column("indexed_position", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
