@@ -198,7 +198,8 @@ def make_rows(client: httpx.Client) -> Rows:
     run = _created(client, "/runs", {"agent_id": "agent", "conversation_id": conversation})
     file = {"filename": "secret.pdf", "file_url": "s3://secret", "added_to_library": True}
     attachment = _created(client, "/chat-attachments", file)
-    content = "A secret of the first user."
+    # With the words that the contract's example of a search looks for.
+    content = "A secret of the first user: the lease offers, and their cost."
     message = _created(
         client,
         f"/conversations/{conversation}/messages",

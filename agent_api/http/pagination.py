@@ -109,9 +109,10 @@ def read_cursor(
         raise _cursor_error(
             "belongs to another list, order or user: send it to the list it came from"
         )
-    if not is_key(key):
+    kept = key if reader or not isinstance(key, list) else key[:2]
+    if not is_key(key) or not is_key(kept):
         raise _cursor_error("is not a valid cursor: send next_cursor of an earlier page unchanged")
-    return list(key) if reader else key[:2]
+    return list(kept)
 
 
 def envelope(name: str, page: Page, *, limit: int, offset: int, listing: Listing) -> bytes:

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, Id, MessageRole, Moment
 
-
 PENDING_KILOBYTES = 256
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from db.engine import Connection, bridge
 from db.engine.statement import Statement
 from db.models import Id, conversations, message_terms
-from db.search import lexemes
+from db.search import lexemes, words
 
 _c = message_terms.c
 TERMS: sa.ColumnElement[Any] = sa.cast(sa.bindparam("new_terms", type_=sa.Text), TSVECTOR)
@@ -63,7 +63,7 @@ def insertion(
 
 def terms(user_id: str, content: str) -> str:
     """Return the value of `new_terms` for a message in a user's conversation."""
-    return bridge.off_loop(len(content), lexemes.vector, user_id, content)
+    return bridge.off_loop(words.cost(content), lexemes.vector, user_id, content)
 
 
 def update(

@@ -104,8 +104,8 @@ def select(connection: Connection, found: Sequence[Found], *, user_id: str, quer
         )
         with acting_under(grant):
             rows |= _by_id(connection, values)
-    size = sum(len(row[_CONTENT]) for row in rows.values())
-    return bridge.off_loop(size, _write, found, rows, query)
+    cost = sum(words.cost(row[_CONTENT]) for row in rows.values())
+    return bridge.off_loop(cost, _write, found, rows, query)
 
 
 _SCORE_DIGITS = 6

@@ -49,8 +49,9 @@ _Span = tuple[int, int, int]
 
 def _matches(content: str, query: Query) -> Iterator[_Span]:
     phrases = [phrase for group in query.groups for phrase in group]
-    found = list(words.split(content))
-    at: dict[tuple[str, int], Word] = {(word.text, word.position): word for word in found}
+    wanted = {word.text for phrase in phrases for word in phrase}
+    found = [word for word in words.split(content) if word.text in wanted]
+    at = {(word.text, word.position): word for word in found}
     starting: dict[str, list[int]] = {}
     for number, phrase in enumerate(phrases):
         starting.setdefault(phrase[0].text, []).append(number)

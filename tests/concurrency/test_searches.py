@@ -1,5 +1,6 @@
 """Searches while others write, delete and stop sharing."""
 
+from collections.abc import Callable
 from functools import partial
 
 import httpx
@@ -49,8 +50,11 @@ def test_no_search_that_starts_after_a_deletion_finds_the_messages(
         assert client.delete(f"/conversations/{conversation['id']}").status_code == 204
         assert found(client, "doomed", conversation_id=conversation["id"]) == []
 
-    acts = [partial(delete, *each) for each in zip(crowd, conversations, strict=False)]
-    at_once([*acts, *(partial(found, client, "doomed") for client in crowd[8:16])])
+    acts: list[Callable[[], object]] = [
+        partial(delete, *each) for each in zip(crowd, conversations, strict=False)
+    ]
+    acts += [partial(found, client, "doomed") for client in crowd[8:16]]
+    at_once(acts)
 
     assert found(crowd[0], "doomed") == []
 
@@ -69,11 +73,13 @@ def test_no_search_that_starts_after_the_end_of_a_share_finds_the_messages(
         assert unshare(client, conversation["id"], bob).status_code == 204
         assert found(bob, "secret", conversation_id=conversation["id"]) == []
 
-    acts = [partial(stop, *each) for each in zip(crowd, conversations, strict=False)]
-    posts = [
+    acts: list[Callable[[], object]] = [
+        partial(stop, *each) for each in zip(crowd, conversations, strict=False)
+    ]
+    acts += [
         partial(post_message, client, conversation, "another secret")
         for client, conversation in zip(crowd[4:8], conversations, strict=True)
     ]
-    at_once([*acts, *posts])
+    at_once(acts)
 
     assert found(bob, "secret", archived="all") == []

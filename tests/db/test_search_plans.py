@@ -66,12 +66,12 @@ def _rows() -> Iterator[str]:
             yield f"{conversation}\t{uuid.uuid4()}\tuser-{user}\tuser\t{time}\t{terms}\n"
 
 
-def searching(q: str, user_id: str = "user-1", **given: Any) -> partial[object]:
+def searching(q: str, user_id: str = "user-1", **given: Any) -> partial[search.Page]:
     words = query.parse(q)
     return partial(search.select_page, user_id=user_id, query=words, limit=20, **given)
 
 
-ALL_FILTERS = {
+ALL_FILTERS: dict[str, Any] = {
     "archived": False,
     "source": "web",
     "agent_id": "a",

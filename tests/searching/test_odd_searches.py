@@ -1,12 +1,19 @@
 """Each search has a clear answer: results, or a 422 that says what is wrong."""
 
+import base64
+import hashlib
+import json
+
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.calls import Json, post_message, read, refusals
+from tests.calls import NOBODYS_ID, Json, post_message, read, refusals
 from tests.searching.calls import SEARCH
+from tests.sharing.members import user_of
+
+TIME = "2026-03-02T09:14:03.412907Z"
 
 REFUSED = {
     "nothing": "",
@@ -70,6 +77,22 @@ def test_search_refuses_impossible_times(alice: httpx.Client, name: str, time: s
 )
 def test_search_accepts_times_of_rfc_3339(alice: httpx.Client, time: str) -> None:
     read(alice, SEARCH, q="a", created_after=time, created_before=time)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *([], [0.5], [0.5, TIME], [0.5, TIME, NOBODYS_ID, 1], [1, TIME, NOBODYS_ID], None),
+        *(["0.5", TIME, NOBODYS_ID], [1.5, TIME, NOBODYS_ID], [-0.5, TIME, NOBODYS_ID]),
+        *([0.5, "2026-13-02T09:14:03.412907Z", NOBODYS_ID], [0.5, TIME, "'"], {"a": 1}),
+    ],
+)
+def test_search_refuses_forged_cursors(alice: httpx.Client, key: object) -> None:
+    reader = hashlib.blake2b(user_of(alice).encode(), digest_size=8).hexdigest()
+    for parts in (["search", key, reader], ["search", key], ["search", [0.5, TIME, NOBODYS_ID]]):
+        cursor = base64.urlsafe_b64encode(json.dumps(parts).encode()).rstrip(b"=").decode()
+        response = alice.get(SEARCH, params={"q": "word", "cursor": cursor})
+        assert refusals(response) == {("query", "/cursor")}
 
 
 # Texts from few characters have the syntax of searches more often.
