@@ -1,7 +1,7 @@
 """Reads a search in the syntax of web searches: words, "phrases", -exclusions, or."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import regex
@@ -11,6 +11,8 @@ from db.search import lexemes, words
 from db.search.words import Word
 
 MAX_WORDS = 64
+MAX_ALTERNATIVES = 16
+"""The time to rank a message grows with the words that it has, and with `or` it needs only one."""
 
 _ITEM = regex.compile(r'(?P<minus>-)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
@@ -44,7 +46,8 @@ class Query(NamedTuple):
                 parts.append(f"<{word.position - before.position}> {lexeme(word.text)}")
             return f"({' '.join(parts)})"
 
-        wanted = [f"({' | '.join(map(written, group))})" for group in self.groups]
+        groups = dict.fromkeys(" | ".join(map(written, group)) for group in self.groups)
+        wanted = [f"({group})" for group in groups]
         return " & ".join([*wanted, *(f"!{written(phrase)}" for phrase in self.excluded)])
 
 
@@ -61,8 +64,6 @@ def parse(text: str) -> Query:
     terms; elsewhere it is a word.
     """
     items = list(_items(text.translate(_QUOTES)))
-    if sum(len(item.phrase) for item in items) > MAX_WORDS:
-        raise Unsearchable(f"has more than {MAX_WORDS} words: use fewer")
     groups: list[list[Phrase]] = []
     excluded: list[Phrase] = []
     joins = False
@@ -76,11 +77,24 @@ def parse(text: str) -> Query:
             joins = False
         else:
             groups.append([item.phrase])
+    groups = [_distinct(group) for group in groups]
+    if sum(map(len, [*chain.from_iterable(groups), *excluded])) > MAX_WORDS:
+        raise Unsearchable(f"has more than {MAX_WORDS} words: use fewer")
+    if sum(len(group) for group in groups if len(group) > 1) > MAX_ALTERNATIVES:
+        raise Unsearchable(f'has more than {MAX_ALTERNATIVES} alternatives with "or": use fewer')
     if not groups:
         raise Unsearchable(
             "has only exclusions: add a word to look for" if excluded else "has no word to look for"
         )
     return Query(groups, excluded)
+
+
+def _distinct(group: Sequence[Phrase]) -> list[Phrase]:
+    return [*{_texts(phrase): phrase for phrase in group}.values()]
+
+
+def _texts(phrase: Phrase) -> tuple[str, ...]:
+    return tuple(word.text for word in phrase)
 
 
 def _is_between(items: Sequence[_Item], index: int) -> bool:

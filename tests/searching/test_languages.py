@@ -11,7 +11,7 @@ FOUND = {
     "accents": ("Le café crème à la carte", "CAFE creme", ["café", "crème"]),
     "accents in the search": ("cafe creme", "Café", ["cafe"]),
     "decomposed accents": ("Le cafe\u0301 noir", "café", ["cafe\u0301"]),
-    "German": ("Die Straße ist schön", "STRASSE schon", ["Straße", "schön"]),
+    "German": ("Eine schöne Straße", "STRASSE schone", ["schöne", "Straße"]),
     "Polish": ("Łódź leży daleko", "lodz", ["Łódź"]),
     "Turkish": ("İstanbul'a gidiyorum", "istanbul", ["İstanbul"]),
     "Greek": ("Η Αθήνα είναι όμορφη", "αθηνα", ["Αθήνα"]),

@@ -26,6 +26,7 @@ REFUSED = {
     "too long": "word " * 2000,
     "too many words": "a " * 65,
     "too many characters": "字" * 70,
+    "too many alternatives": " or ".join("abcdefghijklmnopq"),
     "emoji": "😀",
     "marks": "\u0301\u0302",
     "NUL": "a\0b",
@@ -33,7 +34,19 @@ REFUSED = {
 ACCEPTED = [
     *("or", "OR or", "a or", "or a", "a or or b", "- a", "--a b", 'a "', '"a" "b', "a:*", "a & b"),
     *("a | b", "!a", "(a", "a\\", "'a'", "a <-> b", "a'; DROP TABLE messages; --", "%s %(q)s {q}"),
-    *("a\u200d", "\u202ea", "a " * 64, "字" * 64, "a" * 1000, "ﷺ", "½", "İ", "ß" * 100, "\ufffda"),
+    *(
+        "a\u200d",
+        "\u202ea",
+        "a " * 64,
+        " or ".join("bcdefghijklmnopq"),
+        "字" * 64,
+        "a" * 1000,
+        "ﷺ",
+        "½",
+        "İ",
+        "ß" * 100,
+        "\ufffda",
+    ),
 ]
 
 
