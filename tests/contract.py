@@ -121,7 +121,11 @@ class Operation:
         """
         if self.has_body and not {"json", "content"} & options.keys():
             options["json"] = self.body(rows)
-        query = "&".join(filter(None, [self.required_query, query]))
+        if "params" in options:  # httpx replaces the URL's query by them
+            needed = {part["name"]: part["example"] for part in self.required_parameters}
+            options["params"] = needed | options["params"]
+        else:
+            query = "&".join(filter(None, [self.required_query, query]))
         url = f"{self.url(rows)}?{query}" if query else self.url(rows)
         method = options.pop("method", self.method)
         if not self.is_stream:
