@@ -14,7 +14,7 @@ import migrations
 from db import engine, schema
 from db.search import backlog, lexemes, query, search
 from tests.db.rows import TRACED
-from tests.db.test_plans import plan_of, rows_read, scans, show
+from tests.db.test_plans import explain, plan_of, rows_read, scans, show
 
 USERS = 40
 MESSAGES = 1_000
@@ -118,6 +118,15 @@ def test_search_reads_only_the_entries_of_the_owners_words(full: None) -> None:
             show(name, plan)
 
     assert failures == []
+
+
+def test_deleted_conversation_finds_its_terms_by_an_index(full: None) -> None:
+    delete = "DELETE FROM message_terms WHERE conversation_id = %(id)s AND user_id = 'user-1'"
+    with engine.autocommit() as connection:
+        plan = explain(connection, delete, {"id": str(uuid.UUID(int=0))})
+
+    assert "pk_message_terms" in {node.get("Index Name") for node in plan}
+    assert not scans(plan)
 
 
 def test_messages_to_be_indexed_are_found_by_an_index(full: None) -> None:
