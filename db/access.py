@@ -24,6 +24,7 @@ from db.models import (
     Id,
     chat_attachments,
     conversations,
+    message_versions,
     messages,
     run_events,
     run_leases,
@@ -39,6 +40,7 @@ _row = bindparam("row_id", type_=Id)
 
 CONVERSATION = conversations.c.user_id == _user
 MESSAGE = messages.c.user_id == _user
+MESSAGE_VERSION = message_versions.c.user_id == _user
 ATTACHMENT = chat_attachments.c.user_id == _user
 RUN = runs.c.created_by == _user
 RUN_EVENT = run_events.c.user_id == _user

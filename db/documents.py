@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
-from sqlalchemy import ColumnElement, DateTime, Table, Text, case, cast, func, literal_column
+from sqlalchemy import ColumnElement, DateTime, Text, case, cast, func, literal_column
+from sqlalchemy.sql.selectable import NamedFromClause
 
-from db import models
+from db import message_details, models
 
 Row = Sequence[Any]
 Json = Any
@@ -27,7 +28,7 @@ to_json = msgspec.json.Encoder().encode
 class Document(NamedTuple):
     """A resource: its table, and what its document is written from."""
 
-    table: Table
+    table: NamedFromClause
     names: Sequence[str]
     """The columns that the document is written from."""
     structure: Callable[..., Struct]
@@ -176,8 +177,18 @@ class _Message(Struct, gc=False):
     routing_decision: Json
     tool_calls: Json
     created_at: str
+    parts: Json
+    author: str | None = None
+    version: int = 1
+    edited_at: str | None = None
 
     def __post_init__(self) -> None:
+        if self.parts:  # the column `details`, which has all four
+            details = message_details.read(self.parts)
+            self.parts = details.parts or None
+            self.author = details.author
+            self.version = details.version
+            self.edited_at = details.edited_at
         if self.attachments:
             self.attachments = Raw(self.attachments)
         shown = self.chat_attachments
@@ -188,6 +199,20 @@ class _Message(Struct, gc=False):
             self.routing_decision = Raw(self.routing_decision)
         if self.tool_calls:
             self.tool_calls = Raw(self.tool_calls)
+        self.created_at = time(self.created_at)
+
+
+class _MessageVersion(Struct, gc=False, rename={"author_id": "author"}):
+    version: int
+    author_id: str | None
+    content: str
+    parts: Json
+    metadata: Json
+    created_at: str
+
+    def __post_init__(self) -> None:
+        self.parts = self.parts and Raw(self.parts)
+        self.metadata = self.metadata and Raw(self.metadata)
         self.created_at = time(self.created_at)
 
 
@@ -246,7 +271,16 @@ CONVERSATION = Document(
     _conversation,
 )
 MESSAGE = Document(
-    models.messages, _Message.__struct_fields__, _Message, uncounted=["chat_attachments"]
+    models.messages,
+    (
+        *("id", "conversation_id", "role", "content", "attachments", "chat_attachments"),
+        *("metadata", "run_id", "routing_decision", "tool_calls", "created_at", "details"),
+    ),
+    _Message,
+    uncounted=["chat_attachments", "details"],
+)
+MESSAGE_VERSION = Document(
+    models.message_versions, _MessageVersion.__struct_fields__, _MessageVersion
 )
 CHAT_ATTACHMENT = Document(
     models.chat_attachments, _ChatAttachment.__struct_fields__, _ChatAttachment

@@ -9,7 +9,8 @@ from db.characters import cut
 MAX_TITLE_LENGTH = 60
 _WHOLE_WORDS = re.compile(rf".{{1,{MAX_TITLE_LENGTH}}}(?=\s)")
 _OPTIONAL = (
-    *("attachments", "attachment_ids", "metadata", "run_id", "routing_decision", "tool_calls"),
+    *("parts", "attachments", "attachment_ids", "metadata", "run_id", "routing_decision"),
+    "tool_calls",
 )
 
 

@@ -75,7 +75,7 @@ def append(
     }
     names = (
         *("content", "attachments", "chat_attachments", "metadata", "run_id"),
-        *("routing_decision", "tool_calls"),
+        *("routing_decision", "tool_calls", "details"),
     )
     for name in names:
         columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, engine, message_insertion
+from db import access, engine, message_details, message_insertion
 from db.attachments import attachment_links
 from db.change_log import recording
 from db.characters import cut
@@ -118,6 +118,7 @@ def insert(
     user_id: str,
     role: str,
     content: str,
+    parts: Sequence[Mapping[str, Any]] | None = None,
     attachments: Sequence[Mapping[str, Any]] | None = None,
     attachment_ids: Sequence[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -134,6 +135,7 @@ def insert(
     user's or, under a grant, for another run, and what `attachment_links.link` raises.
     """
     message_id = new_id()
+    membership = current_membership()
     values: dict[str, Any] = {
         "acting_user": user_id,
         "of_conversation": conversation_id,
@@ -147,6 +149,7 @@ def insert(
         "new_run_id": run_id,
         "new_routing_decision": routing_decision,
         "new_tool_calls": tool_calls,
+        "new_details": None,
         "new_title": title,
         # Shortened here because the statement would need the whole content twice.
         "preview": cut(content, PREVIEW_CHARACTERS),
@@ -157,6 +160,9 @@ def insert(
     grant = current_grant()
     if grant is not None and run_id not in (None, grant.run_id):
         raise Reference("run_id")
+    if membership is not None or parts is not None:
+        author = membership.member_id if membership else None
+        values["new_details"] = message_details.write(author=author, parts=parts)
     if attachment_ids:
         values["new_chat_attachments"] = attachment_links.link(
             connection,
@@ -167,7 +173,7 @@ def insert(
         )
     with reference("run_id"):
         row = None
-        if current_membership() is None:
+        if membership is None:
             statement = message_insertion.insert_unshared
             if values["new_agents"]:
                 statement = message_insertion.insert_unshared_with_agents

@@ -1,12 +1,15 @@
-"""Messages: list, create, get."""
+"""Messages: list, create, get, update."""
 
 from typing import Any
 
 from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_position_key, read_cursor
+from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, ok
-from db import message_body, messages
+from db import message_body, message_edits, messages
 from db.engine import autocommit, reading, transaction
+
+_CLEARABLE = frozenset({"parts", "metadata"})
 
 
 def list_messages(
@@ -46,4 +49,17 @@ def create_message(principal: Principal, conversation_id: str, body: dict[str, A
 def get_message(principal: Principal, message_id: str) -> Response:
     with reading() as connection:
         message = messages.select_one(connection, message_id=message_id, user_id=principal.user_id)
+    return ok(message)
+
+
+def update_message(
+    principal: Principal, message_id: str, body: dict[str, Any], if_match: str | None
+) -> Response:
+    """Change the properties in `body`. Null clears parts and metadata, not content."""
+    changes = {name: body[name] for name in _CLEARABLE & body.keys()}
+    if body.get("content") is not None:
+        changes["content"] = body["content"]
+    row = {"message_id": message_id, "user_id": principal.user_id}
+    with conditional_write(if_match, message_edits.lock, True, **row) as connection:
+        message = message_edits.update(connection, **row, changes=changes)
     return ok(message)

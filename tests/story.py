@@ -53,6 +53,8 @@ STORY: list[tuple[str, str]] = [
     ("list_messages", "last_page"),
     ("search", "lease_offers"),
     ("get_message", "flat_decision"),
+    ("update_message", "correct"),
+    ("list_message_versions", "page"),
     ("update_conversation", "rename"),
     ("update_conversation", "make_private"),
     ("share_conversation", "viewer"),

@@ -93,6 +93,17 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
         lambda client, rows: post_message(client, {"id": rows["conversation_id"]}, "Hello"),
         [("message.created", "conversation_id", "new")],
     ),
+    "update_message": (
+        lambda client, rows: change(client, message_of(rows), content="Another"),
+        [("message.updated", "conversation_id", "message_id")],
+    ),
+    "update_message with the same content": (
+        lambda client, rows: [
+            change(client, message_of(rows), content="Another") for _ in range(2)
+        ],
+        [("message.updated", "conversation_id", "message_id")],
+    ),
+    "update_message with nothing": (lambda client, rows: change(client, message_of(rows)), []),
     "share_conversation": (
         lambda client, rows: share(client, rows["conversation_id"], "another member").json(),
         [("share.created", "conversation_id", "new")],
@@ -169,6 +180,10 @@ REFUSED: dict[str, tuple[int, Callable[[httpx.Client, Rows], httpx.Response]]] =
         412,
         lambda client, rows: client.patch(conversation_of(rows), json={"title": "t"}, headers=OLD),
     ),
+    "message with another tag": (
+        412,
+        lambda client, rows: client.patch(message_of(rows), json={"content": "c"}, headers=OLD),
+    ),
     "deletion with another tag": (
         412,
         lambda client, rows: client.delete(conversation_of(rows), headers=OLD),
@@ -232,6 +247,10 @@ def share(
 ) -> httpx.Response:
     body = {"user_id": member, "role": role}
     return client.post(f"/conversations/{conversation_id}/shares", json=body)
+
+
+def message_of(rows: Rows) -> str:
+    return f"/messages/{rows['message_id']}"
 
 
 def run_of(rows: Rows) -> str:

@@ -94,6 +94,8 @@ def changed(schema: dict[str, Any], value: Any) -> Any:
             return not value
         case "integer" | "number":
             return schema["minimum"] if value != schema["minimum"] else schema["maximum"]
+        case "array" if resolved(schema["items"])["type"] == "object":
+            return [resolved(schema["items"])["example"] | {"another": str(uuid.uuid4())}]
         case "array":
             return [] if value else [str(uuid.uuid4())]
         case "string":

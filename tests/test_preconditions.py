@@ -39,6 +39,7 @@ def test_every_row_has_operations_with_preconditions() -> None:
     assert {o.operation_id for o in CHANGING} == {
         "update_conversation",
         "delete_conversation",
+        "update_message",
         "update_run",
         "delete_chat_attachment",
         "update_chat_settings",

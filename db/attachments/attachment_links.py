@@ -124,7 +124,7 @@ def remove(
     left = [each for each in shown if each["id"] != attachment_id]
     _update_shown.rowcount(connection, values | {"shown": left or None})
     recording.announce(connection, user_id)
-    telling.tell_of_removal(
+    telling.tell_of_message_update(
         connection, conversation_id=conversation_id, owner_id=user_id, message_id=message_id
     )
 

@@ -21,6 +21,7 @@ from db.models.base import (
     new_id,
 )
 from db.models.conversations import Conversation, Message
+from db.models.message_versions import MessageVersion
 from db.models.organising import (
     ConversationAgent,
     ConversationTag,
@@ -34,6 +35,7 @@ from db.models.users import Change, ChangePosition, ChatSettings, IdempotencyKey
 
 conversations = cast(Table, Conversation.__table__)
 messages = cast(Table, Message.__table__)
+message_versions = cast(Table, MessageVersion.__table__)
 chat_attachments = cast(Table, ChatAttachment.__table__)
 conversation_tags = cast(Table, ConversationTag.__table__)
 conversation_agents = cast(Table, ConversationAgent.__table__)
@@ -84,6 +86,7 @@ __all__ = [
     "Message",
     "MessageRole",
     "MessageTerms",
+    "MessageVersion",
     "Moment",
     "RateLimit",
     "Run",
@@ -104,6 +107,7 @@ __all__ = [
     "membership_tags",
     "memberships",
     "message_terms",
+    "message_versions",
     "messages",
     "new_id",
     "rate_limits",

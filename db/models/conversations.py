@@ -154,6 +154,9 @@ class Message(Base):
     run_id: Mapped[str | None] = mapped_column(Id)
     routing_decision: Mapped[dict[str, Any] | None] = mapped_column(Json)
     tool_calls: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
+    # What few messages have, see `db.message_details`. Like chat_attachments, `size` does not count
+    # it.
+    details: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     size: Mapped[int] = mapped_column(
         Integer,

@@ -21,6 +21,7 @@ from db.models import (
     membership_tags,
     memberships,
     message_terms,
+    message_versions,
     messages,
     run_events,
     run_leases,
@@ -107,6 +108,10 @@ _NEEDS = [
     ),
     (
         roles.MEMBER,
+        _Needs([*message_versions.c], ["SELECT", "INSERT"], []),
+    ),
+    (
+        roles.MEMBER,
         _Needs([*messages.c, *changes.c, *idempotency_keys.c], ["INSERT"], []),
     ),
     (
@@ -117,6 +122,8 @@ _NEEDS = [
                 conversations.c.updated_at,
                 *(memberships.c.updated_at, memberships.c.agent_id, *idempotency_keys.c),
                 *(memberships.c[name] for name in ("archived", "pinned", "tags", "unread_count")),
+                *(messages.c.content, messages.c.metadata, messages.c.details),
+                message_terms.c.terms,
             ],
             ["UPDATE"],
             [],

@@ -123,10 +123,10 @@ def add_agents(
     )
 
 
-def tell_of_removal(
+def tell_of_message_update(
     connection: Connection, *, conversation_id: str, owner_id: str, message_id: str
 ) -> None:
-    """Tell the members about a message that does not show one of its attachments any more."""
+    """Tell the members about a message that was edited or has lost an attachment."""
     members = select_members(connection, conversation_id=conversation_id, owner_id=owner_id)
     _tell_all(connection, "message.updated", members, conversation_id, {"of_resource": message_id})
 

@@ -12,6 +12,7 @@ ID = {
     **dict.fromkeys(("run_events", "run_leases", "run_queue"), "run_id"),
     "memberships": "user_id",
     "membership_tags": "conversation_id",
+    "message_versions": "message_id",
     "shares": "member_id",
 }
 """The columns that tell the rows of a test apart, if not `id`."""

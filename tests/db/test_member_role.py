@@ -12,7 +12,15 @@ import pytest
 import sqlalchemy as sa
 
 from agent_api.middleware import membership
-from db import access, conversations, errors, idempotency_keys, messages, models
+from db import (
+    access,
+    conversations,
+    errors,
+    idempotency_keys,
+    message_edits,
+    messages,
+    models,
+)
 from db.engine import Connection, MemberGrant, acting_under, roles
 from db.engine.statement import Statement
 from db.models import Base
@@ -30,15 +38,27 @@ from tests.db.seeing import seen
 
 NOTHING = "00000000-0000-0000-0000-000000000000"
 VISIBLE = (
-    *("conversations", "messages", "runs", "run_events", "shares", "memberships"),
-    "membership_tags",
+    *("conversations", "messages", "message_versions", "runs", "run_events", "shares"),
+    *("memberships", "membership_tags"),
 )
 PURPOSES = (access.READ, access.WRITE, access.LEAVE)
-OTHERS = sorted(Base.metadata.tables.keys() - {*VISIBLE, "changes", "idempotency_keys"})
+# test_search_roles.py tests the terms of messages.
+OTHERS = sorted(
+    Base.metadata.tables.keys() - {*VISIBLE, "changes", "idempotency_keys", "message_terms"}
+)
+
+
+def edit(connection: Connection, message_id: str, user: str) -> None:
+    message_edits.update(
+        connection, message_id=message_id, user_id=user, changes={"content": "Edited"}
+    )
 
 
 class Owner:
-    """A user with two conversations, each with a message, a run with an event, and two members."""
+    """A user with two conversations.
+
+    Each has an edited message, a run with an event, and two members.
+    """
 
     def __init__(self, connection: Connection, user: str) -> None:
         self.user = user
@@ -49,6 +69,8 @@ class Owner:
             insert_message(connection, each, user)
             for each in (self.conversation, self.other_conversation)
         )
+        for each in (self.message, self.other_message):
+            edit(connection, each, user)
         self.run, self.other_run = (
             insert_run(
                 connection, user, conversation_id=each, status="running", input={"secret": 1}
@@ -101,6 +123,7 @@ def test_member_sees_the_conversation_only(
     assert found == {
         "conversations": {alice.conversation},
         "messages": {alice.message},
+        "message_versions": {alice.message},
         "runs": {alice.run, alice.later_run},
         "run_events": {alice.run},
         "shares": {alice.member, alice.other_member},
@@ -177,6 +200,7 @@ def test_member_cannot_read_what_a_run_works_with(
     [
         *(("conversations", each) for each in ("INSERT", "UPDATE", "DELETE")),
         *(("messages", each) for each in ("UPDATE", "DELETE")),
+        *(("message_versions", each) for each in ("UPDATE", "DELETE")),
         *(("runs", each) for each in ("SELECT", "INSERT", "UPDATE", "DELETE")),
         *(("run_events", each) for each in ("INSERT", "UPDATE", "DELETE")),
         *(("shares", each) for each in ("INSERT", "UPDATE")),
@@ -227,6 +251,7 @@ def new_message(alice: Owner, **changes: Any) -> dict[str, Any]:
         "content": "Hello",
         "run_id": None,
         "chat_attachments": None,
+        "details": {"author": alice.member},
     }
     return row | changes
 
@@ -241,6 +266,9 @@ def test_only_editors_post_and_only_to_the_conversation(
         {"conversation_id": bob.conversation, "user_id": bob.user},
         {"run_id": alice.run},
         {"chat_attachments": [{"filename": "forged.pdf"}]},
+        {"details": None},
+        {"details": {"version": 1}},
+        {"details": {"author": alice.other_member}},
     ]
 
     for purpose in (access.READ, access.LEAVE):
@@ -259,6 +287,57 @@ def test_only_editors_post_and_only_to_the_conversation(
             messages.insert(
                 connection, **message(alice.conversation, alice.user, attachment_ids=[NOTHING])
             )
+
+
+def test_editors_change_only_what_they_have_posted(connection: Connection, alice: Owner) -> None:
+    with acting_under(alice.grant(access.WRITE)):
+        own = insert_message(connection, alice.conversation, alice.user)
+        edit(connection, own, alice.user)
+        for column in ("role", "position", "created_at", "chat_attachments", "run_id"):
+            change = Statement(sa.text(f"UPDATE messages SET {column} = {column}"))
+            refused(change, connection, {"acting_user": alice.user})
+        with pytest.raises(errors.Denied):
+            edit(connection, alice.message, alice.user)
+    of_other = alice.grant(access.WRITE)._replace(member_id=alice.other_member)
+    with acting_under(of_other):
+        with pytest.raises(errors.Denied):
+            edit(connection, own, alice.user)
+        others = insert_message(connection, alice.conversation, alice.user)
+    for details in (None, {"author": alice.other_member}):
+        forge = Statement(sa.update(models.messages), columns=("details",))
+        with acting_under(alice.grant(access.WRITE)):
+            refused(forge, connection, {"acting_user": alice.user, "details": details})
+    every = Statement(sa.text("UPDATE messages SET content = 'forged' RETURNING id::text"))
+
+    for purpose, changed in ((access.READ, []), (access.LEAVE, []), (access.WRITE, [(own,)])):
+        with acting_under(alice.grant(purpose)):
+            assert every.rows(connection, {"acting_user": alice.user}) == changed
+    with acting_under(of_other):
+        assert every.rows(connection, {"acting_user": alice.user}) == [(others,)]
+
+
+def test_editors_add_only_versions_that_they_have_written(
+    connection: Connection, alice: Owner
+) -> None:
+    row = {
+        "message_id": alice.message,
+        "user_id": alice.user,
+        "version": 3,
+        "conversation_id": alice.conversation,
+        "author_id": alice.member,
+        "content": "forged",
+        "acting_user": alice.user,
+    }
+    insert = Statement(sa.insert(models.message_versions), columns=row.keys() - {"acting_user"})
+    others = {"message_id": alice.other_message, "conversation_id": alice.other_conversation}
+
+    for purpose in (access.READ, access.LEAVE):
+        with acting_under(alice.grant(purpose)):
+            refused(insert, connection, row)
+    with acting_under(alice.grant(access.WRITE)):
+        for changes in ({"author_id": None}, {"author_id": alice.other_member}, others):
+            refused(insert, connection, row | changes)
+        assert insert.rowcount(connection, row) == 1
 
 
 @pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 0, 1), strict=True)))

@@ -27,7 +27,9 @@ from db import (
     errors,
     idempotency_keys,
     live,
+    message_edits,
     message_insertion,
+    message_versions,
     messages,
     rate_limits,
     runs,
@@ -82,9 +84,10 @@ MODULES = (
     *(access, attachment_links, backlog, bulk, busy, cancellation, change_positions, changes),
     *(chat_attachments, chat_settings, claims, conversation_deletion, conversation_lists),
     *(conversations, expiry, idempotency_keys, list_documents, lists, live, marking, memberships),
-    *(message_insertion, messages, own_view, rate_limits, run_events, run_leases, run_queue, runs),
+    *(message_edits, message_insertion, message_versions, messages, own_view, rate_limits),
     *(index, messages_found, ranking, search),
-    *(shared_objects, shares, telling, transient_events, turns, waiting_runs),
+    *(run_events, run_leases, run_queue, runs, shared_objects, shares, telling),
+    *(transient_events, turns, waiting_runs),
 )
 
 # The only statements that read all partitions. docs/operations/scale-out.md says what they cost.
@@ -142,6 +145,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "message": lambda c, u, t, r: messages.select_one(
         c, message_id=insert_message(c, t, u), user_id=u
     ),
+    "later versions of a message": lambda c, u, t, r: _edit_message(c, u, t),
     "attachment": lambda c, u, t, r: chat_attachments.select_one(
         c, attachment_id=insert_attachment(c, u), user_id=u
     ),
@@ -170,6 +174,14 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "search": lambda c, u, t, r: _search(c, u, t),
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
+
+
+def _edit_message(connection: Connection, user: str, conversation_id: str) -> None:
+    message_id = insert_message(connection, conversation_id, user)
+    this: dict[str, Any] = {"message_id": message_id, "user_id": user}
+    for name, new in (("content", "C"), ("metadata", {})):
+        message_edits.update(connection, **this, changes={name: new})
+    message_versions.select_page(connection, **this, limit=2, after=[1])
 
 
 def _add_attachments(connection: Connection, user: str, conversation_id: str) -> None:
@@ -221,7 +233,10 @@ def _share(connection: Connection, user: str, conversation_id: str) -> None:
         conversations.select_one(connection, **this)
         messages.select_page(connection, **this, limit=1)
     with acting_under(grant._replace(purpose=access.WRITE)):
-        messages.insert(connection, **message(conversation_id, user))
+        message_id = insert_message(connection, conversation_id, user)
+        message_edits.update(
+            connection, message_id=message_id, user_id=user, changes={"content": "C"}
+        )
     with acting_under(grant._replace(purpose=access.LEAVE)), engine.transaction() as transaction:
         shares.delete(transaction, **this, member_id="m", leaves=True)
 

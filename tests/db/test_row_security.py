@@ -139,6 +139,7 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
         *(f"worker_{act} to agent_api_worker" for act in ("lock", "add", "remove")),
         "member_organise to agent_api_member",
         "member to agent_api_member",
+        "member_select to agent_api_member",
         "member_insert to agent_api_member",
         "member_update to agent_api_member",
         "member_delete to agent_api_member",

@@ -16,6 +16,8 @@ from db import (
     engine,
     errors,
     idempotency_keys,
+    message_edits,
+    message_versions,
     messages,
     runs,
 )
@@ -85,6 +87,15 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     "new_message": lambda c, u, t, r: messages.insert(c, **message(t, u)),
     "new_message_of_a_run": lambda c, u, t, r: messages.insert(
         c, **message(t, u, run_id=r, title="Name")
+    ),
+    "new_and_edited_message": lambda c, u, t, r: message_edits.update(
+        c,
+        message_id=insert_message(c, t, u),
+        user_id=u,
+        changes={"content": "C", "parts": [{"type": "text"}], "metadata": None},
+    ),
+    "new_message_and_its_versions": lambda c, u, t, r: message_versions.select_page(
+        c, message_id=insert_message(c, t, u), user_id=u, limit=2
     ),
     "new_attachment": lambda c, u, t, r: insert_attachment(c, u),
     "list_attachments": lambda c, u, t, r: chat_attachments.select_page(c, user_id=u, limit=2),
@@ -163,6 +174,18 @@ REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object
         "message",
         lambda c, u, i: messages.select_one(c, message_id=i["message"], user_id=u),
     ),
+    "change_message": (
+        "message",
+        lambda c, u, i: message_edits.update(
+            c, message_id=i["message"], user_id=u, changes={"content": "C"}
+        ),
+    ),
+    "list_versions": (
+        "message",
+        lambda c, u, i: message_versions.select_page(
+            c, message_id=i["message"], user_id=u, limit=2
+        ),
+    ),
     "read_attachment": (
         "attachment",
         lambda c, u, i: chat_attachments.select_one(c, attachment_id=i["attachment"], user_id=u),
@@ -198,6 +221,9 @@ def test_each_query_is_one_statement(connection: Connection, user: str) -> None:
 
     more = {
         "conversation_with_messages": 2,
+        # One for the message, and four to find its conversation, lock both, edit and index it.
+        "new_and_edited_message": 5,
+        "new_message_and_its_versions": 2,
         # These also look for members, if the run has a conversation.
         "new_run_in_a_conversation": 3,
         "deleted_conversation": 3,

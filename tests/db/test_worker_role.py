@@ -208,6 +208,26 @@ def test_worker_cannot_add_attachments(
         insert.rowcount(connection, row | leased)
 
 
+def test_worker_cannot_post_as_a_member(
+    connection: Connection, alice: Owner, leased: dict[str, str]
+) -> None:
+    row = {
+        "id": models.new_id(),
+        "conversation_id": alice.conversation,
+        "user_id": alice.user,
+        "position": 9,
+        "role": "user",
+        "content": "Hello",
+        "details": {"parts": [{"type": "text"}], "author": "m"},
+    }
+    insert = Statement(sa.insert(models.messages), columns=row)
+
+    with pytest.raises(psycopg2.ProgrammingError, match="row-level security"):
+        insert.rowcount(connection, row | leased)
+    row["details"] = {"parts": [{"type": "text"}]}
+    assert insert.rowcount(connection, row | leased) == 1
+
+
 def test_worker_cannot_see_stored_responses_of_other_conversations(
     connection: Connection, alice: Owner
 ) -> None:

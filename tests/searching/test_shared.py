@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.calls import Json, change, new_conversation, post_message, read_all
+from tests.editing import edit
 from tests.searching.calls import SEARCH, found, highlighted, search
 from tests.sharing.members import share, unshare, user_of
 
@@ -46,6 +47,19 @@ def test_search_finds_nothing_after_the_end_of_a_share(
 
     assert found(bob, "lease", archived="all") == []
     assert len(found(alice, "lease")) == 2
+
+
+def test_search_finds_what_an_editor_has_made_of_a_message(
+    alice: httpx.Client, bob: httpx.Client, conversation: Json
+) -> None:
+    share(alice, conversation["id"], bob, "editor")
+    message = post_message(bob, conversation, "The cheap lease")
+
+    edit(bob, message, content="The dear lease")
+
+    for user in (alice, bob):
+        assert found(user, "cheap") == []
+        assert found(user, "dear") == [message["id"]]
 
 
 def test_search_finds_nothing_of_a_deleted_shared_conversation(
