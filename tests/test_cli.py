@@ -154,6 +154,13 @@ def test_demo_adds_thirteen_conversations_each_time(
     colleague = new_client(f"colleague-of-{user_id}")
     of_maria = colleague.get("/conversations", params={"shared": True}).json()["conversations"]
     assert {(each["role"], each["shared_by"]) for each in of_maria} == {("viewer", user_id)}
+    shown = [
+        message
+        for conversation in page["conversations"]
+        for message in maria.get(f"/conversations/{conversation['id']}").json()["messages"]
+    ]
+    assert [message["version"] for message in shown if message["edited_at"]] == [2]
+    assert len([message for message in shown if message["parts"]]) == 1
     files = maria.get("/chat-attachments").json()
     assert files["total"] == 2 * 2
     assert {file["message_id"] is None for file in files["chat_attachments"]} == {False}

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from db import conversations, messages, runs
+from db import conversations, message_edits, messages, runs
 from db.attachments import chat_attachments
 from db.engine import Connection, transaction
 from db.organising import reading
@@ -79,12 +79,13 @@ def _add_message(
         chat_attachments.insert(connection, user_id=user_id, **file)
         for file in message.get("chat_attachments", ())
     ]
-    messages.insert(
+    message_id, _ = messages.insert(
         connection,
         conversation_id=conversation_id,
         user_id=user_id,
         role=message["role"],
         content=message["content"],
+        parts=message.get("parts"),
         attachments=message.get("attachments"),
         attachment_ids=[attachment_id for attachment_id, _ in files],
         metadata=message.get("metadata"),
@@ -92,6 +93,10 @@ def _add_message(
         routing_decision=message.get("routing_decision"),
         tool_calls=message.get("tool_calls"),
     )
+    if "edited" in message:
+        message_edits.update(
+            connection, message_id=message_id, user_id=user_id, changes=message["edited"]
+        )
 
 
 def _add_run(

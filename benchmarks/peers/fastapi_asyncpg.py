@@ -14,7 +14,9 @@ from db.chat_settings import DEFAULTS
 Answer = dict[str, Any]
 
 _CONVERSATION = tuple(models.Conversation.__annotations__)
-_MESSAGE = tuple(models.Message.__annotations__)
+_MESSAGE = tuple(models.Message.__annotations__)[:-4]
+_UNEDITED: Answer = {"parts": None, "author": None, "version": 1, "edited_at": None}
+"""What the column `details` contains of a message, if it is null."""
 
 
 def create_app(config: Config) -> FastAPI:
@@ -72,7 +74,8 @@ def create_app(config: Config) -> FastAPI:
         response.headers["location"] = f"/messages/{id_}"
         run_id = None if body.run_id is None else str(body.run_id)
         ids = {"id": id_, "conversation_id": str(conversation_id), "run_id": run_id}
-        return {**dict(body), **ids, "chat_attachments": [], "created_at": created_at}
+        message = {**dict(body), **ids, "chat_attachments": [], "created_at": created_at}
+        return message | _UNEDITED
 
     @app.get("/messages/{message_id}", response_model=models.Message)
     async def get_message(user: User, message_id: UUID) -> Answer:
@@ -96,4 +99,6 @@ def _conversation(row: Row) -> Answer:
 
 
 def _message(row: Row) -> Answer:
-    return dict(zip(_MESSAGE, row, strict=True))  # takes half as long as dict(row)
+    *columns, details = row
+    message = dict(zip(_MESSAGE, columns, strict=True))  # takes half as long as dict(row)
+    return message | _UNEDITED | (details or {})

@@ -73,6 +73,10 @@ class Message(TypedDict):
     routing_decision: Json | None
     tool_calls: ToolCalls | None
     created_at: datetime
+    parts: Annotated[list[Json], Field(max_length=1000)] | None
+    author: Name | None
+    version: Annotated[int, Field(ge=1)]
+    edited_at: str | None
 
 
 class MessagePreview(TypedDict):

@@ -72,6 +72,26 @@ class Message(Struct):
     routing_decision: Any
     tool_calls: Any
     created_at: datetime
+    parts: Any = None
+    author: str | None = None
+    version: int = 1
+    edited_at: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.parts is not None:  # the column `details`, which has all four
+            details = _details.decode(self.parts)
+            self.parts, self.author = details.parts or None, details.author
+            self.version, self.edited_at = details.version, details.edited_at
+
+
+class Details(Struct):
+    parts: Raw = Raw()
+    author: str | None = None
+    version: int = 1
+    edited_at: str | None = None
+
+
+_details = msgspec.json.Decoder(Details)
 
 
 class Preview(Struct):

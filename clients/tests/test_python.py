@@ -26,7 +26,13 @@ from agent_api_client.api.conversations import (
     update_conversation,
 )
 from agent_api_client.api.health import get_health, get_readiness
-from agent_api_client.api.messages import create_message, get_message, list_messages
+from agent_api_client.api.messages import (
+    create_message,
+    get_message,
+    list_message_versions,
+    list_messages,
+    update_message,
+)
 from agent_api_client.api.runs import create_run, get_run, list_runs, update_run
 from agent_api_client.api.search import search
 from agent_api_client.api.settings import get_chat_settings, update_chat_settings
@@ -55,7 +61,10 @@ from agent_api_client.models import (
     Message,
     MessageCreate,
     MessagePage,
+    MessagePart,
     MessagePreview,
+    MessageUpdate,
+    MessageVersionPage,
     Metadata,
     NestedRoutingDecision,
     PlanStep,
@@ -411,6 +420,34 @@ def test_conversation_is_shared_and_is_not_any_more(
     gone = expect(Problem, get_conversation.sync(this, client=bob))
     assert gone.type_ == "/problems/forbidden"
     assert expect(ShareList, list_shares.sync(this, client=maria)).shares == []
+
+
+def test_message_is_edited_and_keeps_its_versions(
+    maria: AuthenticatedClient, bob: AuthenticatedClient, conversation: Conversation
+) -> None:
+    member = expect(ChatSettings, get_chat_settings.sync(client=bob)).user_id
+    share = ShareCreate(user_id=member, role="editor")
+    expect(Share, share_conversation.sync(conversation.id, client=maria, body=share))
+    thought = MessagePart.from_dict({"type": "reasoning", "text": "Harbour Street?"})
+    first = say(bob, conversation, content="Harbor Street", parts=[thought])
+    assert (first.author, first.version, first.edited_at) == (member, 1, None)
+    assert first.parts == [thought]
+
+    body = MessageUpdate(content="Harbour Street", parts=None)
+    edited = expect(Message, update_message.sync(first.id, client=bob, body=body))
+    assert (edited.content, edited.parts, edited.version) == ("Harbour Street", None, 2)
+    assert isinstance(edited.edited_at, datetime)
+    stale = update_message.sync(first.id, client=maria, body=body, if_match='"an-old-tag"')
+    assert expect(Problem, stale).type_ == "/problems/precondition-failed"
+    page = expect(MessageVersionPage, list_message_versions.sync(first.id, client=maria))
+    assert [(each.version, each.author, each.content, each.parts) for each in page.versions] == [
+        (1, member, "Harbor Street", [thought]),
+        (2, member, "Harbour Street", None),
+    ]
+
+    hers = say(maria, conversation)
+    foreign = expect(Problem, update_message.sync(hers.id, client=bob, body=body))
+    assert foreign.type_ == "/problems/forbidden"
 
 
 def arguments(operation: Operation, function: Callable[..., Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def write_anything(client: httpx.Client, seed: str) -> None:
         runs = read(client, "/runs", limit=5)["runs"]
         some = choice.choice(conversations) if conversations else new_conversation(client)
         path = f"/conversations/{some['id']}"
-        match choice.randrange(13):
+        match choice.randrange(15):
             case 0:
                 new_conversation(client, title=f"{seed} {number}")
             case 1:
@@ -60,6 +60,10 @@ def write_anything(client: httpx.Client, seed: str) -> None:
             case 9:
                 for file in read(client, "/chat-attachments", limit=1)["chat_attachments"]:
                     client.delete(f"/chat-attachments/{file['id']}")
+            case 10 | 11:
+                found = client.get(messages_of(some), params={"limit": 5, "order": "desc"})
+                for message in found.json().get("messages", ())[: choice.randrange(3)]:
+                    client.patch(f"/messages/{message['id']}", json={"content": f"{seed} {number}"})
             case _:
                 body = {"role": "user", "content": f"{seed} {number}"}
                 client.post(messages_of(some), json=body)

@@ -64,6 +64,10 @@ def write_as_member(client: httpx.Client, seed: str) -> None:
         some = choice.choice(listed) if listed else new_conversation(client)
         if choice.randrange(10) == 0 and some["role"] != "owner":
             client.delete(f"/conversations/{some['id']}/shares/{me}")
+        elif choice.randrange(4) == 0:
+            found = client.get(messages_of(some), params={"limit": 5, "order": "desc"})
+            for message in found.json().get("messages", ()):
+                client.patch(f"/messages/{message['id']}", json={"content": f"{seed} {number}"})
         else:
             body = {"role": "user", "content": f"{seed} {number}"}
             client.post(messages_of(some), json=body)

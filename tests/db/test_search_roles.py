@@ -66,21 +66,24 @@ def test_role_of_searches_only_reads(connection: Connection, user: str) -> None:
         refused(connection, Statement(statement, role=roles.EXISTENCE), {"acting_user": user})
 
 
-def test_member_adds_terms_only_to_write_to_the_shared_conversation(
+def test_member_writes_terms_only_to_write_to_the_shared_conversation(
     connection: Connection, user: str
 ) -> None:
     shared, private = (insert_conversation(connection, user) for _ in range(2))
     share(connection, shared, user, "m", "editor")
-    insert_message(connection, shared, user)
+    message = insert_message(connection, shared, user)
+    insert_message(connection, private, user)
     grant = MemberGrant(user, shared, "m", "editor", access.WRITE)
 
     with acting_under(grant):
+        assert seen(connection, user) == [message]
+        assert _update.rowcount(connection, {"acting_user": user}) == 1
         _insert.rowcount(connection, new(shared, user))
         refused(connection, _insert, new(private, user))
-        for statement in (Statement(_select), _update, _delete):
-            refused(connection, statement, {"acting_user": user})
+        refused(connection, _delete, {"acting_user": user})
     with acting_under(grant._replace(purpose=access.READ)):
         refused(connection, _insert, new(shared, user))
+        assert _update.rowcount(connection, {"acting_user": user}) == 0
 
 
 def test_worker_adds_terms_only_to_the_conversation_of_the_run(

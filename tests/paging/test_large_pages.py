@@ -45,7 +45,7 @@ def talk(user: httpx.Client) -> tuple[str, list[str]]:
             {"content": LARGE},
             {"content": "", "metadata": {"text": LARGE}},
             {"content": "", "tool_calls": [{"tool_name": "search", "output": LARGE}]},
-            {"content": "", "metadata": {"numbers": [1234567.5] * 90_000}},
+            {"content": "", "parts": [{"type": "data", "numbers": [1234567.5] * 90_000}]},
         ]
         messages.append(post_message(user, made, **bodies[number % 4])["id"])
     return f"/conversations/{made['id']}", messages

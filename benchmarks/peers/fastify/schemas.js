@@ -45,6 +45,10 @@ const message = closed({
   routing_decision: optional(object),
   tool_calls: optional(objects),
   created_at: time,
+  parts: optional(objects),
+  author: optional(name),
+  version: { type: 'integer' },
+  edited_at: optional(time),
 })
 
 const conversation = closed({

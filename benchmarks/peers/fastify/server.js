@@ -97,6 +97,11 @@ function conversationOf(row) {
   return row // the schema leaves out the other columns
 }
 
+function messageOf(row) {
+  const { parts = null, author = null, version = 1, edited_at = null } = row.details ?? {}
+  return Object.assign(row, { parts, author, version, edited_at })
+}
+
 function titleFrom(content) {
   const line = content.split(/\r\n|[\n\r\v\f]/).find(text => text.trim())?.trim()
   if (!line || line.length <= 60) return line ?? null
@@ -147,7 +152,8 @@ app.get('/conversations/:id', { schema: schemas.getConversation }, async request
   const conversation = conversationOf(await found(rows, 'conversation', id))
   if (given.include_messages) {
     const page = [given.message_limit, given.message_offset]
-    conversation.messages = await query('get_messages', get_messages, user, id, ...page)
+    const messages = await query('get_messages', get_messages, user, id, ...page)
+    conversation.messages = messages.map(messageOf)
   }
   return conversation
 })
@@ -182,12 +188,13 @@ app.post('/conversations/:id/messages', { schema: schemas.createMessage }, async
   for (const name of ['attachments', 'metadata', 'run_id', 'routing_decision', 'tool_calls']) {
     message[name] ??= null
   }
-  return { ...message, chat_attachments: [], created_at }
+  return messageOf({ ...message, chat_attachments: [], created_at, details: null })
 })
 
-app.get('/messages/:id', { schema: schemas.getMessage }, async ({ user, params: { id } }) =>
-  found(await query('get_message', config.statements.get_message, user, id), 'message', id),
-)
+app.get('/messages/:id', { schema: schemas.getMessage }, async ({ user, params: { id } }) => {
+  const rows = await query('get_message', config.statements.get_message, user, id)
+  return messageOf(await found(rows, 'message', id))
+})
 
 app.get('/users/me/chat-settings', { schema: schemas.getSettings }, async ({ user }) => {
   const [settings] = await query('get_settings', config.statements.get_settings, user)

@@ -26,6 +26,7 @@ import {
   listChatAttachments,
   listConversations,
   listMessages,
+  listMessageVersions,
   listRunEvents,
   listRuns,
   listShares,
@@ -37,6 +38,7 @@ import {
   unshareConversation,
   updateChatSettings,
   updateConversation,
+  updateMessage,
   updateRun,
   type AgenticRoutingDecision,
   type FlatRoutingDecision,
@@ -431,6 +433,35 @@ test('a conversation is shared, and is not any more', async () => {
   assert.deepEqual(ok(await listShares({ client: maria, path })).shares, []);
 });
 
+test('a message is edited, and keeps its versions', async () => {
+  const path = { conversation_id: await newConversation() };
+  const user_id = ok(await getChatSettings({ client: bob })).user_id;
+  ok(await shareConversation({ client: maria, path, body: { user_id, role: 'editor' } }));
+  const parts = [{ type: 'reasoning', text: 'Harbour Street?' }];
+  const body = { role: 'user', content: 'Harbor Street', parts } as const;
+  const first = ok(await createMessage({ client: bob, path, body }));
+  assert.deepEqual([first.author, first.version, first.edited_at], [user_id, 1, null]);
+  assert.deepEqual(first.parts, parts);
+
+  const of = { path: { message_id: first.id }, body: { content: 'Harbour Street', parts: null } };
+  const edited = ok(await updateMessage({ client: bob, ...of }));
+  assert.deepEqual([edited.content, edited.parts, edited.version], ['Harbour Street', null, 2]);
+  assert.ok(edited.edited_at instanceof Date);
+  const headers = { 'If-Match': '"an-old-tag"' };
+  const stale: Problem = failed(await updateMessage({ client: maria, ...of, headers }));
+  assert.equal(stale.type, '/problems/precondition-failed');
+  const { versions } = ok(await listMessageVersions({ client: maria, path: of.path }));
+  assert.deepEqual(
+    versions.map((each) => [each.version, each.author, each.content, each.parts]),
+    [[1, user_id, 'Harbor Street', parts], [2, user_id, 'Harbour Street', null]],
+  );
+
+  const hello = { role: 'user', content: 'Hello' } as const;
+  const hers = ok(await createMessage({ client: maria, path, body: hello }));
+  const foreign = await updateMessage({ client: bob, ...of, path: { message_id: hers.id } });
+  assert.equal((failed(foreign) as Problem).type, '/problems/forbidden');
+});
+
 test('events are typed, and a token is not sent as a lease', async () => {
   const run = ok(await createRun({ client: maria, body: { agent_id: 'a', status: 'running' } }));
   const of = { client: maria, path: { run_id: run.id } };
@@ -513,6 +544,7 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   list_changes: listChanges,
   list_chat_attachments: listChatAttachments,
   list_conversations: listConversations,
+  list_message_versions: (asked) => listMessageVersions({ ...asked, path }),
   list_messages: (asked) => listMessages({ ...asked, path }),
   list_run_events: (asked) => listRunEvents({ ...asked, path }),
   list_runs: listRuns,
@@ -528,6 +560,7 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   unshare_conversation: (asked) => unshareConversation({ ...asked, path }),
   update_chat_settings: (asked) => updateChatSettings({ ...asked, body: {} }),
   update_conversation: (asked) => updateConversation({ ...asked, path, body: {} }),
+  update_message: (asked) => updateMessage({ ...asked, path, body: {} }),
   update_run: (asked) => updateRun({ ...asked, path, body: {} }),
 };
 
