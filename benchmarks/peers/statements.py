@@ -29,8 +29,9 @@ CREATE_MESSAGE = """WITH changed AS (
             last_message_role = $4, last_message_content = $12,
             last_message_at = greatest(statement_timestamp(), updated_at),
             updated_at = greatest(statement_timestamp(), updated_at),
-            read_position = CASE WHEN $4 = 'user' THEN last_position + 1 ELSE read_position END,
-            unread_count = CASE WHEN $4 = 'user' THEN 0 ELSE unread_count + 1 END,
+            read_position = CASE WHEN $4::message_role = 'user' THEN last_position + 1
+                ELSE read_position END,
+            unread_count = CASE WHEN $4::message_role = 'user' THEN 0 ELSE unread_count + 1 END,
             title = CASE WHEN auto_title THEN coalesce($11, title) ELSE title END,
             auto_title = auto_title AND $11::text IS NULL
         WHERE id = $2 AND user_id = $1
