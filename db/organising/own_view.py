@@ -14,6 +14,7 @@ from db.change_log import recording
 from db.documents import MemberView
 from db.engine import Connection, current_membership
 from db.engine.statement import Statement
+from db.errors import Denied
 from db.models import Id, memberships, new_id
 from db.organising import tags
 from db.organising.listed import SHARED
@@ -23,10 +24,9 @@ _conversation = sa.bindparam("of_conversation", type_=Id)
 _this = [_c.conversation_id == _conversation, SHARED.of_user]
 _reached = sa.bindparam("reached", type_=sa.BigInteger)
 _count = sa.bindparam("count", type_=sa.BigInteger)
-_before = sa.bindparam("before", type_=sa.BigInteger)
 
-_one = sa.select(*(_c[name] for name in MemberView._fields)).where(*_this)
-_select_one = Statement(_one)
+_columns = [_c[name] for name in MemberView._fields]
+_select_one = Statement(sa.select(*_columns).where(*_this))
 _lock_this = sa.select(_c.conversation_id).where(*_this).with_for_update(key_share=True)
 _lock = Statement(_lock_this)
 
@@ -51,15 +51,14 @@ def _update(changed: frozenset[str]) -> Statement:
 
 
 _mark = Statement(
-    _lock_this,
-    _record(_c.unread_count > 0, _c.read_position < _reached),
+    _record(_c.unread_count > _count),
     sa.update(memberships)
     .where(*_this)
     .values(
         read_position=sa.func.greatest(_c.read_position, _reached),
-        # What has arrived since `before` was read is unread.
-        unread_count=sa.func.least(_c.unread_count, _count + _c.unread_count - _before),
-    ),
+        unread_count=sa.func.least(_c.unread_count, _count),
+    )
+    .returning(*_columns),
 )
 
 
@@ -76,8 +75,9 @@ def select(connection: Connection) -> MemberView | None:
 
 
 def lock(connection: Connection) -> None:
-    """Lock the membership until the transaction ends."""
-    _lock.row(connection, _who())
+    """Lock the membership until the transaction ends. Raises Denied for former members."""
+    if _lock.row(connection, _who()) is None:
+        raise Denied("conversation")
 
 
 def update(connection: Connection, *, changes: Mapping[str, Any]) -> None:
@@ -88,12 +88,14 @@ def update(connection: Connection, *, changes: Mapping[str, Any]) -> None:
     recording.announce(connection, values["acting_user"])
 
 
-def mark(connection: Connection, *, reached: int, count: int, before: int) -> None:
-    """Mark the messages up to a position as read. `count` others followed it.
+def mark(connection: Connection, *, reached: int, count: int) -> MemberView:
+    """Mark the messages up to a position as read; return what the member sees.
 
-    `before` is the number of unread messages when they were counted.
+    `count` others follow it. The membership must have been locked before they were counted. Then
+    none is missing or counted twice: a writer adds its message after the lock has ended.
     """
     values: dict[str, Any] = _who() | {"change_id": new_id()}
-    values |= {"reached": reached, "count": count, "before": before}
-    _mark.rowcount(connection, values)
+    values |= {"reached": reached, "count": count}
+    view = MemberView(*_mark.row(connection, values))
     recording.announce(connection, values["acting_user"])
+    return view

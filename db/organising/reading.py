@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access
+from db import access, engine
 from db.change_log import recording
 from db.conversations import select_one as select_conversation
 from db.documents import CONVERSATION
@@ -115,17 +115,12 @@ def update(
 
 
 def _update_of_member(connection: Connection, values: dict[str, Any]) -> bytes:
-    """Mark messages as read for the member of the grant.
-
-    The messages are on the owner's node. Those that arrive after they are counted are unread.
-    """
-    before = own_view.select(connection)
-    row = _select_following.row(connection, values)
-    if before is None or row is None:
-        raise Denied("conversation")
-    *conversation, reached, count = row
-    own_view.mark(connection, reached=reached, count=count, before=before.unread_count)
-    view = own_view.select(connection)
-    if view is None:
-        raise Denied("conversation")
+    """Mark messages as read for the member of the grant, whose messages are on the owner's node."""
+    with engine.joined(connection):
+        own_view.lock(connection)
+        row = _select_following.row(connection, values)
+        if row is None:
+            raise Denied("conversation")
+        *conversation, reached, count = row
+        view = own_view.mark(connection, reached=reached, count=count)
     return CONVERSATION.write((*conversation, view))

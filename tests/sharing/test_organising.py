@@ -186,6 +186,24 @@ def test_mark_conversation_read_moves_the_members_own_position(
     assert get_conversation(bob, conversation)["unread_count"] == 1
 
 
+def test_mark_conversation_read_records_each_change_of_the_members_number(
+    alice: httpx.Client, bob: httpx.Client, conversation: Json, database: Any
+) -> None:
+    """Even one that corrects a wrong number."""
+    share(alice, conversation["id"], bob)
+    with database.cursor() as cursor:
+        cursor.execute(
+            "UPDATE memberships SET unread_count = 1 WHERE conversation_id = %s",
+            [conversation["id"]],
+        )
+    before = position(bob)
+
+    counts = [mark(bob, conversation)["unread_count"] for _ in range(2)]
+
+    assert counts == [0, 0]
+    assert [each["type"] for each in changes_after(bob, before)] == ["conversation.updated"]
+
+
 def test_mark_conversation_read_refuses_members_messages_of_others(
     alice: httpx.Client, bob: httpx.Client, conversation: Json
 ) -> None:
