@@ -118,6 +118,8 @@ _select_some = Statement(
 )
 _insert = _upsert("conversation.created")
 _update = _upsert("conversation.updated")
+# Sent before the deletion, so that its time is after the member's changes that it waits for.
+_lock = Statement(sa.select(_c.conversation_id).where(_this).with_for_update())
 _delete = Statement(_record("conversation.deleted"), sa.delete(memberships).where(_this))
 
 
@@ -156,5 +158,6 @@ def upsert(
 def delete(connection: Connection, *, conversation_id: str, member_id: str) -> None:
     """Delete a membership and tell the member, for whom the conversation is gone."""
     values = {"of_conversation": conversation_id, "acting_user": member_id, "change_id": new_id()}
+    _lock.row(connection, values)
     _delete.rowcount(connection, values)
     recording.announce(connection, member_id)

@@ -54,6 +54,8 @@ _position = sa.bindparam("position", type_=sa.BigInteger)
 _insert_agents = Statement(agents_of.insertion(SHARED, _this))
 _resource = sa.bindparam("of_resource", type_=Id)
 _move = sa.update(memberships).where(_this)
+# Sent before a deletion, so that its time is after the member's changes that it waits for.
+_lock = Statement(sa.select(_c.conversation_id).where(_this).with_for_update())
 _tell = {
     "message.created": Statement(
         _record("message.created", _resource, _message_or_share),
@@ -143,6 +145,8 @@ def tell_of_update(
 def tell_of_deletion(connection: Connection, *, conversation_id: str, owner_id: str) -> None:
     """Tell the members that the conversation will be deleted, and end their memberships."""
     members = select_members(connection, conversation_id=conversation_id, owner_id=owner_id)
+    this = {"of_conversation": conversation_id}
+    _lock.execute_each(connection, [this | {"acting_user": each} for each in members])
     _tell_all(connection, "conversation.deleted", members, conversation_id, {})
 
 
