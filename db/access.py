@@ -52,7 +52,8 @@ QUEUED = run_queue.c.user_id == _user
 READ = "read"
 WRITE = "write"
 LEAVE = "leave"
-_ROLES = {READ: MEMBER_ROLES, WRITE: ("editor",), LEAVE: MEMBER_ROLES}
+RATE = "rate"
+_ROLES = {READ: MEMBER_ROLES, WRITE: ("editor",), LEAVE: MEMBER_ROLES, RATE: MEMBER_ROLES}
 
 # Whether the caller owns the row, and its conversation. These statements see the rows of all users.
 # Their role cannot read content.

@@ -4,12 +4,13 @@ Each resource has a structure, which is made from the values of a row. Compared 
 that takes half as long, and a page has up to 500 rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
-from sqlalchemy import ColumnElement, DateTime, Text, case, cast, func, literal_column
+from sqlalchemy import ColumnElement, DateTime, Text, bindparam, case, cast, func, literal_column
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from db import message_details, models
@@ -33,13 +34,15 @@ class Document(NamedTuple):
     """The columns that the document is written from."""
     structure: Callable[..., Struct]
     """Makes the document from the values of these columns, in their order."""
+    computed: Mapping[str, ColumnElement[Any]] = MappingProxyType({})
+    """What statements select instead of some of these columns."""
     uncounted: Sequence[str] = ()
     """Columns of JSON that are newer than the table's `size`, which does not count them."""
 
     @property
     def columns(self) -> list[ColumnElement[Any]]:
         """Return the columns, as statements select them."""
-        columns = [self.table.c[name] for name in self.names]
+        columns = [self.computed.get(name, self.table.c[name]) for name in self.names]
         return [utc(c) if isinstance(c.type, DateTime) else c for c in columns]
 
     @property
@@ -176,6 +179,7 @@ class _Message(Struct, gc=False):
     run_id: str | None
     routing_decision: Json
     tool_calls: Json
+    feedback: Json
     created_at: str
     parts: Json
     author: str | None = None
@@ -199,6 +203,8 @@ class _Message(Struct, gc=False):
             self.routing_decision = Raw(self.routing_decision)
         if self.tool_calls:
             self.tool_calls = Raw(self.tool_calls)
+        if self.feedback:
+            self.feedback = Raw(self.feedback)
         self.created_at = time(self.created_at)
 
 
@@ -270,13 +276,20 @@ CONVERSATION = Document(
     ),
     _conversation,
 )
+FEEDBACK_OF_READER: ColumnElement[Any] = models.messages.c.feedback[
+    cast(bindparam("reader"), Text)
+].label("feedback")
+"""What the caller thinks of a message, from the feedback of all its users."""
+
 MESSAGE = Document(
     models.messages,
     (
         *("id", "conversation_id", "role", "content", "attachments", "chat_attachments"),
-        *("metadata", "run_id", "routing_decision", "tool_calls", "created_at", "details"),
+        *("metadata", "run_id", "routing_decision", "tool_calls", "feedback", "created_at"),
+        "details",
     ),
     _Message,
+    computed={"feedback": FEEDBACK_OF_READER},
     uncounted=["chat_attachments", "details"],
 )
 MESSAGE_VERSION = Document(

@@ -209,6 +209,8 @@ def make_rows(client: httpx.Client) -> Rows:
         f"/conversations/{conversation}/messages",
         {"role": "user", "content": content, "run_id": run, "attachment_ids": [attachment]},
     )
+    rated = client.put(f"/messages/{message}/feedback", json={"rating": "down"})
+    assert rated.status_code == 200, rated.text
     member = f"member of {conversation}"
     _created(client, f"/conversations/{conversation}/shares", {"user_id": member, "role": "viewer"})
     return {

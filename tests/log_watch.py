@@ -18,6 +18,7 @@ LENGTH = 24
 FREE_TEXT = frozenset(
     {"title", "content", "metadata", "input", "output", "error", "attachments"}
     | {"routing_decision", "tool_calls", "filename", "file_url", "parsed_content"}
+    | {"comment", "tags"}
 )
 """Properties with content of users. The others are ids and names, which may be logged."""
 MAX_BODY = 256 * 1024

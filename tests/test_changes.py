@@ -104,6 +104,15 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
         [("message.updated", "conversation_id", "message_id")],
     ),
     "update_message with nothing": (lambda client, rows: change(client, message_of(rows)), []),
+    "set_feedback": (
+        lambda client, rows: rate(client, rows, "up"),
+        [("message.updated", "conversation_id", "message_id")],
+    ),
+    "set_feedback as before": (lambda client, rows: rate(client, rows, "down"), []),
+    "delete_feedback": (
+        lambda client, rows: client.delete(f"/messages/{rows['message_id']}/feedback"),
+        [("message.updated", "conversation_id", "message_id")],
+    ),
     "share_conversation": (
         lambda client, rows: share(client, rows["conversation_id"], "another member").json(),
         [("share.created", "conversation_id", "new")],
@@ -251,6 +260,10 @@ def share(
 
 def message_of(rows: Rows) -> str:
     return f"/messages/{rows['message_id']}"
+
+
+def rate(client: httpx.Client, rows: Rows, rating: str) -> httpx.Response:
+    return client.put(f"/messages/{rows['message_id']}/feedback", json={"rating": rating})
 
 
 def run_of(rows: Rows) -> str:
@@ -416,6 +429,7 @@ def test_list_changes_has_no_tag_of_what_was_deleted(alice: httpx.Client, rows: 
         "run.created": run.headers["etag"],
         "chat_attachment.created": None,
         "message.created": None,
+        "message.updated": None,
         "share.created": None,
         "conversation.deleted": None,
     }
@@ -432,7 +446,7 @@ def test_list_changes_shows_only_the_users_own(
     new_run(bob)
 
     assert [each["type"] for each in changes_after(bob, 0)] == ["run.created"]
-    assert position(alice) == 5
+    assert position(alice) == 6
 
 
 def test_list_changes_refuses_positions_beyond_the_end(alice: httpx.Client, rows: Rows) -> None:
@@ -447,7 +461,7 @@ def test_list_changes_refuses_positions_beyond_the_end(alice: httpx.Client, rows
 def test_list_changes_refuses_positions_before_the_oldest_change(
     alice: httpx.Client, rows: Rows, database: Any
 ) -> None:
-    for number in range(4):
+    for number in range(3):
         change(alice, conversation_of(rows), title=f"Title {number}")
     assert position(alice) == 9
     user = read(alice, SETTINGS)["user_id"]

@@ -168,6 +168,9 @@ def test_demo_adds_thirteen_conversations_each_time(
         name: sum(bool(conversation[name]) for conversation in page["conversations"])
         for name in ("archived", "pinned", "tags", "unread_count")
     } == {"archived": 1, "pinned": 1, "tags": 3, "unread_count": 3}
+    found = [maria.get(f"/conversations/{each['id']}").json() for each in page["conversations"]]
+    given = [message["feedback"] for each in found for message in each["messages"]]
+    assert sorted(feedback["rating"] for feedback in given if feedback) == ["down", "up"]
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from db import conversations, message_edits, messages, runs
+from db import conversations, feedback, message_edits, messages, runs
 from db.attachments import chat_attachments
 from db.engine import Connection, transaction
 from db.organising import reading
@@ -43,7 +43,15 @@ def fill(user_id: str) -> tuple[int, int, int]:
             for message in entry["messages"]:
                 run_count += "run" in message
                 message_count += 1
-                _add_message(connection, owner, conversation_id, message)
+                message_id = _add_message(connection, owner, conversation_id, message)
+                if "feedback" in message:
+                    feedback.upsert(
+                        connection,
+                        message_id=message_id,
+                        user_id=owner,
+                        caller_id=owner,
+                        feedback=message["feedback"],
+                    )
             _organise(connection, owner, conversation_id, entry)
             for member, role in entry.get("shared_with", {}).items():
                 shares.upsert(
@@ -71,7 +79,7 @@ def _organise(
 
 def _add_message(
     connection: Connection, user_id: str, conversation_id: str, message: dict[str, Any]
-) -> None:
+) -> str:
     run_id = None
     if "run" in message:
         run_id = _add_run(connection, user_id, conversation_id, message["run"])
@@ -97,6 +105,7 @@ def _add_message(
         message_edits.update(
             connection, message_id=message_id, user_id=user_id, changes=message["edited"]
         )
+    return message_id
 
 
 def _add_run(

@@ -74,8 +74,8 @@ def create_app(config: Config) -> FastAPI:
         response.headers["location"] = f"/messages/{id_}"
         run_id = None if body.run_id is None else str(body.run_id)
         ids = {"id": id_, "conversation_id": str(conversation_id), "run_id": run_id}
-        message = {**dict(body), **ids, "chat_attachments": [], "created_at": created_at}
-        return message | _UNEDITED
+        more: dict[str, Any] = {"chat_attachments": [], "feedback": None, "created_at": created_at}
+        return {**dict(body), **ids, **more} | _UNEDITED
 
     @app.get("/messages/{message_id}", response_model=models.Message)
     async def get_message(user: User, message_id: UUID) -> Answer:

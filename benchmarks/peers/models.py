@@ -72,6 +72,7 @@ class Message(TypedDict):
     run_id: str | None
     routing_decision: Json | None
     tool_calls: ToolCalls | None
+    feedback: Json | None
     created_at: datetime
     parts: Annotated[list[Json], Field(max_length=1000)] | None
     author: Name | None

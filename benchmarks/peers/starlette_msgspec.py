@@ -71,6 +71,7 @@ class Message(Struct):
     run_id: str | UUID | None
     routing_decision: Any
     tool_calls: Any
+    feedback: Any
     created_at: datetime
     parts: Any = None
     author: str | None = None
@@ -184,6 +185,7 @@ def create_app(config: Config) -> Starlette:
             conversation_id=str(conversation_id),
             created_at=created_at,
             chat_attachments=[],
+            feedback=None,
             **fields,
         )
         return _json(message, 201, {"location": f"/messages/{id_}"})

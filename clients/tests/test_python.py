@@ -25,6 +25,7 @@ from agent_api_client.api.conversations import (
     mark_conversation_read,
     update_conversation,
 )
+from agent_api_client.api.feedback import delete_feedback, set_feedback
 from agent_api_client.api.health import get_health, get_readiness
 from agent_api_client.api.messages import (
     create_message,
@@ -56,6 +57,8 @@ from agent_api_client.models import (
     ConversationUpdate,
     ConversationWithMessages,
     DispatcherResponse,
+    Feedback,
+    FeedbackUpdate,
     FlatRoutingDecision,
     Health,
     Message,
@@ -67,6 +70,7 @@ from agent_api_client.models import (
     MessageVersionPage,
     Metadata,
     NestedRoutingDecision,
+    OwnFeedback,
     PlanStep,
     Problem,
     Readiness,
@@ -349,6 +353,25 @@ def test_search_finds_messages_and_shows_the_matches(
     assert expect(SearchPage, search.sync(client=bob, q="rent")).results == []
     (error,) = expect(ValidationProblem, search.sync(client=maria, q="-rent")).errors
     assert error.pointer == "/q"
+
+
+def test_message_shows_the_feedback_of_its_reader(
+    maria: AuthenticatedClient, bob: AuthenticatedClient, conversation: Conversation
+) -> None:
+    message = say(maria, conversation)
+    assert message.feedback is None
+
+    body = FeedbackUpdate(rating="down", tags=["wrong"], comment="The rent is missing.")
+    given = expect(Feedback, set_feedback.sync(message.id, client=maria, body=body))
+    assert (given.rating, given.tags, given.comment) == ("down", ["wrong"], "The rent is missing.")
+    shown = expect(Message, get_message.sync(message.id, client=maria)).feedback
+    assert expect(OwnFeedback, shown).to_dict() == given.to_dict()
+    foreign = expect(Problem, delete_feedback.sync(message.id, client=bob))
+    assert foreign.type_ == "/problems/forbidden"
+
+    deleted = delete_feedback.sync_detailed(message.id, client=maria)
+    assert (deleted.status_code, deleted.parsed) == (204, None)
+    assert expect(Message, get_message.sync(message.id, client=maria)).feedback is None
 
 
 def test_settings_are_defaults_until_they_are_saved(maria: AuthenticatedClient) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql.psycopg2 import dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.engine import prepared, roles, shards
-from db.engine.acting import current_grant
+from db.engine.acting import MemberGrant, current_grant
 from db.engine.connections.connection import Connection
 from db.engine.unit_of_work import is_distributed
 
@@ -60,6 +60,8 @@ class Statement:
     The value `acting_user` names the user whose rows are visible. Without it no row is visible.
     Under a grant, statements of requests have its role and settings. Other statements of roles with
     settings (`roles.SETTINGS`) take them from the values.
+    The value `reader` is the caller: the member if the acting user is the owner of what is shared
+    with the member.
     """
 
     def __init__(
@@ -153,6 +155,9 @@ class Statement:
             role = grant.role
         settings = dict.fromkeys(("acting_user", *roles.SETTINGS.get(role, ())), "")
         parameters = {**settings, **values, **self._constants}
+        parameters["reader"] = (
+            grant.member_id if isinstance(grant, MemberGrant) else parameters["acting_user"]
+        )
         if grant is not None and grant.role == role:
             parameters |= grant.settings()
         messages = self._messages.get(role)

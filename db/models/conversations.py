@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import (
@@ -157,6 +158,8 @@ class Message(Base):
     # What few messages have, see `db.message_details`. Like chat_attachments, `size` does not count
     # it.
     details: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    # What users think of the message, by user id. JSONB, because it is read and changed in part.
+    feedback: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     size: Mapped[int] = mapped_column(
         Integer,

@@ -137,9 +137,11 @@ def _present(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def without_large(document: Document, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return null for a column without a bound if the row is larger than the parameter."""
-    kind = column.type
+    kind, name = column.type, getattr(column, "name", "")
     size: ColumnElement[int] = document.table.c.size
-    if getattr(column, "name", "") in document.uncounted:
+    if name in document.computed:  # a small part of a column
+        return column
+    if name in document.uncounted:
         # Not the size of the whole row, which would cost a sum for each column.
         size = bytes_of(column)
     if isinstance(kind, JSON) or (isinstance(kind, String) and kind.length is None):

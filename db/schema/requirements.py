@@ -124,6 +124,7 @@ _NEEDS = [
                 *(memberships.c[name] for name in ("archived", "pinned", "tags", "unread_count")),
                 *(messages.c.content, messages.c.metadata, messages.c.details),
                 message_terms.c.terms,
+                messages.c.feedback,
             ],
             ["UPDATE"],
             [],

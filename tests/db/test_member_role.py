@@ -41,7 +41,7 @@ VISIBLE = (
     *("conversations", "messages", "message_versions", "runs", "run_events", "shares"),
     *("memberships", "membership_tags"),
 )
-PURPOSES = (access.READ, access.WRITE, access.LEAVE)
+PURPOSES = (access.READ, access.WRITE, access.LEAVE, access.RATE)
 # test_search_roles.py tests the terms of messages.
 OTHERS = sorted(
     Base.metadata.tables.keys() - {*VISIBLE, "changes", "idempotency_keys", "message_terms"}
@@ -225,7 +225,7 @@ def test_editor_cannot_change_other_properties(
         refused(change, connection, {"acting_user": alice.user})
 
 
-@pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 1, 1), strict=True)))
+@pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 1, 1, 0), strict=True)))
 def test_only_members_who_write_or_leave_change_the_conversation(
     connection: Connection, alice: Owner, purpose: str, count: int
 ) -> None:
@@ -340,7 +340,7 @@ def test_editors_add_only_versions_that_they_have_written(
         assert insert.rowcount(connection, row) == 1
 
 
-@pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 0, 1), strict=True)))
+@pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 0, 1, 0), strict=True)))
 def test_only_a_leaving_member_deletes_only_their_share(
     connection: Connection, alice: Owner, purpose: str, count: int
 ) -> None:
@@ -363,7 +363,7 @@ def test_only_a_leaving_member_deletes_only_their_share(
     assert other is not None
 
 
-@pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 1, 0), strict=True)))
+@pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 1, 0, 0), strict=True)))
 def test_only_editors_touch_the_memberships_of_the_conversation(
     connection: Connection, alice: Owner, purpose: str, count: int
 ) -> None:
@@ -393,12 +393,36 @@ def test_members_record_only_changes_of_the_conversation(
     )
 
     with acting_under(alice.grant(purpose)):
-        if purpose == access.READ:
+        if purpose in (access.READ, access.RATE):
             refused(insert, connection, row)
         else:
             assert insert.rowcount(connection, row) == 1
         refused(insert, connection, row | {"conversation_id": alice.other_conversation})
         refused(insert, connection, row | {"user_id": "another"})
+
+
+@pytest.mark.parametrize(("purpose", "count"), list(zip(PURPOSES, (0, 0, 0, 1), strict=True)))
+def test_only_a_member_who_rates_changes_feedback(
+    connection: Connection, alice: Owner, purpose: str, count: int
+) -> None:
+    rate = Statement(sa.text("UPDATE messages SET feedback = '{}'"))
+    edit = Statement(sa.text("UPDATE messages SET role = 'system'"))
+    record = Statement(
+        sa.text(
+            "INSERT INTO changes (user_id, type, conversation_id)"
+            f" VALUES (:acting_user, 'message.updated', '{alice.conversation}')"
+        )
+    )
+
+    with acting_under(alice.grant(purpose)):
+        assert rate.rowcount(connection, {"acting_user": alice.user}) == count
+        refused(edit, connection, {"acting_user": alice.user})
+        if purpose == access.RATE:
+            assert record.rowcount(connection, {"acting_user": alice.member}) == 1
+            refused(record, connection, {"acting_user": alice.other_member})
+
+    other = "SELECT feedback IS NULL FROM messages WHERE id = %(it)s"
+    assert value(connection, other, {"it": alice.other_message}) is True
 
 
 def test_member_sees_only_their_stored_responses(connection: Connection, alice: Owner) -> None:

@@ -25,6 +25,7 @@ from db import (
     conversations,
     engine,
     errors,
+    feedback,
     idempotency_keys,
     live,
     message_edits,
@@ -83,9 +84,9 @@ NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uui
 MODULES = (
     *(access, attachment_links, backlog, bulk, busy, cancellation, change_positions, changes),
     *(chat_attachments, chat_settings, claims, conversation_deletion, conversation_lists),
-    *(conversations, expiry, idempotency_keys, list_documents, lists, live, marking, memberships),
-    *(message_edits, message_insertion, message_versions, messages, own_view, rate_limits),
-    *(index, messages_found, ranking, search),
+    *(conversations, expiry, feedback, idempotency_keys, list_documents, lists, live, marking),
+    *(memberships, message_edits, message_insertion, message_versions, messages, own_view),
+    *(index, messages_found, ranking, search, rate_limits),
     *(run_events, run_leases, run_queue, runs, shared_objects, shares, telling),
     *(transient_events, turns, waiting_runs),
 )
@@ -149,6 +150,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "attachment": lambda c, u, t, r: chat_attachments.select_one(
         c, attachment_id=insert_attachment(c, u), user_id=u
     ),
+    "feedback": lambda c, u, t, r: _rate(c, u, insert_message(c, t, u)),
     "attachments of a message": lambda c, u, t, r: _add_attachments(c, u, t),
     "conversations after the last": lambda c, u, t, r: conversation_lists.select_page(
         c, user_id=u, limit=1, offset=9
@@ -192,6 +194,12 @@ def _add_attachments(connection: Connection, user: str, conversation_id: str) ->
     with suppress(errors.Invalid):
         messages.insert(connection, **new)
     chat_attachments.delete(connection, attachment_id=attachment_id, user_id=user)
+
+
+def _rate(connection: Connection, user: str, message_id: str) -> None:
+    this = {"message_id": message_id, "user_id": user, "caller_id": user}
+    feedback.upsert(connection, **this, feedback={"rating": "up", "tags": [], "comment": None})
+    feedback.delete(connection, **this)
 
 
 def _run_one_after_another(connection: Connection, user: str, conversation_id: str) -> None:

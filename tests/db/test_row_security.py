@@ -143,6 +143,7 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
         "member_insert to agent_api_member",
         "member_update to agent_api_member",
         "member_delete to agent_api_member",
+        "member_rate to agent_api_member",
     }
 
 

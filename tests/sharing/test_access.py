@@ -15,6 +15,7 @@ from tests.tokens import SETTINGS
 FOR_VIEWERS = {
     *("get_conversation", "list_messages", "get_message", "list_run_events"),
     *("stream_run_events", "list_shares", "mark_conversation_read", "list_message_versions"),
+    *("set_feedback", "delete_feedback"),
 }
 # An editor may also call update_message, but only for what they have posted.
 FOR_EDITORS = FOR_VIEWERS | {"create_message"}

@@ -44,6 +44,7 @@ const message = closed({
   run_id: optional(id),
   routing_decision: optional(object),
   tool_calls: optional(objects),
+  feedback: optional(object),
   created_at: time,
   parts: optional(objects),
   author: optional(name),

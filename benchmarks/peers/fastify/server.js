@@ -188,7 +188,7 @@ app.post('/conversations/:id/messages', { schema: schemas.createMessage }, async
   for (const name of ['attachments', 'metadata', 'run_id', 'routing_decision', 'tool_calls']) {
     message[name] ??= null
   }
-  return messageOf({ ...message, chat_attachments: [], created_at, details: null })
+  return messageOf({ ...message, chat_attachments: [], feedback: null, created_at, details: null })
 })
 
 app.get('/messages/:id', { schema: schemas.getMessage }, async ({ user, params: { id } }) => {

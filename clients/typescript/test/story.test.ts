@@ -14,6 +14,7 @@ import {
   createRun,
   deleteChatAttachment,
   deleteConversation,
+  deleteFeedback,
   getChatAttachment,
   getChatSettings,
   getConversation,
@@ -32,6 +33,7 @@ import {
   listShares,
   markConversationRead,
   search,
+  setFeedback,
   shareConversation,
   streamChanges,
   streamRunEvents,
@@ -330,6 +332,22 @@ test('search finds messages and shows the matches', async () => {
   assert.equal(refused.response?.status, 422);
 });
 
+test('a message shows the feedback of its reader', async () => {
+  const message = await say(await newConversation(), {});
+  assert.equal(message.feedback, null);
+  const path = { message_id: message.id };
+
+  const body = { rating: 'down', tags: ['wrong'], comment: 'The rent is missing.' } as const;
+  const given = ok(await setFeedback({ client: maria, path, body: { ...body, tags: ['wrong'] } }));
+  assert.deepEqual(given, body);
+  assert.deepEqual(ok(await getMessage({ client: maria, path })).feedback, body);
+  const foreign: Problem = failed(await deleteFeedback({ client: bob, path }));
+  assert.equal(foreign.type, '/problems/forbidden');
+
+  assert.equal((await deleteFeedback({ client: maria, path })).response?.status, 204);
+  assert.equal(ok(await getMessage({ client: maria, path })).feedback, null);
+});
+
 test('settings are defaults until they are saved', async () => {
   const defaults = ok(await getChatSettings({ client: maria }));
   assert.deepEqual([defaults.id, defaults.created_at, defaults.temperature], [null, null, 0.7]);
@@ -532,6 +550,7 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   create_run: (asked) => createRun({ ...asked, body: { agent_id: 'a' } }),
   delete_chat_attachment: (asked) => deleteChatAttachment({ ...asked, path }),
   delete_conversation: (asked) => deleteConversation({ ...asked, path }),
+  delete_feedback: (asked) => deleteFeedback({ ...asked, path }),
   get_chat_attachment: (asked) => getChatAttachment({ ...asked, path }),
   get_chat_settings: getChatSettings,
   get_conversation: (asked) => getConversation({ ...asked, path }),
@@ -551,6 +570,7 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   list_shares: (asked) => listShares({ ...asked, path }),
   mark_conversation_read: (asked) => markConversationRead({ ...asked, path }),
   search: (asked) => search({ ...asked, query: { q: 'lease' } }),
+  set_feedback: (asked) => setFeedback({ ...asked, path, body: { rating: 'up' } }),
   share_conversation: (asked) =>
     shareConversation({ ...asked, path, body: { user_id: 'jonas.weber', role: 'viewer' } }),
   stream_changes: (asked) =>

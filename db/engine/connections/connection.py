@@ -24,8 +24,9 @@ CONNECTION_BAD = 1
 AroundStatement = Callable[[str, Mapping[str, Any] | None], AbstractContextManager[object]]
 """Called with the SQL and the parameters; the statement is executed within the context."""
 
-# OIDs of json, timestamp, uuid and uuid[], which stay texts because documents contain them as such.
-_TYPES = dict.fromkeys((114, 1114, 2950), UNICODE) | {
+# OIDs of json, timestamp, uuid, jsonb and uuid[], which stay texts because documents contain them
+# as such.
+_TYPES = dict.fromkeys((114, 1114, 2950, 3802), UNICODE) | {
     2951: new_array_type((2951,), "UUIDARRAY", UNICODE)
 }
 
