@@ -21,11 +21,12 @@ from agent_api.contract.operation import Operation
 from agent_api.contract.resolver import HandlerResolver, collect_handlers
 from agent_api.contract.routing import compile_operations
 from agent_api.contract.spec import load_contract
+from agent_api.http import links
 from agent_api.http.request_context import ON_FORCED_EXIT, ON_STOP
 from agent_api.live.hub import Hub
 from agent_api.middleware.error_handling import ProblemMiddleware
 from agent_api.middleware.execution import HandlerMiddleware
-from agent_api.middleware.rate_limiting import RateLimiter
+from agent_api.middleware.rate_limiting import RateLimiter, address_of
 from agent_api.middleware.request_log import RequestLogMiddleware
 from agent_api.middleware.response_headers import ResponseHeadersMiddleware
 from agent_api.middleware.root_path import RootPathMiddleware, refuse_collision
@@ -65,6 +66,12 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
     observers = setup.observers(settings)
     authenticator = Authenticator(settings)
     limiter = _rate_limiter(settings)
+    link_limiter = RateLimiter(
+        per_minute=settings.link_rate_limit_per_minute,
+        burst=settings.link_rate_limit_per_minute,
+        policy="address",
+        bucket_of=address_of,
+    )
     hub = Hub(
         live.select_values,
         max_streams=settings.max_streams,
@@ -77,13 +84,17 @@ def create_app(settings: Settings) -> connexion.FlaskApp:
         max_body_bytes=settings.max_body_bytes,
         hub=hub,
         limiter=limiter,
+        link_limiter=link_limiter,
+        link_base=settings.link_url or f"{settings.root_path or ''}{links.PATH}",
     )
     return assemble(
         settings,
         operations,
         resolver=_resolver(),
         observers=observers.middlewares,
-        lifespan=partial(_lifespan, settings, authenticator, observers, limiter, hub),
+        lifespan=partial(
+            _lifespan, settings, authenticator, observers, (limiter, link_limiter), hub
+        ),
     )
 
 
@@ -179,7 +190,7 @@ async def _lifespan(
     settings: Settings,
     authenticator: Authenticator,
     observers: Observers,
-    limiter: RateLimiter | None,
+    limiters: tuple[RateLimiter | None, RateLimiter],
     hub: Hub,
     _app: Any,
 ) -> AsyncIterator[dict[str, Any]]:
@@ -194,12 +205,17 @@ async def _lifespan(
             hooks=replace(observers.hooks, on_commit=hub.wake),
             read_url=settings.read_database_url,
         )
-        limit = limiter.limit if limiter is not None else None
+        limiter, link_limiter = limiters
         kept = Retention(
             transient_events=timedelta(seconds=settings.transient_event_seconds),
             changes=timedelta(days=settings.change_retention_days),
         )
-        deletions = partial(sweeps.run, limit=limit, kept=kept)
+        deletions = partial(
+            sweeps.run,
+            limit=limiter.limit if limiter is not None else None,
+            link_limit=link_limiter.limit,
+            kept=kept,
+        )
         expiries = partial(expiry.run, on_expired=observers.on_expired_lease)
         sweeping = [
             _repeat("deletion", deletions, SWEEP_SECONDS, observers),

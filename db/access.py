@@ -24,6 +24,7 @@ from db.models import (
     Id,
     chat_attachments,
     conversations,
+    links,
     message_versions,
     messages,
     run_events,
@@ -46,6 +47,7 @@ RUN = runs.c.created_by == _user
 RUN_EVENT = run_events.c.user_id == _user
 LEASE = run_leases.c.user_id == _user
 SHARE = shares.c.user_id == _user
+LINK = links.c.user_id == _user
 QUEUED = run_queue.c.user_id == _user
 
 # What a member does with a conversation, for the setting `purpose` of the role of members.

@@ -8,6 +8,7 @@ from db.engine import Connection
 from db.engine.statement import Statement
 from db.execution import turns
 from db.models import Id, conversations, new_id, runs
+from db.publishing import links
 from db.sharing import telling
 
 _id = sa.bindparam("this_id", type_=Id)
@@ -33,6 +34,7 @@ def delete(connection: Connection, *, conversation_id: str, user_id: str) -> Non
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     if not is_unshared:
         telling.tell_of_deletion(connection, conversation_id=conversation_id, owner_id=user_id)
+    links.delete_of(connection, [conversation_id], user_id=user_id)
     _delete.rowcount(connection, values)
     recording.announce(connection, user_id)
     turns.continue_unlinked(connection, user_id=user_id)

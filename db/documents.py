@@ -234,6 +234,18 @@ class _Share(Struct, gc=False):
         self.shared_at = time(self.shared_at)
 
 
+class _Link(Struct, gc=False):
+    id: str
+    conversation_id: str
+    with_attachments: bool
+    expires_at: str | None
+    created_at: str
+
+    def __post_init__(self) -> None:
+        self.expires_at = self.expires_at and time(self.expires_at)
+        self.created_at = time(self.created_at)
+
+
 class _ChatAttachment(Struct, gc=False):
     id: str
     filename: str
@@ -304,4 +316,5 @@ SHARE = Document(
     ("id", "conversation_id", "member_id", "role", "user_id", "created_at"),
     _Share,
 )
+LINK = Document(models.links, _Link.__struct_fields__, _Link)
 CHAT_SETTINGS = Document(models.chat_settings, _ChatSettings.__struct_fields__, _ChatSettings)

@@ -34,6 +34,9 @@ class RoleDenied(Denied):
 class Invalid(Failure):
     """A property of the request does not fit what is stored; `detail` says what it needs."""
 
+    part = "body"
+    """The part of the request that the property is in."""
+
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(f"{field} {detail}")
         self.field = field
@@ -67,6 +70,15 @@ class Reference(Invalid):
 
     def __init__(self, field: str) -> None:
         super().__init__(field, "does not refer to anything you own")
+
+
+class SnapshotTooLarge(Invalid):
+    """The conversation has more text than a public link can show."""
+
+    part = "path"
+
+    def __init__(self, mebibytes: int) -> None:
+        super().__init__("conversation_id", f"has more text than a link can show, {mebibytes} MiB")
 
 
 class Conflict(Failure):

@@ -13,6 +13,10 @@ MOST_SECONDS_AHEAD = 10
 """How far a bucket's last update can be in the future; statements seldom wait longer."""
 
 
+ADDRESS = "\x1f"
+"""How the buckets of addresses begin, unlike any user's id, which has no control characters."""
+
+
 class Limit(NamedTuple):
     """A bucket's capacity and the number of tokens added per second."""
 
@@ -70,7 +74,12 @@ _take = Statement(
 # A full bucket needs no row, because a missing row means the same. The outer condition is checked
 # again after a wait for a request that takes a token.
 _is_full = _level_at(_now) >= _burst
-_full = sa.select(_c.user_id).where(_is_full).limit(sa.bindparam("most", type_=sa.Integer))
+_is_of_kind = (sa.func.left(_c.user_id, 1) == ADDRESS) == sa.bindparam(
+    "of_addresses", type_=sa.Boolean
+)
+_full = (
+    sa.select(_c.user_id).where(_is_full, _is_of_kind).limit(sa.bindparam("most", type_=sa.Integer))
+)
 _delete_full = Statement(sa.delete(rate_limits).where(_is_full, _c.user_id.in_(_full)))
 
 
@@ -80,6 +89,9 @@ def take(connection: Connection, *, user_id: str, limit: Limit) -> Bucket:
     return Bucket(*_take.row(connection, values))
 
 
-def delete_full(connection: Connection, *, limit: Limit, most: int) -> int:
-    """Delete up to `most` rows of full buckets of all users; return how many."""
-    return _delete_full.rowcount(connection, limit._asdict() | {"most": most})
+def delete_full(
+    connection: Connection, *, limit: Limit, most: int, of_addresses: bool = False
+) -> int:
+    """Delete up to `most` rows of full buckets, of all users or addresses; return how many."""
+    values = limit._asdict() | {"most": most, "of_addresses": of_addresses}
+    return _delete_full.rowcount(connection, values)

@@ -12,6 +12,7 @@ from db.change_log import change_positions
 from db.engine import autocommit, transaction
 from db.engine.statement import Statement
 from db.execution import transient_events
+from db.publishing import links
 from db.rate_limits import Limit
 
 BATCH_ROWS = 1000
@@ -29,14 +30,16 @@ class Retention(NamedTuple):
     changes: timedelta
 
 
-def run(*, limit: Limit | None, kept: Retention) -> None:
-    """Delete expired responses, what is older than `kept`, and with a rate limit full buckets.
+def run(*, limit: Limit | None, link_limit: Limit | None = None, kept: Retention) -> None:
+    """Delete expired responses and links, what is older than `kept`, and full buckets.
 
     Do nothing if another session is sweeping. Raises Unavailable and Timeout.
     """
     _sweep(idempotency_keys.delete_expired)
-    if limit is not None:
-        _sweep(partial(rate_limits.delete_full, limit=limit))
+    for each, of_addresses in ((limit, False), (link_limit, True)):
+        if each is not None:
+            _sweep(partial(rate_limits.delete_full, limit=each, of_addresses=of_addresses))
+    _sweep_links()
     _sweep_transient_events(kept.transient_events)
     _sweep_changes(datetime.now(UTC) - kept.changes)
 
@@ -49,6 +52,20 @@ def _sweep(delete: Callable[..., int]) -> None:
             if not _try_lock.scalar(connection, {}):
                 return
             deleted = delete(connection, most=BATCH_ROWS)
+
+
+def _sweep_links() -> None:
+    """Delete expired links and their snapshots, in a transaction for each link."""
+    found = BATCH_ROWS
+    while found == BATCH_ROWS:
+        with autocommit() as connection:
+            expired = links.select_expired(connection, most=BATCH_ROWS)
+        for each in expired:
+            with transaction() as connection:
+                if not _try_lock.scalar(connection, {"acting_user": each.user_id}):
+                    return
+                links.delete_expired(connection, each)
+        found = len(expired)
 
 
 def _sweep_transient_events(kept: timedelta) -> None:

@@ -211,6 +211,8 @@ def make_rows(client: httpx.Client) -> Rows:
     )
     rated = client.put(f"/messages/{message}/feedback", json={"rating": "down"})
     assert rated.status_code == 200, rated.text
+    link = client.post(f"/conversations/{conversation}/links", json={})
+    assert link.status_code == 201, link.text
     member = f"member of {conversation}"
     _created(client, f"/conversations/{conversation}/shares", {"user_id": member, "role": "viewer"})
     return {
@@ -219,6 +221,8 @@ def make_rows(client: httpx.Client) -> Rows:
         "message_id": message,
         "user_id": member,
         "attachment_id": attachment,
+        "link_id": link.json()["id"],
+        "secret": link.json()["secret"],
     }
 
 

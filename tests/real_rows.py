@@ -23,6 +23,9 @@ class Owner:
         for _ in range(2):
             self._post(f"/conversations/{self._kept['conversation_id']}/messages", HELLO)
 
+        made = client.post(f"/conversations/{self._kept['conversation_id']}/links", json={})
+        self.secret: str = made.json()["secret"]
+
     def existing(self, name: str, method: str) -> str:
         """Return the id of a row; of a new row if the method may change or delete it."""
         return self._kept[name] if method == "GET" else self.new(name)
@@ -50,6 +53,10 @@ class Owner:
         self._post(f"/conversations/{conversation_id}/shares", share)
         return share["user_id"]
 
+    def link(self, conversation_id: str) -> str:
+        """Create a link to a conversation, and return its id."""
+        return self._post(f"/conversations/{conversation_id}/links", {})
+
     def _post(self, path: str, body: dict[str, Any]) -> str:
         response = self.client.post(path, json=body)
         assert response.status_code == 201, response.text
@@ -67,7 +74,7 @@ class Rows:
         """Use ids of real rows, mostly MARIA's, unless the generated path is invalid on purpose."""
         assert case.meta is not None
         if not case.meta.is_negative_at(ParameterLocation.PATH):
-            for name in case.path_parameters.keys() - {"user_id"}:
+            for name in case.path_parameters.keys() - {"user_id", "link_id", "secret"}:
                 drawn = case.path_parameters[name]
                 # The choice depends on the generated id, so that shrinking repeats the request.
                 owner = [None, self.somebody_else, *[self.maria] * 6][uuid.UUID(drawn).int % 8]
@@ -77,6 +84,10 @@ class Rows:
                     case.path_parameters[name] = owner.existing(name, case.method)
                     if "user_id" in case.path_parameters:
                         case.path_parameters["user_id"] = owner.share(case.path_parameters[name])
+                    if "link_id" in case.path_parameters:
+                        case.path_parameters["link_id"] = owner.link(case.path_parameters[name])
+            if "secret" in case.path_parameters:
+                case.path_parameters["secret"] = self.maria.secret
         self.use_real_references(case)
 
     def use_real_references(self, case: schemathesis.Case) -> None:
@@ -125,6 +136,8 @@ def _keep_rules_in_words(case: schemathesis.Case) -> None:
     if case.path.startswith("/changes") and "after" in case.query:
         case.query["after"] = 0
     if isinstance(case.body, dict):
+        if case.body.get("expires_at"):  # must be in the future
+            case.body["expires_at"] = "2036-04-01T00:00:00Z"
         if case.body.get("message"):  # needs a status that ends a run of a conversation
             case.body["message"] = None
         if (

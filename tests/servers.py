@@ -125,6 +125,7 @@ def start_server(
     """
     port = int(settings.get("port") or free_port())
     base = {"data_dir": str(data_dir), "port": str(port)}
+    base["link_rate_limit_per_minute"] = "1000000"  # all clients of the tests have one address
     if not settings.keys() & {"jwt_jwks_url", "jwt_public_key_file"}:
         base["jwt_secret"] = SECRET
     if database_url is not None:

@@ -22,6 +22,7 @@ from tests.servers import sign
 MARIA = "maria.keller"
 TAG = re.compile(r'"[0-9a-f]{32}"')
 LEASE = re.compile(r"[\w-]{80,2048}", re.ASCII)
+SECRET = re.compile(r"(/shared/)?[\w-]{43}", re.ASCII)
 CURSOR_START = "WyJ"
 """How every cursor starts: `["` in base64."""
 
@@ -64,6 +65,10 @@ STORY: list[tuple[str, str]] = [
     ("share_conversation", "editor"),
     ("list_shares", "editor"),
     ("unshare_conversation", ""),
+    ("create_link", "handover"),
+    ("list_links", "handover"),
+    ("get_shared_conversation", "handover"),
+    ("delete_link", ""),
     ("mark_conversation_read", "everything"),
     ("mark_conversation_read", "answer"),
     ("update_conversation", "organise"),
@@ -150,7 +155,7 @@ class Cast:
                 for one, other in zip(example, response, strict=False):
                     self.learn(one, other)
             case str(), str():
-                for kind in (UUID, TIME, TAG, LEASE):
+                for kind in (UUID, TIME, TAG, LEASE, SECRET):
                     if kind.fullmatch(example) and kind.fullmatch(response):
                         self.real.setdefault(example, response)
 

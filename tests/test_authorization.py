@@ -10,7 +10,7 @@ import httpx
 import jwt
 import pytest
 
-from tests.contract import NOWHERE, OPERATIONS, SECURED, Operation, assert_problem, name_of
+from tests.contract import NOWHERE, OPERATIONS, SECURED, Operation, Rows, assert_problem, name_of
 from tests.servers import SECRET, Server, sign, start_server
 from tests.tokens import ask, assert_refused, bearer, get
 
@@ -33,9 +33,11 @@ def test_every_secured_operation_requires_a_valid_token(
 
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if not o.secured], ids=name_of)
-def test_open_operations_ignore_tokens(operation: Operation, anonymous: httpx.Client) -> None:
-    without = operation.send(anonymous, {})
-    with_nonsense = operation.send(anonymous, {}, headers=bearer("nonsense"))
+def test_open_operations_ignore_tokens(
+    operation: Operation, anonymous: httpx.Client, rows: Rows
+) -> None:
+    without = operation.send(anonymous, rows)
+    with_nonsense = operation.send(anonymous, rows, headers=bearer("nonsense"))
 
     assert without.status_code == with_nonsense.status_code == 200
 

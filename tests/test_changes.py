@@ -137,6 +137,14 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
             ("share.deleted", "conversation_id", "new"),
         ],
     ),
+    "create_link": (
+        lambda client, rows: client.post(f"{conversation_of(rows)}/links", json={}).json(),
+        [("link.created", "conversation_id", "new")],
+    ),
+    "delete_link": (
+        lambda client, rows: client.delete(f"{conversation_of(rows)}/links/{rows['link_id']}"),
+        [("link.deleted", "conversation_id", "link_id")],
+    ),
     "create_chat_attachment": (
         lambda client, rows: new_attachment(client),
         [("chat_attachment.created", "none", "new")],
@@ -411,7 +419,7 @@ def test_list_changes_has_the_tags_of_the_objects(alice: httpx.Client, rows: Row
     }
     tags: dict[str, str | None]
     tags = {kind: alice.get(path).headers["etag"] for kind, path in paths.items()}
-    tags["share"] = None  # no operation returns a single share
+    tags |= {"share": None, "link": None}  # no operation returns a single one
     assert {each["type"].partition(".")[0] for each in found} == tags.keys()
     assert [each["etag"] for each in found] == [
         tags[each["type"].partition(".")[0]] for each in found
@@ -430,6 +438,7 @@ def test_list_changes_has_no_tag_of_what_was_deleted(alice: httpx.Client, rows: 
         "chat_attachment.created": None,
         "message.created": None,
         "message.updated": None,
+        "link.created": None,
         "share.created": None,
         "conversation.deleted": None,
     }
@@ -446,7 +455,7 @@ def test_list_changes_shows_only_the_users_own(
     new_run(bob)
 
     assert [each["type"] for each in changes_after(bob, 0)] == ["run.created"]
-    assert position(alice) == 6
+    assert position(alice) == 7
 
 
 def test_list_changes_refuses_positions_beyond_the_end(alice: httpx.Client, rows: Rows) -> None:
@@ -461,7 +470,7 @@ def test_list_changes_refuses_positions_beyond_the_end(alice: httpx.Client, rows
 def test_list_changes_refuses_positions_before_the_oldest_change(
     alice: httpx.Client, rows: Rows, database: Any
 ) -> None:
-    for number in range(3):
+    for number in range(2):
         change(alice, conversation_of(rows), title=f"Title {number}")
     assert position(alice) == 9
     user = read(alice, SETTINGS)["user_id"]

@@ -73,6 +73,11 @@ class Errors:
             case 404, "conversation":
                 self.maria.delete(f"/conversations/{self.conversation}")
                 return self.maria.get(f"/conversations/{self.conversation}")
+            case 404, "link":
+                links = f"/conversations/{self.conversation}/links"
+                made = self.maria.post(links, json={}).json()
+                self.maria.delete(f"{links}/{made['id']}")
+                return httpx.get(f"{self.url}/shared/{made['secret']}")
             case 405, "method":
                 return self.maria.post("/healthz")
             case 409, "busy":
@@ -85,6 +90,11 @@ class Errors:
                     self.maria.post(shares, json={"user_id": f"member {n}", "role": "viewer"})
                     for n in range(101)
                 ]
+                assert {each.status_code for each in answers[:-1]} == {201}
+                return answers[-1]
+            case 409, "links":
+                links = f"/conversations/{self.conversation}/links"
+                answers = [self.maria.post(links, json={}) for _ in range(101)]
                 assert {each.status_code for each in answers[:-1]} == {201}
                 return answers[-1]
             case 409, "ended":

@@ -165,8 +165,10 @@ def test_other_operations_refuse_leases(
 
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if not o.secured], ids=name_of)
-def test_open_operations_ignore_leases(operation: Operation, anonymous: httpx.Client) -> None:
-    assert send(operation, anonymous, {}, "nonsense").status_code == 200
+def test_open_operations_ignore_leases(
+    operation: Operation, anonymous: httpx.Client, rows: Rows
+) -> None:
+    assert send(operation, anonymous, rows, "nonsense").status_code == 200
 
 
 @pytest.mark.parametrize("operation", SECURED, ids=name_of)

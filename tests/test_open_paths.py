@@ -1,4 +1,4 @@
-"""Only the docs, the contract and the health checks are open to requests without a token."""
+"""Only docs, contract, health checks and links are open to requests without a token."""
 
 import re
 from pathlib import Path
@@ -25,6 +25,9 @@ OPEN_PATHS = {
     *ASSETS,
 }
 """All open paths with a content; / redirects. Every addition is public."""
+
+LINKS = "/shared/{secret}"
+"""Open to those who have the secret of a link."""
 
 OTHER_METHODS = ["OPTIONS", "TRACE", "PROPFIND", "QUERY", "PURGE", "LINK", "ACL", "M-SEARCH"]
 GUESSES = """
@@ -73,7 +76,7 @@ def test_paths_of_the_contract_require_a_token_except_open_ones(path: str, serve
     url = re.sub(r"{\w+}", NOWHERE, path)
     shown = {o.method for o in OPERATIONS if o.path == path and not o.secured}
     shown |= {"HEAD"} if "GET" in shown else set()
-    assert not shown or path in OPEN_PATHS
+    assert not shown or path in OPEN_PATHS | {LINKS}
 
     for method in {*(method.upper() for method in METHODS), *OTHER_METHODS} - shown:
         assert_rejected(server, method, url)

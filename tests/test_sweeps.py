@@ -146,3 +146,53 @@ def test_server_lets_a_run_continue_whose_predecessor_a_1_0_server_has_ended(
         claim = worker.claim(agent, wait_seconds=20)
 
     assert claim.run["id"] == second["id"]
+
+
+def test_server_deletes_expired_links_and_their_snapshots(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    with start_server(url, tmp_path) as server, server.client("maria") as maria:
+        path = maria.post("/conversations", json={}).headers["location"]
+        made = [
+            maria.post(f"{path}/links", json={"expires_at": expires_at}).json()
+            for expires_at in (None, "2036-01-01T00:00:00Z", "2036-01-01T00:00:00Z")
+        ]
+    execute(
+        url,
+        "UPDATE links SET expires_at = now() - interval '1 s' WHERE id = %s",
+        made[2]["id"],
+    )
+
+    with (
+        start_server(url, tmp_path) as server,
+        httpx.Client(base_url=server.url, verify=False) as anyone,
+    ):
+        wait_until(lambda: execute(url, "SELECT count(*) FROM links") == 2)
+        statuses = [anyone.get(f"/shared/{link['secret']}").status_code for link in made]
+
+    assert statuses == [200, 200, 404]
+    assert execute(url, "SELECT count(*) FROM published_conversations") == 2
+
+
+def test_buckets_of_addresses_and_users_are_deleted_by_their_own_limits(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    rows = "INSERT INTO rate_limits SELECT %s, 1, true, now() - interval '10 s'"
+    for bucket in ("a user", "\x1f198.51.100.7"):
+        execute(url, rows, bucket)
+    engine.configure(url, pool_size=1, statement_timeout_ms=5000)
+    full, filling = Limit(5, 1.0), Limit(100, 0.01)
+    left = "SELECT string_agg(user_id, ',') FROM rate_limits"
+    try:
+        sweeps.run(limit=filling, link_limit=full, kept=KEPT)
+        assert execute(url, left) == "a user"
+        sweeps.run(limit=None, link_limit=full, kept=KEPT)
+        assert execute(url, left) == "a user"
+        sweeps.run(limit=full, link_limit=full, kept=KEPT)
+        assert execute(url, left) is None
+    finally:
+        engine.dispose()

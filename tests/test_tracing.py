@@ -144,6 +144,21 @@ def test_span_of_a_request_has_its_caller_as_parent_and_its_statements_as_childr
     assert statement.end_time_unix_nano <= request.end_time_unix_nano
 
 
+def test_spans_of_a_link_do_not_contain_its_secret(traced: Server, collector: Collector) -> None:
+    trace_id = uuid.uuid4().hex
+    with traced.client(f"maria-{uuid.uuid4()}") as maria:
+        path = maria.post("/conversations", json={}).headers["location"]
+        secret = maria.post(f"{path}/links", json={}).json()["secret"]
+        maria.get(f"/shared/{secret}")  # prepares the statement
+        maria.get(f"/shared/{secret}", headers=traceparent(trace_id))
+
+    spans = collector.trace_of(trace_id, 3)
+
+    assert spans[0].name == "GET /shared/{secret}"
+    assert attributes(spans[0])["http.response.status_code"] == 200
+    assert not [span for span in spans if secret in str(span)]
+
+
 def test_spans_of_statements_are_named_by_operation(traced: Server, collector: Collector) -> None:
     created, messaged, deleted = (uuid.uuid4().hex for _ in range(3))
     with traced.client(f"maria-{uuid.uuid4()}") as maria:

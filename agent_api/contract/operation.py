@@ -68,6 +68,8 @@ class Operation:
         self.handler: Callable[..., Any] = source.function
         self.is_async = inspect.iscoroutinefunction(self.handler)
         self.parameters = [Parameter(p) for p in source.parameters]
+        self.takes_secret = any(parameter.is_secret for parameter in self.parameters)
+        """Whether the path contains a secret. All texts that are not one get the same response."""
         self._reads_query = any(parameter.place == "query" for parameter in self.parameters)
         self.has_body: bool = source.is_request_body_defined
         self.body_required: bool = source.request_body.get("required", False)

@@ -8,10 +8,12 @@ from typing import Any
 
 import yaml
 
+from agent_api.http.links import hash_of, new_secret
 from db import conversations, feedback, message_edits, messages, runs
 from db.attachments import chat_attachments
 from db.engine import Connection, transaction
 from db.organising import reading
+from db.publishing import links
 from db.sharing import shares
 
 _ORGANISED = ("archived", "pinned", "tags")
@@ -53,6 +55,15 @@ def fill(user_id: str) -> tuple[int, int, int]:
                         feedback=message["feedback"],
                     )
             _organise(connection, owner, conversation_id, entry)
+            if entry.get("link"):
+                links.insert(
+                    connection,
+                    conversation_id=conversation_id,
+                    user_id=owner,
+                    secret_hash=hash_of(new_secret()),
+                    with_attachments=False,
+                    expires_at=None,
+                )
             for member, role in entry.get("shared_with", {}).items():
                 shares.upsert(
                     connection,

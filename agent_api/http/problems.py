@@ -131,6 +131,13 @@ class NotFound(Problem):
             super().__init__(f"No {resource} has this id.")
 
 
+class LinkNotFound(NotFound):
+    """No public link has this secret, or it does not work any more. Nobody learns which."""
+
+    def __init__(self) -> None:
+        Problem.__init__(self, "This link is wrong, has expired or was deleted.")
+
+
 class MethodNotAllowed(Problem):
     """The path has other methods, which `Allow` lists (RFC 9110 section 10.2.1)."""
 

@@ -40,7 +40,7 @@ def _from_failure(error: db_errors.Failure) -> Problem:
             return problems.Forbidden(error.resource)
         case db_errors.Invalid():
             return problems.ValidationFailed(
-                [problems.field_error("body", *place) for place in error.places.items()]
+                [problems.field_error(error.part, *place) for place in error.places.items()]
             )
         case db_errors.ConversationBusy():
             return problems.ConversationBusy()

@@ -1,6 +1,7 @@
 """Authenticates requests and runs handlers."""
 
 from functools import partial
+from http import HTTPStatus
 
 from starlette.types import ASGIApp
 
@@ -8,6 +9,7 @@ from agent_api.auth.authenticator import Authenticator, bearer_token
 from agent_api.auth.principal import Principal
 from agent_api.contract.middleware import ContractMiddleware
 from agent_api.contract.operation import Headers, Operation, Request
+from agent_api.http import links
 from agent_api.http.responses import Response
 from agent_api.http.single_flight import SingleFlight
 from agent_api.live.hub import Hub, current
@@ -29,10 +31,14 @@ class HandlerMiddleware(ContractMiddleware):
         max_body_bytes: int,
         hub: Hub,
         limiter: RateLimiter | None = None,
+        link_limiter: RateLimiter | None = None,
+        link_base: str = links.PATH,
     ) -> None:
         super().__init__(app, max_body_bytes=max_body_bytes)
         self._authenticator = authenticator
         self._limiter = limiter
+        self._link_limiter = link_limiter
+        self._link_base = link_base
         self._hub = hub
         self._turns = Turns()
         self._fetch_keys = SingleFlight(partial(bridge.in_thread, authenticator.keys.fetch))
@@ -60,7 +66,12 @@ class HandlerMiddleware(ContractMiddleware):
 
     async def _respond(self, request: Request) -> Response:
         current.set(self._hub)
-        limiter = self._limiter if request.operation.requires_token else None
+        links.base.set(self._link_base)
+        limiter = self._limiter
+        if not request.operation.requires_token:
+            # Health checks are not limited: the contract lists no 429 for them.
+            is_limited = HTTPStatus.TOO_MANY_REQUESTS in request.operation.statuses
+            limiter = self._link_limiter if is_limited else None
         if leasing.has_lease(request):
             return await bridge.run(leasing.run, request, limiter, _run_once)
         if not request.operation.is_async:

@@ -71,6 +71,8 @@ class Settings:
     prepared_statements: str = _setting(values.choice("auto", "off"), "auto")
     rate_limit_per_minute: int | None = _setting(values.integer(1, 1_000_000))
     rate_limit_burst: int | None = _setting(values.integer(1, 1_000_000))
+    link_rate_limit_per_minute: int = _setting(values.integer(1, 1_000_000), 60)
+    link_url: str | None = _setting(values.link_url)
     change_retention_days: int = _setting(values.integer(1, 3650), 30)
     log_level: str = _setting(values.choice("debug", "info", "warning", "error"), "info")
     log_format: str = _setting(values.choice("text", "json"), "json")

@@ -113,6 +113,14 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def link_url(value: str) -> str:
+    """Return what comes before the secret in a link, which may be in a query or a fragment."""
+    parts = _split(value)
+    if parts is None or parts.scheme not in _DEFAULT_PORTS or value[-1] not in "/=#":
+        raise ValueError("must be a URL that ends with /, = or #, such as https://example.org/s/")
+    return value
+
+
 def _split(value: str) -> SplitResult | None:
     """Return the parts of a URL, or None if no client could request it."""
     try:

@@ -27,6 +27,12 @@ from agent_api_client.api.conversations import (
 )
 from agent_api_client.api.feedback import delete_feedback, set_feedback
 from agent_api_client.api.health import get_health, get_readiness
+from agent_api_client.api.links import (
+    create_link,
+    delete_link,
+    get_shared_conversation,
+    list_links,
+)
 from agent_api_client.api.messages import (
     create_message,
     get_message,
@@ -61,6 +67,8 @@ from agent_api_client.models import (
     FeedbackUpdate,
     FlatRoutingDecision,
     Health,
+    LinkCreate,
+    LinkList,
     Message,
     MessageCreate,
     MessagePage,
@@ -70,6 +78,7 @@ from agent_api_client.models import (
     MessageVersionPage,
     Metadata,
     NestedRoutingDecision,
+    NewLink,
     OwnFeedback,
     PlanStep,
     Problem,
@@ -83,6 +92,7 @@ from agent_api_client.models import (
     SearchPage,
     Share,
     ShareCreate,
+    SharedConversation,
     ShareList,
     Thought,
     ToolCall,
@@ -372,6 +382,29 @@ def test_message_shows_the_feedback_of_its_reader(
     deleted = delete_feedback.sync_detailed(message.id, client=maria)
     assert (deleted.status_code, deleted.parsed) == (204, None)
     assert expect(Message, get_message.sync(message.id, client=maria)).feedback is None
+
+
+def test_anyone_reads_a_link_until_it_is_deleted(
+    server: Server, maria: AuthenticatedClient, bob: AuthenticatedClient, conversation: Conversation
+) -> None:
+    say(maria, conversation, content="Which lease costs less?")
+    body = LinkCreate(expires_at=datetime(2036, 4, 1, tzinfo=UTC))
+    made = expect(NewLink, create_link.sync(conversation.id, client=maria, body=body))
+    assert (made.expires_at, made.with_attachments) == (body.expires_at, False)
+
+    with Client(base_url=server.url) as anyone:
+        found = get_shared_conversation.sync(made.secret, client=anyone)
+        (message,) = expect(SharedConversation, found).messages
+        assert (message.role, message.content) == ("user", "Which lease costs less?")
+        links = expect(LinkList, list_links.sync(conversation.id, client=maria)).links
+        assert [link.id for link in links] == [made.id]
+        foreign = expect(Problem, list_links.sync(conversation.id, client=bob))
+        assert foreign.type_ == "/problems/forbidden"
+
+        deleted = delete_link.sync_detailed(conversation.id, made.id, client=maria)
+        assert (deleted.status_code, deleted.parsed) == (204, None)
+        gone = expect(Problem, get_shared_conversation.sync(made.secret, client=anyone))
+        assert gone.type_ == "/problems/not-found"
 
 
 def test_settings_are_defaults_until_they_are_saved(maria: AuthenticatedClient) -> None:

@@ -15,7 +15,10 @@ MEMBER = "agent_api_member"
 """Acts for the owner of a conversation that is shared with the member: reads it, and perhaps posts
 messages."""
 
-ALL = (REQUEST, EXISTENCE, WORKER, MEMBER)
+PUBLIC = "agent_api_public"
+"""Reads the snapshot of one public link; the acting user is the hash of its secret."""
+
+ALL = (REQUEST, EXISTENCE, WORKER, MEMBER, PUBLIC)
 
 SETTINGS = {
     WORKER: ("run", "conversation"),

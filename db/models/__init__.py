@@ -6,6 +6,7 @@ from sqlalchemy import Table
 
 from db.models.attachments import ChatAttachment
 from db.models.base import (
+    MAX_LINKS,
     MAX_MEMBERS,
     MAX_TAGS,
     MEMBER_ROLES,
@@ -21,6 +22,7 @@ from db.models.base import (
     new_id,
 )
 from db.models.conversations import Conversation, Message
+from db.models.links import Link, PublishedConversation
 from db.models.message_versions import MessageVersion
 from db.models.organising import (
     ConversationAgent,
@@ -52,16 +54,24 @@ run_leases = cast(Table, RunLease.__table__)
 idempotency_keys = cast(Table, IdempotencyKey.__table__)
 rate_limits = cast(Table, RateLimit.__table__)
 shares = cast(Table, Share.__table__)
+links = cast(Table, Link.__table__)
+published_conversations = cast(Table, PublishedConversation.__table__)
 memberships = cast(Table, Membership.__table__)
 
-_OWNER_COLUMNS = {"runs": "created_by", "run_queue": "agent_id"}
+_OWNER_COLUMNS = {
+    "runs": "created_by",
+    "run_queue": "agent_id",
+    "published_conversations": "secret_hash",
+}
 OWNERS = {
     table.name: table.c[_OWNER_COLUMNS.get(table.name, "user_id")]
     for table in Base.metadata.sorted_tables
 }
-"""The column of each table that contains the row's owner; in the queue, that is the agent."""
+"""The column of each table that contains the row's owner: in the queue the agent, and for a
+snapshot the hash of its secret."""
 
 __all__ = [
+    "MAX_LINKS",
     "MAX_MEMBERS",
     "MAX_TAGS",
     "MEMBER_ROLES",
@@ -80,6 +90,7 @@ __all__ = [
     "Id",
     "IdempotencyKey",
     "Json",
+    "Link",
     "Membership",
     "MembershipAgent",
     "MembershipTag",
@@ -88,6 +99,7 @@ __all__ = [
     "MessageTerms",
     "MessageVersion",
     "Moment",
+    "PublishedConversation",
     "RateLimit",
     "Run",
     "RunEvent",
@@ -103,6 +115,7 @@ __all__ = [
     "conversation_tags",
     "conversations",
     "idempotency_keys",
+    "links",
     "membership_agents",
     "membership_tags",
     "memberships",
@@ -110,6 +123,7 @@ __all__ = [
     "message_versions",
     "messages",
     "new_id",
+    "published_conversations",
     "rate_limits",
     "run_events",
     "run_leases",

@@ -15,6 +15,8 @@ ROLES = ("user", "assistant", "system")
 MEMBER_ROLES = ("viewer", "editor")
 MAX_MEMBERS = 100
 """Each write to a shared conversation tells all of its members."""
+MAX_LINKS = 100
+"""How many links of a conversation can work at the same time."""
 STATUSES = ("pending", "running", "succeeded", "failed", "timeout", "cancelled")
 PREVIEW_CHARACTERS = 100
 LISTED = ("user_id", "archived", "pinned")

@@ -14,6 +14,7 @@ from db.execution import turns
 from db.models import MAX_TAGS, Id, conversations, new_id, runs
 from db.organising import filters, tags
 from db.organising.listed import OWN, SHARED, Listed
+from db.publishing import links
 from db.sharing import telling
 
 MAX_IDS = 500
@@ -134,6 +135,7 @@ def update(
         if action == "delete":
             for row_id in [row_id for row_id, _, was_shared in rows if was_shared]:
                 telling.tell_of_deletion(connection, conversation_id=row_id, owner_id=user_id)
+            links.delete_of(connection, changed, user_id=user_id)
         values |= {"these_ids": changed, "change_ids": [new_id() for _ in changed]}
         _change(of, action).rowcount(connection, values)
         if action == "delete":

@@ -17,12 +17,14 @@ from db.models import (
     conversation_agents,
     conversations,
     idempotency_keys,
+    links,
     membership_agents,
     membership_tags,
     memberships,
     message_terms,
     message_versions,
     messages,
+    published_conversations,
     run_events,
     run_leases,
     run_queue,
@@ -139,6 +141,10 @@ _NEEDS = [
         _Needs([runs.c.id, runs.c.created_by, runs.c.last_sequence], ["SELECT"], []),
     ),
     (
+        roles.PUBLIC,
+        _Needs([*published_conversations.c], ["SELECT"], []),
+    ),
+    (
         roles.EXISTENCE,
         _Needs(
             [
@@ -154,6 +160,7 @@ _NEEDS = [
                 *(change_positions.c.user_id, change_positions.c.last_sequence),
                 run_queue.c.agent_id,
                 *(run_leases.c.run_id, run_leases.c.user_id, run_leases.c.expires_at),
+                *(links.c.id, links.c.user_id, links.c.secret_hash, links.c.expires_at),
             ],
             ["SELECT"],
             [],

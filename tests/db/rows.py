@@ -1,5 +1,6 @@
 """Inserts minimal rows, reads single values, and traces the statements sent to the database."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -92,6 +93,12 @@ def share(
         )
     )
     return document
+
+
+def link(secret: str, expires_at: str | None = None) -> dict[str, Any]:
+    """Return arguments for `links.insert`."""
+    secret_hash = hashlib.sha256(secret.encode()).hexdigest()
+    return {"secret_hash": secret_hash, "with_attachments": False, "expires_at": expires_at}
 
 
 def answer(user: str, **document: Any) -> dict[str, Any]:

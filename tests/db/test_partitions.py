@@ -57,6 +57,7 @@ from db.models import OWNERS, Base
 from db.models import conversations as conversations_table
 from db.organising import bulk, own_view
 from db.organising import reading as marking
+from db.publishing import links, published, snapshots
 from db.rate_limits import Limit
 from db.search import backlog, index, messages_found, query, ranking, search
 from db.sharing import list_documents, lists, memberships, shared_objects, shares, telling
@@ -68,6 +69,7 @@ from tests.db.rows import (
     insert_conversation,
     insert_message,
     insert_run,
+    link,
     message,
     split,
     traced,
@@ -84,9 +86,9 @@ NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uui
 MODULES = (
     *(access, attachment_links, backlog, bulk, busy, cancellation, change_positions, changes),
     *(chat_attachments, chat_settings, claims, conversation_deletion, conversation_lists),
-    *(conversations, expiry, feedback, idempotency_keys, list_documents, lists, live, marking),
-    *(memberships, message_edits, message_insertion, message_versions, messages, own_view),
-    *(index, messages_found, ranking, search, rate_limits),
+    *(conversations, expiry, feedback, idempotency_keys, links, list_documents, lists, live),
+    *(marking, memberships, message_edits, message_insertion, message_versions, messages),
+    *(index, messages_found, own_view, published, ranking, rate_limits, search, snapshots),
     *(run_events, run_leases, run_queue, runs, shared_objects, shares, telling),
     *(transient_events, turns, waiting_runs),
 )
@@ -95,6 +97,7 @@ MODULES = (
 READ_ALL_PARTITIONS = {
     "execution.run_queue._select_agents": "finds the oldest runs of several agents",
     "execution.run_leases._select_expired": "looks for workers of all users that have stopped",
+    "publishing.links._select_expired": "looks for links of all users that have expired",
     "access._FIND": "finds the owner of an id, and decides between 403 and 404",
     "rate_limits._delete_full": "sweeps the buckets of all users",
     "live._select_values": "finds what has changed, for the streams and claims of a process",
@@ -150,6 +153,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
     "attachment": lambda c, u, t, r: chat_attachments.select_one(
         c, attachment_id=insert_attachment(c, u), user_id=u
     ),
+    "links": lambda c, u, t, r: _publish(c, u, t),
     "feedback": lambda c, u, t, r: _rate(c, u, insert_message(c, t, u)),
     "attachments of a message": lambda c, u, t, r: _add_attachments(c, u, t),
     "conversations after the last": lambda c, u, t, r: conversation_lists.select_page(
@@ -200,6 +204,21 @@ def _rate(connection: Connection, user: str, message_id: str) -> None:
     this = {"message_id": message_id, "user_id": user, "caller_id": user}
     feedback.upsert(connection, **this, feedback={"rating": "up", "tags": [], "comment": None})
     feedback.delete(connection, **this)
+
+
+def _publish(connection: Connection, user: str, conversation_id: str) -> None:
+    """Create links, one of which has expired, read one and delete one."""
+    this: dict[str, Any] = {"conversation_id": conversation_id, "user_id": user}
+    insert_message(connection, conversation_id, user)
+    made = [
+        json.loads(links.insert(connection, **this, **link(f"{user} {number}", expires_at)))
+        for number, expires_at in enumerate((None, "2020-01-01Z"))
+    ]
+    published.select_one(connection, secret_hash=link(f"{user} 0")["secret_hash"])
+    links.select_page(connection, **this)
+    links.delete(connection, **this, link_id=made[0]["id"])
+    with suppress(errors.Missing):
+        links.delete(connection, **this, link_id=made[0]["id"])
 
 
 def _run_one_after_another(connection: Connection, user: str, conversation_id: str) -> None:

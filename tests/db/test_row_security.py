@@ -3,6 +3,7 @@
 Like a query that forgets the owner, these statements have no condition on it.
 """
 
+import json
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -19,11 +20,13 @@ from db.change_log import change_positions as numbering
 from db.engine import Connection, roles
 from db.engine.statement import Statement
 from db.models import Base, change_positions, changes, chat_settings, conversations, runs
+from db.publishing import links
 from tests.db.rows import (
     insert_attachment,
     insert_conversation,
     insert_message,
     insert_run,
+    link,
     message,
     share,
     value,
@@ -42,6 +45,7 @@ CHANGED = {
     "chat_attachments": "filename",
     "chat_settings": "model",
     "conversations": "model",
+    "links": "secret_hash",
     "messages": "content",
     "runs": "error",
     "shares": "member_id",
@@ -57,6 +61,7 @@ READABLE = {
         *("id", "user_id", "archived", "source", "agent_id", "updated_at"),
         *("last_position", "indexed_position"),
     },
+    "links": {"id", "user_id", "secret_hash", "expires_at"},
     # The words are hashes.
     "message_terms": {"conversation_id", "message_id", "user_id", "role", "created_at", "terms"},
     "messages": {"id", "user_id", "conversation_id"},
@@ -95,6 +100,7 @@ def new_user(connection: Connection, name: str) -> tuple[str, Rows]:
         "chat_settings": own["id"],
         "shares": share(connection, conversation, user)["id"],
         "chat_attachments": insert_attachment(connection, user),
+        "links": publish(connection, conversation, user),
     }
     only = "user_id = %(it)s AND type <> 'run.created'"
     as_owner(
@@ -104,6 +110,12 @@ def new_user(connection: Connection, name: str) -> tuple[str, Rows]:
     )
     ids["changes"] = as_owner(connection, "SELECT id FROM changes WHERE user_id = %(it)s", user)
     return user, ids
+
+
+def publish(connection: Connection, conversation: str, user: str) -> str:
+    made = links.insert(connection, conversation_id=conversation, user_id=user, **link(user))
+    link_id: str = json.loads(made)["id"]
+    return link_id
 
 
 def seen(connection: Connection, table: Table, **values: Any) -> list[str]:
@@ -138,6 +150,7 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
         "worker_run to agent_api_worker",
         *(f"worker_{act} to agent_api_worker" for act in ("lock", "add", "remove")),
         "member_organise to agent_api_member",
+        "public to agent_api_public",
         "member to agent_api_member",
         "member_select to agent_api_member",
         "member_insert to agent_api_member",
@@ -240,6 +253,14 @@ INSERTS: dict[str, tuple[Table, Callable[[Rows], dict[str, Any]]]] = {
             "conversation_id": ids["conversations"],
             "member_id": "another",
             "role": "viewer",
+        },
+    ),
+    "links": (
+        models.links,
+        lambda ids: {
+            "conversation_id": ids["conversations"],
+            "secret_hash": "hash",
+            "with_attachments": False,
         },
     ),
     "messages": (

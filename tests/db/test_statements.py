@@ -226,13 +226,13 @@ def test_each_query_is_one_statement(connection: Connection, user: str) -> None:
         "new_message_and_its_versions": 2,
         # These also look for members, if the run has a conversation.
         "new_run_in_a_conversation": 3,
-        "deleted_conversation": 3,
+        "deleted_conversation": 4,
         "changed_run": 2,
         "run_with_new_status": 4,
         # One of the three inserts the message that is read.
         "read_message": 3,
         **{name: 2 for name in QUERIES if name.startswith("bulk_")},
-        "bulk_delete": 3,
+        "bulk_delete": 4,
         # The second one looks for shared conversations. Results would need a third one.
         "search": 2,
     }

@@ -10,11 +10,13 @@ import {
   claimRun,
   createChatAttachment,
   createConversation,
+  createLink,
   createMessage,
   createRun,
   deleteChatAttachment,
   deleteConversation,
   deleteFeedback,
+  deleteLink,
   getChatAttachment,
   getChatSettings,
   getConversation,
@@ -22,10 +24,12 @@ import {
   getMessage,
   getReadiness,
   getRun,
+  getSharedConversation,
   heartbeatRun,
   listChanges,
   listChatAttachments,
   listConversations,
+  listLinks,
   listMessages,
   listMessageVersions,
   listRunEvents,
@@ -348,6 +352,32 @@ test('a message shows the feedback of its reader', async () => {
   assert.equal(ok(await getMessage({ client: maria, path })).feedback, null);
 });
 
+test('anyone reads a link until it is deleted', async () => {
+  const conversation_id = await newConversation();
+  const path = { conversation_id };
+  await say(conversation_id, { content: 'Which lease costs less?' });
+  const expires_at = new Date('2036-04-01T00:00:00Z');
+  const made = ok(await createLink({ client: maria, path, body: { expires_at } }));
+  assert.deepEqual([made.expires_at, made.with_attachments], [expires_at, false]);
+
+  const anyone = createClient(createConfig({ baseUrl: API ?? '' }));
+  const secret = { secret: made.secret };
+  const found = ok(await getSharedConversation({ client: anyone, path: secret }));
+  assert.deepEqual(
+    found.messages.map((message) => [message.role, message.content]),
+    [['user', 'Which lease costs less?']],
+  );
+  const { links } = ok(await listLinks({ client: maria, path }));
+  assert.deepEqual(links.map((link) => link.id), [made.id]);
+  const foreign: Problem = failed(await listLinks({ client: bob, path }));
+  assert.equal(foreign.type, '/problems/forbidden');
+
+  const link = { conversation_id, link_id: made.id };
+  assert.equal((await deleteLink({ client: maria, path: link })).response?.status, 204);
+  const gone = failed(await getSharedConversation({ client: anyone, path: secret }));
+  assert.equal(gone.type, '/problems/not-found');
+});
+
 test('settings are defaults until they are saved', async () => {
   const defaults = ok(await getChatSettings({ client: maria }));
   assert.deepEqual([defaults.id, defaults.created_at, defaults.temperature], [null, null, 0.7]);
@@ -507,9 +537,11 @@ test('events are typed, and a token is not sent as a lease', async () => {
 const path = {
   attachment_id: NOBODYS_ID,
   conversation_id: NOBODYS_ID,
+  link_id: NOBODYS_ID,
   message_id: NOBODYS_ID,
   run_id: NOBODYS_ID,
   user_id: 'jonas.weber',
+  secret: 'a secret',
 };
 type Asked = { client: Client; headers: { Prefer: string } };
 type Answer = { error?: Problem; response?: Response };
@@ -550,6 +582,10 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   create_run: (asked) => createRun({ ...asked, body: { agent_id: 'a' } }),
   delete_chat_attachment: (asked) => deleteChatAttachment({ ...asked, path }),
   delete_conversation: (asked) => deleteConversation({ ...asked, path }),
+  create_link: (asked) => createLink({ ...asked, path, body: {} }),
+  delete_link: (asked) => deleteLink({ ...asked, path }),
+  get_shared_conversation: (asked) => getSharedConversation({ ...asked, path }),
+  list_links: (asked) => listLinks({ ...asked, path }),
   delete_feedback: (asked) => deleteFeedback({ ...asked, path }),
   get_chat_attachment: (asked) => getChatAttachment({ ...asked, path }),
   get_chat_settings: getChatSettings,

@@ -1,0 +1,1 @@
+"""Public links, and the snapshots of conversations that they show."""
