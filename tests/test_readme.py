@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import uuid
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,19 @@ CURL = """
 import argparse, httpx
 parser = argparse.ArgumentParser("curl", allow_abbrev=False)
 parser.add_argument("-s", "-S", "-N", action="store_true")
+parser.add_argument("-G", action="store_true")
 parser.add_argument("-H", action="append", default=[])
-for name in ("-X", "-d", "url"):
+parser.add_argument("-d", "--data-urlencode", dest="d", action="append", default=[])
+for name in ("-X", "url"):
     parser.add_argument(name)
 given = parser.parse_args()
-headers = httpx.Headers({"Content-Type": "application/x-www-form-urlencoded"} if given.d else {})
+body = None if given.G or not given.d else "&".join(given.d)
+headers = httpx.Headers({"Content-Type": "application/x-www-form-urlencoded"} if body else {})
 headers.update(header.split(": ", 1) for header in given.H)
-method = given.X or ("POST" if given.d else "GET")
-more = {"content": given.d, "timeout": 60, "verify": False}
+method = given.X or ("POST" if body else "GET")
+more = {"content": body, "timeout": 60, "verify": False}
+if given.G:
+    more["params"] = [part.split("=", 1) for part in given.d]
 print(httpx.request(method, given.url, headers=headers, **more).text)
 """
 SHELL = f"""
@@ -108,12 +114,17 @@ def test_guide_prints_what_it_shows(server: Server, name: str) -> None:
 
 def check_commands(server: Server, page: str) -> None:
     """Execute the commands of a page as new users, and compare what they print with the page."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert [kind for kind, _ in blocks[::2]] == ["sh"] * (len(blocks) // 2) != []
-    assert {kind for kind, _ in blocks[1::2]} <= {"json", "text"}
+    blocks = re.findall(r"^```(sh|json|text)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    # Commands print what the next block shows, or nothing if more commands follow.
+    steps = [
+        (text, "" if next_kind == "sh" else shown)
+        for (kind, text), (next_kind, shown) in pairwise([*blocks, ("sh", "")])
+        if kind == "sh"
+    ]
+    assert steps
     suffix = uuid.uuid4().hex
     script = SHELL
-    for _, commands in blocks[::2]:
+    for commands, _ in steps:
         real = commands.replace("http://127.0.0.1:8000", server.url)
         for user in USERS:
             real = re.sub(rf"\b{user}\b", f"{user}-{suffix}", real)
@@ -124,9 +135,9 @@ def check_commands(server: Server, page: str) -> None:
     printed = subprocess.check_output(["bash", "-c", script], cwd=ROOT, env=env, encoding="utf-8")
 
     outputs = printed.replace(f"-{suffix}", "").split(END)
-    assert len(outputs) == len(blocks) // 2 + 1, printed
+    assert len(outputs) == len(steps) + 1, printed
     shown_names, printed_names = dict[str, str](), dict[str, str]()
-    for (_, commands), (_, shown), said in zip(blocks[::2], blocks[1::2], outputs, strict=False):
+    for (commands, shown), said in zip(steps, outputs, strict=False):
         before = [row for text in shown.splitlines() for row in rows(text, shown_names)]
         lines = [text for text in said.split("\n") if text]
         if len(lines) == len(shown.splitlines()):
