@@ -33,7 +33,7 @@ def delete(connection: Connection, *, conversation_id: str, user_id: str) -> Non
     if is_unshared is None:
         access.refuse(connection, "conversation", row_id=conversation_id, user_id=user_id)
     if not is_unshared:
-        telling.tell_of_deletion(connection, conversation_id=conversation_id, owner_id=user_id)
+        telling.tell_of_deletion(connection, conversation_ids=[conversation_id], owner_id=user_id)
     links.delete_of(connection, [conversation_id], user_id=user_id)
     _delete.rowcount(connection, values)
     recording.announce(connection, user_id)

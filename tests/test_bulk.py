@@ -223,3 +223,41 @@ def test_bulk_update_conversations_changes_500_in_a_second(
 
     assert results == done(ids(made), 204 if action == "delete" else 200)
     assert seconds < 1
+
+
+SHARE_ALL = """
+UPDATE conversations SET was_shared = true WHERE id = ANY(%(ids)s::uuid[]);
+INSERT INTO shares (conversation_id, user_id, member_id, role)
+SELECT id, user_id, 'm' || n || CASE WHEN %(differ)s THEN id::text ELSE '' END, 'viewer'
+FROM conversations, generate_series(1, 20) AS n WHERE id = ANY(%(ids)s::uuid[]);
+INSERT INTO memberships
+  (conversation_id, user_id, owner_id, share_id, role, shared_at, created_at, updated_at)
+SELECT conversation_id, member_id, user_id, id, role, now(), now(), now()
+FROM shares WHERE conversation_id = ANY(%(ids)s::uuid[])
+"""
+COUNT_LEFT = """
+SELECT (SELECT count(*) FROM memberships WHERE conversation_id = ANY(%(ids)s::uuid[])),
+  (SELECT count(*) FROM changes
+   WHERE conversation_id = ANY(%(ids)s::uuid[]) AND type = 'conversation.deleted')
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("differ", "seconds"), [(False, 1), (True, 3)])
+def test_bulk_update_conversations_deletes_500_with_20_members_each(
+    alice: httpx.Client, database: Any, differ: bool, seconds: int
+) -> None:
+    """The members of the conversations are the same, or differ."""
+    made = ids([new_conversation(alice) for _ in range(500)])
+    with database.cursor() as cursor:
+        cursor.execute(SHARE_ALL, {"ids": made, "differ": differ})
+
+    started = time.monotonic()
+    results = bulk(alice, "delete", ids=made)
+    taken = time.monotonic() - started
+
+    assert results == done(made, 204)
+    assert taken < seconds
+    with database.cursor() as cursor:
+        cursor.execute(COUNT_LEFT, {"ids": made})
+        assert cursor.fetchone() == (0, 500 * 21)

@@ -11,7 +11,7 @@ another way to set them: see `shards`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -29,6 +29,10 @@ from db.engine.unit_of_work import is_distributed
 # Without an alias, Citus 13 omits the table that RETURNING names from an INSERT with a SELECT.
 _INSERT = re.compile(r"^INSERT INTO (\w+) \(")
 _PARAMETER = re.compile(r"%\((\w+)\)s")
+
+AT_ONCE = 200
+"""How often one message executes a statement at most. In longer messages each one takes longer, and
+there is one time limit for the whole message."""
 
 
 def _act_as(role: str) -> str:
@@ -128,8 +132,17 @@ class Statement:
         with closing(self._run(connection, values)) as result:
             return result.rowcount
 
-    def execute_each(self, connection: Connection, values: Iterable[Mapping[str, Any]]) -> None:
-        """Execute once with each of the values, in their order, all in one message."""
+    def execute_each(self, connection: Connection, values: Sequence[Mapping[str, Any]]) -> None:
+        """Execute once with each of the values, in their order.
+
+        Up to AT_ONCE are sent in one message; more need a transaction.
+        """
+        for start in range(0, len(values), AT_ONCE):
+            self._execute_together(connection, values[start : start + AT_ONCE])
+
+    def _execute_together(
+        self, connection: Connection, values: Sequence[Mapping[str, Any]]
+    ) -> None:
         messages: list[str] = []
         parameters: dict[str, Any] = {}
         for number, each in enumerate(values):
@@ -140,8 +153,7 @@ class Statement:
                 given = {f"{name}_{number}": value for name, value in given.items()}
             messages.append(message)
             parameters |= given
-        if messages:
-            connection.execute(";\n".join(messages), parameters).close()
+        connection.execute(";\n".join(messages), parameters).close()
 
     def _run(self, connection: Connection, values: Mapping[str, Any]) -> cursor:
         return connection.execute(*self._message(connection, values))

@@ -133,8 +133,9 @@ def update(
         if not changed:
             continue
         if action == "delete":
-            for row_id in [row_id for row_id, _, was_shared in rows if was_shared]:
-                telling.tell_of_deletion(connection, conversation_id=row_id, owner_id=user_id)
+            shared_ids = [row_id for row_id, _, was_shared in rows if was_shared]
+            if shared_ids:
+                telling.tell_of_deletion(connection, conversation_ids=shared_ids, owner_id=user_id)
             links.delete_of(connection, changed, user_id=user_id)
         values |= {"these_ids": changed, "change_ids": [new_id() for _ in changed]}
         _change(of, action).rowcount(connection, values)

@@ -54,8 +54,6 @@ _position = sa.bindparam("position", type_=sa.BigInteger)
 _insert_agents = Statement(agents_of.insertion(SHARED, _this))
 _resource = sa.bindparam("of_resource", type_=Id)
 _move = sa.update(memberships).where(_this)
-# Sent before a deletion, so that its time is after the member's changes that it waits for.
-_lock = Statement(sa.select(_c.conversation_id).where(_this).with_for_update())
 _tell = {
     "message.created": Statement(
         _record("message.created", _resource, _message_or_share),
@@ -69,15 +67,30 @@ _tell = {
         _record("conversation.updated", _c.conversation_id, _now),
         _move.values(agent_id=sa.bindparam("new_agent_id", type_=_c.agent_id.type)),
     ),
-    "conversation.deleted": Statement(
-        _record("conversation.deleted", _c.conversation_id, _now),
-        sa.delete(memberships).where(_this),
-    ),
     **{
         change: Statement(_record(change, _resource, _now))
         for change in ("message.updated", "run.created", "run.updated")
     },
 }
+
+_ids = sa.cast(sa.bindparam("these_ids", type_=sa.ARRAY(Id)), sa.ARRAY(Id))
+_these = [_c.conversation_id == sa.any_(_ids), _c.user_id == _user]
+# In the order in which members lock their own memberships. Otherwise they could deadlock.
+_select_members_of_all = Statement(
+    sa.select(shares.c.member_id, shares.c.conversation_id)
+    .where(shares.c.conversation_id == sa.any_(_ids), access.SHARE)
+    .order_by(shares.c.member_id, shares.c.conversation_id)
+)
+# Sent before the deletion, so that its time is after the member's changes that it waits for.
+_lock_all = Statement(
+    sa.select(_c.conversation_id).where(*_these).order_by(_c.conversation_id).with_for_update()
+)
+_end_all = Statement(
+    recording.insertion_for_each(
+        "conversation.deleted", memberships, _c.conversation_id, where=_these, at=_now
+    ),
+    sa.delete(memberships).where(*_these),
+)
 
 
 def select_members(
@@ -142,12 +155,22 @@ def tell_of_update(
     _tell_all(connection, "conversation.updated", members, conversation_id, values)
 
 
-def tell_of_deletion(connection: Connection, *, conversation_id: str, owner_id: str) -> None:
-    """Tell the members that the conversation will be deleted, and end their memberships."""
-    members = select_members(connection, conversation_id=conversation_id, owner_id=owner_id)
-    this = {"of_conversation": conversation_id}
-    _lock.execute_each(connection, [this | {"acting_user": each} for each in members])
-    _tell_all(connection, "conversation.deleted", members, conversation_id, {})
+def tell_of_deletion(
+    connection: Connection, *, conversation_ids: Sequence[str], owner_id: str
+) -> None:
+    """Tell the members that these conversations will be deleted, and end their memberships."""
+    values = {"acting_user": owner_id, "these_ids": conversation_ids}
+    shared: dict[str, list[str]] = {}
+    for member_id, conversation_id in _select_members_of_all.rows(connection, values):
+        shared.setdefault(member_id, []).append(conversation_id)
+    of_each = [
+        {"acting_user": member_id, "these_ids": ids, "change_ids": [new_id() for _ in ids]}
+        for member_id, ids in shared.items()
+    ]
+    _lock_all.execute_each(connection, of_each)
+    _end_all.execute_each(connection, of_each)
+    for member_id in shared:
+        recording.announce(connection, member_id)
 
 
 def tell_of_run(

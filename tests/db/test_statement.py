@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from db import engine, errors
 from db.engine import Connection
-from db.engine.statement import Statement
+from db.engine.statement import AT_ONCE, Statement
 from db.models import Id, Json, RunStatus, chat_settings, conversations, new_id, runs
 from tests.db.rows import TRACED, row, traced
 
@@ -117,10 +117,13 @@ def test_statements_in_a_transaction_share_it() -> None:
     assert (len(together), len(alone)) == (1, 2)
 
 
-def test_execute_each_acts_as_each_user_in_turn_in_one_message(database_url: str) -> None:
+@pytest.mark.parametrize(("count", "messages"), [(12, 1), (AT_ONCE, 1), (2 * AT_ONCE + 1, 3)])
+def test_execute_each_acts_as_each_user_in_turn(
+    database_url: str, count: int, messages: int
+) -> None:
     insert = Statement(sa.insert(chat_settings).values(id=_id, user_id=_user, model=_model))
     select = Statement(sa.select(chat_settings.c.model).where(chat_settings.c.user_id == _user))
-    users = [new_id() for _ in range(12)]
+    users = [new_id() for _ in range(count)]
     values = [{"acting_user": user, "id": user, "model": f"50 % of {user}"} for user in users]
     with engine.autocommit() as connection:
         select.row(connection, values[0])  # prepares
@@ -131,7 +134,7 @@ def test_execute_each_acts_as_each_user_in_turn_in_one_message(database_url: str
 
         insert.execute_each(connection, [])
 
-    assert len(trace) == 1
+    assert len(trace) == messages
     assert found == [each["model"] for each in values]
 
 
