@@ -286,3 +286,20 @@ def test_update_conversation_refuses_to_organise_another_users(
         assert bob.patch(path_of(conversation), json=properties).status_code == 403
         nowhere = bob.patch(f"/conversations/{uuid.uuid4()}", json=properties)
         assert nowhere.status_code == 404
+
+
+def test_create_message_stores_at_most_1000_agents_of_a_decision(
+    alice: httpx.Client, conversation: Json, database: Any
+) -> None:
+    """As many as the contract lets `selected_agents` have where it names the property."""
+    names = [f"{number:x}" for number in range(5000)]
+    decision = {"thoughts": [], "routing_decision": {"selected_agents": names}}
+
+    post_message(alice, conversation, "a", role="assistant", routing_decision=decision)
+
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM conversation_agents WHERE conversation_id = %s",
+            [conversation["id"]],
+        )
+        assert cursor.fetchone()[0] <= 1000

@@ -10,10 +10,15 @@ from db.organising.listed import Listed
 
 MAX_CHARACTERS = 255
 """A longer name is not stored, because the list's filter cannot ask for it."""
+MAX_AGENTS = 1000
+"""The contract's limit. Decisions that match none of its shapes may have more."""
 
 
 def selected(decision: Mapping[str, Any] | None) -> list[str]:
-    """Return the selected agents, by name and id, of all shapes of a decision."""
+    """Return the selected agents, by name and id, of all shapes of a decision.
+
+    Of each list only the first MAX_AGENTS are returned.
+    """
     if decision is None:
         return []
     lists = [decision.get("selected_agents")]
@@ -25,7 +30,7 @@ def selected(decision: Mapping[str, Any] | None) -> list[str]:
 
 
 def _names(agents: list[Any]) -> Iterator[str]:
-    for agent in agents:
+    for agent in agents[:MAX_AGENTS]:
         texts = [agent.get("id"), agent.get("name")] if isinstance(agent, dict) else [agent]
         for text in texts:
             if isinstance(text, str) and 0 < len(text) <= MAX_CHARACTERS:

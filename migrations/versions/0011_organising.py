@@ -59,7 +59,8 @@ MEMBER_POLICIES = {
     "member ON conversation_agents FOR INSERT": f"WITH CHECK ({_OF_WRITER})",
 }
 # The agents that the messages' routing decisions have selected until now: texts, or objects with an
-# id and a name. The operators of json accept any number, while a cast to jsonb could fail.
+# id and a name, up to 1,000 in a list. The operators of json accept any number, while a cast to
+# jsonb could fail.
 AGENTS = """
 INSERT INTO conversation_agents (conversation_id, user_id, agent_id)
 SELECT DISTINCT m.conversation_id, m.user_id, name
@@ -68,13 +69,14 @@ CROSS JOIN LATERAL (VALUES
   (m.routing_decision -> 'selected_agents'),
   (m.routing_decision -> 'routing_decision' -> 'selected_agents')) AS lists(list)
 CROSS JOIN LATERAL json_array_elements(
-  CASE json_typeof(list) WHEN 'array' THEN list ELSE '[]' END) AS agent
+  CASE json_typeof(list) WHEN 'array' THEN list ELSE '[]' END)
+  WITH ORDINALITY AS agents(agent, number)
 CROSS JOIN LATERAL (VALUES
   (agent), (CASE json_typeof(agent) WHEN 'object' THEN agent -> 'id' END),
   (CASE json_typeof(agent) WHEN 'object' THEN agent -> 'name' END)) AS texts(text)
 CROSS JOIN LATERAL (VALUES
   (CASE json_typeof(text) WHEN 'string' THEN text #>> '{{}}' END)) AS names(name)
-WHERE m.routing_decision IS NOT NULL AND char_length(name) BETWEEN 1 AND 255
+WHERE m.routing_decision IS NOT NULL AND char_length(name) BETWEEN 1 AND 255 AND number <= 1000
 ON CONFLICT DO NOTHING
 """
 # Messages of transactions that had not ended when the first statement started. A message changes

@@ -57,6 +57,7 @@ def test_upgrade_stores_agents_of_all_shapes(before: str) -> None:
         {"selected_agents": None, "routing_decision": None, "confidence": 1e308},
         {"selected_agents": {"not": "a list"}, "routing_decision": ["not an object"]},
         {"selected_agents": ["", "x" * 256, "text"]},
+        {"thoughts": [], "routing_decision": {"selected_agents": [""] * 999 + ["last", "next"]}},
     ]
     with closing(psycopg2.connect(before)) as writer, writer.cursor() as sql:
         conversation_id = insert_conversation(sql)
@@ -68,7 +69,7 @@ def test_upgrade_stores_agents_of_all_shapes(before: str) -> None:
 
     command.upgrade(alembic(before), "0011")
 
-    assert ask(before, STORED) == {"text", "id", "name", "nested"}
+    assert ask(before, STORED) == {"text", "id", "name", "nested", "last"}
 
 
 def hold(url: str, table: str, act: Callable[[cursor], None]) -> None:
