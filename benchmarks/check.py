@@ -19,7 +19,7 @@ A_CURSOR = "a cursor"
 REFUSED = (400, 404, 422)
 PER_OPERATION = 24
 # What differs from one message to the next, whoever makes it.
-OF_ITS_OWN = ("id", "conversation_id", "created_at")
+OF_ITS_OWN = ("id", "conversation_id", "created_at", "parent_id")
 
 Answer = tuple[int, Any]
 

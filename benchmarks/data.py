@@ -25,11 +25,12 @@ SECONDS_BETWEEN_NEWS = 5
 CONVERSATION = (
     "id title user_id source model agent_id is_private metadata message_count last_position "
     # As if all messages were indexed: servers would otherwise do it during a measurement.
-    "indexed_position last_message_role last_message_content last_message_at created_at updated_at"
+    "indexed_position last_message_role last_message_content last_message_at created_at updated_at "
+    "last_message_id last_message_known_at"
 ).split()
 MESSAGE = (
     "id conversation_id user_id position role content attachments metadata run_id routing_decision "
-    "tool_calls created_at"
+    "tool_calls created_at parent_id"
 ).split()
 RUN = "id agent_id status created_by started_at finished_at".split()
 SETTINGS = "id user_id enabled_tools model temperature max_tokens created_at updated_at".split()
@@ -143,6 +144,7 @@ class _Source:
         conversation = new_id()
         now = begun
         role, content = "", ""
+        message_id = None
         offset = int(pick() * len(self._messages))
         for position in range(1, length + 1):
             now = self._later(now, hours=0.05)
@@ -152,15 +154,16 @@ class _Source:
                 more = self._random.choices(self._said, k=int(pick() * PARAGRAPHS))
                 content = "\n\n".join([content, *more])
             linked = run if role == "assistant" and position % 10 == 0 else None
-            row = (attachments, metadata, linked, routing, tools, now)
-            messages.append((new_id(), conversation, user, position, role, content, *row))
+            row = (attachments, metadata, linked, routing, tools, now, message_id)
+            message_id = new_id()
+            messages.append((message_id, conversation, user, position, role, content, *row))
         title = self._titles[offset % len(self._titles)]
         source = "web" if pick() < 0.7 else None
         agent = "analyst" if pick() < 0.5 else None
         folder = _json({"folder": "Reports", "pinned": pick() < 0.2}) if pick() < 0.3 else None
         ours = (title, user, source, "model-1", agent, False, folder)
         last = (length, length, length, role, content[:PREVIEW_CHARACTERS], now)
-        return (conversation, *ours, *last, begun, now)
+        return (conversation, *ours, *last, begun, now, message_id, length)
 
     def _later(self, moment: datetime, *, hours: float) -> datetime:
         """Return a time up to so many hours later, with microseconds other than 0.

@@ -53,9 +53,16 @@ QUEUED = run_queue.c.user_id == _user
 # What a member does with a conversation, for the setting `purpose` of the role of members.
 READ = "read"
 WRITE = "write"
+BRANCH = "branch"
 LEAVE = "leave"
 RATE = "rate"
-_ROLES = {READ: MEMBER_ROLES, WRITE: ("editor",), LEAVE: MEMBER_ROLES, RATE: MEMBER_ROLES}
+_ROLES = {
+    READ: MEMBER_ROLES,
+    WRITE: ("editor",),
+    BRANCH: ("editor",),
+    LEAVE: MEMBER_ROLES,
+    RATE: MEMBER_ROLES,
+}
 
 # Whether the caller owns the row, and its conversation. These statements see the rows of all users.
 # Their role cannot read content.

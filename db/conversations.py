@@ -7,15 +7,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import access, engine
+from db.branches import pages
+from db.branches.pages import Selection
 from db.change_log import recording
-from db.documents import CONVERSATION, MESSAGE, Row
+from db.documents import CONVERSATION, Row
 from db.engine import Connection, current_membership
 from db.engine.statement import Statement
 from db.errors import Denied
-from db.models import Id, conversations, messages, new_id
+from db.models import Id, conversations, new_id
 from db.organising import own_view, tags
 from db.organising.listed import ORGANISED, OWN
-from db.paging.row_page import RowPage
 from db.sharing import memberships, telling
 
 DEFAULT_TITLE = "New Conversation"
@@ -47,12 +48,10 @@ _insert = Statement(
     .returning(*CONVERSATION.columns),
 )
 
-
-_select_messages = RowPage(
-    MESSAGE,
-    where=[messages.c.conversation_id == sa.bindparam("this_id", type_=Id), access.MESSAGE],
-    order_by=[messages.c.position],
-)
+_select_messages = {
+    start: pages.query(sa.bindparam("this_id", type_=Id), Selection(after=start))
+    for start in ("", "offset")
+}
 
 
 @functools.cache
@@ -101,7 +100,8 @@ def select_with_messages(
     """
     conversation = select_one(connection, conversation_id=conversation_id, user_id=user_id)
     values = {"this_id": conversation_id, "acting_user": user_id}
-    rows = _select_messages.read(connection, values, limit=limit, offset=offset)
+    query = _select_messages["offset" if offset else ""]
+    rows = query.read(connection, values, limit=limit, offset=offset)
     return conversation, rows.documents if rows is not None else b"[]"
 
 

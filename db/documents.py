@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, DateTime, Text, bindparam, case, cast, fun
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from db import message_details, models
+from db.branches import places
 
 Row = Sequence[Any]
 Json = Any
@@ -181,7 +182,12 @@ class _Message(Struct, gc=False):
     tool_calls: Json
     feedback: Json
     created_at: str
+    # The others have these values for nearly all messages of an active path.
     parts: Json
+    parent_id: str | None
+    sibling_index: int = 1
+    sibling_count: int = 1
+    active: bool = True
     author: str | None = None
     version: int = 1
     edited_at: str | None = None
@@ -292,21 +298,30 @@ FEEDBACK_OF_READER: ColumnElement[Any] = models.messages.c.feedback[
     cast(bindparam("reader"), Text)
 ].label("feedback")
 """What the caller thinks of a message, from the feedback of all its users."""
+_OF_READER = {"feedback": FEEDBACK_OF_READER}
 
 MESSAGE = Document(
     models.messages,
     (
         *("id", "conversation_id", "role", "content", "attachments", "chat_attachments"),
         *("metadata", "run_id", "routing_decision", "tool_calls", "feedback", "created_at"),
-        "details",
+        *("details", "parent_id", "sibling_index", "sibling_count", "active"),
     ),
     _Message,
-    computed={"feedback": FEEDBACK_OF_READER},
+    computed={**_OF_READER, **places.PLACE},
     uncounted=["chat_attachments", "details"],
 )
 MESSAGE_VERSION = Document(
     models.message_versions, _MessageVersion.__struct_fields__, _MessageVersion
 )
+STORED_MESSAGE = MESSAGE._replace(computed={**_OF_READER, **places.STORED})
+"""For RETURNING, in which distributed tables refuse subqueries."""
+NEW_MESSAGE = MESSAGE._replace(names=MESSAGE.names[:-3], computed={})
+"""For a message that was just inserted, before it gets a number."""
+MESSAGE_OF_PATH = MESSAGE._replace(
+    names=MESSAGE.names[:-3], computed={**_OF_READER, **places.OF_PATH}
+)
+"""For pages of the active path, which `places.complete` completes."""
 CHAT_ATTACHMENT = Document(
     models.chat_attachments, _ChatAttachment.__struct_fields__, _ChatAttachment
 )

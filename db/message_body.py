@@ -11,6 +11,7 @@ _WHOLE_WORDS = re.compile(rf".{{1,{MAX_TITLE_LENGTH}}}(?=\s)")
 _OPTIONAL = (
     *("parts", "attachments", "attachment_ids", "metadata", "run_id", "routing_decision"),
     "tool_calls",
+    *("parent_id", "sibling_of"),
 )
 
 
@@ -37,3 +38,8 @@ def title_from(content: str) -> str | None:
 def _has_visible_text(line: str) -> bool:
     """Tell whether a line has more than spaces, zero-width and control characters."""
     return any(character.isprintable() and not character.isspace() for character in line)
+
+
+def needs_transaction(body: Mapping[str, Any]) -> bool:
+    """Tell whether inserting the message takes more than one statement."""
+    return any(body.get(name) for name in ("attachment_ids", "parent_id", "sibling_of"))

@@ -8,9 +8,11 @@ import sqlalchemy as sa
 
 from db import access, engine, message_details, message_insertion
 from db.attachments import attachment_links
+from db.branches import pages, posting
+from db.branches.pages import Selection
 from db.change_log import recording
 from db.characters import cut
-from db.documents import MESSAGE, Row
+from db.documents import MESSAGE, STORED_MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership
 from db.engine.failures import reference
 from db.engine.statement import Statement
@@ -22,38 +24,34 @@ from db.paging.row_page import RowPage
 from db.search import index
 from db.sharing import memberships, telling
 
+_PARENT = MESSAGE.names.index("parent_id")
+
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
 _this_conversation = sa.and_(conversations.c.id == _conversation, access.CONVERSATION)
 
-_select_one = Statement(
-    sa.select(*MESSAGE.columns).where(_c.id == sa.bindparam("this_id", type_=Id), access.MESSAGE)
-)
+_this = sa.and_(_c.id == sa.bindparam("this_id", type_=Id), access.MESSAGE)
+_select_one = Statement(sa.select(*STORED_MESSAGE.columns, _c.position).where(_this))
+_select_one_with_parent = Statement(sa.select(*MESSAGE.columns).where(_this))
 
 
 @functools.cache
-def _select_page(order: str, *, resumed: bool, or_membership: bool) -> RowPage:
-    where = [_c.conversation_id == _conversation, access.MESSAGE]
-    if resumed:
-        last = sa.bindparam("after_position", type_=sa.BigInteger)
-        where.append(_c.position > last if order == "asc" else _c.position < last)
-    return RowPage(
-        MESSAGE,
-        where=where,
-        order_by=[_c.position.asc() if order == "asc" else _c.position.desc()],
-        keys=[_c.position],
-        around=functools.partial(_with_count, or_membership=or_membership),
-    )
+def _select_page(selection: Selection, *, or_membership: bool) -> RowPage:
+    around = functools.partial(_with_count, selection=selection, or_membership=or_membership)
+    return pages.query(_conversation, selection, around=around)
 
 
-def _with_count(page: sa.Select[Any], *, or_membership: bool) -> sa.Select[Any]:
+def _with_count(
+    page: sa.Select[Any], *, selection: Selection, or_membership: bool
+) -> sa.Select[Any]:
     """Return a select that has one row without a message if the page is empty.
 
     With `or_membership` and if the conversation is not the caller's, it has one row with a
     membership.
     """
     found = page.subquery("found")
-    own = sa.select(conversations.c.message_count).where(_this_conversation)
+    count = _count_all if selection.all_branches else conversations.c.message_count
+    own = sa.select(count).where(_this_conversation)
     either = memberships.or_membership(own, _conversation) if or_membership else own
     conversation = either.subquery("conversation")
     return sa.select(found, *conversation.c).select_from(
@@ -61,6 +59,11 @@ def _with_count(page: sa.Select[Any], *, or_membership: bool) -> sa.Select[Any]:
     )
 
 
+_count_all = (
+    sa.select(sa.func.count())
+    .where(_c.conversation_id == _conversation, access.MESSAGE)
+    .scalar_subquery()
+)
 _select_own = Statement(sa.select(conversations.c.id).where(_this_conversation))
 
 
@@ -72,11 +75,13 @@ def select_page(
     limit: int,
     offset: int = 0,
     order: str = "asc",
+    all_branches: bool = False,
     after: list[Any] | None = None,
 ) -> Page:
     """Return a page of a conversation's messages. Keys are [position].
 
-    Raises Missing, Denied and Granted.
+    It has the messages of the active path or, with `all_branches`, all of them. Raises Missing,
+    Denied and Granted.
     """
     values = {
         "of_conversation": conversation_id,
@@ -84,12 +89,17 @@ def select_page(
     }
     if after is not None:
         (values["after_position"],) = after
+    start = "offset" if offset else ""
+    if after is not None:
+        start = "position"
+    selection = Selection(order, start, all_branches)
     or_membership = memberships.is_found_as_well(connection)
-    query = _select_page(order, resumed=after is not None, or_membership=or_membership)
+    query = _select_page(selection, or_membership=or_membership)
     rows = query.read(connection, values, limit=limit, offset=offset)
     found = None
+    extra = () if rows is None else rows.extra[selection.needs_parent :]
     if rows is not None and or_membership:
-        _, found = memberships.split(rows.extra)
+        extra, found = memberships.split(extra)
     if rows is None or found is not None:
         access.refuse(
             connection,
@@ -99,7 +109,7 @@ def select_page(
             allows=access.READ,
             membership=found,
         )
-    return Page(rows.documents, rows.extra[0], [rows.last[0]] if rows.has_more else None)
+    return Page(rows.documents, extra[0], [rows.last[0]] if rows.has_more else None)
 
 
 def select_one(connection: Connection, *, message_id: str, user_id: str) -> bytes:
@@ -108,7 +118,19 @@ def select_one(connection: Connection, *, message_id: str, user_id: str) -> byte
     row = _select_one.row(connection, values)
     if row is None:
         access.refuse(connection, "message", row_id=message_id, user_id=user_id, allows=access.READ)
-    return MESSAGE.write(row)
+    return MESSAGE.write(_with_parent(connection, row, values))
+
+
+def _with_parent(connection: Connection, row: Row, values: Mapping[str, Any]) -> Row:
+    """Return the row of a message, whose position comes last, after looking for its parent.
+
+    Only messages that an old server has stored, and the first ones of a conversation, lack it.
+    """
+    *message, position = row
+    if position == 1 or message[_PARENT] is not None:
+        return message
+    found: Row | None = _select_one_with_parent.row(connection, values)
+    return found or message
 
 
 def insert(
@@ -126,11 +148,13 @@ def insert(
     routing_decision: Mapping[str, Any] | None = None,
     tool_calls: Sequence[Mapping[str, Any]] | None = None,
     title: str | None = None,
+    parent_id: str | None = None,
+    sibling_of: str | None = None,
 ) -> tuple[str, bytes]:
     """Append a message to a conversation; return its id and its document.
 
-    `title` becomes the conversation's title if that was not set yet. `attachment_ids` need a
-    transaction.
+    `title` becomes the conversation's title if that was not set yet. `attachment_ids`, `parent_id`
+    and `sibling_of` need a transaction.
     Raises Missing, Denied and Granted for the conversation, Reference for a run that is not the
     user's or, under a grant, for another run, and what `attachment_links.link` raises.
     """
@@ -163,6 +187,14 @@ def insert(
     if membership is not None or parts is not None:
         author = membership.member_id if membership else None
         values["new_details"] = message_details.write(author=author, parts=parts)
+    branch = posting.start(
+        connection,
+        conversation_id=conversation_id,
+        user_id=user_id,
+        message_id=message_id,
+        parent_id=parent_id,
+        sibling_of=sibling_of,
+    )
     if attachment_ids:
         values["new_chat_attachments"] = attachment_links.link(
             connection,
@@ -180,6 +212,9 @@ def insert(
             row = statement.row(connection, values)
         if row is None:
             row = _insert_shared(connection, values)
+    row = _with_parent(connection, row, {**values, "this_id": message_id})
+    if branch is not None:
+        row = branch.number(connection, row)
     recording.announce(connection, user_id)
     return message_id, MESSAGE.write(row)
 
@@ -220,4 +255,4 @@ def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
             position=position,
             read_by=membership.member_id if membership and values["new_role"] == "user" else None,
         )
-    return message
+    return row

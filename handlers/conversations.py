@@ -1,4 +1,4 @@
-"""Conversations: list, create, get, update, delete."""
+"""Conversations: list, create, get, update, delete, copy."""
 
 from functools import partial
 from typing import Any
@@ -8,7 +8,8 @@ from agent_api.http.pagination import Listing, envelope, is_pinned_time_key, rea
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
 from db import conversation_deletion, conversation_lists, conversations
-from db.engine import autocommit, reading
+from db.branches import forks
+from db.engine import autocommit, reading, transaction
 from db.organising import reading as reading_state
 
 _CLEARABLE = frozenset({"model", "agent_id", "metadata"})
@@ -121,3 +122,18 @@ def mark_conversation_read(
             message_id=given.get("message_id"),
         )
     return ok(conversation)
+
+
+def fork_conversation(
+    principal: Principal, conversation_id: str, body: dict[str, Any] | None
+) -> Response:
+    given = body or {}
+    with transaction() as connection:
+        fork_id, conversation = forks.insert(
+            connection,
+            conversation_id=conversation_id,
+            user_id=principal.user_id,
+            up_to=given.get("up_to"),
+            title=given.get("title"),
+        )
+    return created(conversation, f"/conversations/{fork_id}")

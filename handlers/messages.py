@@ -1,12 +1,13 @@
-"""Messages: list, create, get, update."""
+"""Messages: list, create, get, update, delete, and the branch that is active."""
 
 from typing import Any
 
 from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_position_key, read_cursor
 from agent_api.http.preconditions import conditional_write
-from agent_api.http.responses import Response, created, ok
+from agent_api.http.responses import Response, created, no_content, ok
 from db import message_body, message_edits, messages
+from db.branches import activation, deletion
 from db.engine import autocommit, reading, transaction
 
 _CLEARABLE = frozenset({"parts", "metadata"})
@@ -18,9 +19,12 @@ def list_messages(
     limit: int,
     offset: int,
     order: str,
+    branches: str,
     cursor: str | None,
 ) -> Response:
-    listing = Listing(f"messages of {conversation_id} {order}", principal.caller_id)
+    all_branches = branches == "all"
+    name = f"messages of {conversation_id} {order}{' all' if all_branches else ''}"
+    listing = Listing(name, principal.caller_id)
     after = read_cursor(cursor, listing=listing, offset=offset, is_key=is_position_key)
     with reading() as connection:
         page = messages.select_page(
@@ -30,13 +34,14 @@ def list_messages(
             limit=limit,
             offset=offset,
             order=order,
+            all_branches=all_branches,
             after=after,
         )
     return ok(envelope("messages", page, limit=limit, offset=offset, listing=listing))
 
 
 def create_message(principal: Principal, conversation_id: str, body: dict[str, Any]) -> Response:
-    with transaction() if body.get("attachment_ids") else autocommit() as connection:
+    with transaction() if message_body.needs_transaction(body) else autocommit() as connection:
         message_id, message = messages.insert(
             connection,
             conversation_id=conversation_id,
@@ -63,3 +68,21 @@ def update_message(
     with conditional_write(if_match, message_edits.lock, True, **row) as connection:
         message = message_edits.update(connection, **row, changes=changes)
     return ok(message)
+
+
+def delete_message(principal: Principal, message_id: str, if_match: str | None) -> Response:
+    row = {"message_id": message_id, "user_id": principal.user_id}
+    with conditional_write(if_match, deletion.lock, True, **row) as connection:
+        deletion.delete(connection, **row)
+    return no_content()
+
+
+def activate_message(principal: Principal, conversation_id: str, body: dict[str, Any]) -> Response:
+    with transaction() as connection:
+        conversation = activation.activate(
+            connection,
+            conversation_id=conversation_id,
+            user_id=principal.user_id,
+            message_id=body["message_id"],
+        )
+    return ok(conversation)

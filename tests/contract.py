@@ -6,6 +6,7 @@ Tests loop over these, so that they also cover operations that are added later.
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -100,8 +101,11 @@ class Operation:
 
     def body(self, rows: Rows) -> Any:
         """Return its example, with the ids of `rows` for those that the example refers to."""
+        refers = {"up_to": "message_id", "sibling_of": "message_id", "parent_id": "message_id"}
         return {
-            name: rows[name] if name in rows and value is not None else value
+            name: rows[refers.get(name, name)]
+            if refers.get(name, name) in rows and value is not None
+            else value
             for name, value in self.example.items()
         }
 
@@ -189,6 +193,20 @@ SECURED = [operation for operation in OPERATIONS if operation.secured]
 FOR_USERS = [operation for operation in SECURED if not operation.for_workers]
 ON_ROWS = [operation for operation in FOR_USERS if operation.names]
 WITH_BODY = [o for o in OPERATIONS if o.has_body and not o.for_workers]
+
+
+CONTAINERS = ("delete_message", "delete_conversation")
+
+
+def containers_last(operations: Iterable[Operation]) -> list[Operation]:
+    """Return the operations in an order in which nothing is deleted with something else before."""
+    return sorted(
+        operations,
+        key=lambda o: (
+            o.method == "DELETE",
+            CONTAINERS.index(o.operation_id) + 1 if o.operation_id in CONTAINERS else 0,
+        ),
+    )
 
 
 def name_of(value: Any) -> str | None:

@@ -70,6 +70,10 @@ class Mirror:
                 self._get(f"/chat-attachments/{attachment['id']}")
         if (kind, how) == ("conversation", "created"):
             self._read_messages(conversation)
+        if change["type"] in ("conversation.branch_activated", "message.deleted"):
+            for path in self._messages_of(change["conversation_id"]):
+                del self.documents[path]
+            self._read_messages(conversation)
         if (kind, how) == ("conversation", "deleted"):
             self._forget(change["id"])
 
@@ -81,12 +85,21 @@ class Mirror:
         assert response.status_code == 200, response.text
         self.documents[path] = response.json()
         self._tags[path] = response.headers["etag"]
+        if not self.documents[path].get("active", True):  # the copy has only active branches
+            del self.documents[path]
 
     def _read_messages(self, conversation: str) -> None:
         """Read the messages of a conversation that may have been shared after they were posted."""
         found = self._client.get(conversation, params={"message_limit": 500})
         if found.status_code not in GONE:
             self.documents |= _messages_in(found)
+
+    def _messages_of(self, conversation_id: str) -> list[str]:
+        return [
+            path
+            for path, document in self.documents.items()
+            if path.startswith("/messages/") and document["conversation_id"] == conversation_id
+        ]
 
     def _forget(self, conversation_id: str) -> None:
         """Do what the deletion of a conversation does to its messages, attachments and runs."""

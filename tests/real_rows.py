@@ -109,12 +109,15 @@ class Rows:
         if isinstance(case.body, dict):
             if case.body.get("attachment_ids") and case.meta.generation.mode.is_positive:
                 case.body["attachment_ids"] = [self.maria.new("attachment_id")]
+            if case.path.endswith("/active-message") and case.meta.generation.mode.is_positive:
+                case.body["message_id"] = self._message_in(case.path_parameters["conversation_id"])
             for name in {"run_id", "conversation_id"} & case.body.keys():
                 drawn = case.body[name]
                 if is_uuid(drawn) and not self._is_marias(name, drawn):
                     case.body[name] = self.maria.new(name)
         if "cursor" in case.query and not case.meta.generation.mode.is_negative:
-            order = {name: case.query[name] for name in {"order", "order_by"} & case.query.keys()}
+            names = {"order", "order_by", "branches"} & case.query.keys()
+            order = {name: case.query[name] for name in names}
             words = {"q": case.query["q"]} if "q" in case.query else {}
             params = {"limit": 1, **order, **words}
             page = self.maria.client.get(case.formatted_path, params=params)
@@ -122,6 +125,14 @@ class Rows:
             if (cursor := page.json().get("next_cursor")) is not None:
                 case.query.pop("offset", None)
                 case.query["cursor"] = cursor
+
+    def _message_in(self, conversation_id: str) -> str:
+        """Return the id of a new message in the conversation, or elsewhere if it is not MARIA's."""
+        path = f"/conversations/{conversation_id}"
+        if not self.maria.client.get(path).is_success:
+            return self.maria.new("message_id")
+        made: str = self.maria.client.post(f"{path}/messages", json=HELLO).json()["id"]
+        return made
 
     def _is_marias(self, name: str, row_id: str) -> bool:
         return self.maria.client.get(f"/{name.removesuffix('_id')}s/{row_id}").is_success
@@ -147,6 +158,9 @@ def _keep_rules_in_words(case: schemathesis.Case) -> None:
             case.body["if_busy"] = "allow"
         if case.path.endswith("/read"):  # needs a message of the conversation
             case.body["message_id"] = None
+        for name in ("parent_id", "sibling_of", "up_to"):  # like these
+            if case.body.get(name):
+                case.body[name] = None
         if case.path == "/conversations/bulk":
             _keep_rules_of_bulk_changes(case.body)
 

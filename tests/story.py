@@ -81,11 +81,16 @@ STORY: list[tuple[str, str]] = [
     ("get_chat_attachment", "in_message"),
     ("list_chat_attachments", "page"),
     ("delete_chat_attachment", ""),
+    ("create_message", "short_answer"),
+    ("list_messages", "all_branches"),
+    ("fork_conversation", "short_answer"),
+    ("activate_message", "first_answer"),
     ("create_run", "follow_up"),
     ("claim_run", "claimed"),
     ("heartbeat_run", "extended"),
     ("cancel_run", "requested"),
     ("update_run", "stop"),
+    ("delete_message", ""),
     ("delete_conversation", ""),
 ]
 """The operations in the order of the story, with the name of the example that each returns."""
@@ -94,6 +99,7 @@ QUERIES = {
     "last_page": {
         "cursor": contract.CONTRACT["components"]["parameters"]["MessageCursor"]["example"]
     },
+    "all_branches": {"branches": "all", "order": "desc", "limit": 3},
     "stream": {"after": 1},
     "new": {"after": 1},
     "changes": {"after": 3},

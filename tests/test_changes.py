@@ -11,6 +11,7 @@ import pytest
 from tests.calls import (
     Json,
     change,
+    create,
     new_attachment,
     new_conversation,
     new_run,
@@ -84,6 +85,36 @@ WRITES: dict[str, tuple[Write, list[tuple[str, str, str]]]] = {
             "/conversations/bulk", json={"ids": [str(uuid.uuid4())], "action": "pin"}
         ),
         [],
+    ),
+    "activate_message": (
+        lambda client, rows: [
+            post_message(
+                client, {"id": rows["conversation_id"]}, "Hello", sibling_of=rows["message_id"]
+            )
+            and client.put(
+                f"{conversation_of(rows)}/active-message", json={"message_id": rows["message_id"]}
+            )
+            for _ in range(1)
+        ],
+        [
+            ("conversation.branch_activated", "conversation_id", "conversation_id"),
+            ("message.created", "conversation_id", "any"),
+            ("conversation.branch_activated", "conversation_id", "conversation_id"),
+        ],
+    ),
+    "activate_message of the active branch": (
+        lambda client, rows: client.put(
+            f"{conversation_of(rows)}/active-message", json={"message_id": rows["message_id"]}
+        ),
+        [],
+    ),
+    "fork_conversation": (
+        lambda client, rows: create(client, f"{conversation_of(rows)}/fork"),
+        [("conversation.created", "new", "new")],
+    ),
+    "delete_message": (
+        lambda client, rows: client.delete(f"/messages/{rows['message_id']}"),
+        [("message.deleted", "conversation_id", "message_id")],
     ),
     "delete_conversation": (
         lambda client, rows: client.delete(conversation_of(rows)),

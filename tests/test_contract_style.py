@@ -17,7 +17,7 @@ from tests.contract_parts import (
 BODY_VERBS = {"post", "put", "patch"}
 VERBS = (
     "list|get|create|update|bulk_update|delete|replace|append|stream|claim|heartbeat|cancel|mark"
-    "|set|share|unshare"
+    "|set|share|unshare|activate|fork"
 )
 WITHOUT_BODY = {"cancel_run", "heartbeat_run"}
 HEADERS_OF = {

@@ -6,7 +6,15 @@ import httpx
 import pytest
 
 from tests.calls import Json, new_run, refusals
-from tests.contract import NOWHERE, OPERATIONS, Operation, Rows, assert_problem, name_of
+from tests.contract import (
+    NOWHERE,
+    OPERATIONS,
+    Operation,
+    Rows,
+    assert_problem,
+    containers_last,
+    name_of,
+)
 
 SETTINGS = "/users/me/chat-settings"
 STALE = '"3aef6c0697443b24b4506aedf9c2de7b"'
@@ -39,6 +47,7 @@ def test_every_row_has_operations_with_preconditions() -> None:
     assert {o.operation_id for o in CHANGING} == {
         "update_conversation",
         "delete_conversation",
+        "delete_message",
         "update_message",
         "update_run",
         "delete_chat_attachment",
@@ -250,9 +259,6 @@ def test_if_match_on_reads_and_if_none_match_on_changes_are_ignored(
     for operation in READING:
         response = operation.send(alice, rows, headers={"If-Match": STALE})
         assert response.status_code == 200
-    # A conversation is deleted last, after what belongs to it.
-    for operation in sorted(
-        CHANGING, key=lambda o: (o.method == "DELETE", o.operation_id == "delete_conversation")
-    ):
+    for operation in containers_last(CHANGING):
         response = operation.send(alice, rows, headers={"If-None-Match": "*"})
         assert response.status_code == operation.success

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent_api.http import etag
 from tests.calls import new_conversation, post_message
-from tests.contract import CONTRACT, OPERATIONS, Rows, assert_problem
+from tests.contract import CONTRACT, OPERATIONS, Rows, assert_problem, containers_last
 
 SETTINGS = "/users/me/chat-settings"
 
@@ -91,10 +91,7 @@ def test_update_chat_settings_changes_the_tag_of_the_defaults(
 
 def test_only_operations_that_declare_a_tag_send_one(alice: httpx.Client, rows: Rows) -> None:
     operations = [operation for operation in OPERATIONS if not operation.for_workers]
-    # A conversation is deleted last, after what belongs to it.
-    for operation in sorted(
-        operations, key=lambda o: (o.method == "DELETE", o.operation_id == "delete_conversation")
-    ):
+    for operation in containers_last(operations):
         source = CONTRACT["paths"][operation.path][operation.method.lower()]
         wanted = "ETag" in source["responses"][str(operation.success)]["headers"]
 

@@ -97,11 +97,11 @@ class Database:
 
     async def create_message(
         self, user: str, conversation_id: UUID, body: Any
-    ) -> tuple[str, datetime]:
-        """Store a message; return its id and time. Raises Refusal."""
+    ) -> tuple[str, datetime, str | None]:
+        """Store a message; return its id, time and parent. Raises Refusal."""
         id_ = new_id()
         try:
-            created_at = await self._pool.fetchval(
+            row = await self._pool.fetchrow(
                 statements.CREATE_MESSAGE,
                 *(user, conversation_id, id_, body.role, body.content, body.attachments),
                 *(body.metadata, body.run_id, body.routing_decision, body.tool_calls),
@@ -110,7 +110,8 @@ class Database:
             )
         except asyncpg.ForeignKeyViolationError as error:
             raise Refusal(422, "run_id does not refer to one of your runs.") from error
-        return id_, await self._found(created_at, "conversation", conversation_id)
+        created_at, parent_id = await self._found(row, "conversation", conversation_id)
+        return id_, created_at, parent_id
 
     async def get_message(self, user: str, id_: UUID) -> Row:
         row = await self._pool.fetchrow(statements.GET_MESSAGE, user, id_)

@@ -70,12 +70,13 @@ def create_app(config: Config) -> FastAPI:
     async def create_message(
         user: User, conversation_id: UUID, body: models.MessageCreate, response: Response
     ) -> Answer:
-        id_, created_at = await database.create_message(user, conversation_id, body)
+        id_, created_at, parent_id = await database.create_message(user, conversation_id, body)
         response.headers["location"] = f"/messages/{id_}"
         run_id = None if body.run_id is None else str(body.run_id)
         ids = {"id": id_, "conversation_id": str(conversation_id), "run_id": run_id}
+        place = {"parent_id": parent_id, "sibling_index": 1, "sibling_count": 1, "active": True}
         more: dict[str, Any] = {"chat_attachments": [], "feedback": None, "created_at": created_at}
-        return {**dict(body), **ids, **more} | _UNEDITED
+        return {**dict(body), **ids, **more} | _UNEDITED | place
 
     @app.get("/messages/{message_id}", response_model=models.Message)
     async def get_message(user: User, message_id: UUID) -> Answer:

@@ -78,6 +78,10 @@ class Message(TypedDict):
     author: Name | None
     version: Annotated[int, Field(ge=1)]
     edited_at: str | None
+    parent_id: str | None
+    sibling_index: Annotated[int, Field(ge=1)]
+    sibling_count: Annotated[int, Field(ge=1)]
+    active: bool
 
 
 class MessagePreview(TypedDict):

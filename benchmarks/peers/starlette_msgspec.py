@@ -73,7 +73,11 @@ class Message(Struct):
     tool_calls: Any
     feedback: Any
     created_at: datetime
-    parts: Any = None
+    parts: Any
+    parent_id: str | None
+    sibling_index: int = 1
+    sibling_count: int = 1
+    active: bool = True
     author: str | None = None
     version: int = 1
     edited_at: str | None = None
@@ -178,12 +182,13 @@ def create_app(config: Config) -> Starlette:
     async def create_message(request: Request) -> Response:
         user, conversation_id = user_of(request), request.path_params["id"]
         new = _body.decode(await request.body())
-        id_, created_at = await database.create_message(user, conversation_id, new)
+        id_, created_at, parent_id = await database.create_message(user, conversation_id, new)
         fields = msgspec.structs.asdict(new)
         message = Message(
             id=id_,
             conversation_id=str(conversation_id),
             created_at=created_at,
+            parent_id=parent_id,
             chat_attachments=[],
             feedback=None,
             **fields,

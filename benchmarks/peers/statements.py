@@ -12,17 +12,19 @@ _CONVERSATION = """id::text, title, user_id, source, model, agent_id, is_private
     last_message_at, created_at, updated_at"""
 _MESSAGE = """id::text, conversation_id::text, role, content, attachments,
     coalesce(chat_attachments, '[]') AS chat_attachments, metadata, run_id::text, routing_decision,
-    tool_calls, (feedback -> $1::text)::json AS feedback, created_at, details"""
+    tool_calls, (feedback -> $1::text)::json AS feedback, created_at, details, parent_id::text,
+    coalesce(sibling_index, 1) AS sibling_index, coalesce(sibling_count, 1) AS sibling_count,
+    active"""
 
 # $1 is the user and $2 the id, of the conversation for all but get_message.
 GET_CONVERSATION = f"SELECT {_CONVERSATION} FROM conversations WHERE id = $2 AND user_id = $1"
 GET_MESSAGES = f"""SELECT {_MESSAGE} FROM messages WHERE conversation_id = $2 AND user_id = $1
-    ORDER BY position LIMIT $3 OFFSET $4"""
+    AND active ORDER BY position LIMIT $3 OFFSET $4"""
 GET_MESSAGE = f"SELECT {_MESSAGE} FROM messages WHERE id = $2 AND user_id = $1"
 GET_SETTINGS = """SELECT id::text, user_id, enabled_tools, enabled_agents::text[], model,
     temperature, max_tokens, created_at, updated_at FROM chat_settings WHERE user_id = $1"""
 
-# The response repeats the request, except for the time.
+# The response repeats the request, except for the time and the parent.
 CREATE_MESSAGE = """WITH changed AS (
         UPDATE conversations SET
             message_count = message_count + 1, last_position = last_position + 1,
@@ -33,15 +35,17 @@ CREATE_MESSAGE = """WITH changed AS (
                 ELSE read_position END,
             unread_count = CASE WHEN $4::message_role = 'user' THEN 0 ELSE unread_count + 1 END,
             title = CASE WHEN auto_title THEN coalesce($11, title) ELSE title END,
-            auto_title = auto_title AND $11::text IS NULL
+            auto_title = auto_title AND $11::text IS NULL,
+            previous_message_id = last_message_id, last_message_id = $3::uuid,
+            last_message_known_at = last_position + 1
         WHERE id = $2 AND user_id = $1
-        RETURNING id, user_id, last_position, updated_at
+        RETURNING id, user_id, last_position, updated_at, previous_message_id
     )
     INSERT INTO messages (id, conversation_id, user_id, position, role, content, attachments,
-        metadata, run_id, routing_decision, tool_calls, created_at)
+        metadata, run_id, routing_decision, tool_calls, created_at, parent_id)
     SELECT $3::uuid, id, user_id, last_position, $4, $5, $6::json, $7::json, $8::uuid, $9::json,
-        $10::json, updated_at
-    FROM changed RETURNING created_at"""
+        $10::json, updated_at, previous_message_id
+    FROM changed RETURNING created_at, parent_id::text"""
 
 # To tell 403 from 404, after a statement found nothing.
 OWNER = {

@@ -62,6 +62,11 @@ class Conversation(Base):
     last_message_role: Mapped[str | None] = mapped_column(MessageRole)
     last_message_content: Mapped[str | None] = mapped_column(String(PREVIEW_CHARACTERS))
     last_message_at: Mapped[datetime | None] = mapped_column(Moment)
+    # What a new message answers (db/branches): the last active message if `last_message_known_at`
+    # is `last_position`. While the message is inserted, that is `previous_message_id`.
+    last_message_id: Mapped[str | None] = mapped_column(Id)
+    last_message_known_at: Mapped[int | None] = mapped_column(BigInteger)
+    previous_message_id: Mapped[str | None] = mapped_column(Id)
     created_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=func.now())
     size: Mapped[int] = mapped_column(Integer, bytes_of("metadata"))
@@ -165,6 +170,12 @@ class Message(Base):
         Integer,
         bytes_of("content", "attachments", "metadata", "routing_decision", "tool_calls"),
     )
+    # The place in the tree of messages (db/branches). Nearly all messages have null in the last
+    # three: then the message is active, has no siblings, and answers the active one before it.
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+    parent_id: Mapped[str | None] = mapped_column(Id)
+    sibling_index: Mapped[int | None] = mapped_column(Integer)
+    sibling_count: Mapped[int | None] = mapped_column(Integer)
 
     conversation: Mapped[Conversation] = relationship(back_populates="messages")
     run: Mapped["Run | None"] = relationship(viewonly=True)

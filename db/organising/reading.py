@@ -22,6 +22,7 @@ _c = conversations.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
 _this = sa.and_(_c.id == _conversation, access.CONVERSATION)
 _messages = sa.and_(messages.c.conversation_id == _conversation, access.MESSAGE)
+_shown = sa.and_(_messages, messages.c.active)
 _position = sa.bindparam("position", type_=sa.BigInteger)
 _LAST = 2**63 - 1
 
@@ -47,7 +48,7 @@ def _mark() -> Statement:
     unread ones were counted stay read.
     """
     reached = sa.func.greatest(_c.read_position, sa.func.least(_position, _c.last_position))
-    following = sa.select(sa.func.count()).where(_messages, messages.c.position > reached)
+    following = sa.select(sa.func.count()).where(_shown, messages.c.position > reached)
     count = following.scalar_subquery().correlate(conversations)
     lock = sa.select(_c.id).where(_this).with_for_update(key_share=True)
     record = recording.insertion_for_conversation(
@@ -66,9 +67,7 @@ _select_following = Statement(
     sa.select(
         *CONVERSATION.columns,
         _reached,
-        sa.select(sa.func.count())
-        .where(_messages, messages.c.position > _position)
-        .scalar_subquery(),
+        sa.select(sa.func.count()).where(_shown, messages.c.position > _position).scalar_subquery(),
     ).where(_this)
 )
 _select_position = Statement(

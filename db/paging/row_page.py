@@ -49,6 +49,13 @@ Its second argument is the size of the rows' texts.
 """
 
 
+Complete = Callable[[Sequence[Struct], Sequence[Any] | None, Sequence[Any]], None]
+"""Completes the structures of a page before they are written.
+
+It also gets the values of the document's columns in the row that follows, and RowsRead.extra.
+"""
+
+
 def write_array(structures: Sequence[Struct], size: int) -> tuple[bytes, int]:
     """Write a JSON array that ends with the document that reaches MAX_BYTES.
 
@@ -84,6 +91,7 @@ class RowPage:
         around: Callable[[Select[Any]], Select[Any]] = lambda page: page,
         prepare: bool = True,
         write: Write = write_array,
+        complete: Complete | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         """`around` adds columns at the end, or joins the select to a row that has them.
@@ -100,6 +108,7 @@ class RowPage:
         self._of_document = slice(1 + len(keys), 1 + len(keys) + len(columns))
         self._document = document
         self._write = write
+        self._complete = complete
         self._max_bytes = max_bytes
 
     def read(
@@ -113,20 +122,30 @@ class RowPage:
         if not found:
             return None
         extra = found[0][self._of_document.stop :]
-        rows = _present(found)
-        available = len(rows)
+        rows = all_rows = _present(found)
         sizes = [row[0] for row in rows]
         if any(size > share for size in sizes):
             parameters["limit"] = fitting(sizes, self._max_bytes)
             rows = _present(self._statement.rows(connection, parameters | {"largest": ANY_SIZE}))
         size = sum(sizes)
-        documents, count = bridge.off_loop(size, self._documents, rows[:limit], size)
+        page = rows[:limit]
+        following = all_rows[len(page)] if len(page) < len(all_rows) else None
+        documents, count = bridge.off_loop(size, self._documents, page, following, extra, size)
         # There are none also if others deleted them between the two executions.
         last = rows[count - 1][1:] if count else ()
-        return RowsRead(documents, last, 0 < count < available, extra)
+        return RowsRead(documents, last, 0 < count < len(all_rows), extra)
 
-    def _documents(self, rows: Sequence[Sequence[Any]], size: int) -> tuple[bytes, int]:
+    def _documents(
+        self,
+        rows: Sequence[Sequence[Any]],
+        following: Sequence[Any] | None,
+        extra: Sequence[Any],
+        size: int,
+    ) -> tuple[bytes, int]:
         structures = [self._document.structure(*row[self._of_document]) for row in rows]
+        if self._complete is not None:
+            next_row = None if following is None else following[self._of_document]
+            self._complete(structures, next_row, extra)
         return self._write(structures, size)
 
 

@@ -1,7 +1,7 @@
 """Writes the snapshot of a conversation that a public link shows.
 
-It contains what a reader of the conversation sees of its messages, and nothing that names a user, a
-run or a row.
+It contains what a reader of the conversation sees of its active path, and nothing that names a
+user, a run or a row.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ FILE = ("filename", "mime_type", "size_bytes", "file_url")
 
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
-_of_conversation = sa.and_(_c.conversation_id == _conversation, access.MESSAGE)
+_of_path = sa.and_(_c.conversation_id == _conversation, access.MESSAGE, _c.active)
 _select_size = Statement(
     sa.select(
         sa.func.sum(
@@ -35,14 +35,14 @@ _select_size = Statement(
             + sa.func.coalesce(bytes_of(_c.chat_attachments), 0)
             + sa.literal_column(str(BYTES_PER_MESSAGE))
         )
-    ).where(_of_conversation)
+    ).where(_of_path)
 )
 _select_title = Statement(
     sa.select(conversations.c.title).where(conversations.c.id == _conversation, access.CONVERSATION)
 )
 _select_messages = Statement(
     sa.select(_c.role, _c.content, utc(_c.created_at), _c.chat_attachments)
-    .where(_of_conversation)
+    .where(_of_path)
     .order_by(_c.position)
 )
 

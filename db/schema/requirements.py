@@ -83,6 +83,10 @@ _NEEDS = [
             [],
         ),
     ),
+    *(
+        (role, _Needs([messages.c.active, messages.c.sibling_count], ["SELECT", "UPDATE"], []))
+        for role in (roles.WORKER, roles.MEMBER)
+    ),
     (
         roles.WORKER,
         _Needs([*conversation_agents.c, *membership_agents.c, *message_terms.c], ["INSERT"], []),
@@ -122,6 +126,7 @@ _NEEDS = [
             [
                 *(conversations.c.message_count, conversations.c.indexed_position),
                 conversations.c.updated_at,
+                conversations.c.last_message_id,
                 *(memberships.c.updated_at, memberships.c.agent_id, *idempotency_keys.c),
                 *(memberships.c[name] for name in ("archived", "pinned", "tags", "unread_count")),
                 *(messages.c.content, messages.c.metadata, messages.c.details),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from db import access
 from db.change_log import recording
-from db.documents import MESSAGE, Row
+from db.documents import NEW_MESSAGE, Row
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, Moment, conversations, memberships, new_id, shares
@@ -111,12 +111,12 @@ def tell_of_message(
     position: int,
     read_by: str | None,
 ) -> None:
-    """Tell the members about a new message, a row of MESSAGE's columns.
+    """Tell the members about a new message, a row of NEW_MESSAGE's columns.
 
     `agents` are those that its routing decision selected. The member `read_by` has posted it: the
     others have not read it.
     """
-    columns = dict(zip(MESSAGE.names, message, strict=True))
+    columns = dict(zip(NEW_MESSAGE.names, message, strict=True))
     values = {
         "of_resource": columns["id"],
         "at": f"{columns['created_at']}+00",

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from db.schema.table_locks import lock_tables
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Return to 0013. All feedback is lost."""
+    """Return to 0014. All feedback is lost."""
     op.execute("DROP POLICY member_rate ON messages")
     op.execute("REVOKE UPDATE (feedback) ON messages FROM agent_api_member")
     op.drop_column("messages", "feedback")

@@ -35,7 +35,7 @@ def write_as_owner(client: httpx.Client, members: list[str], seed: str) -> None:
         own = read(client, "/conversations", limit=4, shared=False)["conversations"]
         some = choice.choice(own) if own else new_conversation(client)
         path, member = f"/conversations/{some['id']}", choice.choice(members)
-        match choice.randrange(12):
+        match choice.randrange(15):
             case 0:
                 new_conversation(client, title=f"{seed} {number}")
             case 1:
@@ -50,9 +50,29 @@ def write_as_owner(client: httpx.Client, members: list[str], seed: str) -> None:
             case 7:
                 run = {"agent_id": "a", "conversation_id": some["id"]}
                 client.post("/runs", json=run)
+            case 8 | 9 | 10:
+                change_branches(client, some, choice)
             case _:
                 body = {"role": "user", "content": f"{seed} {number}"}
                 client.post(messages_of(some), json=body)
+
+
+def change_branches(client: httpx.Client, conversation: Json, choice: random.Random) -> None:
+    """Start a branch, switch to one, or delete a message. Others may have deleted it before."""
+    path = messages_of(conversation)
+    found = client.get(path, params={"branches": "all"})
+    if found.status_code != 200 or not found.json()["messages"]:
+        return
+    some = choice.choice(found.json()["messages"])["id"]
+    match choice.randrange(4):
+        case 0:
+            client.delete(f"/messages/{some}")
+        case 1:
+            body = {"message_id": some}
+            client.put(f"/conversations/{conversation['id']}/active-message", json=body)
+        case _:
+            body = {"role": "assistant", "content": "Another", "sibling_of": some}
+            client.post(path, json=body)
 
 
 def write_as_member(client: httpx.Client, seed: str) -> None:
@@ -68,6 +88,8 @@ def write_as_member(client: httpx.Client, seed: str) -> None:
             found = client.get(messages_of(some), params={"limit": 5, "order": "desc"})
             for message in found.json().get("messages", ()):
                 client.patch(f"/messages/{message['id']}", json={"content": f"{seed} {number}"})
+        elif choice.randrange(3) == 0:
+            change_branches(client, some, choice)
         else:
             body = {"role": "user", "content": f"{seed} {number}"}
             client.post(messages_of(some), json=body)

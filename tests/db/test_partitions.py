@@ -37,6 +37,8 @@ from db import (
     sweeps,
 )
 from db.attachments import attachment_links, chat_attachments
+from db.branches import activation, copies, deletion, forks, members, pages, paths, posting
+from db.branches import rows as places_of_messages
 from db.change_log import change_positions, changes
 from db.engine import Connection, MemberGrant, acting_under
 from db.engine.statement import Statement
@@ -84,7 +86,8 @@ Sent = dict[str, tuple[str, Any]]
 LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uuid.UUID(int=0)))
 MODULES = (
-    *(access, attachment_links, backlog, bulk, busy, cancellation, change_positions, changes),
+    *(access, activation, attachment_links, backlog, bulk, busy, cancellation, change_positions),
+    *(changes, copies, deletion, forks, members, pages, paths, places_of_messages, posting),
     *(chat_attachments, chat_settings, claims, conversation_deletion, conversation_lists),
     *(conversations, expiry, feedback, idempotency_keys, links, list_documents, lists, live),
     *(marking, memberships, message_edits, message_insertion, message_versions, messages),
@@ -178,6 +181,7 @@ MORE: dict[str, Callable[[Connection, str, str, str], object]] = {
         c, {"this_id": t, "acting_user": u}
     ),
     "search": lambda c, u, t, r: _search(c, u, t),
+    "branches": lambda c, u, t, r: _branch(c, u, t),
     "token": lambda c, u, t, r: rate_limits.take(c, user_id=u, limit=LIMIT),
 }
 
@@ -219,6 +223,39 @@ def _publish(connection: Connection, user: str, conversation_id: str) -> None:
     links.delete(connection, **this, link_id=made[0]["id"])
     with suppress(errors.Missing):
         links.delete(connection, **this, link_id=made[0]["id"])
+
+
+def _branch(connection: Connection, user: str, conversation_id: str) -> None:
+    """Start branches, switch between them, copy one, and delete a message."""
+    this: dict[str, Any] = {"conversation_id": conversation_id, "user_id": user}
+    new = message(conversation_id, user)
+    with engine.transaction() as transaction:
+        shares.upsert(transaction, **this, member_id="m", role="editor")
+        first, _ = messages.insert(transaction, **new)
+        second, _ = messages.insert(transaction, **new)
+        other, _ = messages.insert(transaction, **new, sibling_of=second)
+        messages.insert(transaction, **new, parent_id=first)
+        for message_id in (second, second, other):
+            activation.activate(transaction, **this, message_id=message_id)
+        for up_to in (None, second):
+            forks.insert(transaction, **this, up_to=up_to)
+        deletion.lock(transaction, message_id=second, user_id=user)
+        deletion.delete(transaction, message_id=second, user_id=user)
+    for order in ("asc", "desc"):
+        messages.select_page(connection, **this, limit=1, order=order, all_branches=True)
+    for start in ({"offset": 1}, {"after": [1]}):
+        messages.select_page(connection, **this, limit=1, **start)
+    conversations.select_with_messages(connection, **this, limit=1, offset=1)
+    # Old servers store messages without a parent.
+    old = "UPDATE messages SET parent_id = NULL, sibling_count = NULL WHERE id = %(id)s"
+    connection.execute(old, {"id": other}).close()
+    messages.select_one(connection, message_id=other, user_id=user)
+    grant = MemberGrant(user, conversation_id, "m", "editor", access.BRANCH)
+    with acting_under(grant), engine.transaction() as transaction:
+        activation.activate(transaction, **this, message_id=first)
+        messages.insert(transaction, **new, parent_id=first)
+    with engine.transaction() as transaction:
+        forks.insert(transaction, conversation_id=conversation_id, user_id="m")
 
 
 def _run_one_after_another(connection: Connection, user: str, conversation_id: str) -> None:
@@ -498,7 +535,7 @@ def refusal_of(sql: str) -> str | None:
     is_locking = re.search(r"\bFOR (NO KEY )?UPDATE\b|\bFOR (KEY )?SHARE\b", sql)
     if is_locking and not OWNER.search(sql):
         return "a lock without the owner"
-    if sql.startswith("SELECT"):
+    if sql.startswith(("SELECT", "WITH RECURSIVE")):
         return None
     if sql.startswith("UPDATE") and INTERVAL.search(sql):
         return "an interval added to a column"

@@ -16,6 +16,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
 from db import access, engine, errors, idempotency_keys, message_insertion, messages, models
+from db.branches.pages import Selection
 from db.change_log import change_positions as numbering
 from db.engine import Connection, roles
 from db.engine.statement import Statement
@@ -148,6 +149,8 @@ def test_every_table_has_a_policy(connection: Connection, name: str) -> None:
         "existence to agent_api_existence",
         "worker to agent_api_worker",
         "worker_run to agent_api_worker",
+        "worker_branch to agent_api_worker",
+        "member_branch to agent_api_member",
         *(f"worker_{act} to agent_api_worker" for act in ("lock", "add", "remove")),
         "member_organise to agent_api_member",
         "public to agent_api_public",
@@ -435,7 +438,7 @@ def test_query_without_its_access_rule_finds_no_other_users_rows(
     )
     monkeypatch.setattr(message_insertion, "_this_conversation", messages._this_conversation)
     insert_message_anywhere = message_insertion.append()
-    any_page = messages._select_page.__wrapped__("asc", resumed=False, or_membership=True)
+    any_page = messages._select_page.__wrapped__(Selection(), or_membership=True)
     written = message(bob[1]["conversations"], alice[0])
     absent = dict.fromkeys((*models.messages.c.keys(), "title"))
     values = {f"new_{name}": value for name, value in (absent | written).items()} | {

@@ -22,6 +22,7 @@ from db import (
     runs,
 )
 from db.attachments import chat_attachments
+from db.branches import activation, deletion, forks
 from db.change_log import change_positions
 from db.engine import Connection, acting_under
 from db.execution import run_events
@@ -83,6 +84,9 @@ QUERIES: dict[str, Callable[[Connection, str, str, str], object]] = {
     ),
     "list_messages": lambda c, u, t, r: messages.select_page(
         c, conversation_id=t, user_id=u, limit=2
+    ),
+    "list_messages_of_all_branches": lambda c, u, t, r: messages.select_page(
+        c, conversation_id=t, user_id=u, limit=2, all_branches=True
     ),
     "new_message": lambda c, u, t, r: messages.insert(c, **message(t, u)),
     "new_message_of_a_run": lambda c, u, t, r: messages.insert(
@@ -165,6 +169,24 @@ REFUSED: dict[str, tuple[str, Callable[[Connection, str, dict[str, str]], object
     "add_message_of_a_run": (
         "conversation",
         lambda c, u, i: messages.insert(c, **message(i["conversation"], u, run_id=NOBODY)),
+    ),
+    "add_branch": (
+        "conversation",
+        lambda c, u, i: messages.insert(c, **message(i["conversation"], u, parent_id=NOBODY)),
+    ),
+    "activate_branch": (
+        "conversation",
+        lambda c, u, i: activation.activate(
+            c, conversation_id=i["conversation"], user_id=u, message_id=NOBODY
+        ),
+    ),
+    "copy_conversation": (
+        "conversation",
+        lambda c, u, i: forks.insert(c, conversation_id=i["conversation"], user_id=u),
+    ),
+    "delete_message": (
+        "message",
+        lambda c, u, i: deletion.delete(c, message_id=i["message"], user_id=u),
     ),
     "mark_as_read": (
         "conversation",

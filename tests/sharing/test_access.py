@@ -15,10 +15,10 @@ from tests.tokens import SETTINGS
 FOR_VIEWERS = {
     *("get_conversation", "list_messages", "get_message", "list_run_events"),
     *("stream_run_events", "list_shares", "mark_conversation_read", "list_message_versions"),
-    *("set_feedback", "delete_feedback"),
+    *("set_feedback", "delete_feedback", "fork_conversation"),
 }
 # An editor may also call update_message, but only for what they have posted.
-FOR_EDITORS = FOR_VIEWERS | {"create_message"}
+FOR_EDITORS = FOR_VIEWERS | {"create_message", "activate_message"}
 USERS = ("viewer", "editor", "former viewer", "former editor", "stranger")
 SECRETS = ("alices-model", "alices-tool", "alices-input", "alices-other")
 

@@ -50,6 +50,10 @@ const message = closed({
   author: optional(name),
   version: { type: 'integer' },
   edited_at: optional(time),
+  parent_id: optional(id),
+  sibling_index: { type: 'integer' },
+  sibling_count: { type: 'integer' },
+  active: { type: 'boolean' },
 })
 
 const conversation = closed({

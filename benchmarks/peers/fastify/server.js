@@ -183,12 +183,14 @@ app.post('/conversations/:id/messages', { schema: schemas.createMessage }, async
     if (error.code !== FOREIGN_KEY_VIOLATION) throw error
     throw new Refusal(422, 'run_id does not refer to one of your runs.')
   }
-  const { created_at } = await found(rows, 'conversation', conversation_id)
+  const { created_at, parent_id } = await found(rows, 'conversation', conversation_id)
   reply.code(201).header('location', `/messages/${message.id}`)
   for (const name of ['attachments', 'metadata', 'run_id', 'routing_decision', 'tool_calls']) {
     message[name] ??= null
   }
-  return messageOf({ ...message, chat_attachments: [], feedback: null, created_at, details: null })
+  const place = { parent_id, sibling_index: 1, sibling_count: 1, active: true }
+  const more = { chat_attachments: [], feedback: null, created_at, details: null }
+  return messageOf({ ...message, ...more, ...place })
 })
 
 app.get('/messages/:id', { schema: schemas.getMessage }, async ({ user, params: { id } }) => {
