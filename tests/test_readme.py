@@ -106,7 +106,7 @@ def test_readme_tour_prints_what_it_shows(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["attachments", "editing", "feedback", "links", "organising", "search", "sharing"],
+    ["attachments", "branches", "editing", "feedback", "links", "organising", "search", "sharing"],
 )
 def test_guide_prints_what_it_shows(server: Server, name: str) -> None:
     check_commands(server, (GUIDES / f"{name}.md").read_text("utf-8"))

@@ -42,14 +42,15 @@ def fill(user_id: str) -> tuple[int, int, int]:
                 is_private=entry.get("is_private", False),
                 metadata=entry.get("metadata"),
             )
+            last_id = None
             for message in entry["messages"]:
                 run_count += "run" in message
                 message_count += 1
-                message_id = _add_message(connection, owner, conversation_id, message)
+                last_id = _add_message(connection, owner, conversation_id, message, last_id)
                 if "feedback" in message:
                     feedback.upsert(
                         connection,
-                        message_id=message_id,
+                        message_id=last_id,
                         user_id=owner,
                         caller_id=owner,
                         feedback=message["feedback"],
@@ -89,8 +90,13 @@ def _organise(
 
 
 def _add_message(
-    connection: Connection, user_id: str, conversation_id: str, message: dict[str, Any]
+    connection: Connection,
+    user_id: str,
+    conversation_id: str,
+    message: dict[str, Any],
+    last_id: str | None,
 ) -> str:
+    """Add a message, or another version of the last one; return its id."""
     run_id = None
     if "run" in message:
         run_id = _add_run(connection, user_id, conversation_id, message["run"])
@@ -111,6 +117,7 @@ def _add_message(
         run_id=run_id,
         routing_decision=message.get("routing_decision"),
         tool_calls=message.get("tool_calls"),
+        sibling_of=last_id if message.get("another_version") else None,
     )
     if "edited" in message:
         message_edits.update(

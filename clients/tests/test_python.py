@@ -20,6 +20,7 @@ from agent_api_client.api.conversations import (
     bulk_update_conversations,
     create_conversation,
     delete_conversation,
+    fork_conversation,
     get_conversation,
     list_conversations,
     mark_conversation_read,
@@ -34,7 +35,9 @@ from agent_api_client.api.links import (
     list_links,
 )
 from agent_api_client.api.messages import (
+    activate_message,
     create_message,
+    delete_message,
     get_message,
     list_message_versions,
     list_messages,
@@ -66,10 +69,12 @@ from agent_api_client.models import (
     Feedback,
     FeedbackUpdate,
     FlatRoutingDecision,
+    Fork,
     Health,
     LinkCreate,
     LinkList,
     Message,
+    MessageActivation,
     MessageCreate,
     MessagePage,
     MessagePart,
@@ -405,6 +410,33 @@ def test_anyone_reads_a_link_until_it_is_deleted(
         assert (deleted.status_code, deleted.parsed) == (204, None)
         gone = expect(Problem, get_shared_conversation.sync(made.secret, client=anyone))
         assert gone.type_ == "/problems/not-found"
+
+
+def test_answers_are_regenerated_switched_copied_and_deleted(
+    maria: AuthenticatedClient, conversation: Conversation
+) -> None:
+    question = say(maria, conversation)
+    first = say(maria, conversation, role="assistant")
+    second = say(maria, conversation, role="assistant", sibling_of=first.id)
+    assert (second.parent_id, second.sibling_index, second.sibling_count) == (question.id, 2, 2)
+    page = expect(MessagePage, list_messages.sync(conversation.id, client=maria))
+    assert [each.id for each in page.messages] == [question.id, second.id]
+    page = expect(MessagePage, list_messages.sync(conversation.id, client=maria, branches="all"))
+    assert [each.active for each in page.messages] == [True, False, True]
+
+    body = MessageActivation(message_id=first.id)
+    switched = activate_message.sync(conversation.id, client=maria, body=body)
+    assert expect(Conversation, switched).message_count == 2
+
+    copying = Fork(up_to=second.id, title="A copy")
+    forked = fork_conversation.sync(conversation.id, client=maria, body=copying)
+    copy = expect(Conversation, forked)
+    assert (copy.title, copy.message_count) == ("A copy", 2)
+
+    deleted = delete_message.sync_detailed(first.id, client=maria)
+    assert (deleted.status_code, deleted.parsed) == (204, None)
+    left = expect(Message, get_message.sync(second.id, client=maria))
+    assert (left.sibling_count, left.active) == (1, True)
 
 
 def test_settings_are_defaults_until_they_are_saved(maria: AuthenticatedClient) -> None:

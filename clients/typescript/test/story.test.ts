@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
+  activateMessage,
   appendRunEvents,
   bulkUpdateConversations,
   cancelRun,
@@ -17,6 +18,8 @@ import {
   deleteConversation,
   deleteFeedback,
   deleteLink,
+  deleteMessage,
+  forkConversation,
   getChatAttachment,
   getChatSettings,
   getConversation,
@@ -378,6 +381,32 @@ test('anyone reads a link until it is deleted', async () => {
   assert.equal(gone.type, '/problems/not-found');
 });
 
+test('answers are regenerated, switched, copied and deleted', async () => {
+  const id = await newConversation();
+  const path = { conversation_id: id };
+  const question = await say(id, {});
+  const first = await say(id, { role: 'assistant' });
+  const second = await say(id, { role: 'assistant', sibling_of: first.id });
+  assert.deepEqual(
+    [second.parent_id, second.sibling_index, second.sibling_count],
+    [question.id, 2, 2],
+  );
+  const query = { branches: 'all' } as const;
+  const tree = ok(await listMessages({ client: maria, path, query })).messages;
+  assert.deepEqual(tree.map((message) => message.active), [true, false, true]);
+
+  const body = { message_id: first.id };
+  assert.equal(ok(await activateMessage({ client: maria, path, body })).message_count, 2);
+  const copied = { up_to: second.id, title: 'A copy' };
+  const copy = ok(await forkConversation({ client: maria, path, body: copied }));
+  assert.deepEqual([copy.title, copy.message_count], ['A copy', 2]);
+
+  const deleted = await deleteMessage({ client: maria, path: { message_id: first.id } });
+  assert.equal(deleted.response?.status, 204);
+  const left = ok(await getMessage({ client: maria, path: { message_id: second.id } }));
+  assert.deepEqual([left.sibling_count, left.active], [1, true]);
+});
+
 test('settings are defaults until they are saved', async () => {
   const defaults = ok(await getChatSettings({ client: maria }));
   assert.deepEqual([defaults.id, defaults.created_at, defaults.temperature], [null, null, 0.7]);
@@ -568,6 +597,8 @@ async function opened(
 
 const format = 'message';
 const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
+  activate_message: (asked) =>
+    activateMessage({ ...asked, path, body: { message_id: NOBODYS_ID } }),
   append_run_events: (asked) =>
     appendRunEvents({ ...asked, path, body: { events: [{ type: 'a', data: {} }] } }),
   bulk_update_conversations: (asked) =>
@@ -587,6 +618,8 @@ const operations: Record<string, (asked: Asked) => Promise<Answer>> = {
   get_shared_conversation: (asked) => getSharedConversation({ ...asked, path }),
   list_links: (asked) => listLinks({ ...asked, path }),
   delete_feedback: (asked) => deleteFeedback({ ...asked, path }),
+  delete_message: (asked) => deleteMessage({ ...asked, path }),
+  fork_conversation: (asked) => forkConversation({ ...asked, path }),
   get_chat_attachment: (asked) => getChatAttachment({ ...asked, path }),
   get_chat_settings: getChatSettings,
   get_conversation: (asked) => getConversation({ ...asked, path }),
