@@ -12,6 +12,7 @@ from db.models import MAX_TAGS
 from db.organising import bulk, tags
 
 _FILTERS = ("archived", "pinned", "tag", "source", "agent_id")
+_ALL_FILTERS = (*_FILTERS, "shared")
 _NEED_TAGS = ("add_tags", "remove_tags")
 
 
@@ -38,9 +39,11 @@ def _selection(body: dict[str, Any]) -> tuple[list[str] | None, dict[str, Any] |
         return list(dict.fromkeys(each.lower() for each in ids)), None
     if ids is not None or given is None:
         raise _invalid("/ids", "or `filter` is required, and not both")
+    if not given.keys() <= set(_ALL_FILTERS):  # a misspelt filter would select too much
+        raise _invalid("/filter", f"has an unknown property; known are {', '.join(_ALL_FILTERS)}")
     filters = {name: given[name] for name in _FILTERS if given.get(name) is not None}
     if not filters and given.get("shared") is None:
-        raise _invalid("/filter", f"needs at least one of shared, {', '.join(_FILTERS)}")
+        raise _invalid("/filter", f"needs at least one of {', '.join(_ALL_FILTERS)}")
     return None, filters
 
 
