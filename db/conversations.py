@@ -175,7 +175,7 @@ def update(
     if "title" in changes:
         columns["auto_title"] = False
     if "tags" in changes:
-        columns["tags"] = tags.without_repetitions(changes["tags"])
+        columns["tags"] = tags.checked(changes["tags"])
     if current_membership() is not None:
         own_view.update(connection, changes=columns)
         return _of_member(connection, {"this_id": conversation_id, "acting_user": user_id})

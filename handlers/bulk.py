@@ -51,7 +51,7 @@ def _tags(body: dict[str, Any]) -> list[str]:
     given = body.get("tags")
     if body["action"] in _NEED_TAGS and not given:
         raise _invalid("/tags", f"is required for the action {body['action']}")
-    return tags.without_repetitions(given or ())
+    return tags.checked(given or ())
 
 
 def _invalid(pointer: str, detail: str) -> ValidationFailed:

@@ -161,8 +161,14 @@ def _keep_rules_in_words(case: schemathesis.Case) -> None:
         for name in ("parent_id", "sibling_of", "up_to"):  # like these
             if case.body.get(name):
                 case.body[name] = None
+        _keep_tags_visible(case.body)
         if case.path == "/conversations/bulk":
             _keep_rules_of_bulk_changes(case.body)
+
+
+def _keep_tags_visible(body: dict[str, Any]) -> None:
+    if body.get("tags"):
+        body["tags"] = [f"{tag[:-1]}t" for tag in body["tags"]]
 
 
 def _keep_rules_of_bulk_changes(body: dict[str, Any]) -> None:

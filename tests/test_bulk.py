@@ -164,6 +164,7 @@ def test_bulk_update_conversations_of_a_filter_ends_despite_full_ones(alice: htt
         ({"filter": {"tag": ""}}, "/filter/tag"),
         ({"ids": [str(uuid.uuid4())], "action": "add_tags"}, "/tags"),
         ({"ids": [str(uuid.uuid4())], "action": "remove_tags", "tags": []}, "/tags"),
+        ({"ids": [str(uuid.uuid4())], "action": "add_tags", "tags": ["t", " "]}, "/tags/1"),
         ({"ids": [str(uuid.uuid4())], "action": "explode"}, "/action"),
     ],
 )

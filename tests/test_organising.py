@@ -62,6 +62,18 @@ def test_update_conversation_refuses_invalid_tags(
     assert pointer.startswith("/tags")
 
 
+@pytest.mark.parametrize(
+    "tag", [" ", "\t\n", "\u00a0", "\u200b", "\u2060\ufeff", "\u00ad", "\u3164"]
+)
+def test_update_conversation_refuses_tags_that_nobody_can_see(
+    alice: httpx.Client, conversation: Json, tag: str
+) -> None:
+    response = alice.patch(path_of(conversation), json={"tags": ["a", tag, f" {tag}b"]})
+
+    assert refusals(response) == {("body", "/tags/1")}
+    assert get_conversation(alice, conversation)["tags"] == []
+
+
 def test_update_conversation_with_if_match_changes_tags(
     alice: httpx.Client, conversation: Json
 ) -> None:

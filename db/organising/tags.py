@@ -6,14 +6,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from db.characters import is_visible
+from db.errors import InvalidItems
 from db.organising.listed import Listed
 
 _array = sa.ARRAY(sa.String)
 _given = sa.cast(sa.bindparam("given_tags", type_=_array), _array)
 
 
-def without_repetitions(tags: Sequence[str]) -> list[str]:
-    """Return each tag once, in the order of their first occurrence."""
+def checked(tags: Sequence[str]) -> list[str]:
+    """Return each tag once, in the order of their first occurrence.
+
+    Raises InvalidItems for tags that nobody could see.
+    """
+    wrong = [number for number, tag in enumerate(tags) if not is_visible(tag)]
+    if wrong:
+        raise InvalidItems("tags", dict.fromkeys(wrong, "needs at least one visible character"))
     return list(dict.fromkeys(tags))
 
 
