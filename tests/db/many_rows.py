@@ -73,6 +73,11 @@ SELECT ('00000000-0000-7000-a000-' || lpad(to_hex(n), 12, '0'))::uuid,
        timestamptz '2026-01-01Z' - n * interval '1 minute'
 FROM generate_series(0, 29999) AS n;
 
+INSERT INTO links (conversation_id, user_id, secret_hash, with_attachments)
+SELECT id, user_id, encode(sha256(id::text::bytea), 'hex'), false FROM conversations;
+
+INSERT INTO published_conversations (secret_hash, snapshot) SELECT secret_hash, '{}' FROM links;
+
 INSERT INTO chat_settings (user_id) SELECT 'user-' || n FROM generate_series(1, 3000) AS n;
 
 INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, conversation_id,
