@@ -9,7 +9,12 @@ import pytest
 from tests.calls import read
 from tests.contract import OPERATIONS, Operation, Rows, name_of
 
-POSTS = [o for o in OPERATIONS if o.method == "POST" and o.success == 201]
+# The response of create_link has a secret, which is not stored to be repeated.
+POSTS = [
+    o
+    for o in OPERATIONS
+    if o.method == "POST" and o.success == 201 and o.operation_id != "create_link"
+]
 """The POSTs that add something; the others may be repeated, or hand out a lease once."""
 CREATING = [operation for operation in POSTS if operation.operation_id.startswith("create_")]
 HEADER = "header:/Idempotency-Key"
