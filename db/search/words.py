@@ -93,7 +93,7 @@ def _characters(
     # If characters were composed, the places of single ones are not known.
     is_same = len(folded) == end - start
     lengths = (2,) if for_query and len(folded) > 1 else (1, 2)
-    for index in range(len(folded)):
+    for index in range(min(len(folded), MAX_POSITION + 1 - position)):
         for length in lengths:
             last = index + length
             if last > len(folded):

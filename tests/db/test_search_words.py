@@ -1,5 +1,6 @@
 """Properties of the words that search compares, and of snippets."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,16 @@ def test_both_ways_to_split_a_text_find_the_same_words(text: str) -> None:
         found.setdefault(word.text, []).append(str(word.position))
 
     assert words.positions(text) == {each: ",".join(places) for each, places in found.items()}
+
+
+@pytest.mark.parametrize(
+    "text", ["字" * 20_000, "a " * 15_999 + "字字字", "한" * words.MAX_CHARACTERS]
+)
+def test_words_end_at_the_last_position(text: str) -> None:
+    found = list(words.split(text))
+
+    assert found[-1].position == words.MAX_POSITION
+    assert words.positions(text).keys() == {word.text for word in found}
 
 
 @given(TEXTS)

@@ -63,3 +63,11 @@ def test_search_does_not_find_other_words(
     post_message(alice, conversation, text)
 
     assert found(alice, q) == []
+
+
+def test_search_finds_the_first_characters_of_a_long_text(
+    alice: httpx.Client, conversation: Json
+) -> None:
+    message = post_message(alice, conversation, "租賃合約" + "字" * 20_000)
+
+    assert found(alice, "租賃合約") == [message["id"]]
