@@ -165,7 +165,7 @@ _NEEDS = [
                 *(change_positions.c.user_id, change_positions.c.last_sequence),
                 run_queue.c.agent_id,
                 *(run_leases.c.run_id, run_leases.c.user_id, run_leases.c.expires_at),
-                *(links.c.id, links.c.user_id, links.c.secret_hash, links.c.expires_at),
+                *(links.c.id, links.c.user_id, links.c.expires_at),
             ],
             ["SELECT"],
             [],

@@ -69,9 +69,7 @@ def upgrade() -> None:
         f" USING ({OF_SECRET} AND {NOT_EXPIRED})"
     )
     # To sweep the expired links of all users.
-    op.execute(
-        "GRANT SELECT (id, user_id, secret_hash, expires_at) ON links TO agent_api_existence"
-    )
+    op.execute("GRANT SELECT (id, user_id, expires_at) ON links TO agent_api_existence")
     op.execute("CREATE POLICY existence ON links FOR SELECT TO agent_api_existence USING (true)")
 
 

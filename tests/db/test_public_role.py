@@ -79,6 +79,16 @@ def test_other_roles_do_not_read_snapshots(connection: Connection, role: str) ->
         titles(connection, secret_hash, role)
 
 
+def test_existence_role_finds_links_without_their_hashes(connection: Connection) -> None:
+    publish(connection, "One")
+    expiries = Statement(sa.select(models.links.c.expires_at), role=roles.EXISTENCE)
+    hashes = Statement(sa.select(models.links.c.secret_hash), role=roles.EXISTENCE)
+
+    assert len(expiries.rows(connection, {})) >= 1
+    with pytest.raises(psycopg2.ProgrammingError, match="permission denied"):
+        hashes.rows(connection, {})
+
+
 def test_reading_a_snapshot_is_one_statement_by_the_primary_key(connection: Connection) -> None:
     secret_hash = publish(connection, "One")
 

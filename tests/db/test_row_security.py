@@ -62,7 +62,7 @@ READABLE = {
         *("id", "user_id", "archived", "source", "agent_id", "updated_at"),
         *("last_position", "indexed_position"),
     },
-    "links": {"id", "user_id", "secret_hash", "expires_at"},
+    "links": {"id", "user_id", "expires_at"},
     # The words are hashes.
     "message_terms": {"conversation_id", "message_id", "user_id", "role", "created_at", "terms"},
     "messages": {"id", "user_id", "conversation_id"},
