@@ -57,6 +57,14 @@ def test_every_request_example_has_a_response_example() -> None:
     none(faults, "An example of a request needs one of the response with the same name:")
 
 
+def test_every_example_has_a_short_summary() -> None:
+    summaries = {
+        name: example.get("summary", "") for name, example in COMPONENTS["examples"].items()
+    }
+    faults = (f"{name}: {text}" for name, text in summaries.items() if not 0 < len(text) <= 60)
+    none(faults, "An example has a summary of at most 60 characters:")
+
+
 def test_all_examples_are_of_one_user_and_ids_match_their_times() -> None:
     faults = []
     for where, example, _ in examples():
