@@ -74,14 +74,14 @@ class Message(TypedDict):
     tool_calls: ToolCalls | None
     feedback: Json | None
     created_at: datetime
-    parts: Annotated[list[Json], Field(max_length=1000)] | None
-    author: Name | None
-    version: Annotated[int, Field(ge=1)]
-    edited_at: str | None
     parent_id: str | None
     sibling_index: Annotated[int, Field(ge=1)]
     sibling_count: Annotated[int, Field(ge=1)]
     active: bool
+    parts: Annotated[list[Json], Field(max_length=1000)] | None
+    author: Name | None
+    version: Annotated[int, Field(ge=1)]
+    edited_at: str | None
 
 
 class MessagePreview(TypedDict):

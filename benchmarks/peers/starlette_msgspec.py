@@ -73,11 +73,11 @@ class Message(Struct):
     tool_calls: Any
     feedback: Any
     created_at: datetime
-    parts: Any
     parent_id: str | None
     sibling_index: int = 1
     sibling_count: int = 1
     active: bool = True
+    parts: Any = None
     author: str | None = None
     version: int = 1
     edited_at: str | None = None

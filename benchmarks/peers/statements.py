@@ -12,9 +12,9 @@ _CONVERSATION = """id::text, title, user_id, source, model, agent_id, is_private
     last_message_at, created_at, updated_at"""
 _MESSAGE = """id::text, conversation_id::text, role, content, attachments,
     coalesce(chat_attachments, '[]') AS chat_attachments, metadata, run_id::text, routing_decision,
-    tool_calls, (feedback -> $1::text)::json AS feedback, created_at, details, parent_id::text,
+    tool_calls, (feedback -> $1::text)::json AS feedback, created_at, parent_id::text,
     coalesce(sibling_index, 1) AS sibling_index, coalesce(sibling_count, 1) AS sibling_count,
-    active"""
+    active, details"""
 
 # $1 is the user and $2 the id, of the conversation for all but get_message.
 GET_CONVERSATION = f"SELECT {_CONVERSATION} FROM conversations WHERE id = $2 AND user_id = $1"
