@@ -65,6 +65,7 @@ from agent_api_client.models import (
     ConversationRead,
     ConversationUpdate,
     ConversationWithMessages,
+    CreatedLink,
     DispatcherResponse,
     Feedback,
     FeedbackUpdate,
@@ -83,7 +84,6 @@ from agent_api_client.models import (
     MessageVersionPage,
     Metadata,
     NestedRoutingDecision,
-    NewLink,
     OwnFeedback,
     PlanStep,
     Problem,
@@ -394,7 +394,7 @@ def test_anyone_reads_a_link_until_it_is_deleted(
 ) -> None:
     say(maria, conversation, content="Which lease costs less?")
     body = LinkCreate(expires_at=datetime(2036, 4, 1, tzinfo=UTC))
-    made = expect(NewLink, create_link.sync(conversation.id, client=maria, body=body))
+    made = expect(CreatedLink, create_link.sync(conversation.id, client=maria, body=body))
     assert (made.expires_at, made.with_attachments) == (body.expires_at, False)
 
     with Client(base_url=server.url) as anyone:
