@@ -7,7 +7,7 @@ of characters, so that a part of a sentence can be found.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 MAX_CHARACTERS = 100_000
@@ -77,29 +77,46 @@ def split(text: str, *, for_query: bool = False) -> Iterator[Word]:
             if position > MAX_POSITION:
                 return
             start = match.start() + part.start()
-            end = match.start() + part.end()
             if part[1] is not None:
                 folded = unicodedata.normalize("NFKC", part[0])
-                yield from _characters(folded, position, start, end, for_query=for_query)
+                places = _places(part[0], folded, start)
+                yield from _characters(folded, position, places, for_query=for_query)
                 position += len(folded)
             elif folded := fold(part[0]):
-                yield Word(folded, position, start, end)
+                yield Word(folded, position, start, match.start() + part.end())
                 position += 1
 
 
+def _places(part: str, folded: str, start: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Return where the folded characters of a part of the text start, and where they end.
+
+    One can become several, such as the vowel "am" of Thai. If several were composed to one, the
+    places of single ones are not known.
+    """
+    end = start + len(part)
+    if len(folded) == len(part):
+        return range(start, end), range(start + 1, end + 1)
+    each = [unicodedata.normalize("NFKC", character) for character in part]
+    if "".join(each) != folded:
+        return [start] * len(folded), [end] * len(folded)
+    starts = [place for place, texts in enumerate(each, start) for _ in texts]
+    return starts, [place + 1 for place in starts]
+
+
 def _characters(
-    folded: str, position: int, start: int, end: int, *, for_query: bool
+    folded: str,
+    position: int,
+    places: tuple[Sequence[int], Sequence[int]],
+    *,
+    for_query: bool,
 ) -> Iterator[Word]:
-    # If characters were composed, the places of single ones are not known.
-    is_same = len(folded) == end - start
+    starts, ends = places
     lengths = (2,) if for_query and len(folded) > 1 else (1, 2)
     for index in range(min(len(folded), MAX_POSITION + 1 - position)):
         for length in lengths:
             last = index + length
-            if last > len(folded):
-                continue
-            place = (start + index, start + last) if is_same else (start, end)
-            yield Word(folded[index:last], position + index, *place)
+            if last <= len(folded):
+                yield Word(folded[index:last], position + index, starts[index], ends[last - 1])
 
 
 def positions(text: str) -> dict[str, str]:

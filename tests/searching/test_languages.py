@@ -27,6 +27,8 @@ FOUND = {
     "halfwidth Japanese": ("ｶﾞﾗｽ は", "ガラ", ["ｶﾞﾗｽ"]),
     "Korean": ("임대차 계약서를 검토했습니다", "계약서", ["계약서"]),
     "Thai": ("สัญญาเช่าบ้าน", "เช่า", ["เช่า"]),
+    "Thai with a vowel of two parts": ("ทำสัญญาเช่าบ้านน้ำ", "เช่า น้ำ", ["เช่า", "น้ำ"]),
+    "Lao": ("ຂ້ອຍຈຳສັນຍາເຊົ່າ", "ສັນຍາ", ["ສັນຍາ"]),
     "mixed": ("新しいiPhoneを買った", "iphone を買", ["iPhone", "を買"]),
     "a phrase of both": ("新しいiPhoneを買った", '"しいiphoneを買"', ["しいiPhoneを買"]),
     "emoji": ("😀😀 the word 😀", "word", ["word"]),
