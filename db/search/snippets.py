@@ -13,6 +13,8 @@ MAX_CHARACTERS = 240
 """How much of the text a snippet shows."""
 _BEFORE = 60
 """How much of that comes before the first match."""
+MAX_COMPARED = 100_000
+"""How many words are compared to find phrases. Only repetitive texts and searches need more."""
 _ELLIPSIS = "…"
 
 
@@ -55,8 +57,12 @@ def _matches(content: str, query: Query) -> Iterator[_Span]:
     starting: dict[str, list[int]] = {}
     for number, phrase in enumerate(phrases):
         starting.setdefault(phrase[0].text, []).append(number)
+    compared = 0
     for word in found:
         for number in starting.get(word.text, ()):
+            compared += len(phrases[number])
+            if compared > MAX_COMPARED:
+                return
             last = _last(phrases[number], word, at)
             if last is not None:
                 yield word.start, last.end, number

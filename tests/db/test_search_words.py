@@ -66,6 +66,16 @@ def test_snippets_show_a_part_of_the_text(content: str, q: str) -> None:
         end = stop
 
 
+def test_snippets_compare_a_bounded_number_of_words() -> None:
+    phrase = "a " * 63 + "b"
+    parsed = query.parse(f'"{phrase}"')
+
+    few, many = (snippets.of("a " * count + phrase, parsed) for count in (1_000, 15_000))
+
+    assert (len(few.highlights), many.highlights) == (1, [])
+    assert many.text.startswith("a a ")
+
+
 @given(TEXTS)
 def test_a_text_matches_itself(text: str) -> None:
     try:
