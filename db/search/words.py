@@ -46,7 +46,7 @@ _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th"
 # Texts, because writing numbers took half of the time.
 _POSITIONS = [str(number) for number in range(1, MAX_POSITION + 1)]
 _ENOUGH = 2000
-"""PostgreSQL stores at most 255 positions of a word, which take fewer characters than this."""
+"""PostgreSQL stores at most 256 positions of a word, which take fewer characters than this."""
 
 
 class Word(NamedTuple):

@@ -253,6 +253,19 @@ def test_search_reads_a_message_as_plain_text(alice: httpx.Client, conversation:
     assert highlighted(result) == ["word", "word"]
 
 
+def test_phrases_find_the_first_256_places_of_a_word(
+    alice: httpx.Client, conversation: Json
+) -> None:
+    early, late = (
+        post_message(alice, conversation, f"{'the house ' * count}the lease")["id"]
+        for count in (255, 256)
+    )
+
+    assert found(alice, '"the lease"') == [early]
+    assert found(alice, 'lease -"the lease"') == [late]
+    assert sorted(found(alice, "the lease")) == sorted([early, late])
+
+
 def test_snippet_shows_the_matches_of_a_long_message(
     alice: httpx.Client, conversation: Json
 ) -> None:
