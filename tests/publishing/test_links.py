@@ -5,6 +5,7 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ from tests.mirror import changes_after, position
 from tests.publishing.publishing import assert_gone, links_of, publish, shown
 from tests.sharing.members import share, user_of
 
+UPGRADES = Path(__file__).parents[2] / "docs" / "operations" / "upgrades.md"
 TOMORROW = "2036-04-01T00:00:00Z"
 
 
@@ -257,6 +259,22 @@ def test_delete_conversation_ends_its_links(
         for table in ("links", "published_conversations"):
             cursor.execute(f"SELECT count(*) FROM {table} WHERE secret_hash = ANY(%s)", [hashes])
             assert cursor.fetchone() == (0,)
+
+
+def test_links_of_a_conversation_that_an_older_server_deleted_can_be_found(
+    alice: httpx.Client, anonymous: httpx.Client, database: Any
+) -> None:
+    conversation = new_conversation(alice)
+    gone, kept = publish(alice, conversation), publish(alice, new_conversation(alice))
+    (statement,) = re.findall("`(DELETE FROM published_conversations .*)`", UPGRADES.read_text())
+
+    with database.cursor() as cursor:
+        cursor.execute("DELETE FROM conversations WHERE id = %s", [conversation["id"]])
+        assert shown(anonymous, gone)["messages"] == []
+        cursor.execute(statement)
+
+    assert_gone(anonymous, gone["secret"])
+    assert shown(anonymous, kept)["messages"] == []
 
 
 def test_links_created_while_the_conversation_is_deleted_do_not_remain(
