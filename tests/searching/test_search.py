@@ -266,6 +266,20 @@ def test_phrases_find_the_first_256_places_of_a_word(
     assert sorted(found(alice, "the lease")) == sorted([early, late])
 
 
+def test_search_finds_messages_of_inactive_branches(
+    alice: httpx.Client, conversation: Json
+) -> None:
+    question = post_message(alice, conversation, "Which lease?")
+    former = post_message(alice, conversation, "The first lease")
+    newer = post_message(alice, conversation, "The other lease", parent_id=question["id"])
+    path = f"/conversations/{conversation['id']}/messages"
+
+    ids = sorted([question["id"], former["id"], newer["id"]])
+    assert sorted(found(alice, "lease")) == ids
+    assert sorted(each["id"] for each in rows(read(alice, path, branches="all"))) == ids
+    assert former["id"] not in [each["id"] for each in rows(read(alice, path))]
+
+
 def test_snippet_shows_the_matches_of_a_long_message(
     alice: httpx.Client, conversation: Json
 ) -> None:
