@@ -198,12 +198,10 @@ def _locked(connection: Connection, message_id: str, user_id: str) -> _Message:
     if membership is not None:
         if details.author != membership.member_id:
             raise Denied("message")
-        # The lock keeps the members as they are. They may have changed since the grant was made.
         members = telling.select_members(
             connection, conversation_id=values["of_conversation"], owner_id=user_id
         )
-        if members.get(membership.member_id) != membership.member_role:
-            raise Denied("conversation")
+        telling.check_role(members)
     return _Message(row, details, now, is_unshared)
 
 

@@ -16,7 +16,7 @@ from db.documents import MESSAGE, STORED_MESSAGE, Row
 from db.engine import Connection, current_grant, current_membership
 from db.engine.failures import reference
 from db.engine.statement import Statement
-from db.errors import Denied, Reference
+from db.errors import Reference
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.organising import agents, reading
 from db.paging.page import Page
@@ -237,12 +237,10 @@ def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
         row: Row | None = message_insertion.insert.row(connection, values)
         if row is None:
             refuse()
-        # The lock keeps the members as they are. They may have changed since the grant was made.
         members = telling.select_members(
             connection, conversation_id=conversation_id, owner_id=user_id
         )
-        if membership and members.get(membership.member_id) != membership.member_role:
-            raise Denied("conversation")
+        telling.check_role(members)
         if values["new_agents"]:
             message_insertion.insert_agents.rowcount(connection, values)
         *message, position = row

@@ -14,9 +14,8 @@ from db.branches import members, unread
 from db.change_log import recording
 from db.characters import cut
 from db.documents import CONVERSATION, Row, utc
-from db.engine import Connection, current_membership
+from db.engine import Connection
 from db.engine.statement import Statement
-from db.errors import Denied
 from db.models import PREVIEW_CHARACTERS, Id, Moment, conversations, messages, new_id
 from db.sharing import telling
 
@@ -142,8 +141,5 @@ def _tell(
     roles = telling.select_members(
         connection, conversation_id=values["of_conversation"], owner_id=values["acting_user"]
     )
-    membership = current_membership()
-    # The lock keeps the members as they are. They may have changed since the grant was made.
-    if membership and roles.get(membership.member_id) != membership.member_role:
-        raise Denied("conversation")
+    telling.check_role(roles)
     members.tell(connection, list(roles), values, change, before=before, after=after)

@@ -6,7 +6,7 @@ lock also keeps the members as they are. These statements keep the role of the t
 the owner, of a worker with a lease, or of a member who writes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from db import access
 from db.change_log import recording
 from db.documents import NEW_MESSAGE, Row
-from db.engine import Connection
+from db.engine import Connection, current_membership
 from db.engine.statement import Statement
+from db.errors import Denied
 from db.models import Id, Moment, conversations, memberships, new_id, shares
 from db.organising import agents as agents_of
 from db.organising.listed import SHARED
@@ -99,6 +100,16 @@ def select_members(
     """Return the roles of a conversation's members, in the order of their ids."""
     values = {"of_conversation": conversation_id, "acting_user": owner_id}
     return dict(_select_members.rows(connection, values))
+
+
+def check_role(members: Mapping[str, str]) -> None:
+    """Raise Denied if a member writes whose role has changed since the grant was made.
+
+    `members` were selected under the lock of the conversation, which keeps them as they are.
+    """
+    membership = current_membership()
+    if membership and members.get(membership.member_id) != membership.member_role:
+        raise Denied("conversation")
 
 
 def tell_of_message(
