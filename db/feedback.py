@@ -12,10 +12,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from db import access
 from db.change_log import recording
-from db.documents import FEEDBACK_OF_READER, to_json
+from db.documents import to_json
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Missing
+from db.message_documents import FEEDBACK_OF_READER
 from db.models import Id, messages, new_id
 
 _c = messages.c

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from db import access
 from db.branches import places
 from db.change_log import recording
-from db.documents import NEW_MESSAGE
 from db.engine.statement import Statement
+from db.message_documents import NEW_MESSAGE
 from db.models import Id, conversations, messages
 from db.organising import agents, reading
 from db.organising.listed import OWN

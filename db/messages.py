@@ -12,11 +12,12 @@ from db.branches import pages, posting
 from db.branches.pages import Selection
 from db.change_log import recording
 from db.characters import cut
-from db.documents import MESSAGE, STORED_MESSAGE, Row
+from db.documents import Row
 from db.engine import Connection, current_grant, current_membership
 from db.engine.failures import reference
 from db.engine.statement import Statement
 from db.errors import Reference
+from db.message_documents import MESSAGE, STORED_MESSAGE
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.organising import agents, reading
 from db.paging.page import Page

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from db import access
 from db.branches import paths, rows
-from db.documents import MESSAGE
 from db.engine import Connection
 from db.engine.statement import Statement
+from db.message_documents import MESSAGE
 from db.models import Id, chat_attachments, messages
 from db.search import index
 

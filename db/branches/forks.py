@@ -13,10 +13,11 @@ from db import access
 from db.branches import copies, rows
 from db.branches.copies import PROPERTIES, Copied
 from db.branches.posting import NOT_A_MESSAGE
-from db.documents import MESSAGE, utc
+from db.documents import utc
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Invalid
+from db.message_documents import MESSAGE
 from db.models import Id, conversations, messages
 from db.paging.row_page import MAX_BYTES
 from db.sharing import memberships

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from db import access
 from db.branches import paths, rows
 from db.branches.tree import Node
-from db.documents import STORED_MESSAGE, Row
+from db.documents import Row
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Invalid
+from db.message_documents import STORED_MESSAGE
 from db.models import Id, messages
 
 NOT_A_MESSAGE = "does not refer to a message of this conversation"

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from db import chat_settings
 from db.change_log import change_positions
-from db.documents import CHAT_ATTACHMENT, CONVERSATION, MESSAGE, Document, time, utc
+from db.documents import CHAT_ATTACHMENT, CONVERSATION, Document, time, utc
 from db.engine import Connection, bridge
 from db.engine.statement import Statement
 from db.errors import PositionExpired
+from db.message_documents import MESSAGE
 from db.models import OWNERS, Id, changes
 from db.paging.row_page import MAX_BYTES
 from db.run_documents import RUN

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from db import access
 from db.change_log import recording
-from db.documents import NEW_MESSAGE, Row
+from db.documents import Row
 from db.engine import Connection, current_membership
 from db.engine.statement import Statement
 from db.errors import Denied
+from db.message_documents import NEW_MESSAGE
 from db.models import Id, Moment, conversations, memberships, new_id, shares
 from db.organising import agents as agents_of
 from db.organising.listed import SHARED
