@@ -14,6 +14,7 @@ from db.change_log import recording
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.models import Id, memberships, new_id
+from db.organising.listed import SHARED
 
 _c = memberships.c
 _this = sa.and_(
@@ -35,7 +36,7 @@ def _update(change: str) -> Statement:
         change,
         memberships,
         where=[_this],
-        at=recording.time_after(sa.func.greatest(_c.updated_at, _c.shared_at)),
+        at=recording.time_after(SHARED.latest),
         conversation_id=_c.conversation_id,
         resource_id=resource,
     )

@@ -24,7 +24,7 @@ class Listed(NamedTuple):
     tags: sa.Table
     agents: sa.Table
     latest: sa.ColumnElement[Any]
-    """The time of the last change before one that follows."""
+    """The latest time that is stored in the row. A new change is recorded with a later time."""
 
     @property
     def of_user(self) -> sa.ColumnElement[bool]:

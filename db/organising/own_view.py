@@ -36,7 +36,7 @@ def _record(*conditions: sa.ColumnElement[bool]) -> sa.Insert:
         "conversation.updated",
         memberships,
         where=[*_this, *conditions],
-        at=recording.time_after(sa.func.greatest(_c.updated_at, _c.shared_at)),
+        at=recording.time_after(SHARED.latest),
         conversation_id=_c.conversation_id,
         resource_id=_c.conversation_id,
     )
@@ -62,7 +62,8 @@ _mark = Statement(
 )
 
 
-def _who() -> dict[str, str]:
+def _member() -> dict[str, str]:
+    """Return the parameters for the conversation and the member of the grant."""
     grant = current_membership()
     assert grant is not None
     return {"of_conversation": grant.conversation_id, "acting_user": grant.member_id}
@@ -70,19 +71,19 @@ def _who() -> dict[str, str]:
 
 def select(connection: Connection) -> MemberView | None:
     """Return what the member of the grant sees; None for former members."""
-    row = _select_one.row(connection, _who())
+    row = _select_one.row(connection, _member())
     return None if row is None else MemberView(*row)
 
 
 def lock(connection: Connection) -> None:
     """Lock the membership until the transaction ends. Raises Denied for former members."""
-    if _lock.row(connection, _who()) is None:
+    if _lock.row(connection, _member()) is None:
         raise Denied("conversation")
 
 
 def update(connection: Connection, *, changes: Mapping[str, Any]) -> None:
     """Change archived, pinned or tags."""
-    values: dict[str, Any] = _who() | {"change_id": new_id()}
+    values: dict[str, Any] = _member() | {"change_id": new_id()}
     values |= {f"new_{name}": value for name, value in changes.items()}
     _update(frozenset(changes)).rowcount(connection, values)
     recording.announce(connection, values["acting_user"])
@@ -94,7 +95,7 @@ def mark(connection: Connection, *, reached: int, count: int) -> MemberView:
     `count` others follow it. The membership must have been locked before they were counted. Then
     none is missing or counted twice: a writer adds its message after the lock has ended.
     """
-    values: dict[str, Any] = _who() | {"change_id": new_id()}
+    values: dict[str, Any] = _member() | {"change_id": new_id()}
     values |= {"reached": reached, "count": count}
     view = MemberView(*_mark.row(connection, values))
     recording.announce(connection, values["acting_user"])

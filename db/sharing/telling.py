@@ -37,7 +37,7 @@ _select_members = Statement(
 _message_at = sa.cast(sa.bindparam("at", type_=sa.Text), Moment)
 _message_or_share = sa.func.greatest(_message_at, recording.microsecond_after(_c.shared_at))
 # The statements of a writer that has waited began before the conversation was shared.
-_now = recording.time_after(sa.func.greatest(_c.updated_at, _c.shared_at))
+_now = recording.time_after(SHARED.latest)
 
 
 def _record(change: str, resource: sa.ColumnElement[Any], at: sa.ColumnElement[Any]) -> sa.Insert:
