@@ -24,7 +24,7 @@ _delete = Statement(
 
 
 def delete(connection: Connection, *, conversation_id: str, user_id: str) -> None:
-    """Delete a conversation and its messages but not its runs, of which none waits any longer.
+    """Delete a conversation and its messages. Its runs stay, and those that waited continue.
 
     It needs a transaction. Raises Missing and Denied.
     """

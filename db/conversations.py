@@ -165,8 +165,8 @@ def update(
 ) -> bytes:
     """Change properties of a conversation, and return its document.
 
-    Messages no longer change a title set here. updated_at, the time of the last message, does not
-    change. Raises Missing and Denied, and Granted for members who may make the changes.
+    Later messages do not change a title that was set here. updated_at, the time of the last
+    message, stays. Raises Missing and Denied, and Granted for members who may make the changes.
     """
     if not changes:  # not `select_one`, which lets members read
         row = _select_own.row(connection, {"this_id": conversation_id, "acting_user": user_id})

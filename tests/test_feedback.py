@@ -1,4 +1,4 @@
-"""Feedback on messages: one for each user and message, seen by nobody else."""
+"""Feedback on messages. Each user has one for each message, and sees only their own."""
 
 from functools import partial
 from typing import Any

@@ -27,7 +27,7 @@ OPEN_PATHS = {
 """All open paths with a content; / redirects. Every addition is public."""
 
 LINKS = "/shared/{secret}"
-"""Open to those who have the secret of a link."""
+"""Open to everyone with the secret of a link."""
 
 OTHER_METHODS = ["OPTIONS", "TRACE", "PROPFIND", "QUERY", "PURGE", "LINK", "ACL", "M-SEARCH"]
 GUESSES = """

@@ -35,7 +35,7 @@ class Parameter:
             )
         self._schema = Schema(schema)
         self.is_id = schema.get("format") == "uuid"
-        # A secret is only hashed. Which texts could be one is nobody's business.
+        # Secrets are only hashed. Do not reveal which texts could be a secret.
         self.is_secret = schema.get("format") == "password"
         self._is_tag_list = self.place == "header" and self.name in etag.TAG_LISTS
         # Some browsers' EventSource sends an empty Last-Event-ID before it has received an id.

@@ -17,7 +17,7 @@ def new_secret() -> str:
 
 
 def hash_of(secret: str) -> str:
-    """Return what is stored of a secret. It needs no salt, because nobody can guess 256 bits."""
+    """Return the hash that is stored. A salt is not needed: a secret has 256 random bits."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 

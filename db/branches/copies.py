@@ -140,6 +140,6 @@ def _batches(copied: Sequence[Copied]) -> Iterator[str]:
 
 
 def _details(text: str | None) -> dict[str, Raw] | None:
-    """Return what a copy has of a message's details: its parts. It was written by nobody else."""
+    """Return the details of a copy: the parts of the original, without author and version."""
     parts = message_details.read(text).parts if text else Raw()
     return {"parts": parts} if parts else None

@@ -1,4 +1,4 @@
-"""Public links: what the owner knows of them, and what anyone who has one may read."""
+"""Public links: the rows of their owners, and the snapshots that everyone can read."""
 
 from datetime import datetime
 

@@ -19,7 +19,7 @@ from db.errors import SnapshotTooLarge
 from db.models import Id, conversations, messages
 
 MAX_BYTES = 4 * 1024 * 1024
-"""The size of the texts of a snapshot. Anyone who has the link can request it."""
+"""The maximum size of the texts of a snapshot. Everyone with the link can request it."""
 BYTES_PER_MESSAGE = 128
 """What a message counts in addition to its texts."""
 FILE = ("filename", "mime_type", "size_bytes", "file_url")

@@ -1,4 +1,4 @@
-"""The log of a member who organises a conversation while it stops being shared."""
+"""A member organises a conversation while the owner stops sharing it."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Tests that PostgreSQL shows whoever has a secret only the snapshot of that link.
+"""Tests that PostgreSQL shows only the snapshot of a link to a request with its secret.
 
 Like queries that forget their conditions, these statements have none.
 """
