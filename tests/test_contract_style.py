@@ -64,6 +64,17 @@ def test_every_operation_and_the_introduction_have_at_most_110_lines() -> None:
     none((f"{name}: {n}" for name, n in lengths.items() if n > 110), "It has over 110 lines:")
 
 
+def test_text_is_wrapped() -> None:
+    lines = enumerate(PATH.read_text("utf-8").splitlines(), start=1)
+    # Tokens, such as cursors, cannot be wrapped.
+    faults = (
+        f"line {number}"
+        for number, line in lines
+        if len(line) > 105 and max(len(word) for word in line.split()) < 60
+    )
+    none(faults, "Wrap it at 100 characters:")
+
+
 def test_every_operation_has_one_tag_that_is_described() -> None:
     described = {tag["name"] for tag in CONTRACT["tags"] if len(tag.get("description", "")) > 40}
     used = {tuple(operation.get("tags", [])) for _, _, operation in operations()}
