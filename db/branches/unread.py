@@ -11,9 +11,10 @@ def count(
 
     `before` and `after` are the positions of the active messages from the one on where the path has
     changed. Up to now the last `unread_count` active messages were unread; the read position can
-    be lower, because messages from before unread ones were counted are read.
+    be lower, because messages from before unread ones were counted are read. It does not get lower:
+    if the paths have nothing in common, the one that is active now may have been read.
     """
-    if unread_count >= len(before):
-        return read_position, unread_count - len(before) + len(after)
-    read_position = max(read_position, before[-unread_count - 1])
-    return read_position, len(after) - bisect_right(after, read_position)
+    if unread_count < len(before):
+        read_position = max(read_position, before[-unread_count - 1])
+    unread_before = max(unread_count - len(before), 0)
+    return read_position, unread_before + len(after) - bisect_right(after, read_position)

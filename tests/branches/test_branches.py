@@ -207,6 +207,27 @@ def test_activate_message_rejects_a_message_of_another_conversation(
         assert refusals(response) == {("body", "/message_id")}
 
 
+@pytest.mark.parametrize("how", ["activate", "post", "delete"])
+def test_messages_that_were_read_stay_read_below_another_first_message(
+    alice: httpx.Client, conversation: Json, how: str
+) -> None:
+    greeting = post_message(alice, conversation, "Good morning.", role="assistant")
+    question = post_message(alice, conversation, "question")
+    other = post_message(alice, conversation, "Hello.", role="assistant", sibling_of=greeting["id"])
+    assert get_conversation(alice, conversation)["unread_count"] == 1
+
+    if how == "activate":
+        activate(alice, conversation, greeting)
+    elif how == "delete":
+        alice.delete(f"/messages/{other['id']}").raise_for_status()
+    else:
+        answer = {"role": "assistant", "parent_id": question["id"]}
+        post_message(alice, conversation, "answer", **answer)
+
+    unread_count = 1 if how == "post" else 0
+    assert get_conversation(alice, conversation)["unread_count"] == unread_count
+
+
 def test_activate_message_counts_unread_messages_of_the_branch(
     alice: httpx.Client, conversation: Json
 ) -> None:
