@@ -1,6 +1,5 @@
 """Let the messages of a conversation form a tree, of which one path is active."""
 
-import sqlalchemy as sa
 from alembic import op
 
 from db.schema.table_locks import lock_tables
@@ -86,7 +85,16 @@ def downgrade() -> None:
         op.execute(f"ALTER POLICY {policy} ({rows} AND {_PURPOSE} IN ({purposes}))")
     for policy in POLICIES:
         op.execute(f"DROP POLICY {policy.partition(' FOR ')[0]}")
-    op.execute(sa.text("DELETE FROM messages WHERE NOT active"))
+    # Foreign keys delete their versions only.
+    op.execute(
+        "DELETE FROM message_terms t USING messages m WHERE t.message_id = m.id"
+        " AND t.user_id = m.user_id AND t.conversation_id = m.conversation_id AND NOT m.active"
+    )
+    op.execute(
+        "DELETE FROM chat_attachments a USING messages m WHERE a.message_id = m.id"
+        " AND a.user_id = m.user_id AND a.conversation_id = m.conversation_id AND NOT m.active"
+    )
+    op.execute("DELETE FROM messages WHERE NOT active")
     for column in PLACES.split(", "):
         op.drop_column("messages", column)
     for column in LAST.split(", "):

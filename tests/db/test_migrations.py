@@ -90,6 +90,33 @@ def test_upgrade_downgrade_and_upgrade_again(url: str) -> None:
     assert schema.pending(url, migrations.FOLDER) == []
 
 
+WITH_BRANCHES = """
+INSERT INTO conversations (title, user_id) VALUES ('T', 'alice');
+INSERT INTO messages (conversation_id, user_id, position, role, content, active)
+SELECT id, user_id, n, 'user', 'message ' || n, n <> 2 FROM conversations, generate_series(1, 3) n;
+INSERT INTO message_terms (conversation_id, message_id, user_id, role, created_at, terms)
+SELECT conversation_id, id, user_id, role, created_at, 'word' FROM messages;
+INSERT INTO message_versions (message_id, user_id, version, conversation_id, content)
+SELECT id, user_id, 1, conversation_id, content FROM messages;
+INSERT INTO chat_attachments (user_id, filename, file_url, mime_type, message_id, conversation_id)
+SELECT user_id, content, 'https://files.example/1', 'text/plain', id, conversation_id FROM messages
+"""
+
+
+def test_downgrade_without_branches_deletes_what_belongs_to_hidden_messages(url: str) -> None:
+    command.upgrade(alembic(url), "0014")
+    with closing(psycopg2.connect(url)) as writer, writer.cursor() as cursor:
+        cursor.execute(WITH_BRANCHES)
+        writer.commit()
+
+    command.downgrade(alembic(url), "0013")
+
+    shown = ask(url, "SELECT id::text FROM messages")
+    assert ask(url, "SELECT content FROM messages") == {"message 1", "message 3"}
+    for table in ("message_terms", "message_versions", "chat_attachments"):
+        assert ask(url, f"SELECT message_id::text FROM {table}") == shown
+
+
 def test_alembic_finds_no_difference_to_the_models(url: str) -> None:
     schema.upgrade(url, migrations.FOLDER)
 
