@@ -21,6 +21,7 @@ from tests.calls import (
     read_all,
     refusals,
 )
+from tests.sharing.members import share
 from tests.workers import Worker, claimed_run
 
 LIST = "/conversations"
@@ -195,6 +196,28 @@ def test_list_conversations_finds_agents_of_routing_decisions(
     assert ids(read_all(alice, LIST, agent_id="wanted")) == [row["id"]]
     assert read_all(alice, LIST, agent_id="unwanted") == []
     assert read_all(bob, LIST, agent_id="wanted") == []
+
+
+@pytest.mark.parametrize("shape", DECISIONS)
+def test_list_conversations_does_not_find_agents_of_deleted_messages(
+    alice: httpx.Client, bob: httpx.Client, conversation: Json, shape: str
+) -> None:
+    share(alice, conversation["id"], bob, "viewer")
+    kept = {"selected_agents": ["kept"], "routing_decision": "kept"}
+    post_message(alice, conversation, "question", role="assistant", routing_decision=kept)
+    both = DECISIONS[shape] | {
+        "selected_agents": [*DECISIONS[shape].get("selected_agents", ()), "kept"]
+    }
+    posted = [
+        post_message(alice, conversation, content, role="assistant", routing_decision=both)
+        for content in ("first", "second")
+    ]
+
+    for message, found in zip(posted, ([conversation["id"]], []), strict=True):
+        alice.delete(f"/messages/{message['id']}").raise_for_status()
+        for client in (alice, bob):
+            assert ids(read_all(client, LIST, agent_id="wanted")) == found
+            assert ids(read_all(client, LIST, agent_id="kept")) == [conversation["id"]]
 
 
 def test_list_conversations_finds_agents_that_a_worker_reports(

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db import access
-from db.branches import paths, rows
+from db.branches import agents_left, paths, rows
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.message_documents import MESSAGE
@@ -61,6 +61,7 @@ def delete(connection: Connection, *, message_id: str, user_id: str) -> None:
         message_id=message_id,
         user_id=user_id,
     )
+    agents_left.forget(connection, values)
     _delete.rowcount(connection, values)
     paths.update(
         connection,

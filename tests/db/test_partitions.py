@@ -37,7 +37,17 @@ from db import (
     sweeps,
 )
 from db.attachments import attachment_links, chat_attachments
-from db.branches import activation, copies, deletion, forks, members, pages, paths, posting
+from db.branches import (
+    activation,
+    agents_left,
+    copies,
+    deletion,
+    forks,
+    members,
+    pages,
+    paths,
+    posting,
+)
 from db.branches import rows as places_of_messages
 from db.change_log import change_positions, changes
 from db.engine import Connection, MemberGrant, acting_under
@@ -86,7 +96,17 @@ Sent = dict[str, tuple[str, Any]]
 LIMIT = Limit(10, 1.0)
 NOBODY = dict.fromkeys(("conversation", "run", "message", "attachment"), str(uuid.UUID(int=0)))
 MODULES = (
-    *(access, activation, attachment_links, backlog, bulk, busy, cancellation, change_positions),
+    *(
+        access,
+        activation,
+        agents_left,
+        attachment_links,
+        backlog,
+        bulk,
+        busy,
+        cancellation,
+        change_positions,
+    ),
     *(changes, copies, deletion, forks, members, pages, paths, places_of_messages, posting),
     *(chat_attachments, chat_settings, claims, conversation_deletion, conversation_lists),
     *(conversations, expiry, feedback, idempotency_keys, links, list_documents, lists, live),
@@ -232,7 +252,8 @@ def _branch(connection: Connection, user: str, conversation_id: str) -> None:
     with engine.transaction() as transaction:
         shares.upsert(transaction, **this, member_id="m", role="editor")
         first, _ = messages.insert(transaction, **new)
-        second, _ = messages.insert(transaction, **new)
+        decision = {"selected_agents": ["a"]}
+        second, _ = messages.insert(transaction, **new, routing_decision=decision)
         other, _ = messages.insert(transaction, **new, sibling_of=second)
         messages.insert(transaction, **new, parent_id=first)
         for message_id in (second, second, other):
