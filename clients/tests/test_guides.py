@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from clients.tests.places import BIN, ROOT
 from clients.tests.running import run, run_typescript
 from tests.servers import free_port
@@ -42,6 +44,7 @@ def test_clients_guide_names_the_packages_that_are_built() -> None:
     assert set(re.findall(r"install build/(\S+)", text)) == built
 
 
+@pytest.mark.timeout(600)  # Schemathesis tests every operation
 def test_contract_testing_guide_prints_what_it_shows(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
