@@ -35,7 +35,7 @@ serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of it
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start
-	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' $(ARGS)
+	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' --ignore tests/test_schemathesis_thorough.py $(ARGS)
 
 .PHONY: test-all
 test-all: .venv/.dev ## run all tests, also those that are slow or start processes
@@ -51,7 +51,7 @@ FUZZ_SEED ?= 0# a new one each time
 
 .PHONY: fuzz
 fuzz: .venv/.fuzz ## look for requests and tokens that break the server: FUZZ_EXAMPLES, FUZZ_SECONDS
-	TEST_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) -m slow tests/test_schemathesis.py $(ARGS)
+	TEST_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) tests/test_schemathesis_thorough.py $(ARGS)
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 .PHONY: lint

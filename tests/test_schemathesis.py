@@ -1,13 +1,11 @@
 """Schemathesis sends random valid and invalid requests to every operation, with all its checks.
 
 Schemathesis generates ids and cursors that do not exist; `Rows` replaces the valid ones by real
-ones. `make test` sends a few requests to each operation. The slow tests send TEST_EXAMPLES requests
-to each operation, and also test the boundaries of every schema.
+ones. These tests send a few requests to each operation, and test_schemathesis_thorough.py many.
 """
 
 import base64
 import json
-import os
 import tomllib
 import uuid
 from collections.abc import Iterator
@@ -63,10 +61,7 @@ def load(max_examples: int, *, coverage: bool) -> Any:
         return schemathesis.openapi.from_path(PATH, config=config)
 
 
-EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "200"))
 few = load(max_examples=attempts(3, 10), coverage=False)
-many = load(max_examples=EXAMPLES, coverage=True)
-takes_long = pytest.mark.timeout(max(600, 3 * EXAMPLES))
 
 
 def breaks_only_a_rule_in_words(case: schemathesis.Case) -> bool:
@@ -93,11 +88,9 @@ def check(contract: Any, operation_id: str) -> Any:
 # Schemathesis gives the tests of all operations of one function the same node id, and
 # `pytest --dist loadfile` runs only one test for each node id.
 # The stream of changes has no end.
-for _id in [o.operation_id for o in OPERATIONS if o.operation_id != "stream_changes"]:
+ENDING = [o.operation_id for o in OPERATIONS if o.operation_id != "stream_changes"]
+for _id in ENDING:
     globals()[f"test_{_id}_matches_the_contract"] = check(few, _id)
-    globals()[f"test_{_id}_thoroughly_matches_the_contract"] = pytest.mark.slow(
-        takes_long(check(many, _id))
-    )
 
 
 def send(case: schemathesis.Case, server: Server, rows: Rows) -> None:
@@ -144,15 +137,6 @@ def test_invented_cursors_are_accepted_or_rejected(cursor: str, rows: Rows) -> N
 def test_linked_requests_match_the_contract(server: Server, rows: Rows) -> None:
     # Hypothesis may end a round before a link succeeds, see `follow_links`.
     assert any(follow_links(few, server, rows, sequences=attempts(8, 20)) for _ in range(3))
-
-
-@pytest.mark.slow
-@takes_long
-def test_linked_requests_match_the_contract_thoroughly(server: Server, rows: Rows) -> None:
-    reached: set[str] = set()
-    for _ in range(min(50, max(1, EXAMPLES // 10))):
-        reached |= follow_links(many, server, rows, sequences=20)
-    assert reached
 
 
 def follow_links(contract: Any, server: Server, rows: Rows, *, sequences: int) -> set[str]:

@@ -16,7 +16,7 @@ def mark(client: httpx.Client, conversation: Json, **body: int) -> int:
     return client.put(f"/conversations/{conversation['id']}/read", json=body).status_code
 
 
-@race(usual=10, thorough=50)
+@race(usual=3, thorough=50)
 def test_mark_conversation_read_by_a_members_devices_is_never_negative(
     alice: httpx.Client, bob: httpx.Client, attempt: int
 ) -> None:
@@ -34,7 +34,7 @@ def test_mark_conversation_read_by_a_members_devices_is_never_negative(
     assert bob.get("/conversations").status_code == 200
 
 
-@race(usual=20, thorough=100)
+@race(usual=3, thorough=100)
 def test_mark_conversation_read_while_the_member_posts_is_never_negative(
     alice: httpx.Client, new_client: NewClient, attempt: int
 ) -> None:
@@ -56,7 +56,7 @@ def test_mark_conversation_read_while_the_member_posts_is_never_negative(
     assert response.json()["unread_count"] == 0
 
 
-@race(usual=40, thorough=200)
+@race(usual=5, thorough=200)
 def test_mark_conversation_read_by_a_member_counts_messages_that_arrive_meanwhile_once(
     alice: httpx.Client, bob: httpx.Client, attempt: int
 ) -> None:
