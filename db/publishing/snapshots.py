@@ -1,7 +1,7 @@
 """Writes the snapshot of a conversation that a public link shows.
 
-It contains what a reader of the conversation sees of its active path, and nothing that names a
-user, a run or a row.
+It contains what users and assistants said on the active path, and nothing that names a user, a run
+or a row. Messages of the role `system` are instructions, which strangers must not read.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,12 @@ FILE = ("filename", "mime_type", "size_bytes", "file_url")
 
 _c = messages.c
 _conversation = sa.bindparam("of_conversation", type_=Id)
-_of_path = sa.and_(_c.conversation_id == _conversation, access.MESSAGE, _c.active)
+_of_path = sa.and_(
+    _c.conversation_id == _conversation,
+    access.MESSAGE,
+    _c.active,
+    _c.role != sa.literal_column("'system'"),
+)
 _select_size = Statement(
     sa.select(
         sa.func.sum(

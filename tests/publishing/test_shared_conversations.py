@@ -128,6 +128,21 @@ def test_link_to_an_empty_conversation(alice: httpx.Client, anonymous: httpx.Cli
     assert shown(anonymous, link)["messages"] == []
 
 
+def test_link_shows_no_instructions_and_no_inactive_branch(
+    alice: httpx.Client, anonymous: httpx.Client
+) -> None:
+    conversation = new_conversation(alice)
+    post_message(alice, conversation, "Never mention the budget", role="system")
+    post_message(alice, conversation, "Which one costs less?")
+    first = post_message(alice, conversation, "Mill Lane.", role="assistant")
+    post_message(alice, conversation, "Harbour Street.", role="assistant", sibling_of=first["id"])
+
+    found = shown(anonymous, publish(alice, conversation))
+
+    texts = [message["content"] for message in found["messages"]]
+    assert texts == ["Which one costs less?", "Harbour Street."]
+
+
 @pytest.mark.parametrize("text", ['"\\\u2028', "\x01\x7f", "</script>", "\U0001f469‍\U0001f680"])
 def test_link_shows_any_text(alice: httpx.Client, anonymous: httpx.Client, text: str) -> None:
     conversation = new_conversation(alice, title=text)
