@@ -134,18 +134,24 @@ def test_one_request_that_holds_the_whole_pool_fires_the_pool_alerts(
     watched: Watched, maria: httpx.Client
 ) -> None:
     """The other requests time out before they get a connection."""
-    conversation = maria.post("/conversations", json={}).json()["id"]
+    # Changes of one conversation would wait without a connection.
+    conversation, *rest = (
+        maria.post("/conversations", json={}).json()["id"]
+        for _ in range(SCRAPES_OF_TEN_MINUTES + 1)
+    )
     user = maria.headers["Authorization"]
     answers: list[httpx.Response] = []
 
-    def rename() -> None:
+    def rename(conversation: str) -> None:
         url = f"{watched.server.url}/conversations/{conversation}"
         headers = {"Authorization": user}
         answers.append(
             httpx.patch(url, json={"title": "x"}, headers=headers, timeout=60, verify=False)
         )
 
-    first, *others = (threading.Thread(target=rename) for _ in range(SCRAPES_OF_TEN_MINUTES + 1))
+    first, *others = (
+        threading.Thread(target=rename, args=[each]) for each in (conversation, *rest)
+    )
     with closing(psycopg2.connect(watched.database_url)) as other, other.cursor() as cursor:
         cursor.execute("UPDATE conversations SET title = title WHERE id = %s", [conversation])
         first.start()

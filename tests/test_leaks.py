@@ -85,7 +85,7 @@ def test_rows_rejected_by_the_database_are_logged_without_content(
     before = len(own_server.log.read_text())
     with own_server.client(f"writer-{uuid.uuid4()}") as writer:
         rows = make_rows(writer)
-        execute(own_url, "TRUNCATE messages", f"ALTER TABLE messages {statement}")
+        execute(own_url, "TRUNCATE messages CASCADE", f"ALTER TABLE messages {statement}")
         path = f"/conversations/{rows['conversation_id']}/messages"
 
         response = writer.post(path, json={"role": "user", "content": f"{CONTENT} {'x' * 60}"})
@@ -199,7 +199,7 @@ def test_database_failures_reveal_nothing(new_database: Callable[[], str], tmp_p
             read_all()
         execute(url, "ALTER TABLE runs ALTER created_at DROP DEFAULT")
         execute(url, "ALTER TABLE runs ALTER created_at TYPE text")
-        execute(url, "DROP TABLE messages", "DROP TABLE conversations CASCADE")
+        execute(url, "DROP TABLE messages CASCADE", "DROP TABLE conversations CASCADE")
         execute(url, "DELETE FROM alembic_version")
         read_all()
         admin = make_url(url).set(database="postgres").render_as_string(hide_password=False)

@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from agent_api.middleware.turns import AT_ONCE
 from tests.calls import new_conversation
 from tests.hostile.load import Load, is_refused, post_once, row_locked, stored, wait_for_writers
 from tests.processes import wait_until
@@ -43,8 +44,8 @@ def test_sigterm_under_load_aborts_no_request(
         busy, held = new_conversation(client)["id"], new_conversation(client)["id"]
         load = Load(server, user, busy)
         with row_locked(database_url, held):
-            slow = [threads.submit(post_once, server, user, held) for _ in range(4)]
-            wait_for_writers(database_url, 4)
+            slow = [threads.submit(post_once, server, user, held) for _ in range(AT_ONCE)]
+            wait_for_writers(database_url, AT_ONCE)
             running = [threads.submit(load.post_on_kept_connections) for _ in range(6)]
             running += [threads.submit(load.post_on_new_connections) for _ in range(4)]
             wait_until(lambda: load.outcomes["201"] > 100)
@@ -59,11 +60,11 @@ def test_sigterm_under_load_aborts_no_request(
             future.result()
         assert server.process.wait(STOP_SECONDS) == 0
 
-    assert [answer.status for answer in answers] == [201] * 4
-    assert [answer.headers["connection"] for answer in answers] == ["close"] * 4
+    assert [answer.status for answer in answers] == [201] * AT_ONCE
+    assert [answer.headers["connection"] for answer in answers] == ["close"] * AT_ONCE
     assert load.outcomes.keys() <= {"201", "closed before a request was sent"}, load.outcomes
     assert stored(database_url, busy) == load.outcomes["201"]
-    assert stored(database_url, held) == 4
+    assert stored(database_url, held) == AT_ONCE
     assert "Traceback" not in server.log.read_text()
 
 
