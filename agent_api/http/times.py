@@ -8,8 +8,8 @@ from agent_api.http.problems import ValidationFailed, field_error
 def read_time(text: str | None, *, name: str) -> str | None:
     """Return the time in UTC, in a form that PostgreSQL reads; None without one.
 
-    Raises ValidationFailed for the query parameter `name` if there is no such time in the years 1
-    to 9999: the format date-time also allows leap seconds and the year 0.
+    Raises ValidationFailed for the query parameter `name` if the time is a leap second or outside
+    the years 1 to 9999. The contract's format date-time allows both.
     """
     if text is None:
         return None

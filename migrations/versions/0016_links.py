@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 _USER = "current_setting('agent_api.acting_user', true)"
-# Whoever reads a snapshot acts as the hash of its secret. No other right shows that it exists.
+# To read a snapshot, a statement acts as the hash of its secret. No other right shows the snapshot.
 OF_SECRET = f"secret_hash = {_USER}"
 NOT_EXPIRED = "(expires_at IS NULL OR expires_at > statement_timestamp())"
 
