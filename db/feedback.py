@@ -16,7 +16,7 @@ from db.documents import to_json
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Missing
-from db.message_documents import FEEDBACK_OF_READER
+from db.messages.message_documents import FEEDBACK_OF_READER
 from db.models import Id, messages, new_id
 
 _c = messages.c

@@ -7,8 +7,8 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_pinned_time_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
-from db import conversation_deletion, conversation_lists, conversations
 from db.branches import forks
+from db.conversations import conversation_deletion, conversation_lists, conversations
 from db.engine import autocommit, reading, transaction
 from db.organising import reading as reading_state
 

@@ -3,8 +3,8 @@
 from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_position_key, read_cursor
 from agent_api.http.responses import Response, ok
-from db import message_versions
 from db.engine import reading
+from db.messages import message_versions
 
 
 def list_message_versions(

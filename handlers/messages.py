@@ -6,9 +6,9 @@ from agent_api.auth.principal import Principal
 from agent_api.http.pagination import Listing, envelope, is_position_key, read_cursor
 from agent_api.http.preconditions import conditional_write
 from agent_api.http.responses import Response, created, no_content, ok
-from db import message_body, message_edits, messages
 from db.branches import activation, deletion
 from db.engine import autocommit, reading, transaction
+from db.messages import message_body, message_edits, messages
 
 _CLEARABLE = frozenset({"parts", "metadata"})
 

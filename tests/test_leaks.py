@@ -93,7 +93,7 @@ def test_rows_rejected_by_the_database_are_logged_without_content(
         execute(own_url, f"ALTER TABLE messages {undo}")
     assert_problem(response, 500)
     log = own_server.log.read_text()[before:]
-    for word in (code, "db/messages.py", *names):
+    for word in (code, "db/messages/messages.py", *names):
         assert word in log
     for secret in ("Only its user", "DETAIL", "LINE 1", "INSERT INTO"):
         assert secret not in log

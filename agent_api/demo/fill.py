@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from agent_api.http.links import hash_of, new_secret
-from db import conversations, feedback, message_edits, messages, runs
+from db import feedback, runs
 from db.attachments import chat_attachments
+from db.conversations import conversations
 from db.engine import Connection, transaction
+from db.messages import message_edits, messages
 from db.organising import reading
 from db.publishing import links
 from db.sharing import shares

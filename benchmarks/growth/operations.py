@@ -16,8 +16,10 @@ from benchmarks.growth.rows import (
     row_id,
 )
 from benchmarks.workload import Call
-from db import chat_settings, conversation_lists, conversations, messages
+from db import chat_settings
+from db.conversations import conversation_lists, conversations
 from db.engine import Connection
+from db.messages import messages
 
 Query = Callable[[Connection], Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.growth.operations import Query
 from benchmarks.growth.pgbench import Database
 from benchmarks.growth.rows import PAGE, Sizes, lister
-from db import conversation_lists
+from db.conversations import conversation_lists
 
 
 def measure(

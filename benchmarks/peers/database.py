@@ -10,7 +10,7 @@ import asyncpg
 
 from benchmarks.peers import statements
 from benchmarks.peers.common import Config, Key, Refusal, read_cursor, write_cursor
-from db.message_body import title_from
+from db.messages.message_body import title_from
 from db.models import PREVIEW_CHARACTERS, new_id
 
 Row = Any

@@ -7,12 +7,13 @@ import orjson
 import sqlalchemy as sa
 from msgspec import Raw
 
-from db import access, message_details, message_insertion
+from db import access
 from db.change_log import recording
 from db.characters import cut
 from db.documents import CONVERSATION, to_json
 from db.engine import Connection
 from db.engine.statement import Statement
+from db.messages import message_details, message_insertion
 from db.models import PREVIEW_CHARACTERS, Id, MessageRole, Moment, conversations, messages, new_id
 from db.organising import agents
 from db.search import backlog

@@ -9,7 +9,7 @@ from db import access
 from db.branches import agents_left, paths, rows
 from db.engine import Connection
 from db.engine.statement import Statement
-from db.message_documents import MESSAGE
+from db.messages.message_documents import MESSAGE
 from db.models import Id, chat_attachments, messages
 from db.search import index
 

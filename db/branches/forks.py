@@ -17,7 +17,7 @@ from db.documents import utc
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Invalid
-from db.message_documents import MESSAGE
+from db.messages.message_documents import MESSAGE
 from db.models import Id, conversations, messages
 from db.paging.row_page import MAX_BYTES
 from db.sharing import memberships

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from db import access
 from db.branches import places
-from db.message_documents import MESSAGE, MESSAGE_OF_PATH
+from db.messages.message_documents import MESSAGE, MESSAGE_OF_PATH
 from db.models import messages
 from db.paging.row_page import OFFSET, Complete, RowPage
 

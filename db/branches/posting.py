@@ -12,7 +12,7 @@ from db.documents import Row
 from db.engine import Connection
 from db.engine.statement import Statement
 from db.errors import Invalid
-from db.message_documents import STORED_MESSAGE
+from db.messages.message_documents import STORED_MESSAGE
 from db.models import Id, messages
 
 NOT_A_MESSAGE = "does not refer to a message of this conversation"

@@ -12,7 +12,7 @@ from db.documents import CHAT_ATTACHMENT, CONVERSATION, Document, time, utc
 from db.engine import Connection, bridge
 from db.engine.statement import Statement
 from db.errors import PositionExpired
-from db.message_documents import MESSAGE
+from db.messages.message_documents import MESSAGE
 from db.models import OWNERS, Id, changes
 from db.paging.row_page import MAX_BYTES
 from db.run_documents import RUN

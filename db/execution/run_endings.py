@@ -5,9 +5,10 @@ from typing import Any
 
 import orjson
 
-from db import message_body, messages, runs
+from db import runs
 from db.engine import Connection
 from db.errors import Conflict, Invalid
+from db.messages import message_body, messages
 
 
 def update(

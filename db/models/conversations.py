@@ -160,8 +160,8 @@ class Message(Base):
     run_id: Mapped[str | None] = mapped_column(Id)
     routing_decision: Mapped[dict[str, Any] | None] = mapped_column(Json)
     tool_calls: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
-    # What few messages have, see `db.message_details`. Like chat_attachments, `size` does not count
-    # it.
+    # What few messages have, see `db.messages.message_details`. Like chat_attachments, `size` does
+    # not count it.
     details: Mapped[dict[str, Any] | None] = mapped_column(Json)
     # What users think of the message, by user id. JSONB, because it is read and changed in part.
     feedback: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))

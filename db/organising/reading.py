@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from db import access, engine
 from db.change_log import recording
-from db.conversations import select_one as select_conversation
+from db.conversations.conversations import select_one as select_conversation
 from db.documents import CONVERSATION
 from db.engine import Connection, current_grant, current_membership
 from db.engine.statement import Statement

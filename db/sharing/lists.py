@@ -1,8 +1,8 @@
 """Reads pages of the conversations that a user owns or is a member of, in one order.
 
-Users who are not members have a single statement (`db.conversation_lists`). For members, a first
-statement selects the keys of own and shared conversations, which are all on the user's node. Then
-the documents follow (`list_documents`).
+Users who are not members have a single statement (`db.conversations.conversation_lists`). For
+members, a first statement selects the keys of own and shared conversations, which are all on the
+user's node. Then the documents follow (`list_documents`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from db import access
 from db.documents import CONVERSATION, Document
 from db.engine import Connection, MemberGrant, acting_under, bridge
 from db.engine.statement import Statement
-from db.message_documents import MESSAGE
+from db.messages.message_documents import MESSAGE
 from db.models import Id, conversations, messages
 from db.sharing import memberships
 

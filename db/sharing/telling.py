@@ -17,7 +17,7 @@ from db.documents import Row
 from db.engine import Connection, current_membership
 from db.engine.statement import Statement
 from db.errors import Denied
-from db.message_documents import NEW_MESSAGE
+from db.messages.message_documents import NEW_MESSAGE
 from db.models import Id, Moment, conversations, memberships, new_id, shares
 from db.organising import agents as agents_of
 from db.organising.listed import SHARED

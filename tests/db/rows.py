@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
-from db import conversations, messages, runs
+from db import runs
 from db.attachments import chat_attachments
+from db.conversations import conversations
 from db.engine import Connection, Hooks
+from db.messages import messages
 from db.sharing import shares
 
 Trace = list[tuple[str, Any]]

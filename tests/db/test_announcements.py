@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from db import chat_settings, conversation_deletion, conversations, engine, errors, runs
+from db import chat_settings, engine, errors, runs
+from db.conversations import conversation_deletion, conversations
 from db.engine import Connection, Hooks
 from db.sharing import shares
 from tests.db.rows import insert_conversation, insert_message, insert_run

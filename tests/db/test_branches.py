@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from db import conversations, engine, errors, messages
+from db import engine, errors
 from db.branches import activation, deletion, forks
+from db.conversations import conversations
 from db.engine import Connection
+from db.messages import messages
 from db.models import new_id
 from tests.db.rows import insert_conversation, message, row, traced
 

@@ -12,17 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from agent_api.middleware import membership
-from db import (
-    access,
-    conversations,
-    errors,
-    idempotency_keys,
-    message_edits,
-    messages,
-    models,
-)
+from db import access, errors, idempotency_keys, models
+from db.conversations import conversations
 from db.engine import Connection, MemberGrant, acting_under, roles
 from db.engine.statement import Statement
+from db.messages import message_edits, messages
 from db.models import Base
 from db.sharing import memberships, telling
 from tests.db.rows import (

@@ -9,8 +9,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from db import conversation_lists, engine, messages
+from db import engine
+from db.conversations import conversation_lists
 from db.engine import Connection, Hooks
+from db.messages import messages
 from db.paging.page import Page
 from db.paging.row_page import MAX_BYTES
 from tests.db.rows import insert_conversation, insert_message

@@ -20,18 +20,11 @@ import sqlalchemy as sa
 from db import (
     access,
     chat_settings,
-    conversation_deletion,
-    conversation_lists,
-    conversations,
     engine,
     errors,
     feedback,
     idempotency_keys,
     live,
-    message_edits,
-    message_insertion,
-    message_versions,
-    messages,
     rate_limits,
     runs,
     sweeps,
@@ -50,6 +43,7 @@ from db.branches import (
 )
 from db.branches import rows as places_of_messages
 from db.change_log import change_positions, changes
+from db.conversations import conversation_deletion, conversation_lists, conversations
 from db.engine import Connection, MemberGrant, acting_under
 from db.engine.statement import Statement
 from db.execution import (
@@ -65,6 +59,7 @@ from db.execution import (
     turns,
     waiting_runs,
 )
+from db.messages import message_edits, message_insertion, message_versions, messages
 from db.models import OWNERS, Base
 from db.models import conversations as conversations_table
 from db.organising import bulk, own_view

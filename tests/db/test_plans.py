@@ -13,19 +13,11 @@ from typing import Any
 import pytest
 
 import migrations
-from db import (
-    chat_settings,
-    conversation_deletion,
-    conversation_lists,
-    conversations,
-    engine,
-    idempotency_keys,
-    messages,
-    runs,
-    schema,
-)
+from db import chat_settings, engine, idempotency_keys, runs, schema
 from db.attachments import chat_attachments
+from db.conversations import conversation_deletion, conversation_lists, conversations
 from db.engine import Connection
+from db.messages import messages
 from db.paging.row_page import MAX_BYTES
 from tests.db.many_rows import insert_many
 from tests.db.rows import (

@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 
-from db import (
-    chat_settings,
-    conversation_deletion,
-    conversations,
-    engine,
-    errors,
-    messages,
-    runs,
-)
+from db import chat_settings, engine, errors, runs
 from db.attachments import chat_attachments
+from db.conversations import conversation_deletion, conversations
 from db.engine import Connection, bridge
+from db.messages import messages
 from db.paging.page import Page
 from tests.db.rows import insert_attachment, insert_run, message, value
 from tests.db.waiting import at_once

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from db import access, conversations, engine, messages
+from db import access, engine
+from db.conversations import conversations
 from db.engine import Connection, acting_under
+from db.messages import messages
 from db.sharing import shares
 from tests.db.rows import TRACED, insert_conversation, message, traced
 

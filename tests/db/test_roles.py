@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import make_url
 
 import migrations
-from db import conversations, embedded, engine, errors, schema
+from db import embedded, engine, errors, schema
+from db.conversations import conversations
 from db.engine import roles
 from db.schema import readiness
 from tests.db.rows import insert_conversation

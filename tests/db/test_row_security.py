@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import insert
 
-from db import access, engine, errors, idempotency_keys, message_insertion, messages, models
+from db import access, engine, errors, idempotency_keys, models
 from db.branches.pages import Selection
 from db.change_log import change_positions as numbering
 from db.engine import Connection, roles
 from db.engine.statement import Statement
+from db.messages import message_insertion, messages
 from db.models import Base, change_positions, changes, chat_settings, conversations, runs
 from db.publishing import links
 from tests.db.rows import (

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import migrations
-from db import conversation_lists, engine, errors, messages, runs, schema
+from db import engine, errors, runs, schema
+from db.conversations import conversation_lists
 from db.engine import roles, shards
+from db.messages import messages
 from tests.db.rows import TRACED, insert_conversation, insert_run, message, row, traced
 
 USER = "it's \\ me: %s; $$"

@@ -7,25 +7,14 @@ from functools import partial
 
 import pytest
 
-from db import (
-    access,
-    chat_settings,
-    conversation_deletion,
-    conversation_lists,
-    conversations,
-    engine,
-    errors,
-    idempotency_keys,
-    message_edits,
-    message_versions,
-    messages,
-    runs,
-)
+from db import access, chat_settings, engine, errors, idempotency_keys, runs
 from db.attachments import chat_attachments
 from db.branches import activation, deletion, forks
 from db.change_log import change_positions
+from db.conversations import conversation_deletion, conversation_lists, conversations
 from db.engine import Connection, acting_under
 from db.execution import run_events
+from db.messages import message_edits, message_versions, messages
 from db.organising import bulk, reading
 from db.search import query, search
 from tests.db.rows import (

@@ -11,10 +11,11 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from db import errors, idempotency_keys, messages, models
+from db import errors, idempotency_keys, models
 from db.engine import Connection, Lease, acting_under, roles
 from db.engine.statement import Statement
 from db.execution import expiry
+from db.messages import messages
 from db.models import Base, run_leases, run_queue
 from tests.db.rows import answer, insert_conversation, insert_message, insert_run, message, value
 from tests.db.seeing import seen

@@ -5,9 +5,10 @@ from typing import Any
 from msgspec import Raw, Struct
 from sqlalchemy import ColumnElement, Text, bindparam, cast
 
-from db import message_details, models
+from db import models
 from db.branches import places
 from db.documents import Document, Json, time
+from db.messages import message_details
 
 _NONE = Raw(b"[]")
 

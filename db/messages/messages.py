@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db import access, engine, message_details, message_insertion
+from db import access, engine
 from db.attachments import attachment_links
 from db.branches import pages, posting
 from db.branches.pages import Selection
@@ -17,7 +17,8 @@ from db.engine import Connection, current_grant, current_membership
 from db.engine.failures import reference
 from db.engine.statement import Statement
 from db.errors import Reference
-from db.message_documents import MESSAGE, STORED_MESSAGE
+from db.messages import message_details, message_insertion
+from db.messages.message_documents import MESSAGE, STORED_MESSAGE
 from db.models import PREVIEW_CHARACTERS, Id, conversations, messages, new_id
 from db.organising import agents, reading
 from db.paging.page import Page

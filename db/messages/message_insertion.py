@@ -9,7 +9,7 @@ from db import access
 from db.branches import places
 from db.change_log import recording
 from db.engine.statement import Statement
-from db.message_documents import NEW_MESSAGE
+from db.messages.message_documents import NEW_MESSAGE
 from db.models import Id, conversations, messages
 from db.organising import agents, reading
 from db.organising.listed import OWN

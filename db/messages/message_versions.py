@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from db import access
 from db.engine import Connection
-from db.message_documents import MESSAGE, MESSAGE_VERSION
+from db.messages.message_documents import MESSAGE, MESSAGE_VERSION
 from db.models import Id, message_versions, messages
 from db.paging.page import Page
 from db.paging.row_page import RowPage

@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from db import access, message_details
+from db import access
 from db.change_log import recording
 from db.characters import cut
 from db.documents import Row, time, utc
 from db.engine import Connection, current_membership
 from db.engine.statement import Statement
 from db.errors import Denied
-from db.message_details import Details
-from db.message_documents import MESSAGE
+from db.messages import message_details
+from db.messages.message_details import Details
+from db.messages.message_documents import MESSAGE
 from db.models import (
     PREVIEW_CHARACTERS,
     Id,

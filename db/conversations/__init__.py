@@ -1,0 +1,1 @@
+"""Queries for conversations: one, lists, and deletion."""

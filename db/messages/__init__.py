@@ -1,0 +1,1 @@
+"""Queries for messages: posting, reading, editing, and their versions."""
