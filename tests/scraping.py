@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 """Maps the name and labels of a sample to its value."""
+IN_PROGRESS = ("agent_api_http_requests_in_progress", "agent_api_db_pool_in_use")
 
 
 def scrape(port: int) -> Samples:
@@ -20,9 +21,12 @@ def scrape(port: int) -> Samples:
 
 
 def scrape_idle(port: int) -> Samples:
-    """Scrape when no request is in progress: a response is sent before it is counted."""
+    """Scrape when no request and no sweep is in progress.
+
+    A response is sent before it is counted, and a server sweeps every few seconds.
+    """
     deadline = time.monotonic() + 10
-    while value(samples := scrape(port), "agent_api_http_requests_in_progress"):
+    while any(value(samples := scrape(port), name) for name in IN_PROGRESS):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return samples

@@ -87,7 +87,7 @@ def test_pool_use_and_waiting_times_are_measured(
     assert value(busy, in_progress) == 2
     assert value(after, "agent_api_db_pool_in_use") == 0
     assert value(after, in_progress) == 0
-    assert rise("agent_api_db_pool_wait_seconds_count") == 2
+    assert rise("agent_api_db_pool_wait_seconds_count") >= 2  # a sweep may have waited, too
     assert rise("agent_api_db_pool_wait_seconds_sum") > 0.5
     assert value(after, "agent_api_workers") == 1
 

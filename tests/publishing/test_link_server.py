@@ -71,19 +71,22 @@ def test_addresses_of_a_network_of_ipv6_share_a_limit(limited: Server) -> None:
         assert statuses(client, 1) == [404]
 
 
+def remaining(answer: httpx.Response) -> int:
+    """Return the requests that are left, of a header like `"user";r=97;t=1`."""
+    return int(answer.headers["ratelimit"].split(";")[1].removeprefix("r="))
+
+
 def test_limits_of_users_and_addresses_are_separate(limited: Server) -> None:
     with limited.client(f"maria-{uuid.uuid4()}") as maria:
         maria.headers["X-Forwarded-For"] = "198.51.100.3"
         link = publish(maria, new_conversation(maria))
-        before = maria.get("/users/me/chat-settings").headers["ratelimit"]
+        before = remaining(maria.get("/users/me/chat-settings"))
         assert statuses(maria, LIMIT, f"/shared/{link['secret']}") == [200] * LIMIT
 
         assert maria.get(f"/shared/{link['secret']}").status_code == 429
         answer = maria.get("/users/me/chat-settings")
         assert answer.status_code == 200
-        assert answer.headers["ratelimit"].partition(";t")[0] == (
-            before.partition(";t")[0].replace("r=97", "r=96")
-        )
+        assert remaining(answer) >= before - 1  # more if the bucket was filled meanwhile
     with from_address(limited, "198.51.100.3") as client:
         assert statuses(client, 3, "/healthz") == [200] * 3
 
