@@ -9,8 +9,8 @@ ARGS ?=# passed on: make test ARGS="-k cursor", make serve ARGS="--port 9000"
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 CODE := agent_api handlers db migrations benchmarks tests
 export PYTHON
-bench clients contract test-clients: export PATH := $(CURDIR)/$(BIN):$(PATH)
-bench clients contract test-clients: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
+bench clients contract test-clients vendor: export PATH := $(CURDIR)/$(BIN):$(PATH)
+bench clients contract test-clients vendor: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
 
 # A .venv that was moved, or whose Python is gone, is made again.
 ifneq ($(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" ] && echo good),good)
@@ -87,6 +87,10 @@ clients: .venv/.clients clients/typescript/node_modules/.package-lock.json ## ge
 test-clients: clients .venv/.generators clients/generators/node_modules/.package-lock.json ## play a story through each client, run examples/, try other generators
 	$(PYTEST) -p tests.conftest clients $(ARGS)
 
+.PHONY: vendor
+vendor: .ci/vendor/node_modules/.package-lock.json ## copy the libraries of the web page from npm into the package
+	$(BIN)/python .ci/vendor/vendor.py
+
 .PHONY: bench
 bench: .venv/.clients benchmarks/peers/fastify/node_modules/.package-lock.json ## compare a request's CPU with other servers'
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -119,7 +123,7 @@ lock: ## renew requirements/ where pyproject.toml asks for it; UPGRADE=1: to the
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
-	rm -rf .ci/contract/node_modules benchmarks/peers/fastify/node_modules clients/generators/node_modules clients/python/agent_api_client
+	rm -rf .ci/contract/node_modules .ci/vendor/node_modules benchmarks/peers/fastify/node_modules clients/generators/node_modules clients/python/agent_api_client
 	rm -rf $(addprefix clients/typescript/,dist node_modules package src)
 
 .venv/.runtime: $(SETUP) requirements/embedded.txt requirements/build.txt $(stale)
