@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import venv
 import zipfile
@@ -130,6 +131,7 @@ def serve(command: Path, folder: Path, env: dict[str, str]) -> None:
         wait_until_ready(server, f"{address}/readyz")
         contract = json.loads(fetch(f"{address}/openapi.json"))
         assert contract["openapi"].startswith("3."), contract["openapi"]
+        check_page(address)
         token = output(command, "token", "--user", "wheel", cwd=folder, env=env).split()[-1]
         page = json.loads(fetch(f"{address}/conversations", token))
         assert page["total"] == 0, page
@@ -144,6 +146,18 @@ def serve(command: Path, folder: Path, env: dict[str, str]) -> None:
         if server.poll() is None:
             server.kill()
             server.wait()
+
+
+def check_page(address: str) -> None:
+    """The wheel must contain the files of the web page; its modules name each other."""
+    waiting, seen = {f"{address}/"}, set[str]()
+    while waiting:
+        url = waiting.pop()
+        seen.add(url)
+        text = fetch(url).decode()
+        names = re.findall(r"""(?:src|href)="(app/[^"]+)"|\bfrom\s*"(\.[^"]+)""", text)
+        waiting |= {urllib.parse.urljoin(url, one or other) for one, other in names} - seen
+    assert f"{address}/app/vendor/preact.js" in seen, seen
 
 
 def free_port() -> int:

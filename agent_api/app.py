@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 import handlers
+from agent_api import pages
 from agent_api.auth.authenticator import Authenticator
 from agent_api.contract.operation import Operation
 from agent_api.contract.resolver import HandlerResolver, collect_handlers
@@ -32,7 +33,6 @@ from agent_api.middleware.response_headers import ResponseHeadersMiddleware
 from agent_api.middleware.root_path import RootPathMiddleware, refuse_collision
 from agent_api.observability import setup
 from agent_api.observability.hooks import Observers
-from agent_api.pages import docs
 from agent_api.settings import Settings
 from agent_api.settings.storage import database
 from db import engine, live, sweeps
@@ -125,7 +125,7 @@ def assemble(
     )
     # Otherwise Flask would also route the operations, without authentication.
     app._middleware_app.add_api = lambda *_, **__: None
-    docs.register(app.app, contract, settings.root_path)
+    pages.register(app.app, contract, settings.root_path)
     app.add_api(contract, resolver=resolver)
     return app
 
@@ -133,7 +133,7 @@ def assemble(
 def check_root_path(settings: Settings) -> None:
     """Raise ConfigError if the root path could be confused with a path of the API."""
     if settings.root_path is not None:
-        refuse_collision(settings.root_path, (*load_contract()["paths"], *docs.PATHS))
+        refuse_collision(settings.root_path, (*load_contract()["paths"], *pages.PATHS))
 
 
 def compile_contract() -> list[Operation]:

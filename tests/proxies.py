@@ -32,21 +32,21 @@ def proxy(
             path = self.path.removeprefix(root_path) if strips else self.path
             length = int(self.headers.get("Content-Length", 0))
             asked = {k: v for k, v in self.headers.items() if k.lower() not in _OF_THE_CONNECTION}
-            answer = httpx.request(
-                self.command,
-                f"{server.url}/{path.removeprefix('/')}",
-                headers=asked | (headers or {}),
-                content=self.rfile.read(length),
-                verify=False,
-            )
+            url = f"{server.url}/{path.removeprefix('/')}"
+            all_headers, body = asked | (headers or {}), self.rfile.read(length)
+            with (
+                httpx.Client(verify=False, headers=all_headers) as client,
+                client.stream(self.command, url, content=body) as answer,
+            ):
+                content = b"".join(answer.iter_raw())  # still compressed
             self.send_response(answer.status_code)
             for name, value in answer.headers.items():
                 if name not in _OF_THE_CONNECTION | {"content-length"}:
                     self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.content)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(answer.content)
+                self.wfile.write(content)
 
         do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = forward  # noqa: N815  # their names
 

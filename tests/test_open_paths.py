@@ -9,13 +9,18 @@ import httpx
 import pytest
 
 from agent_api.app import create_app
+from agent_api.pages.app import STATIC
 from agent_api.settings import Settings
 from tests.contract import CONTRACT, METHODS, NOWHERE, OPERATIONS, TEXT
 from tests.servers import SECRET, Server
 from tests.wire import ask, head
 
 ASSETS = {"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png"}
+PAGE_FILES = {
+    f"/app/{path.relative_to(STATIC).as_posix()}" for path in STATIC.rglob("*") if path.is_file()
+} - {"/app/index.html"}
 OPEN_PATHS = {
+    "/",
     "/healthz",
     "/readyz",
     "/openapi.json",
@@ -23,8 +28,9 @@ OPEN_PATHS = {
     "/docs",
     "/docs/init.js",
     *ASSETS,
+    *PAGE_FILES,
 }
-"""All open paths with a content; / redirects. Every addition is public."""
+"""All open paths. Every addition is public."""
 
 LINKS = "/shared/{secret}"
 """Open to everyone with the secret of a link."""
@@ -46,6 +52,11 @@ GUESSES = """
 /docs/swagger-ui.js /docs/swagger-ui.css.map /docs/package.json /docs/init.js/ /docs/init.js/..
 /docs/%2e%2e/conversations /docs/..%2fconversations /docs/%2e%2e%2f%2e%2e%2fetc%2fpasswd
 /docs/..%5c..%5cwindows /docs/%252e%252e%252fconversations /docs//etc/passwd /docs/%00 /docs/~root
+/app /app/ /app/index.html /app/.. /app/../conversations /app/%2e%2e/conversations /app/vendor
+/app/vendor/ /app/vendor/.. /app/..%2findex.html /app/%2e%2e%2f%2e%2e%2fdocs.py /app//main.js
+/app/../../docs.py /app/./main.js /app/main.js/ /app/main.js%00 /app/MAIN.JS /app/..%5cdocs.py
+/app/vendor/%2e%2e/%2e%2e/docs.py /app//etc/passwd /app/%2fetc%2fpasswd /app/~root
+/app/styles /app/.git
 /docs;/conversations /docs;x=/../conversations /healthz;/../conversations /healthz/../conversations
 /healthz/%2e%2e/conversations /healthz%2f..%2fconversations /healthz%3f/../conversations /healthz/
 /./conversations //conversations ///conversations /conversations/ /conversations/. /conversations//
@@ -98,10 +109,13 @@ def test_extra_leading_slash_shows_the_same_open_page(page: str, server: Server)
 
 
 @pytest.mark.parametrize("target", ["/", "/?__debugger__=yes&cmd=resource"])
-def test_root_redirects_to_the_docs(target: str, server: Server) -> None:
-    for method in ("GET", "HEAD"):
+def test_root_shows_the_page_whatever_the_query(target: str, server: Server) -> None:
+    page = httpx.get(f"{server.url}/", verify=False)
+
+    for method, content in (("GET", page.content), ("HEAD", b"")):
         answer = ask(server, head(f"{method} {target}", token=False))
-        assert (answer.status, answer.headers["location"], answer.content) == (307, "docs", b"")
+        assert (answer.status, answer.content) == (200, content)
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
     for method in ("POST", "OPTIONS"):
         assert_rejected(server, method, target)
 
@@ -116,8 +130,8 @@ def test_open_paths_are_listed_here() -> None:
     pages = {rule.rule for rule in routes()}
     templates = {page for page in pages if "<" in page}
 
-    assert templates == {"/docs/<name>"}
-    assert pages - templates == OPEN_PATHS - ASSETS - {"/healthz", "/readyz"} | {"/"}
+    assert templates == {"/docs/<name>", "/app/<path:name>"}
+    assert pages - templates == OPEN_PATHS - ASSETS - PAGE_FILES - {"/healthz", "/readyz"}
 
 
 def test_open_paths_are_read_only(server: Server) -> None:

@@ -71,13 +71,24 @@ def test_location_of_a_repeated_request_is_below_the_root_path(
 def test_references_of_the_docs_page_stay_below_the_root_path(
     origin: str, maria: httpx.Client
 ) -> None:
-    page = maria.get(f"{origin}{ROOT_PATH}", follow_redirects=True)
+    page = maria.get(f"{origin}{ROOT_PATH}/docs")
 
-    assert page.url == f"{origin}{ROOT_PATH}/docs"
     references = re.findall(r'(?:href|src)="([^"]+)"', page.text)
     script = maria.get(urljoin(str(page.url), "docs/init.js")).text
     references += re.findall(r'url: "([^"]+)"', script)
     assert {"openapi.json", "openapi.yaml"} <= set(references)
+    for reference in references:
+        assert maria.get(urljoin(str(page.url), reference)).status_code == 200, reference
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_references_of_the_web_page_stay_below_the_root_path(
+    end: str, origin: str, maria: httpx.Client
+) -> None:
+    page = maria.get(f"{origin}{ROOT_PATH}{end}")
+
+    references = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert any("/app/main.js" in reference for reference in references)
     for reference in references:
         assert maria.get(urljoin(str(page.url), reference)).status_code == 200, reference
 

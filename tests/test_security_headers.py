@@ -13,7 +13,7 @@ from tests.servers import Server
 from tests.wire import ask
 
 ORIGIN = "https://chat.example.org"
-PAGES = ("/openapi.json", "/openapi.yaml", "/docs/init.js", "/nothing")
+PAGES = ("/openapi.json", "/openapi.yaml", "/docs/init.js", "/app/main.js", "/nothing", "/app/x")
 NOTHING_RUNS = "default-src 'none'; frame-ancestors 'none'"
 SOFTWARE = (
     "uvicorn",

@@ -1,0 +1,45 @@
+// What the views need of Preact: markup in template strings, and hooks.
+//
+//   html`<button onClick=${save}>Save</button>`
+//
+// Text that is put into a template is always displayed as text, never as markup.
+
+import { Component, Fragment, createContext, h, render } from "./vendor/preact.js";
+import htm from "./vendor/htm.js";
+
+export {
+  useCallback,
+  useContext,
+  useEffect,
+  useErrorBoundary,
+  useId,
+  useLayoutEffect,
+  useMemo,
+  useReducer,
+  useRef,
+  useState,
+} from "./vendor/hooks.js";
+export { Component, Fragment, createContext, h, render };
+
+export const html = htm.bind(h);
+
+/** Return a component that is rendered again only if a property has changed. */
+export function memo(component, isEqual = shallowEqual) {
+  return class Memo extends Component {
+    shouldComponentUpdate(next) {
+      return !isEqual(this.props, next);
+    }
+
+    render(props) {
+      return h(component, props);
+    }
+  };
+}
+
+function shallowEqual(one, other) {
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && Object.is(one[name], other[name]))
+  );
+}
