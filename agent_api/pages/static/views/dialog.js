@@ -1,0 +1,31 @@
+import { html, useEffect, useId, useRef } from "../html.js";
+
+// The native element traps the focus, closes with Escape and gives the focus back when it is closed.
+export function Dialog({ title, onClose, children, wide = false }) {
+  const element = useRef(null);
+  const heading = useRef(null);
+  const headingId = useId();
+
+  useEffect(() => {
+    const dialog = element.current;
+    dialog.showModal();
+    (dialog.querySelector(".dialog-body [autofocus]") ?? heading.current).focus();
+    return () => dialog.close();
+  }, []);
+
+  const onClosed = (event) => {
+    if (event.target === element.current) onClose();
+  };
+
+  return html`
+    <dialog ref=${element} class=${wide ? "dialog wide" : "dialog"} aria-labelledby=${headingId} onClose=${onClosed}>
+      <header class="dialog-head">
+        <h2 id=${headingId} ref=${heading} tabindex="-1" dir="auto">${title}</h2>
+        <button type="button" class="icon-button" aria-label="Close" onClick=${() => element.current.close()}>
+          <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="M6 6l12 12M18 6L6 18" /></svg>
+        </button>
+      </header>
+      <div class="dialog-body">${children}</div>
+    </dialog>
+  `;
+}

@@ -1,0 +1,38 @@
+import { html, useEffect, useState } from "../html.js";
+import { explain } from "./problems.js";
+
+// Runs `load(signal)` when the component appears and when an input changes; the signal ends requests that nobody waits for.
+export function useRequest(load, inputs) {
+  const [state, setState] = useState({ loading: true });
+  const [attempt, setAttempt] = useState(0);
+
+  useEffect(() => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    setState((before) => ({ data: before.data, loading: true }));
+    load(signal).then(
+      (data) => signal.aborted || setState({ data, loading: false }),
+      (error) => signal.aborted || setState({ error, loading: false }),
+    );
+    return () => controller.abort();
+  }, [...inputs, attempt]);
+
+  return {
+    ...state,
+    reload: () => setAttempt((number) => number + 1),
+    replace: (data) => setState({ data, loading: false }),
+  };
+}
+
+export function Loading({ what }) {
+  return html`<p class="loading muted" role="status">Loading ${what} …</p>`;
+}
+
+export function Failure({ error, onRetry }) {
+  return html`
+    <div class="notice error" role="alert">
+      <p dir="auto">${explain(error)}</p>
+      ${onRetry && html`<button type="button" class="button" onClick=${onRetry}>Try again</button>`}
+    </div>
+  `;
+}
