@@ -1,5 +1,73 @@
+// Starts the page: reads the token, connects to the API, and draws what fits the state.
+import { connect } from "./client.js";
 import { html, render } from "./html.js";
 import * as session from "./session.js";
+import { createApp } from "./store/app.js";
+import { App } from "./views/app.js";
+import { Failed } from "./views/states.js";
+import { SignIn } from "./views/sign_in.js";
+import { notify } from "./views/toasts.js";
 
+const RTL = new Set(["ar", "fa", "he", "ur", "ps", "sd", "ug", "yi", "dv", "ckb"]);
+const root = document.getElementById("app");
+const draw = (view) => render(view, root);
+
+let stop = () => {};
+
+document.documentElement.dir = RTL.has(navigator.language.split("-")[0]) ? "rtl" : "ltr";
 session.start();
-render(html`<p>Signed in: ${session.userId()}</p><a href="docs">API docs</a>`, document.getElementById("app"));
+start();
+
+async function start() {
+  if (session.token() === null) return signIn(null);
+  try {
+    const api = await connect({ token: session.token, onUnauthorized: signIn });
+    run(createApp({ api, me: session.userId(), notify }));
+  } catch (problem) {
+    if (problem.name !== "Problem" && problem.name !== "Offline") throw problem;
+    const again = () => location.reload();
+    draw(html`<${Failed} title="The page could not start" problem=${problem} onRetry=${again} />`);
+  }
+}
+
+function run(app) {
+  const route = () => {
+    // The address names the open conversation, so that a reload, a bookmark and "back" work.
+    const id = location.hash.startsWith("#/") ? location.hash.slice(2) : null;
+    app.open(id || null);
+  };
+  const unsubscribe = app.store.subscribe(({ openId }) => {
+    const hash = openId === null ? "" : `#/${openId}`;
+    if (location.hash !== hash) history.replaceState(null, "", hash || location.pathname + location.search);
+  });
+  addEventListener("hashchange", route);
+  addEventListener("pagehide", app.conversations.finishRemovals);
+  route();
+  const endSync = app.sync({
+    onGone: () => notify("This conversation was deleted, or is not shared with you any more."),
+    onSettings: () => {},
+  });
+  const cancelExpiry = session.onExpiry(() => signIn({ detail: "Your token has expired." }));
+  app.outbox.resume();
+  stop = () => {
+    stop = () => {};
+    endSync();
+    cancelExpiry();
+    unsubscribe();
+    app.runs.unfollowAll();
+    removeEventListener("hashchange", route);
+    removeEventListener("pagehide", app.conversations.finishRemovals);
+  };
+  const signOut = () => (session.signOut(), signIn(null));
+  draw(html`<${App} app=${app} onSignOut=${signOut} />`);
+}
+
+/** Ask for a token. `problem` says why the last one is not good any more. */
+function signIn(problem) {
+  stop();
+  const onToken = (token) => {
+    session.signIn(token);
+    start();
+  };
+  draw(html`<${SignIn} problem=${problem} onToken=${onToken} />`);
+}

@@ -1,0 +1,53 @@
+// Puts the store and the actions together. Views get this object as `app`.
+import { conversationActions } from "./conversations.js";
+import { outboxActions } from "./outbox.js";
+import { runActions } from "./runs.js";
+import { activeRuns, initialState, rethrowMistake } from "./state.js";
+import { createStore } from "./store.js";
+import { startSync } from "./sync.js";
+import { threadActions } from "./threads.js";
+
+export function createApp({ api, me, notify }) {
+  const store = createStore({ ...initialState });
+  const base = { api, store, notify, announce };
+  const conversations = conversationActions(base);
+  const threads = threadActions(base);
+  const runs = runActions({ ...base, threads });
+  const outbox = outboxActions({ ...base, conversations, threads, runs });
+
+  /** Tell people who use a screen reader about a finished answer, not about each of its words. */
+  function announce(run) {
+    const answers = Object.values(store.get().messages).filter((message) => message.run_id === run.id);
+    const text = answers.at(-1)?.content ?? "";
+    const said = { succeeded: "Answer", cancelled: "Stopped" }[run.status] ?? "The answer failed";
+    store.set({ announcement: text ? `${said}: ${text.slice(0, 500)}` : `${said}.` });
+  }
+
+  async function open(id) {
+    if (store.get().openId === id) return;
+    runs.unfollowAll();
+    store.set({ openId: id });
+    if (id === null || id === "new") return;
+    try {
+      const reads = [threads.refresh(id)];
+      if (!store.get().conversations[id]) reads.push(conversations.refresh(id));
+      await Promise.all(reads);
+      if (store.get().conversations[id]) await runs.watch(id);
+    } catch (problem) {
+      rethrowMistake(problem);
+    }
+  }
+
+  async function fork(id, upTo) {
+    const copy = await conversations.fork(id, upTo);
+    if (!copy) return;
+    await open(copy.id);
+    notify("This is your copy.");
+  }
+
+  return {
+    api, me, store, notify, open, fork, conversations, threads, runs, outbox,
+    sync: (events) => startSync({ api, store, conversations, threads, runs, ...events }),
+    isBusy: (id) => activeRuns(store.get(), id).length > 0,
+  };
+}

@@ -1,0 +1,152 @@
+// Messages on their way: shown at once, sent in order, repeated with the same Idempotency-Key.
+import { newKey } from "./conversations.js";
+import { activeRuns, idsOf, putMessages, rethrowMistake } from "./state.js";
+
+const SAVED = "agent-api.outbox";
+const ATTEMPTS = 6;
+
+export function outboxActions({ api, store, conversations, threads, runs }) {
+  const busy = new Set(); // conversations (or keys of new ones) whose first entry is being sent
+
+  function save(change) {
+    store.set(({ outbox }) => ({ outbox: change(outbox) }));
+    // A reload does not lose a message: what is left is sent again, with the same keys.
+    sessionStorage.setItem(SAVED, JSON.stringify(store.get().outbox));
+  }
+  const patch = (key, changes) =>
+    save((outbox) => outbox.map((each) => (each.key === key ? { ...each, ...changes } : each)));
+  const find = (key) => store.get().outbox.find((each) => each.key === key);
+
+  /** Post a message and start the agent. Without an agent only the message is posted. */
+  function send({ conversation_id, content, agent_id, sibling_of = null }) {
+    const key = newKey();
+    const keys = { conversation: newKey(), message: newKey(), run: newKey() };
+    const entry = { key, keys, conversation_id, content, agent_id, sibling_of, status: "sending", problem: null };
+    save((outbox) => [...outbox, entry]);
+    deliver(key);
+    return key;
+  }
+
+  /** Start the agent again for a question that has been asked. */
+  function answerAgain({ conversation_id, agent_id, message_id, sibling_of = null }) {
+    const keys = { run: newKey() };
+    const entry = { key: newKey(), keys, conversation_id, agent_id, message_id, sibling_of, content: null };
+    save((outbox) => [...outbox, { ...entry, status: "sending", problem: null }]);
+    deliver(entry.key);
+  }
+
+  async function deliver(key) {
+    const lane = find(key)?.conversation_id ?? key;
+    if (busy.has(lane)) return;
+    busy.add(lane);
+    try {
+      for (let next = find(key); next; next = following(lane)) {
+        if (!(await attempt(next.key))) break;
+      }
+    } finally {
+      busy.delete(lane);
+    }
+  }
+
+  const following = (lane) =>
+    store.get().outbox.find((each) => each.conversation_id === lane && each.status !== "failed");
+
+  async function attempt(key) {
+    for (let count = 1; ; count += 1) {
+      try {
+        await steps(key);
+        return true;
+      } catch (problem) {
+        rethrowMistake(problem);
+        const offline = problem.name === "Offline";
+        // Whether it was carried out is unknown: repeat it, with the same key and body.
+        const again = offline || problem.status >= 500 || problem.status === 429 || isInProgress(problem);
+        if (!again || count >= ATTEMPTS) {
+          patch(key, { status: "failed", problem: problem.message });
+          return false;
+        }
+        patch(key, { status: "waiting" });
+        await pause((problem.retryAfter ?? Math.min(2 ** count, 10)) * 1000);
+        if (!find(key)) return true; // discarded meanwhile
+        patch(key, { status: "sending" });
+      }
+    }
+  }
+
+  async function steps(key) {
+    if (find(key).conversation_id === null) await createConversation(key);
+    if (!find(key).message_id) await postMessage(key);
+    const { conversation_id, agent_id, keys, message_id, sibling_of, content } = find(key);
+    if (agent_id) {
+      // The worker reads which message to answer, and which answer to replace by another one.
+      const input = content === null && sibling_of ? { message_id, sibling_of } : { message_id };
+      await runs.start({ conversation_id, agent_id, input, key: keys.run });
+    }
+    save((outbox) => outbox.filter((each) => each.key !== key));
+  }
+
+  async function createConversation(key) {
+    const { keys, agent_id } = find(key);
+    const { data } = await api.create_conversation({
+      body: { agent_id, source: "agent-api-page" },
+      "Idempotency-Key": keys.conversation,
+    });
+    conversations.put(data);
+    patch(key, { conversation_id: data.id });
+    if ([null, "new"].includes(store.get().openId)) store.set({ openId: data.id });
+  }
+
+  async function postMessage(key) {
+    let { body, conversation_id, content, sibling_of, keys } = find(key);
+    if (!body) {
+      body = { role: "user", content };
+      if (sibling_of) body.sibling_of = sibling_of;
+      else {
+        // Continue the branch that the user sees, unless an answer is about to be added to it.
+        const last = idsOf(store.get().threads[conversation_id]).at(-1);
+        if (last && !activeRuns(store.get(), conversation_id).length) body.parent_id = last;
+      }
+      patch(key, { body }); // a key belongs to one body
+    }
+    const { data } = await api.create_message({ conversation_id, body, "Idempotency-Key": keys.message });
+    store.set((state) => ({ messages: putMessages(state, [data]) }));
+    await threads.refresh(conversation_id);
+    patch(key, { message_id: data.id });
+  }
+
+  function retry(key) {
+    patch(key, { status: "sending", problem: null });
+    deliver(key);
+  }
+
+  function discard(key) {
+    const entry = find(key);
+    save((outbox) => outbox.filter((each) => each.key !== key));
+    return entry;
+  }
+
+  /** Send what was left when the page was closed or offline. */
+  function resume() {
+    if (!store.get().outbox.length) {
+      store.set({ outbox: JSON.parse(sessionStorage.getItem(SAVED) ?? "[]") });
+    }
+    for (const { key } of store.get().outbox) retry(key);
+  }
+
+  return { send, answerAgain, retry, discard, resume };
+}
+
+const isInProgress = (problem) => problem.type === "/problems/request-in-progress";
+
+/** Wait, but not longer than until the network is back. */
+function pause(milliseconds) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      removeEventListener("online", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    addEventListener("online", done);
+  });
+}

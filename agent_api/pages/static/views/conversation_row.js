@@ -1,0 +1,72 @@
+import { html, memo, useEffect, useRef, useState } from "../html.js";
+import { Icon } from "./icons.js";
+import { Menu } from "./menu.js";
+import { fullTime, shortTime } from "./times.js";
+
+const SPEAKER = { user: "", assistant: "", system: "System: " };
+
+/** One row of the list. It is drawn again only if its conversation has changed. */
+export const ConversationRow = memo(({ conversation, index, total, isOpen, actions }) => {
+  const [renaming, setRenaming] = useState(false);
+  const { id, title, pinned, archived, tags, unread_count: unread, last_message: last, shared_by } = conversation;
+  const isOwner = conversation.role === "owner";
+  const items = [
+    // Everyone organises for themselves; only the owner changes what others see.
+    isOwner && { label: "Rename", icon: "edit", run: () => setRenaming(true) },
+    { label: pinned ? "Unpin" : "Pin", icon: "pin", run: () => actions.update(id, { pinned: !pinned }) },
+    { label: "Tags", icon: "tag", run: () => actions.show("tags", id) },
+    { label: archived ? "Move back" : "Archive", icon: "archive", run: () => actions.archive(id, !archived) },
+    { label: isOwner ? "Share" : "Members", icon: "users", run: () => actions.show("share", id) },
+    { label: "Make a copy", icon: "fork", run: () => actions.fork(id) },
+    isOwner && { label: "Delete", icon: "trash", danger: true, run: () => actions.remove(id) },
+  ];
+  if (renaming) {
+    const save = (name) => {
+      setRenaming(false);
+      if (name && name !== title) actions.update(id, { title: name });
+      actions.focusRow(id);
+    };
+    return html`<div class="row-rename"><${Rename} title=${title} onDone=${save} /></div>`;
+  }
+  return html`
+    <a class="row-link" href=${`#/${id}`} data-id=${id} aria-current=${isOpen ? "true" : null}>
+      <span class="row-top">
+        ${pinned && html`<span class="row-pin" title="Pinned"><${Icon} name="pin" /><span class="visually-hidden">Pinned. </span></span>`}
+        <span class="row-title"><bdi>${title}</bdi></span>
+        <time class="row-time" datetime=${conversation.updated_at} title=${fullTime(conversation.updated_at)}>
+          ${shortTime(conversation.updated_at)}
+        </time>
+      </span>
+      <span class="row-bottom">
+        <span class="row-preview"><bdi>${last ? SPEAKER[last.role] + plain(last.content) : "No messages yet"}</bdi></span>
+        ${unread > 0 && html`<span class="badge" title="Unread messages">${unread > 99 ? "99+" : unread}<span class="visually-hidden"> unread</span></span>`}
+      </span>
+      ${(tags.length > 0 || shared_by) && html`
+        <span class="row-tags">
+          ${shared_by && html`<span class="row-tag"><${Icon} name="users" /><span dir="auto">${shared_by}</span></span>`}
+          ${tags.slice(0, 3).map((tag) => html`<span class="row-tag" key=${tag} dir="auto">${tag}</span>`)}
+          ${tags.length > 3 && html`<span class="row-tag">+${tags.length - 3}</span>`}
+        </span>
+      `}
+    </a>
+    <${Menu} label=${`Actions for ${title}`} items=${items} className="row-menu" />
+  `;
+});
+
+/** A preview of Markdown without its signs. */
+export const plain = (text) => text.replace(/[*_`#>|~]+/g, "").replace(/\s+/g, " ").trim();
+
+export function Rename({ title, onDone }) {
+  const input = useRef(null);
+  useEffect(() => input.current.select(), []);
+  const onKeyDown = (event) => {
+    if (event.isComposing) return;
+    if (event.key === "Enter") onDone(event.target.value.trim());
+    if (event.key === "Escape") {
+      input.current.value = title;
+      onDone(title);
+    }
+  };
+  return html`<input class="rename" ref=${input} defaultValue=${title} maxlength="255" dir="auto"
+    aria-label="Title" onKeyDown=${onKeyDown} onBlur=${(event) => onDone(event.target.value.trim())} />`;
+}

@@ -1,0 +1,85 @@
+import { html, memo, useState } from "../html.js";
+import { useStore } from "../store/store.js";
+import { EditMessage } from "./edit_message.js";
+import { Icon } from "./icons.js";
+import { Markdown } from "./markdown.js";
+import { Menu } from "./menu.js";
+import { fullTime, timeOfDay } from "./times.js";
+
+export const Message = memo(({ id, app, role, owner, show }) => {
+  const message = useStore(app.store, (state) => state.messages[id]);
+  const run = useStore(app.store, (state) => state.runs[message.run_id]);
+  const [editing, setEditing] = useState(false);
+  const name = nameOf({ message, app, owner, run });
+  return html`
+    <article class=${`message ${message.role}`} id=${`message-${id}`} tabindex="-1">
+      <h2 class=${name === "You" ? "visually-hidden" : "message-name"} dir="auto">${name}</h2>
+      ${editing
+        ? html`<${EditMessage} app=${app} message=${message} role=${role} onClose=${() => setEditing(false)} />`
+        : html`
+          <div class="bubble">${message.content ? html`<${Markdown} text=${message.content} />` : html`<p class="muted">No text</p>`}</div>
+          ${run?.status === "cancelled" && html`<p class="message-status">Stopped</p>`}
+          <${Actions} app=${app} message=${message} role=${role} show=${show} onEdit=${() => setEditing(true)} />
+        `}
+    </article>
+  `;
+});
+
+/** `author` is the member who posted it; null means the owner, or a worker for the owner. */
+function nameOf({ message, app, owner, run }) {
+  if (message.role === "system") return "System";
+  if (message.role === "assistant") return run?.agent_id ?? "Agent";
+  const author = message.author ?? owner;
+  return author === app.me || !author ? "You" : author;
+}
+
+function Actions({ app, message, role, show, onEdit }) {
+  const { id, conversation_id, sibling_index: index, sibling_count: count } = message;
+  const isOwner = role === "owner";
+  const isEditor = role === "editor";
+  const mayEdit = isOwner || (isEditor && message.author === app.me);
+  const copy = async () => {
+    await navigator.clipboard.writeText(message.content);
+    app.notify("Copied.");
+  };
+  const regenerate = () => {
+    const { agent_id } = app.store.get().conversations[conversation_id];
+    const question = { message_id: message.parent_id, sibling_of: id };
+    app.outbox.answerAgain({ conversation_id, agent_id: agent_id ?? "echo", ...question });
+  };
+  const items = [
+    { label: "Copy the conversation up to here", icon: "fork", run: () => app.fork(conversation_id, id) },
+    isOwner && { label: "Delete", icon: "trash", danger: true, run: () => app.threads.remove(message) },
+  ];
+  return html`
+    <footer class="message-actions">
+      ${count > 1 && html`
+        <span class="branches">
+          <button type="button" class="icon-button" aria-label="Previous version" disabled=${index === 1 || role === "viewer"}
+            onClick=${() => app.threads.switchBranch(message, -1)}><${Icon} name="left" /></button>
+          <span>${index} of ${count}</span>
+          <button type="button" class="icon-button" aria-label="Next version" disabled=${index === count || role === "viewer"}
+            onClick=${() => app.threads.switchBranch(message, 1)}><${Icon} name="right" /></button>
+        </span>
+      `}
+      <span class="on-hover">
+        ${navigator.clipboard && html`
+          <button type="button" class="icon-button" aria-label="Copy" title="Copy" onClick=${copy}><${Icon} name="copy" /></button>
+        `}
+        ${mayEdit && html`
+          <button type="button" class="icon-button" aria-label="Edit" title="Edit" onClick=${onEdit}><${Icon} name="edit" /></button>
+        `}
+        ${isOwner && message.role === "assistant" && message.parent_id && html`
+          <button type="button" class="icon-button" aria-label="Answer again" title="Answer again" onClick=${regenerate}>
+            <${Icon} name="refresh" />
+          </button>
+        `}
+        <${Menu} label="More" items=${items} />
+      </span>
+      ${message.version > 1 && html`
+        <button type="button" class="edited" onClick=${() => show("versions", id)}>Edited</button>
+      `}
+      <time datetime=${message.created_at} title=${fullTime(message.created_at)}>${timeOfDay(message.created_at)}</time>
+    </footer>
+  `;
+}

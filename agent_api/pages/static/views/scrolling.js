@@ -1,0 +1,51 @@
+// Scrolling of a thread: stay at the newest message, and keep the place when older ones load above.
+import { useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+
+const NEAR = 80; // pixels from the end that count as the end
+const AHEAD = "1500px"; // how far above the visible part older messages are loaded
+
+export function useScrolling({ firstId, loadOlder, hasOlder }) {
+  const box = useRef(null);
+  const column = useRef(null);
+  const sentinel = useRef(null);
+  const sticks = useRef(true);
+  const drawn = useRef({ firstId, fromEnd: 0 });
+  const [isAtEnd, setAtEnd] = useState(true);
+
+  // Messages are about to appear above: remember the distance to the end, which they do not change.
+  if (drawn.current.firstId !== firstId && box.current) {
+    drawn.current.fromEnd = box.current.scrollHeight - box.current.scrollTop;
+  }
+  useLayoutEffect(() => {
+    const wasEmpty = drawn.current.firstId === undefined;
+    drawn.current.firstId = firstId;
+    if (sticks.current || wasEmpty) toEnd();
+    else box.current.scrollTop = box.current.scrollHeight - drawn.current.fromEnd;
+  }, [firstId]);
+
+  const toEnd = (behavior = "instant") => {
+    sticks.current = true;
+    box.current.scrollTo({ top: box.current.scrollHeight, behavior });
+  };
+  const onScroll = () => {
+    const { scrollHeight, scrollTop, clientHeight } = box.current;
+    sticks.current = scrollHeight - scrollTop - clientHeight < NEAR;
+    setAtEnd(sticks.current);
+  };
+  // Anything that grows at the end, such as an answer that is being written, stays in view.
+  useLayoutEffect(() => {
+    const observer = new ResizeObserver(() => sticks.current && toEnd());
+    observer.observe(column.current);
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    if (!hasOlder) return undefined;
+    const onCross = ([{ isIntersecting }]) => isIntersecting && loadOlder();
+    const observer = new IntersectionObserver(onCross, { root: box.current, rootMargin: `${AHEAD} 0px 0px` });
+    observer.observe(sentinel.current);
+    return () => observer.disconnect();
+  }, [firstId, hasOlder]);
+
+  return { box, column, sentinel, isAtEnd, onScroll, toEnd };
+}
