@@ -7,10 +7,11 @@ BIN := .venv/bin
 JOBS ?= 2# test processes
 ARGS ?=# passed on: make test ARGS="-k cursor", make serve ARGS="--port 9000"
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+BUT_BROWSER := --ignore tests/browser# they have a target of their own
 CODE := agent_api handlers db migrations benchmarks tests
 export PYTHON
-bench clients contract test-clients vendor: export PATH := $(CURDIR)/$(BIN):$(PATH)
-bench clients contract test-clients vendor: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
+bench clients contract test-browser test-clients vendor: export PATH := $(CURDIR)/$(BIN):$(PATH)
+bench clients contract test-browser test-clients vendor: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
 
 # A .venv that was moved, or whose Python is gone, is made again.
 ifneq ($(shell [ -x $(BIN)/python ] && [ "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" ] && echo good),good)
@@ -35,15 +36,20 @@ serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of it
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start
-	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' --ignore tests/test_schemathesis_thorough.py $(ARGS)
+	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' --ignore tests/test_schemathesis_thorough.py $(BUT_BROWSER) $(ARGS)
 
 .PHONY: test-all
 test-all: .venv/.dev ## run all tests, also those that are slow or start processes
-	$(PYTEST) --dist loadfile --timeout 1200 $(ARGS)
+	$(PYTEST) --dist loadfile --timeout 1200 $(BUT_BROWSER) $(ARGS)
 
 .PHONY: coverage
 coverage: .venv/.dev ## run all tests but the slow ones, and show which branches they miss
-	$(PYTEST) --dist loadfile -m 'not slow' --cov $(ARGS)
+	$(PYTEST) --dist loadfile -m 'not slow' --cov $(BUT_BROWSER) $(ARGS)
+
+.PHONY: test-browser
+test-browser: .venv/.browser .ci/vendor/node_modules/.package-lock.json ## use the web page in a real Chromium, which must be installed
+	$(BIN)/python .ci/vendor/vendor.py --check
+	$(PYTEST) --dist loadfile tests/browser $(ARGS)
 
 FUZZ_EXAMPLES ?= 1000# requests that Schemathesis draws for an operation
 FUZZ_SECONDS ?= 300# of atheris, over all of its targets
@@ -144,6 +150,11 @@ clean: ## remove .venv, caches and what was built
 .venv/.clients: $(SETUP) requirements/clients.txt $(stale)
 	@.ci/setup clients
 	@touch .venv/.runtime .venv/.dev $@
+
+# browser.txt adds to clients.txt what starts the browser of test-browser.
+.venv/.browser: $(SETUP) requirements/clients.txt requirements/browser.txt $(stale)
+	@.ci/setup browser
+	@touch .venv/.runtime .venv/.dev .venv/.clients $@
 
 # generators.txt adds to clients.txt the generators of test-clients, and Java.
 .venv/.generators: $(SETUP) requirements/clients.txt requirements/generators.txt $(stale)

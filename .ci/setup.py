@@ -23,6 +23,7 @@ LOCKS = {
     "runtime": ["embedded.txt", "build.txt"],
     "dev": ["dev.txt"],
     "clients": ["clients.txt"],
+    "browser": ["clients.txt", "browser.txt"],
     "generators": ["clients.txt", "generators.txt"],
     "fuzz": ["dev.txt", "fuzz.txt"],
 }

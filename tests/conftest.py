@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from tests import distributed, log_watch
 from tests.contract import Rows, make_rows
 from tests.servers import Server, start_server
 from tests.workers import NewWorker, Worker
+
+collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 # A deadline would fail an example because the machine is busy.
 hypothesis.settings.register_profile("dev", max_examples=20, deadline=None)

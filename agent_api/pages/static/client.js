@@ -4,8 +4,9 @@
 //   const { data, etag } = await api.get_conversation({ conversation_id });
 //   await api.update_conversation({ conversation_id, "If-Match": etag, body: { title: "Leases" } });
 //
-// Arguments have the names of the contract: path, query and header parameters in one object, next to
-// `body` and `signal`. A wrong name is a TypeError, because the server would ignore it.
+// Arguments have the names of the contract: path, query and header parameters in one object. Next to
+// them there are `body`, `signal`, and `keepalive`, which lets a request outlive the page. A wrong
+// name is a TypeError, because the server would ignore it.
 
 import { networkError, problemOf, textOf } from "./errors.js";
 
@@ -15,7 +16,7 @@ export { Offline, Problem } from "./errors.js";
 export const BASE = new URL("..", import.meta.url).href;
 
 const METHODS = ["get", "put", "post", "patch", "delete"];
-const OPTIONS = new Set(["body", "signal", "base"]);
+const OPTIONS = new Set(["body", "signal", "base", "keepalive"]);
 const TIMEOUT_MS = 30_000;
 
 /**
@@ -94,6 +95,7 @@ function requestOf(operation, values, base) {
     else headers.set(name, value);
   }
   const init = { method: operation.method, headers, signal: signalOf(operation, values.signal) };
+  if (values.keepalive) init.keepalive = true;
   if (values.body !== undefined) {
     headers.set("Content-Type", "application/json");
     init.body = JSON.stringify(values.body);

@@ -1,0 +1,88 @@
+"""The token: from the address into the tab, and nowhere else."""
+
+import time
+
+from playwright.sync_api import Page
+
+from tests.browser.conftest import NewTab
+from tests.browser.console import Console
+from tests.servers import Server, sign
+
+CLAIMS = """async () => {
+  const session = await import("/app/session.js");
+  return { user: session.userId(), token: session.token(), expired: session.isExpired() };
+}"""
+NEW_USERS = """async (token) => {
+  const session = await import("/app/session.js");
+  session.signIn(token);
+  return session.userId();
+}"""
+
+
+def test_token_of_the_link_is_removed_from_address_and_history(tab: Page, server: Server) -> None:
+    assert tab.url == f"{server.url}/"
+    assert tab.evaluate("history.length") <= 2  # about:blank and the page
+
+    tab.go_back()
+    tab.go_forward()
+
+    assert tab.url == f"{server.url}/"
+
+
+def test_token_survives_a_reload_but_is_not_in_another_tab(
+    tab: Page, user: str, new_tab: NewTab
+) -> None:
+    token = tab.evaluate(CLAIMS)["token"]
+
+    tab.reload()
+    other = new_tab(context=tab.context)
+
+    assert tab.evaluate(CLAIMS) == {"user": user, "token": token, "expired": False}
+    assert other.evaluate(CLAIMS)["token"] is None
+    assert tab.evaluate("localStorage.length") == 0
+    assert tab.evaluate("document.cookie") == ""
+
+
+def test_another_link_in_the_same_tab_signs_in_as_the_other_user(tab: Page, server: Server) -> None:
+    tab.evaluate("(token) => { location.hash = `token=${token}` }", sign("another"))
+
+    tab.wait_for_function(
+        """async () => (await import("/app/session.js")).userId() === "another" """
+    )
+    assert tab.url == f"{server.url}/"
+
+
+def test_expired_token_is_kept_until_the_user_gives_another(
+    new_tab: NewTab, user: str, console: Console
+) -> None:
+    console.expect("401")
+
+    tab = new_tab(user, seconds=-60)
+
+    assert tab.evaluate(CLAIMS)["expired"] is True
+    assert tab.evaluate(NEW_USERS, f"  Bearer {sign(user)}\n") == user
+    assert tab.evaluate(CLAIMS)["expired"] is False
+
+
+def test_expiry_is_announced(new_tab: NewTab, user: str, console: Console) -> None:
+    console.expect("401")
+    tab = new_tab(user, seconds=2)
+    started = time.monotonic()
+
+    tab.evaluate("""async () => {
+      const session = await import("/app/session.js");
+      await new Promise((resolve) => session.onExpiry(resolve));
+    }""")
+
+    assert time.monotonic() - started < 5
+    assert tab.evaluate(CLAIMS)["expired"] is True
+
+
+def test_what_is_no_token_has_no_user(tab: Page) -> None:
+    for text in ("x", "a.b.c", "a.e30.c", "a.InRleHQi.c", "🎈.🎈.🎈", "..", "a.bnVsbA.c"):
+        assert tab.evaluate(NEW_USERS, text) is None, text
+
+
+def test_user_id_with_any_characters_is_read_from_the_token(tab: Page) -> None:
+    for user in ("Zoë/Ünïcode 用户", "<script>alert(1)</script>", "a" * 255):
+        assert tab.evaluate(NEW_USERS, sign(user)) == user
