@@ -23,6 +23,7 @@ class Answer:
     def __init__(self, connection: Connection, run: Json, lease: str, stop: Event) -> None:
         self._connection = connection
         self._run = run
+        self._input: Json = run["input"] or {}
         self._lease = lease
         self._stop = stop
         self._next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
@@ -46,13 +47,15 @@ class Answer:
         return self._end("succeeded", answer=text)
 
     def _question(self) -> str | None:
-        """Return the last message of the user, if there is one."""
+        """Return the message that the input names, or else the last one of the user."""
         conversation_id = self._run["conversation_id"]
         if conversation_id is None:
             return None
-        query = {"order": "desc", "limit": 20}
+        query = {"order": "desc", "limit": 100, "branches": "all"}
         page = self._send("GET", f"/conversations/{conversation_id}/messages", params=query)
-        return next((m["content"] for m in page["messages"] if m["role"] == "user"), None)
+        named = [m for m in page["messages"] if m["id"] == self._input.get("message_id")]
+        last = [m for m in page["messages"] if m["role"] == "user" and m["active"]]
+        return next((m["content"] for m in named + last), None)
 
     def _is_cancelled(self) -> bool:
         """Send a heartbeat if it is time for one, and tell whether the run is to be cancelled."""
@@ -74,6 +77,8 @@ class Answer:
         body: Json = {"status": status, "error": error}
         if answer:
             body["message"] = {"role": "assistant", "content": answer}
+            # The answer that this one is another version of, when a user asks for it again.
+            body["message"]["sibling_of"] = self._input.get("sibling_of")
         self._send("PATCH", f"/runs/{self._run['id']}", json=body)
         return status
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.calls import new_conversation, new_run, read
+from tests.calls import messages_of, new_conversation, new_run, post_message, read
 from tests.commands import refusal
 from tests.live.echoing import answer_of, ask, echoing
 from tests.live.following import Frame, following, texts
@@ -46,6 +46,26 @@ def test_worker_answers_word_by_word(server: Server, alice: httpx.Client, tmp_pa
     assert "".join(texts(events)) == answer_of(alice, conversation, run) == QUESTION
     page = read(alice, f"/runs/{run['id']}/events")
     assert all(event["transient"] == ("text" in event["data"]) for event in page["events"])
+
+
+def test_worker_answers_the_message_of_the_input_again(
+    server: Server, alice: httpx.Client, tmp_path: Path
+) -> None:
+    agent = new_agent()
+    conversation = new_conversation(alice)
+    question = post_message(alice, conversation, "First question")
+    answer = post_message(alice, conversation, "First answer", role="assistant")
+    post_message(alice, conversation, "Second question")
+    given = {"message_id": question["id"], "sibling_of": answer["id"]}
+    run = new_run(alice, agent_id=agent, conversation_id=conversation["id"], input=given)
+
+    with echoing(server.url, tmp_path, agent), following(alice, run) as frames:
+        assert list(frames)[-1].data["status"] == "succeeded"
+
+    asked, answered = read(alice, messages_of(conversation))["messages"]
+    assert asked["id"] == question["id"]
+    assert answered["content"] == "First question"
+    assert (answered["sibling_index"], answered["sibling_count"]) == (2, 2)
 
 
 def test_worker_answers_several_runs_at_once(
