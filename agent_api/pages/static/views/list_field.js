@@ -1,5 +1,5 @@
 import { html, useId, useRef, useState } from "../html.js";
-import { errorsAt } from "./problems.js";
+import { detailOf, errorsAt } from "./problems.js";
 
 // A list of short texts: Enter or a comma adds one, Backspace in the empty field removes the last one.
 export function ListField({ label, help, values, onChange, error, pointer, notice, autofocus = false }) {
@@ -59,7 +59,7 @@ export function ListField({ label, help, values, onChange, error, pointer, notic
       ${notice && html`<div id="${id}-notice">${notice}</div>`}
       ${errors.length > 0 && html`
         <ul class="error" id="${id}-error">
-          ${errors.map((each) => html`<li><bdi>${subject(each.pointer, pointer, values)}</bdi> ${each.detail}</li>`)}
+          ${errors.map((each) => html`<li><bdi>${subject(each.pointer, pointer, values)}</bdi> ${detailOf(each)}</li>`)}
         </ul>
       `}
       <span class="visually-hidden" role="status">${said}</span>

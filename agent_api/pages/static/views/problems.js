@@ -12,6 +12,11 @@ export function errorsAt(error, pointer) {
   return (error?.errors ?? []).filter((each) => each.pointer === pointer || each.pointer.startsWith(`${pointer}/`));
 }
 
+// A pattern is written for programs.
+export function detailOf({ detail }) {
+  return detail.startsWith("must match ") ? "is not valid" : detail;
+}
+
 // True if the error names none of these properties, so that it needs a place of its own.
 export function isGeneral(error, pointers) {
   return Boolean(error) && !pointers.some((pointer) => errorsAt(error, pointer).length > 0);

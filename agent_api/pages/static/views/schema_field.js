@@ -1,6 +1,6 @@
 import { html, useId } from "../html.js";
 import { ListField } from "./list_field.js";
-import { errorsAt } from "./problems.js";
+import { detailOf, errorsAt } from "./problems.js";
 
 // One field of a form. The server checks the value: its rules are in the contract, and its answer names the field.
 export function SchemaField({ field, value, onChange, error, notice }) {
@@ -34,7 +34,7 @@ function SingleField({ field, value, onChange, error, notice }) {
       ${control}
       ${notice && html`<div id="${id}-notice">${notice}</div>`}
       ${errors.length > 0 && html`
-        <p class="error" id="${id}-error">${errors.map((each) => `${field.label} ${each.detail}`).join(". ")}.</p>
+        <p class="error" id="${id}-error">${errors.map((each) => `${field.label} ${detailOf(each)}`).join(". ")}.</p>
       `}
     </div>
   `;
