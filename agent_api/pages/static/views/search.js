@@ -20,7 +20,8 @@ export function Search({ api, onOpen, onQuery = () => {} }) {
   // Arrow keys go from the field to the results and back, Escape empties the field.
   const onKeyDown = (event) => {
     if (event.key === "Escape" && text) {
-      event.stopPropagation();
+      // Without this, the key would also close a dialog around the search.
+      event.preventDefault();
       type("");
       field.current.focus();
     }
@@ -37,7 +38,7 @@ export function Search({ api, onOpen, onQuery = () => {} }) {
     <search class="search" onKeyDown=${onKeyDown}>
       <div class="search-field">
         <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><circle cx="11" cy="11" r="6.5" /><path d="M16 16l4.5 4.5" /></svg>
-        <input ref=${field} type="search" dir="auto" aria-label="Search in messages" placeholder="Search in messages" autocomplete="off" maxlength="1000"
+        <input ref=${field} type="search" dir="auto" aria-label="Search in messages" placeholder="Search in messages" autocomplete="off" autofocus maxlength="1000"
           value=${text} aria-describedby="${id}-said" onInput=${({ target }) => type(target.value)} />
       </div>
       ${text.trim() && html`
@@ -64,7 +65,7 @@ function Found({ found, list, onOpen }) {
 
 function Nothing() {
   return html`
-    <div class="empty">
+    <div class="search-empty">
       <p><strong>No message matches.</strong></p>
       <p class="help">Words are compared whole. <code>"five years"</code> finds a phrase, <code>lease or rent</code> one of the two, and <code>-parking</code> leaves a word out.</p>
     </div>
