@@ -38,6 +38,22 @@ export function createApp({ api, me, notify }) {
     }
   }
 
+  /** Open a conversation at one of its messages. */
+  async function showMessage({ conversation_id, message_id }) {
+    await open(conversation_id);
+    if (await threads.loadUntil(conversation_id, message_id)) {
+      store.set({ target: message_id });
+      return;
+    }
+    const show = async () => {
+      await threads.activate(conversation_id, message_id);
+      await showMessage({ conversation_id, message_id });
+    };
+    const mayActivate = store.get().conversations[conversation_id]?.role !== "viewer";
+    const action = mayActivate ? { label: "Show it", run: show } : null;
+    notify("This message belongs to another version of the conversation.", { action, seconds: 15 });
+  }
+
   async function fork(id, upTo) {
     const copy = await conversations.fork(id, upTo);
     if (!copy) return;
@@ -46,7 +62,7 @@ export function createApp({ api, me, notify }) {
   }
 
   return {
-    api, me, store, notify, open, fork, conversations, threads, runs, outbox,
+    api, me, store, notify, open, showMessage, fork, conversations, threads, runs, outbox,
     sync: (events) => startSync({ api, store, conversations, threads, runs, ...events }),
     isBusy: (id) => activeRuns(store.get(), id).length > 0,
   };

@@ -12,6 +12,7 @@ export const initialState = {
   live: {}, // by run: { text, note }, while it is followed
   outbox: [], // messages that the server has not confirmed
   deleting: {}, // conversations that disappear unless the user chooses Undo
+  target: null, // a message to scroll to
   openId: null, // a conversation's id, "new", or null
   connection: "waiting", // of the change stream: "open", "waiting", "offline"
 };

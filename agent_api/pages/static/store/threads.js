@@ -75,7 +75,7 @@ export function threadActions({ api, store, notify }) {
   async function refreshMessage(id) {
     try {
       const { data, etag } = await api.get_message({ message_id: id });
-      store.set((state) => ({ messages: putMessages(state, [data]) }));
+      put(data);
       return { message: data, etag };
     } catch (problem) {
       if (problem.status === 404) drop(id);
@@ -99,7 +99,7 @@ export function threadActions({ api, store, notify }) {
     const body = { content };
     if (message.parts) body.parts = null; // parts would still show the old text
     const { data } = await api.update_message({ message_id: message.id, body, "If-Match": etag });
-    store.set((state) => ({ messages: putMessages(state, [data]) }));
+    put(data);
   }
 
   async function remove(message) {
@@ -115,12 +115,12 @@ export function threadActions({ api, store, notify }) {
       const target = siblings.find((each) => each.sibling_index === message.sibling_index + step);
       if (target) await activate(conversation_id, target.id);
     } catch (problem) {
-      failed("The branch was not changed.")(problem);
+      failed("The version was not changed.")(problem);
     }
   }
 
   async function activate(conversation_id, message_id) {
-    await api.activate_message({ conversation_id, body: { message_id } });
+    await api.activate_message({ conversation_id, body: { message_id } }).catch(failed("The version was not changed."));
     await refresh(conversation_id);
   }
 
@@ -137,5 +137,7 @@ export function threadActions({ api, store, notify }) {
     return found;
   }
 
-  return { refresh, loadOlder, loadUntil, refreshMessage, drop, edit, remove, switchBranch, activate };
+  const put = (message) => store.set((state) => ({ messages: putMessages(state, [message]) }));
+
+  return { put, refresh, loadOlder, loadUntil, refreshMessage, drop, edit, remove, switchBranch, activate };
 }

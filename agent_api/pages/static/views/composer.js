@@ -77,7 +77,7 @@ function Agent({ app, agent, onChange }) {
     <label class="agent">
       <span class="agent-label">Agent</span>
       <input value=${agent} list="agents" maxlength="255" dir="auto" spellcheck="false" autocomplete="off"
-        size=${Math.max(6, Math.min(agent.length, 24))} onChange=${(event) => onChange(event.target.value)} onBlur=${onBlur} />
+        onChange=${(event) => onChange(event.target.value)} onBlur=${onBlur} />
       <datalist id="agents">${[...known].slice(0, 50).map((name) => html`<option key=${name} value=${name} />`)}</datalist>
     </label>
   `;

@@ -1,6 +1,9 @@
 import { html, memo, useState } from "../html.js";
 import { useStore } from "../store/store.js";
+import { Chips } from "./attachments.js";
+import { Details } from "./details.js";
 import { EditMessage } from "./edit_message.js";
+import { Feedback } from "./feedback.js";
 import { Icon } from "./icons.js";
 import { Markdown } from "./markdown.js";
 import { Menu } from "./menu.js";
@@ -18,6 +21,8 @@ export const Message = memo(({ id, app, role, owner, show }) => {
         ? html`<${EditMessage} app=${app} message=${message} role=${role} onClose=${() => setEditing(false)} />`
         : html`
           <div class="bubble">${message.content ? html`<${Markdown} text=${message.content} />` : html`<p class="muted">No text</p>`}</div>
+          <${Chips} api=${app.api} message=${message} />
+          <${Details} message=${message} />
           ${run?.status === "cancelled" && html`<p class="message-status">Stopped</p>`}
           <${Actions} app=${app} message=${message} role=${role} show=${show} onEdit=${() => setEditing(true)} />
         `}
@@ -76,6 +81,9 @@ function Actions({ app, message, role, show, onEdit }) {
         `}
         <${Menu} label="More" items=${items} />
       </span>
+      ${message.role === "assistant" && html`
+        <span class=${message.feedback ? "" : "on-hover"}><${Feedback} api=${app.api} message=${message} onChanged=${app.threads.put} /></span>
+      `}
       ${message.version > 1 && html`
         <button type="button" class="edited" onClick=${() => show("versions", id)}>Edited</button>
       `}

@@ -47,5 +47,16 @@ export function useScrolling({ firstId, loadOlder, hasOlder }) {
     return () => observer.disconnect();
   }, [firstId, hasOlder]);
 
-  return { box, column, sentinel, isAtEnd, onScroll, toEnd };
+  /** Bring a message to the middle, and mark it for a moment. */
+  const toMessage = (element) => {
+    sticks.current = false;
+    element.scrollIntoView({ block: "center" });
+    element.focus({ preventScroll: true });
+    element.classList.add("found");
+    element.addEventListener("animationend", () => element.classList.remove("found"), { once: true });
+    // Pages that were never drawn have an estimated height: correct the place when they have been.
+    requestAnimationFrame(() => element.scrollIntoView({ block: "center" }));
+  };
+
+  return { box, column, sentinel, isAtEnd, onScroll, toEnd, toMessage };
 }

@@ -25,11 +25,18 @@ export function Thread({ app, id, show, onMenu }) {
   const visible = hideReplaced(pages, active);
   const lastId = pages.at(-1)?.at(-1);
 
-  const { box, column, sentinel, isAtEnd, onScroll, toEnd } = useScrolling({
+  const { box, column, sentinel, isAtEnd, onScroll, toEnd, toMessage } = useScrolling({
     firstId: pages[0]?.[0],
     hasOlder: thread?.status === "ready" && thread.cursor !== null,
     loadOlder: () => app.threads.loadOlder(id),
   });
+  const target = useStore(store, (state) => state.target);
+  useEffect(() => {
+    const element = target && document.getElementById(`message-${target}`);
+    if (!element) return;
+    store.set({ target: null });
+    toMessage(element);
+  }, [target, pages]);
   useMarkRead({ app, conversation, lastId, isAtEnd });
   useEffect(() => {
     document.title = isNew ? "Agent API" : `${conversation?.title ?? "…"} – Agent API`;
