@@ -4,7 +4,7 @@ import { useStore } from "../store/store.js";
 import { ConversationRow } from "./conversation_row.js";
 import { Empty, Failed, Skeleton } from "./states.js";
 
-const ROW = 84; // pixels, as --row in layout.css
+const ROW = 76; // pixels, as --row in layout.css
 const SPARE = 6; // rows above and below those that can be seen
 const AHEAD = 40; // rows before the end at which the next page is loaded
 

@@ -32,13 +32,13 @@ export const ConversationRow = memo(({ conversation, index, total, isOpen, actio
     <a class="row-link" href=${`#/${id}`} data-id=${id} aria-current=${isOpen ? "true" : null}>
       <span class="row-top">
         ${pinned && html`<span class="row-pin" title="Pinned"><${Icon} name="pin" /><span class="visually-hidden">Pinned. </span></span>`}
-        <span class="row-title"><bdi>${title}</bdi></span>
+        <span class="row-title" dir="auto">${title}</span>
         <time class="row-time" datetime=${conversation.updated_at} title=${fullTime(conversation.updated_at)}>
           ${shortTime(conversation.updated_at)}
         </time>
       </span>
       <span class="row-bottom">
-        <span class="row-preview"><bdi>${last ? SPEAKER[last.role] + plain(last.content) : "No messages yet"}</bdi></span>
+        <span class="row-preview" dir="auto">${last ? SPEAKER[last.role] + plain(last.content) : "No messages yet"}</span>
         ${unread > 0 && html`<span class="badge" title="Unread messages">${unread > 99 ? "99+" : unread}<span class="visually-hidden"> unread</span></span>`}
       </span>
       ${(tags.length > 0 || shared_by) && html`

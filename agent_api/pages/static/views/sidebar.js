@@ -37,7 +37,7 @@ export function Sidebar({ app, show, onSignOut, hidden }) {
       <${ConversationList} app=${app} show=${show} />
       <footer class="sidebar-foot">
         <span class="avatar" aria-hidden="true">${[...(app.me ?? "?")][0].toUpperCase()}</span>
-        <span class="me" title=${app.me}><bdi>${app.me}</bdi></span>
+        <span class="me" dir="auto" title=${app.me}>${app.me}</span>
         <button type="button" class="icon-button" aria-label="Settings" title="Settings" onClick=${() => show("settings")}>
           <${Icon} name="gear" />
         </button>

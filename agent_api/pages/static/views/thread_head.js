@@ -34,7 +34,7 @@ export function ThreadHead({ app, conversation, isNew, show, onMenu }) {
       <div class="thread-names">
         ${renaming
           ? html`<${Rename} title=${title} onDone=${save} />`
-          : html`<h1 class="thread-title" title=${title}><bdi>${title}</bdi></h1>`}
+          : html`<h1 class="thread-title" dir="auto" title=${title}>${title}</h1>`}
         ${(shared_by || tags.length > 0 || archived) && html`
           <div class="thread-facts">
             ${shared_by && html`<span class="row-tag"><${Icon} name="users" /><span>Shared by <bdi>${shared_by}</bdi>. ${ROLES[role]}.</span></span>`}
