@@ -56,7 +56,7 @@ export function Links({ api, conversation }) {
       ${request.error && html`<${Failure} error=${request.error} onRetry=${request.reload} />`}
       ${request.loading && !request.data && html`<${Loading} what="the links" />`}
       ${request.data?.length > 0 && html`
-        <ul class="rows">${request.data.map((link) => html`<${LinkRow} key=${link.id} link=${link} onRemove=${() => remove(link)} />`)}</ul>
+        <ul class="row-list">${request.data.map((link) => html`<${LinkRow} key=${link.id} link=${link} onRemove=${() => remove(link)} />`)}</ul>
       `}
     </section>
   `;

@@ -63,7 +63,7 @@ function Members({ api, conversation, me, isOwner, onClose, onChanged }) {
       ${request.error && html`<${Failure} error=${request.error} onRetry=${request.reload} />`}
       ${error && html`<${Failure} error=${error} />`}
       ${request.loading && !request.data && html`<${Loading} what="the members" />`}
-      <ul class="rows">
+      <ul class="row-list">
         <li class="row-item">
           <span class="row-main"><bdi>${conversation.user_id}</bdi> ${conversation.user_id === me && html`<span class="muted">(you)</span>`}</span>
           <span class="muted">Owner</span>
