@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import ThreadingWSGIServer, choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from agent_api.server.process_usage import UsageCollector
+
 
 class LiveCollector(MultiProcessCollector):
     """Adds up the counts of all processes, and the gauges of those that are alive."""
@@ -27,13 +29,17 @@ class LiveCollector(MultiProcessCollector):
     def collect(self) -> Iterable[Metric]:
         """Return all metrics."""
         with self._lock:  # two scrapes must not delete the same file
-            for path in Path(self._folder).glob("gauge_live*.db"):
-                pid = int(path.stem.rpartition("_")[2])
+            for pid in self.process_ids():
                 if not _is_alive(pid):
                     mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]  # no types
             # A file is empty while a process creates it, and prometheus_client cannot read it then.
             files = [str(path) for path in Path(self._folder).glob("*.db") if path.stat().st_size]
             return self.merge(files)  # type: ignore[no-untyped-call,no-any-return]  # no types
+
+    def process_ids(self) -> set[int]:
+        """Return the processes that count and, until the next scrape, those that have ended."""
+        paths = Path(self._folder).glob("gauge_live*.db")
+        return {int(path.stem.rpartition("_")[2]) for path in paths}
 
 
 def _is_alive(pid: int) -> bool:
@@ -84,7 +90,8 @@ class MetricsServer(ThreadingWSGIServer):
         self.address_family = socket.AddressFamily(family)
         super().__init__(address, MetricsHandler)
         registry = CollectorRegistry()
-        LiveCollector(registry, folder)
+        counts = LiveCollector(registry, folder)
+        registry.register(UsageCollector(counts.process_ids))
         self.set_app(_wsgi_app(registry))
 
     def server_bind(self) -> None:
