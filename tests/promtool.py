@@ -1,4 +1,4 @@
-"""Evaluates alerting rules on scraped samples with `promtool test rules`.
+"""Checks and evaluates the files of deploy/prometheus/ with promtool.
 
 promtool comes with Prometheus: in Debian the package `prometheus`, which `.ci/run` fetches.
 """
@@ -18,13 +18,31 @@ from tests.scraping import Samples
 SECONDS_BETWEEN_SCRAPES = 30
 
 
+def program(name: str) -> str:
+    """Return the path of promtool or prometheus; skip the test if it is not installed."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed; Debian has it in the package prometheus")
+    return path
+
+
+def run(name: str, *arguments: str, folder: str | Path) -> None:
+    """Run a program in a folder; fail with its output if it does not succeed."""
+    result = subprocess.run(
+        [program(name), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def assert_firing(
     rules: Sequence[Mapping[str, Any]], scrapes: Sequence[Samples], expected: set[str]
 ) -> None:
     """Fail unless exactly the alerts named `expected` fire at the last scrape."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed; Debian has it in the package prometheus")
     test = {
         "interval": f"{SECONDS_BETWEEN_SCRAPES}s",
         "input_series": series(scrapes),
@@ -48,15 +66,7 @@ def assert_firing(
             "tests": [test],
         }
         Path(folder, "test.yml").write_text(json.dumps(tests))
-        result = subprocess.run(
-            [promtool, "test", "rules", "test.yml"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    assert result.returncode == 0, result.stdout + result.stderr
+        run("promtool", "test", "rules", "test.yml", folder=folder)
 
 
 def series(scrapes: Sequence[Samples]) -> list[dict[str, str]]:
