@@ -95,6 +95,11 @@ class Host(click.ParamType[str]):
 host = click.option(
     "--host", type=Host(), help="Address to listen on.  [default: 127.0.0.1, or AGENT_API_HOST]"
 )
+workers = click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Number of worker processes.  [default: 1, or AGENT_API_WORKERS]",
+)
 port = click.option(
     "--port",
     type=click.IntRange(1, 65535),

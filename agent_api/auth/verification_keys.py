@@ -33,7 +33,7 @@ class VerificationKeys:
             max_age = settings.jwt_jwks_max_age_seconds
             self._key_set = KeySet(settings.jwt_jwks_url, max_age=max_age, on_change=on_change)
         elif settings.jwt_public_key_file:
-            self._key = _read_public_key(settings.jwt_public_key_file)
+            self._key = read_public_key(settings.jwt_public_key_file)
         else:
             secret = settings.jwt_secret or development_secret.load_or_create(settings.data_dir)
             self._key = VerificationKey(secret, ("HS256",))
@@ -100,7 +100,7 @@ def _signer(token: str, algorithm: str, keys: Sequence[VerificationKey]) -> Veri
     return keys[0]
 
 
-def _read_public_key(path: Path) -> VerificationKey:
+def read_public_key(path: Path) -> VerificationKey:
     """Return the key in a PEM file, or raise ConfigError."""
     try:
         return public_key.from_pem(path.read_bytes())

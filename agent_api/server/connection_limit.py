@@ -33,7 +33,7 @@ class ConnectionLimit:
     """How many clients can be connected to this process at a time."""
 
     def __init__(self) -> None:
-        self.maximum = _max_connections()
+        self.maximum = _own_limit()
         self._warned_at = -math.inf
 
     def is_exceeded(self, connections: int) -> bool:
@@ -53,10 +53,15 @@ def connection_limit() -> ConnectionLimit:
     return ConnectionLimit()
 
 
-def _max_connections() -> int:
+def most_connections(descriptors: int) -> int:
+    """Return how many clients can be connected to a process with this limit of descriptors."""
+    if sys.platform == "win32" or descriptors == resource.RLIM_INFINITY:
+        return UNLIMITED
+    return max(descriptors - RESERVED, descriptors // 2)
+
+
+def _own_limit() -> int:
     if sys.platform == "win32":
         return UNLIMITED
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return UNLIMITED
-    return max(soft - RESERVED, soft // 2)
+    return most_connections(soft)

@@ -121,7 +121,7 @@ class Settings:
         given = [_variable(key) for key in _KEYS if getattr(self, key) is not None]
         if len(given) > 1:
             raise ConfigError(f"{' and '.join(given)} exclude each other: set only one")
-        if needs_key and not given and not _is_loopback(self.host):
+        if needs_key and not given and not is_loopback(self.host):
             raise ConfigError(
                 f"{host} {self.host} is open to other machines and requires a key: "
                 f"set {' or '.join(_variable(key) for key in _KEYS)}"
@@ -141,6 +141,23 @@ class Settings:
     def has_key(self) -> bool:
         """Tell whether a key is configured. Otherwise the development secret applies."""
         return any(getattr(self, key) is not None for key in _KEYS)
+
+
+def usable_environment() -> tuple[dict[str, str], dict[str, str]]:
+    """Return the process environment without unusable settings, and what is wrong with those."""
+    usable, refused = dict(os.environ), {}
+    for variable, text in sorted(os.environ.items()):
+        try:
+            _read({variable: text}, fields(Settings))
+        except ConfigError as error:
+            refused[variable] = str(error)
+            del usable[variable]
+    return usable, refused
+
+
+def time_zone() -> str | None:
+    """Return the time zone that the process environment names, if any."""
+    return os.environ.get("TZ") or None
 
 
 def log_format(arguments: Sequence[str]) -> str:
@@ -186,7 +203,7 @@ def _variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Tell whether only this machine can reach `host`, a name or an address."""
     if host == "localhost":
         return True

@@ -19,6 +19,7 @@ __all__ = [
     "Server",
     "attach",
     "check_installed",
+    "exists",
     "is_stopped",
     "make_folder",
     "program",
@@ -83,6 +84,11 @@ def check_installed() -> None:
 def program(name: str, data_dir: Path) -> Path:
     """Return the path of a PostgreSQL program, such as psql, of the version of data_dir."""
     return find_binaries(data_dir / "postgres" / "data") / "bin" / name
+
+
+def exists(data_dir: Path) -> bool:
+    """Return whether `data_dir` has an embedded database, or a part of one."""
+    return (data_dir / "postgres" / "data").exists()
 
 
 def is_stopped(data_dir: Path) -> bool:

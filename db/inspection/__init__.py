@@ -1,0 +1,1 @@
+"""Reads what `agent-api doctor` reports about a database. It changes nothing."""
