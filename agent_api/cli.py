@@ -1,4 +1,4 @@
-"""The command line: serve, mock, migrate, index, distribute, token, worker, demo, psql, and others.
+"""The command line: serve, mock, migrate, index, distribute, token, worker, doctor, and others.
 
 Commands import what they need when they run. Connexion and SQLAlchemy take a second to load, which
 `agent-api token` or a mistyped option should not have to wait for.
@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from agent_api import __version__, cli_database, cli_options
+from agent_api import __version__, cli_database, cli_doctor, cli_options
 from agent_api.cli_database import print_to_stderr
 from agent_api.cli_options import AgentId, Duration, Token, Url, UserId
 from agent_api.contract.spec import ContractError
@@ -66,11 +66,7 @@ def commands() -> None:
 @commands.command(short_help="Serve the API.")
 @cli_options.host
 @cli_options.port
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 64),
-    help="Number of worker processes.  [default: 1, or AGENT_API_WORKERS]",
-)
+@cli_options.workers
 @click.option("--reload", is_flag=True, help="Restart when the code changes, for development.")
 def serve(host: str | None, port: int | None, workers: int | None, reload: bool) -> None:
     """Serve the API until Ctrl-C or SIGTERM.
@@ -213,5 +209,5 @@ def version() -> None:
     click.echo(f"agent-api {__version__}")
 
 
-for command in cli_database.COMMANDS:
+for command in (*cli_database.COMMANDS, cli_doctor.doctor):
     commands.add_command(command)

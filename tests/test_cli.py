@@ -28,6 +28,7 @@ COMMANDS = {
     "distribute": ["--check"],
     "token": ["--user", "--expires-in", "--scope"],
     "worker": ["--echo", "--agent", "--url", "--token"],
+    "doctor": ["--json", "--host", "--workers"],
     "demo": ["--user"],
     "psql": ["--url"],
     "routes": [],

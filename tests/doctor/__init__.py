@@ -1,0 +1,1 @@
+"""`agent-api doctor` in real situations."""
