@@ -61,7 +61,11 @@ function run(app) {
     removeEventListener("hashchange", route);
     removeEventListener("pagehide", app.conversations.finishRemovals);
   };
-  const signOut = () => (session.signOut(), signIn(null));
+  const signOut = () => {
+    app.outbox.forget();
+    session.signOut();
+    signIn(null);
+  };
   draw(html`<${App} app=${app} onSignOut=${signOut} />`);
 }
 

@@ -9,7 +9,7 @@ import { threadActions } from "./threads.js";
 
 export function createApp({ api, me, notify }) {
   const store = createStore({ ...initialState });
-  const base = { api, store, notify, announce };
+  const base = { api, me, store, notify, announce };
   const conversations = conversationActions(base);
   const threads = threadActions(base);
   const runs = runActions({ ...base, threads });

@@ -2,16 +2,17 @@
 import { newKey } from "./conversations.js";
 import { activeRuns, idsOf, putMessages, rethrowMistake } from "./state.js";
 
-const SAVED = "agent-api.outbox";
 const ATTEMPTS = 6;
 
-export function outboxActions({ api, store, conversations, threads, runs }) {
+export function outboxActions({ api, me, store, conversations, threads, runs }) {
+  // By user: after another one has signed in, nobody's messages are sent under the wrong name.
+  const saved = `agent-api outbox ${me}`;
   const busy = new Set(); // conversations (or keys of new ones) whose first entry is being sent
 
   function save(change) {
     store.set(({ outbox }) => ({ outbox: change(outbox) }));
     // A reload does not lose a message: what is left is sent again, with the same keys.
-    sessionStorage.setItem(SAVED, JSON.stringify(store.get().outbox));
+    sessionStorage.setItem(saved, JSON.stringify(store.get().outbox));
   }
   const patch = (key, changes) =>
     save((outbox) => outbox.map((each) => (each.key === key ? { ...each, ...changes } : each)));
@@ -128,12 +129,17 @@ export function outboxActions({ api, store, conversations, threads, runs }) {
   /** Send what was left when the page was closed or offline. */
   function resume() {
     if (!store.get().outbox.length) {
-      store.set({ outbox: JSON.parse(sessionStorage.getItem(SAVED) ?? "[]") });
+      store.set({ outbox: JSON.parse(sessionStorage.getItem(saved) ?? "[]") });
     }
     for (const { key } of store.get().outbox) retry(key);
   }
 
-  return { send, answerAgain, retry, discard, resume };
+  /** Forget what was not sent, because the user signs out. */
+  function forget() {
+    sessionStorage.removeItem(saved);
+  }
+
+  return { forget, send, answerAgain, retry, discard, resume };
 }
 
 const isInProgress = (problem) => problem.type === "/problems/request-in-progress";

@@ -1,6 +1,6 @@
 // The shape of the state, and the functions that put objects of the API into it.
 export const FINAL = new Set(["succeeded", "failed", "timeout", "cancelled"]);
-export const PAGE_SIZE = 30; // messages in one chunk of the thread
+export const PAGE_SIZE = 20; // messages in one chunk of the thread
 
 export const initialState = {
   filter: { archived: "false", tag: null, shared: null },
@@ -68,18 +68,15 @@ export function putMessages(state, messages) {
 export function repaginate(pages, ids) {
   const result = [];
   let start = 0;
-  for (const page of pages) {
-    const same = page.findIndex((id, index) => id !== ids[start + index]);
-    if (same === -1 && (page.length >= PAGE_SIZE || start + page.length === ids.length)) {
-      result.push(page);
-      start += page.length;
-      continue;
-    }
-    const kept = same === -1 ? page.length : same;
-    const end = Math.min(ids.length, start + Math.max(PAGE_SIZE, kept));
-    if (kept > 0) result.push(ids.slice(start, end));
+  for (const [number, page] of pages.entries()) {
+    const differs = page.findIndex((id, index) => id !== ids[start + index]);
+    const kept = differs === -1 ? page.length : differs;
+    // Only the last page may grow. What is drawn of the others stays.
+    const grows = number === pages.length - 1 || differs !== -1;
+    const end = grows ? Math.min(ids.length, start + Math.max(PAGE_SIZE, kept)) : start + kept;
+    if (kept > 0) result.push(differs === -1 && end === start + kept ? page : ids.slice(start, end));
     if (kept > 0) start = end;
-    break;
+    if (differs !== -1) break;
   }
   for (; start < ids.length; start += PAGE_SIZE) result.push(ids.slice(start, start + PAGE_SIZE));
   return result;

@@ -89,8 +89,9 @@ export function threadActions({ api, store, notify }) {
       const conversationId = state.messages[id]?.conversation_id;
       const thread = state.threads[conversationId];
       if (!thread) return undefined;
-      const ids = idsOf(thread).filter((each) => each !== id);
-      return threadPatch(state, conversationId, { pages: repaginate(thread.pages, ids) });
+      const without = (ids) => (ids.includes(id) ? ids.filter((each) => each !== id) : ids);
+      const pages = thread.pages.map(without).filter((ids) => ids.length > 0);
+      return threadPatch(state, conversationId, { pages });
     });
   }
 

@@ -14,7 +14,8 @@ export function EditMessage({ app, message, role, onClose }) {
   };
   useEffect(() => {
     read(); // for the ETag, which lists do not have
-    field.current.focus();
+    field.current.focus({ preventScroll: true });
+    field.current.parentElement.scrollIntoView({ block: "nearest" });
     field.current.setSelectionRange(text.length, text.length);
   }, []);
 

@@ -3,6 +3,7 @@ import { useStore } from "../store/store.js";
 import { ConversationList } from "./conversation_list.js";
 import { Icon } from "./icons.js";
 
+const ICON = new URL("../icon.svg", import.meta.url).href;
 const FILTERS = [
   { label: "All", filter: { archived: "false", shared: null } },
   { label: "Shared", filter: { archived: "false", shared: "true" } },
@@ -16,7 +17,7 @@ export function Sidebar({ app, show, onSignOut, hidden }) {
   return html`
     <nav class="sidebar" aria-label="Conversations" inert=${hidden}>
       <header class="sidebar-head">
-        <span class="brand"><img src="app/icon.svg" alt="" width="28" height="28" />Agent API</span>
+        <span class="brand"><img src=${ICON} alt="" width="28" height="28" />Agent API</span>
         <button type="button" class="icon-button" aria-label="Search" title="Search (Ctrl K)" onClick=${() => show("search")}>
           <${Icon} name="search" />
         </button>

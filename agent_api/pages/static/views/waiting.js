@@ -3,7 +3,7 @@ import { html } from "../html.js";
 import { Icon } from "./icons.js";
 import { Markdown } from "./markdown.js";
 
-const STATUS = { sending: "Sending …", waiting: "Not sent yet. It is tried again." };
+const STATUS = { sending: "Sending …", waiting: "Not sent yet. Trying again …" };
 
 export function Waiting({ entry, app }) {
   const { key, content, status, problem, message_id } = entry;
