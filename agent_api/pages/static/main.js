@@ -24,7 +24,10 @@ else start();
 async function start() {
   if (session.token() === null) return signIn(null);
   try {
-    const api = await connect({ token: session.token, onUnauthorized: signIn });
+    // This user's token, also for requests that are still under way when another user has signed in.
+    const token = session.token();
+    const onUnauthorized = (problem) => token === session.token() && signIn(problem);
+    const api = await connect({ token: () => token, onUnauthorized });
     run(createApp({ api, me: session.userId(), notify }));
   } catch (problem) {
     if (problem.name !== "Problem" && problem.name !== "Offline") throw problem;
@@ -48,7 +51,6 @@ function run(app) {
   route();
   const endSync = app.sync({
     onGone: () => notify("This conversation was deleted, or is not shared with you any more."),
-    onSettings: () => {},
   });
   const cancelExpiry = session.onExpiry(() => signIn({ detail: "Your token has expired." }));
   app.outbox.resume();
@@ -58,11 +60,12 @@ function run(app) {
     cancelExpiry();
     unsubscribe();
     app.runs.unfollowAll();
+    app.outbox.stop();
     removeEventListener("hashchange", route);
     removeEventListener("pagehide", app.conversations.finishRemovals);
   };
   const signOut = () => {
-    app.outbox.forget();
+    app.outbox.stop({ forget: true });
     session.signOut();
     signIn(null);
   };

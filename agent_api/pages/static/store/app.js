@@ -33,6 +33,7 @@ export function createApp({ api, me, notify }) {
       if (!store.get().conversations[id]) reads.push(conversations.refresh(id));
       await Promise.all(reads);
       if (store.get().conversations[id]) await runs.watch(id);
+      else notify("This conversation does not exist, or is not shared with you.", { kind: "error" });
     } catch (problem) {
       rethrowMistake(problem);
     }

@@ -7,10 +7,12 @@ const ATTEMPTS = 6;
 export function outboxActions({ api, me, store, conversations, threads, runs }) {
   // By user: after another one has signed in, nobody's messages are sent under the wrong name.
   const saved = `agent-api outbox ${me}`;
+  let stopped = false; // signed out
   const busy = new Set(); // conversations (or keys of new ones) whose first entry is being sent
 
   function save(change) {
     store.set(({ outbox }) => ({ outbox: change(outbox) }));
+    if (stopped) return;
     // A reload does not lose a message: what is left is sent again, with the same keys.
     sessionStorage.setItem(saved, JSON.stringify(store.get().outbox));
   }
@@ -22,7 +24,8 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
   function send({ conversation_id, content, agent_id, sibling_of = null }) {
     const key = newKey();
     const keys = { conversation: newKey(), message: newKey(), run: newKey() };
-    const entry = { key, keys, conversation_id, content, agent_id, sibling_of, status: "sending", problem: null };
+    const after = idsOf(store.get().threads[conversation_id]).at(-1) ?? null;
+    const entry = { key, keys, conversation_id, content, agent_id, sibling_of, after, status: "sending", problem: null };
     save((outbox) => [...outbox, entry]);
     deliver(key);
     return key;
@@ -59,6 +62,7 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
         return true;
       } catch (problem) {
         rethrowMistake(problem);
+        if (stopped) return false;
         const offline = problem.name === "Offline";
         // Whether it was carried out is unknown: repeat it, with the same key and body.
         const again = offline || problem.status >= 500 || problem.status === 429 || isInProgress(problem);
@@ -68,6 +72,7 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
         }
         patch(key, { status: "waiting" });
         await pause((problem.retryAfter ?? Math.min(2 ** count, 10)) * 1000);
+        if (stopped) return false;
         if (!find(key)) return true; // discarded meanwhile
         patch(key, { status: "sending" });
       }
@@ -134,12 +139,20 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
     for (const { key } of store.get().outbox) retry(key);
   }
 
-  /** Forget what was not sent, because the user signs out. */
-  function forget() {
-    sessionStorage.removeItem(saved);
+  /** Send nothing more. An expired token keeps what was not sent, signing out forgets it. */
+  function stop({ forget = false } = {}) {
+    stopped = true;
+    if (forget) sessionStorage.removeItem(saved);
   }
 
-  return { forget, send, answerAgain, retry, discard, resume };
+  return { stop, send, answerAgain, retry, discard, resume };
+}
+
+/** True if the message is in the thread already: its response was lost, or the stream was faster. */
+export function isStored({ threads, messages }, { conversation_id, content, after }) {
+  const ids = idsOf(threads[conversation_id]);
+  const later = ids.slice(after === null ? 0 : ids.indexOf(after) + 1);
+  return later.some((id) => messages[id].role === "user" && messages[id].content === content);
 }
 
 const isInProgress = (problem) => problem.type === "/problems/request-in-progress";

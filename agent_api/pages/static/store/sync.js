@@ -4,7 +4,7 @@ import { dropConversation, rethrowMistake } from "./state.js";
 
 const GATHER_MS = 60; // changes that arrive together are read together
 
-export function startSync({ api, store, conversations, threads, runs, onSettings, onGone }) {
+export function startSync({ api, store, conversations, threads, runs, onGone }) {
   let position = null; // the last change that was taken
   const controller = new AbortController();
   let waiting = new Map(); // what to read again: "kind id" -> function
@@ -56,7 +56,7 @@ export function startSync({ api, store, conversations, threads, runs, onSettings
       if (isOpen) later(`thread ${conversationId}`, () => threads.refresh(conversationId));
     } else if (kind === "run" && isOpen) {
       later(`run ${objectId}`, () => runs.refresh(objectId, conversationId));
-    } else if (kind === "settings") onSettings();
+    }
   }
 
   const onState = (state) => {

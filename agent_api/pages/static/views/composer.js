@@ -56,7 +56,7 @@ export function Composer({ app, id, conversation, active, onSent }) {
       <textarea ref=${field} rows="1" value=${text} dir="auto" placeholder="Write a message" aria-label="Message"
         aria-describedby="composer-help" onInput=${(event) => write(event.target.value)} onKeyDown=${onKeyDown} />
       <div class="composer-row">
-        ${isOwner ? html`<${Agent} app=${app} agent=${agent} onChange=${setAgent} />` : html`<span class="muted">Only the owner starts agents.</span>`}
+        ${isOwner ? html`<${Agent} app=${app} agent=${agent} onChange=${setAgent} />` : html`<span>Everyone in this conversation sees your message.</span>`}
         <span class="composer-help" id="composer-help">Enter sends, Shift+Enter starts a new line</span>
         ${isBusy && isOwner
           ? html`<button type="button" class="send stop" aria-label="Stop" title="Stop" onClick=${stop}><${Icon} name="stop" /></button>`

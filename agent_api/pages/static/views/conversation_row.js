@@ -29,7 +29,7 @@ export const ConversationRow = memo(({ conversation, index, total, isOpen, actio
     return html`<div class="row-rename"><${Rename} title=${title} onDone=${save} /></div>`;
   }
   return html`
-    <a class="row-link" href=${`#/${id}`} data-id=${id} aria-current=${isOpen ? "true" : null}>
+    <a class=${unread > 0 ? "row-link unread" : "row-link"} href=${`#/${id}`} data-id=${id} aria-current=${isOpen ? "true" : null}>
       <span class="row-top">
         ${pinned && html`<span class="row-pin" title="Pinned"><${Icon} name="pin" /><span class="visually-hidden">Pinned. </span></span>`}
         <span class="row-title" dir="auto">${title}</span>

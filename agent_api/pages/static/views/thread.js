@@ -1,4 +1,5 @@
 import { html, memo, useEffect, useState } from "../html.js";
+import { isStored } from "../store/outbox.js";
 import { activeRuns } from "../store/state.js";
 import { useStore } from "../store/store.js";
 import { Composer } from "./composer.js";
@@ -21,7 +22,8 @@ export function Thread({ app, id, show, onMenu }) {
   const outbox = useStore(store, (state) => state.outbox);
   const pages = thread?.pages ?? NONE;
   const active = isNew ? NONE : activeRuns({ runs }, id);
-  const waiting = outbox.filter((each) => (each.conversation_id ?? "new") === (id ?? "new"));
+  const unsent = outbox.filter((each) => (each.conversation_id ?? "new") === (id ?? "new"));
+  const waiting = unsent.filter((each) => each.status === "failed" || !isStored(store.get(), each));
   const visible = hideReplaced(pages, active);
   const lastId = pages.at(-1)?.at(-1);
 
@@ -58,7 +60,7 @@ export function Thread({ app, id, show, onMenu }) {
         ${visible.map((ids) => html`<${Page} key=${ids[0]} ids=${ids} app=${app} conversation=${conversation} show=${show} />`)}
         ${waiting.map((entry) => html`<${Waiting} key=${entry.key} entry=${entry} app=${app} />`)}
         ${active.map((run) => html`<${LiveRun} key=${run.id} run=${run} app=${app} />`)}
-        ${!active.length && !waiting.length && html`<${RunEnd} app=${app} conversation=${conversation} lastId=${lastId} />`}
+        ${!active.length && !unsent.length && html`<${RunEnd} app=${app} conversation=${conversation} lastId=${lastId} />`}
       </div>
     </div>
     <div class="below">
