@@ -5,7 +5,6 @@ import * as session from "./session.js";
 import { createApp } from "./store/app.js";
 import { App } from "./views/app.js";
 import { Failed } from "./views/states.js";
-import { SharedPage } from "./views/shared_page.js";
 import { SignIn } from "./views/sign_in.js";
 import { notify } from "./views/toasts.js";
 
@@ -18,8 +17,13 @@ let stop = () => {};
 document.documentElement.dir = RTL.has(navigator.language.split("-")[0]) ? "rtl" : "ltr";
 session.start();
 const secret = new URLSearchParams(location.hash.slice(1)).get("shared");
-if (secret) draw(html`<${SharedPage} secret=${secret} />`);
+if (secret) showShared(secret);
 else start();
+
+async function showShared(secret) {
+  const { SharedPage } = await import("./views/shared_page.js");
+  draw(html`<${SharedPage} secret=${secret} />`);
+}
 
 async function start() {
   if (session.token() === null) return signIn(null);

@@ -1,38 +1,60 @@
 // Opens one dialog at a time: show("share", conversationId), show("versions", messageId).
-import { html } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 import { useStore } from "../store/store.js";
 import { Dialog } from "./dialog.js";
-import { Search } from "./search.js";
-import { Settings } from "./settings.js";
-import { Share } from "./share.js";
-import { Tags } from "./tags.js";
-import { Versions } from "./versions.js";
+
+// Dialogs are loaded when they are opened for the first time, so that the page itself starts quickly.
+const LOAD = {
+  search: async () => (await import("./search.js")).Search,
+  settings: async () => (await import("./settings.js")).Settings,
+  share: async () => (await import("./share.js")).Share,
+  tags: async () => (await import("./tags.js")).Tags,
+  versions: async () => (await import("./versions.js")).Versions,
+};
 
 export function Dialogs({ app, dialog, onClose }) {
-  const { api, store } = app;
-  const conversation = useStore(store, (state) => state.conversations[dialog?.id]);
-  const message = useStore(store, (state) => state.messages[dialog?.id]);
-  if (dialog?.name === "search") {
+  const View = useView(app, dialog?.name, onClose);
+  const conversation = useStore(app.store, (state) => state.conversations[dialog?.id]);
+  const message = useStore(app.store, (state) => state.messages[dialog?.id]);
+  if (!View) return null;
+  const { api } = app;
+  if (dialog.name === "search") {
     const open = (result) => {
       onClose();
       app.showMessage(result);
     };
-    return html`<${Dialog} title="Search" onClose=${onClose} wide><${Search} api=${api} onOpen=${open} /><//>`;
+    return html`<${Dialog} title="Search" onClose=${onClose} wide><${View} api=${api} onOpen=${open} /><//>`;
   }
-  if (dialog?.name === "settings") {
-    return html`<${Settings} api=${api} onClose=${onClose} onSaved=${() => app.notify("Settings saved.")} />`;
+  if (dialog.name === "settings") {
+    return html`<${View} api=${api} onClose=${onClose} onSaved=${() => app.notify("Settings saved.")} />`;
   }
-  if (dialog?.name === "versions" && message) {
-    return html`<${Versions} api=${api} message=${message} onClose=${onClose} />`;
+  if (dialog.name === "versions") {
+    return message ? html`<${View} api=${api} message=${message} onClose=${onClose} />` : null;
   }
-  if (!conversation) return null; // none is open, or its conversation was deleted meanwhile
+  if (!conversation) return null; // it was deleted meanwhile
   if (dialog.name === "tags") {
     return html`
       <${Dialog} title=${`Tags of “${conversation.title}”`} onClose=${onClose}>
-        <${Tags} api=${api} conversation=${conversation} onChanged=${app.conversations.put} />
+        <${View} api=${api} conversation=${conversation} onChanged=${app.conversations.put} />
       <//>
     `;
   }
   const onChanged = ({ left }) => left && app.conversations.refresh(conversation.id);
-  return html`<${Share} api=${api} conversation=${conversation} me=${app.me} onClose=${onClose} onChanged=${onChanged} />`;
+  return html`<${View} api=${api} conversation=${conversation} me=${app.me} onClose=${onClose} onChanged=${onChanged} />`;
+}
+
+/** Return the component of a dialog, or null while it is loaded. */
+function useView(app, name, onClose) {
+  const [loaded, setLoaded] = useState({});
+  useEffect(() => {
+    if (!name || loaded[name]) return;
+    LOAD[name]().then(
+      (view) => setLoaded((known) => ({ ...known, [name]: view })),
+      () => {
+        app.notify("This part of the page could not be loaded. Are you offline?", { kind: "error" });
+        onClose();
+      },
+    );
+  }, [name]);
+  return (name && loaded[name]) || null;
 }

@@ -46,7 +46,7 @@ export function ThreadHead({ app, conversation, isNew, show, onMenu }) {
           </div>
         `}
       </div>
-      <button type="button" class="button quiet share-button" onClick=${() => show("share", id)}>
+      <button type="button" class="button quiet share-button" aria-label=${isOwner ? "Share" : "Members"} onClick=${() => show("share", id)}>
         <${Icon} name="users" /><span>${isOwner ? "Share" : "Members"}</span>
       </button>
       <${Menu} label="Actions" items=${items} />
