@@ -46,7 +46,10 @@ function run(app) {
     const id = location.hash.startsWith("#/") ? location.hash.slice(2) : null;
     app.open(id || null);
   };
+  let shown = app.store.get().openId;
   const unsubscribe = app.store.subscribe(({ openId }) => {
+    if (openId === shown) return; // a click on a link has changed the address, and route() comes next
+    shown = openId;
     const hash = openId === null ? "" : `#/${openId}`;
     if (location.hash !== hash) history.replaceState(null, "", hash || location.pathname + location.search);
   });

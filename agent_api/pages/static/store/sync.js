@@ -60,7 +60,8 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
   }
 
   const onState = (state) => {
-    if (state === "open" || state === "waiting") store.set({ connection: state });
+    // A hidden tab gives its connection back, which is no interruption.
+    if (state !== "closed" && !document.hidden) store.set({ connection: state });
   };
 
   async function start() {

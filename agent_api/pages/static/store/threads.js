@@ -68,7 +68,7 @@ export function threadActions({ api, store, notify }) {
   /** Load older messages until one is there, for a search result. Returns whether it was found. */
   async function loadUntil(conversationId, messageId) {
     const has = () => idsOf(store.get().threads[conversationId]).includes(messageId);
-    while (!has() && (await loadOlder(conversationId, 300)));
+    while (!has() && (await loadOlder(conversationId, 100)));
     return has();
   }
 

@@ -20,6 +20,12 @@ export function App({ app, onSignOut }) {
 
   useEffect(() => setDrawer(openId === null), [openId]);
   useEffect(() => {
+    if (!isNarrow) return;
+    // What is covered is inert, so the focus must not stay in it.
+    const inDrawer = document.querySelector(".sidebar [aria-current], .sidebar button");
+    (drawer ? inDrawer : document.getElementById("thread")).focus({ preventScroll: true });
+  }, [drawer, isNarrow]);
+  useEffect(() => {
     const onKeyDown = (event) => {
       if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
@@ -35,7 +41,7 @@ export function App({ app, onSignOut }) {
       <a class="skip" href="#thread" onClick=${(event) => (event.preventDefault(), document.getElementById("thread").focus())}>
         Skip to the messages
       </a>
-      <${Sidebar} app=${app} show=${show} onSignOut=${onSignOut} hidden=${isNarrow && !drawer} />
+      <${Sidebar} app=${app} show=${show} onSignOut=${onSignOut} hidden=${isNarrow && !drawer} onOpen=${() => setDrawer(false)} />
       <div class="scrim" onClick=${() => openId && setDrawer(false)} />
       <main class="main" id="thread" tabindex="-1" inert=${isNarrow && drawer}>
         ${(!isOnline || connection === "offline") && html`

@@ -10,12 +10,13 @@ const FILTERS = [
   { label: "Archived", filter: { archived: "true", shared: null } },
 ];
 
-export function Sidebar({ app, show, onSignOut, hidden }) {
+export function Sidebar({ app, show, onSignOut, hidden, onOpen }) {
   const { store } = app;
   const filter = useStore(store, (state) => state.filter);
   const isChosen = (each) => each.filter.archived === filter.archived && each.filter.shared === filter.shared;
+  const onClick = (event) => event.target.closest("a") && onOpen();
   return html`
-    <nav class="sidebar" aria-label="Conversations" inert=${hidden}>
+    <nav class="sidebar" aria-label="Conversations" inert=${hidden} onClick=${onClick}>
       <header class="sidebar-head">
         <span class="brand"><img src=${ICON} alt="" width="28" height="28" />Agent API</span>
         <button type="button" class="icon-button" aria-label="Search" title="Search (Ctrl K)" onClick=${() => show("search")}>
