@@ -1,0 +1,82 @@
+"""The page follows what other devices change."""
+
+import httpx
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import NewTab
+from tests.browser.console import Console
+from tests.browser.using import expect_messages, open_row, rows, titles
+from tests.calls import change, messages_of, new_conversation, post_message
+
+
+def test_changes_of_another_device_appear(tab: Page, maria: httpx.Client) -> None:
+    older = new_conversation(maria, title="Leases")
+    newer = new_conversation(maria, title="Regions")
+    question = post_message(maria, newer, "Which region?")
+    open_row(tab, "Regions")
+    expect_messages(tab, "Which region?")
+
+    change(maria, f"/messages/{question['id']}", content="Which team?")
+    expect_messages(tab, "Which team?")
+    change(maria, f"/conversations/{older['id']}", pinned=True, tags=["office"])
+    expect(titles(tab)).to_have_text(["Leases", "Regions"])
+    expect(rows(tab).first).to_contain_text("office")
+    answer = post_message(maria, newer, "South", role="assistant")
+    expect_messages(tab, "Which team?", "South")
+    post_message(maria, newer, "North", role="assistant", sibling_of=answer["id"])
+    expect_messages(tab, "Which team?", "North")
+    body = {"message_id": answer["id"]}
+    maria.put(f"/conversations/{newer['id']}/active-message", json=body).raise_for_status()
+    expect_messages(tab, "Which team?", "South")
+    maria.delete(f"/conversations/{newer['id']}").raise_for_status()
+    expect(titles(tab)).to_have_text(["Leases"])
+    expect(tab.get_by_text("This conversation was deleted")).to_be_visible()
+
+
+def test_page_is_read_again_if_its_position_has_expired(
+    new_tab: NewTab, user: str, maria: httpx.Client, console: Console
+) -> None:
+    console.expect("410")
+    refused = []
+
+    def expire(route: Route) -> None:
+        """Answer the first stream like a server that keeps no changes of that time."""
+        if refused:
+            route.continue_()
+            return
+        refused.append(route.request.url)
+        new_conversation(maria, title="Missed by the stream")
+        problem = '{"type": "/problems/position-expired", "title": "Gone", "status": 410}'
+        route.fulfill(status=410, content_type="application/problem+json", body=problem)
+
+    tab = new_tab()
+    tab.route("**/changes/stream*", expire)
+    tab.goto(new_tab(user).url)
+    tab.goto(f"{tab.url}#token={maria.headers['Authorization'].split()[1]}")
+
+    expect(titles(tab)).to_have_text(["Missed by the stream"])
+    new_conversation(maria, title="Seen by the stream")
+    expect(titles(tab)).to_have_text(["Seen by the stream", "Missed by the stream"])
+
+
+def test_filter_shows_archived_shared_and_tagged_conversations(
+    tab: Page, maria: httpx.Client
+) -> None:
+    new_conversation(maria, title="Leases")
+    tagged = new_conversation(maria, title="Regions")
+    archived = new_conversation(maria, title="Lunch")
+    change(maria, f"/conversations/{tagged['id']}", tags=["office"])
+    change(maria, f"/conversations/{archived['id']}", archived=True)
+    expect(titles(tab)).to_have_text(["Regions", "Leases"])
+
+    tab.get_by_role("button", name="Archived").click()
+    expect(titles(tab)).to_have_text(["Lunch"])
+    tab.get_by_role("button", name="Shared").click()
+    expect(tab.get_by_text("Nothing is shared with you")).to_be_visible()
+    tab.get_by_role("button", name="All", exact=True).click()
+    open_row(tab, "Regions")
+    tab.get_by_role("button", name="office").click()
+    expect(titles(tab)).to_have_text(["Regions"])
+    tab.get_by_role("button", name="Remove the filter: office").click()
+    expect(titles(tab)).to_have_text(["Regions", "Leases"])
+    assert maria.get(messages_of(archived)).status_code == 200
