@@ -18,13 +18,11 @@ MODULES = {
     "hooks.js": "preact/hooks/dist/hooks.mjs",
     "htm.js": "htm/dist/htm.mjs",
     "marked.js": "marked/lib/marked.esm.js",
-    "purify.js": "dompurify/dist/purify.es.mjs",
 }
 LICENSES = {
     "preact.LICENSE": "preact/LICENSE",
     "htm.LICENSE": "htm/LICENSE",
     "marked.LICENSE": "marked/LICENSE",
-    "purify.LICENSE": "dompurify/LICENSE",
 }
 
 

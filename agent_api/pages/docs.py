@@ -57,7 +57,7 @@ def register(app: flask.Flask, contract: dict[str, Any], root_path: str | None) 
         (server,) = contract["servers"]
         contract = {**contract, "servers": [{**server, "url": root_path}]}
         contract_yaml = contract_yaml.replace(_SERVER % b"/", _SERVER % root_path.encode())
-    contract_json = orjson.dumps(contract, option=orjson.OPT_INDENT_2)
+    contract_json = orjson.dumps(contract)
     files = {
         "/openapi.json": File(contract_json, "application/json"),
         "/openapi.yaml": File(contract_yaml, "application/yaml"),
