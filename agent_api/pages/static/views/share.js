@@ -8,7 +8,7 @@ import { Failure, Loading, useRequest } from "./request.js";
 export function Share({ api, conversation, me, onClose, onChanged = () => {} }) {
   const isOwner = conversation.role === "owner";
   return html`
-    <${Dialog} title="Share “${conversation.title}”" onClose=${onClose}>
+    <${Dialog} title="${isOwner ? "Share" : "Members of"} “${conversation.title}”" onClose=${onClose}>
       <${Members} api=${api} conversation=${conversation} me=${me} isOwner=${isOwner} onClose=${onClose} onChanged=${onChanged} />
       ${isOwner && html`<${Links} api=${api} conversation=${conversation} />`}
     <//>
