@@ -1,5 +1,7 @@
 import { html, useRef, useState } from "../html.js";
 
+const focus = (button) => button?.focus();
+
 // A button that asks before it acts. The focus goes to the answer that changes nothing, and back to the button.
 export function Confirm({ label, name, question, yes, no, onYes }) {
   const [asking, setAsking] = useState(false);
@@ -7,7 +9,7 @@ export function Confirm({ label, name, question, yes, no, onYes }) {
 
   if (!asking) {
     return html`
-      <button type="button" class="button quiet danger" aria-label=${name} ref=${(button) => answered.current && button?.focus()}
+      <button type="button" class="button quiet danger" aria-label=${name} ref=${answered.current ? focus : null}
         onClick=${() => setAsking(true)}>${label}</button>
     `;
   }
@@ -19,7 +21,7 @@ export function Confirm({ label, name, question, yes, no, onYes }) {
     <div class="row-ask" role="group" aria-label=${question}>
       <p>${question}</p>
       <div class="actions">
-        <button type="button" class="button" ref=${(button) => button?.focus()} onClick=${keep}>${no}</button>
+        <button type="button" class="button" ref=${focus} onClick=${keep}>${no}</button>
         <button type="button" class="button danger" onClick=${onYes}>${yes}</button>
       </div>
     </div>

@@ -1,16 +1,14 @@
-import { html, useEffect, useId, useRef, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
+import { Field } from "./field.js";
 
 const SHOWN_MS = 2000;
 
+/** A text to copy. It gets the focus, because it appears after the user has asked for it. */
 export function CopyField({ label, value, help }) {
   const [copied, setCopied] = useState(false);
-  const field = useRef(null);
-  const id = useId();
+  const input = useRef(null);
 
-  useEffect(() => {
-    field.current.focus();
-    field.current.select();
-  }, [value]);
+  useEffect(() => input.current.focus(), [value]);
 
   useEffect(() => {
     if (!copied) return undefined;
@@ -18,23 +16,24 @@ export function CopyField({ label, value, help }) {
     return () => clearTimeout(timer);
   }, [copied]);
 
-  // Browsers give access to the clipboard only over HTTPS and on this machine. Otherwise the text is selected.
+  // Browsers give access to the clipboard only over HTTPS and on this machine, and the user can refuse it. For that
+  // case, the text is selected.
   const copy = async () => {
-    field.current.select();
-    if (!navigator.clipboard) return;
-    await navigator.clipboard.writeText(value);
-    setCopied(true);
+    input.current.select();
+    const writing = navigator.clipboard?.writeText(value);
+    setCopied(await writing?.then(() => true, () => false) ?? false);
   };
 
   return html`
-    <div class="field">
-      <label for=${id}>${label}</label>
-      <div class="copy">
-        <input id=${id} ref=${field} readonly dir="ltr" value=${value} aria-describedby="${id}-help" onFocus=${({ target }) => target.select()} />
-        <button type="button" class="button primary tall" onClick=${copy}>${copied ? "Copied" : "Copy"}</button>
-      </div>
-      <p class="help" id="${id}-help">${help}</p>
-      <span class="visually-hidden" role="status">${copied ? "Copied" : ""}</span>
-    </div>
+    <${Field} label=${label} help=${help}>
+      ${(control) => html`
+        <div class="copy">
+          <input ...${control} ref=${input} readonly dir="ltr" value=${value}
+            onFocus=${({ target }) => target.select()} />
+          <button type="button" class="button primary tall" onClick=${copy}>${copied ? "Copied" : "Copy"}</button>
+          <span class="visually-hidden" role="status">${copied ? "Copied" : ""}</span>
+        </div>
+      `}
+    <//>
   `;
 }

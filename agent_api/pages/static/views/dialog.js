@@ -1,4 +1,5 @@
 import { html, useEffect, useId, useRef } from "../html.js";
+import { Icon } from "./icons.js";
 
 // The native element traps the focus, closes with Escape and gives the focus back when it is closed.
 export function Dialog({ title, onClose, children, wide = false }) {
@@ -22,7 +23,7 @@ export function Dialog({ title, onClose, children, wide = false }) {
       <header class="dialog-head">
         <h2 id=${headingId} ref=${heading} tabindex="-1" dir="auto">${title}</h2>
         <button type="button" class="icon-button" aria-label="Close" onClick=${() => element.current.close()}>
-          <svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="M6 6l12 12M18 6L6 18" /></svg>
+          <${Icon} name="close" />
         </button>
       </header>
       <div class="dialog-body">${children}</div>

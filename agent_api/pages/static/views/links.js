@@ -1,20 +1,15 @@
-import { html, useId, useRef, useState } from "../html.js";
+import { html, useRef, useState } from "../html.js";
 import { Confirm } from "./confirm.js";
 import { CopyField } from "./copy_field.js";
 import { formatTime } from "./format.js";
+import { NewLink } from "./new_link.js";
 import { Failure, Loading, useRequest } from "./request.js";
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-const PERIODS = [
-  { days: 1, label: "1 day" },
-  { days: 7, label: "7 days" },
-  { days: 30, label: "30 days" },
-  { days: 0, label: "No end" },
-];
-
+/** Public links to snapshots of a conversation. Only its owner may list, create and delete them. */
 export function Links({ api, conversation }) {
   const conversation_id = conversation.id;
-  const request = useRequest(async (signal) => (await api.list_links({ conversation_id, signal })).data.links, [api, conversation_id]);
+  const load = async (signal) => (await api.list_links({ conversation_id, signal })).data.links;
+  const request = useRequest(load, [api, conversation_id]);
   const [address, setAddress] = useState(null);
   const [error, setError] = useState(null);
   const heading = useRef(null);
@@ -26,78 +21,48 @@ export function Links({ api, conversation }) {
     try {
       const { data } = await api.create_link({ conversation_id, body });
       setAddress(addressOf(data));
-      request.replace([data, ...(request.data ?? [])]);
+      request.change((links) => [data, ...links]);
     } catch (problem) {
       setError(problem);
       request.reload();
     }
   };
 
-  const remove = async (link) => {
+  const remove = async ({ id }) => {
     setError(null);
     try {
-      await api.delete_link({ conversation_id, link_id: link.id });
+      await api.delete_link({ conversation_id, link_id: id });
     } catch (problem) {
       // The link has expired or was deleted elsewhere.
       if (problem.status !== 404) return setError(problem);
     }
     setAddress(null);
     heading.current.focus();
-    request.replace(request.data.filter((each) => each.id !== link.id));
+    request.change((links) => links.filter((each) => each.id !== id));
   };
 
+  const row = (link) => html`<${LinkRow} key=${link.id} link=${link} onRemove=${() => remove(link)} />`;
   return html`
     <section class="stack" aria-label="Public links">
       <h3 ref=${heading} tabindex="-1">Public links</h3>
-      <p class="help">Anyone who has a link can read the conversation as it is now, without an account. Later messages are not shown.</p>
+      <p class="help">
+        Anyone who has a link can read the conversation as it is now, without an account. Later messages are not shown.
+      </p>
       <${NewLink} onCreate=${create} />
       ${address && html`<${CopyField} label="New link" value=${address} help="Copy it now: it is shown only once." />`}
       ${error && html`<${Failure} error=${error} />`}
       ${request.error && html`<${Failure} error=${request.error} onRetry=${request.reload} />`}
       ${request.loading && !request.data && html`<${Loading} what="the links" />`}
-      ${request.data?.length > 0 && html`
-        <ul class="row-list">${request.data.map((link) => html`<${LinkRow} key=${link.id} link=${link} onRemove=${() => remove(link)} />`)}</ul>
-      `}
+      ${request.data?.length > 0 && html`<ul class="row-list">${request.data.map(row)}</ul>`}
     </section>
   `;
 }
 
-// The operator can configure the address of a front end. If not, `url` is the path that returns JSON, and this page shows the link.
+// The operator can configure the address of a front end. If not, `url` is the path that returns JSON: then the link
+// leads to this page, which keeps the secret in the fragment of the address.
 function addressOf({ url, secret }) {
   if (URL.canParse(url)) return url;
   return new URL(`#shared=${secret}`, location.href).href;
-}
-
-function NewLink({ onCreate }) {
-  const [days, setDays] = useState(7);
-  const [withFiles, setWithFiles] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const id = useId();
-
-  const submit = async (event) => {
-    event.preventDefault();
-    if (busy) return;
-    setBusy(true);
-    const expires_at = days ? new Date(Date.now() + days * DAY_MS).toISOString() : null;
-    await onCreate({ expires_at, with_attachments: withFiles });
-    setBusy(false);
-  };
-
-  return html`
-    <form class="row" onSubmit=${submit}>
-      <div class="field">
-        <label for=${id}>Works for</label>
-        <select id=${id} value=${days} onChange=${({ target }) => setDays(Number(target.value))}>
-          ${PERIODS.map((period) => html`<option key=${period.days} value=${period.days}>${period.label}</option>`)}
-        </select>
-      </div>
-      <label class="check grow">
-        <input type="checkbox" checked=${withFiles} onChange=${({ target }) => setWithFiles(target.checked)} />
-        Show attachments
-      </label>
-      <button class="button tall">${busy ? "Creating …" : "Create link"}</button>
-    </form>
-  `;
 }
 
 function LinkRow({ link, onRemove }) {
@@ -109,7 +74,8 @@ function LinkRow({ link, onRemove }) {
         <div>Created ${created}</div>
         <div class="help">${end}${link.with_attachments ? ", with attachments" : ""}</div>
       </div>
-      <${Confirm} label="Delete" name="Delete the link of ${created}" question="The link stops working for everyone." yes="Delete" no="Keep" onYes=${onRemove} />
+      <${Confirm} label="Delete" name="Delete the link of ${created}"
+        question="The link stops working for everyone." yes="Delete" no="Keep" onYes=${onRemove} />
     </li>
   `;
 }

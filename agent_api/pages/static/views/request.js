@@ -20,7 +20,7 @@ export function useRequest(load, inputs) {
   return {
     ...state,
     reload: () => setAttempt((number) => number + 1),
-    replace: (data) => setState({ data, loading: false }),
+    change: (update) => setState((before) => ({ data: update(before.data ?? []), loading: false })),
   };
 }
 

@@ -1,19 +1,22 @@
 // Reads the schemas of the contract (OpenAPI 3.0), so that a form has the fields that an operation takes.
 
+/** Return the schema of an operation's body. */
 export function bodySchema(contract, operationId) {
   const body = operation(contract, operationId).requestBody;
   return resolve(contract, body.content["application/json"].schema);
 }
 
+/** Return the schema of an operation's answer. */
 export function answerSchema(contract, operationId) {
   const { 200: answer } = operation(contract, operationId).responses;
   return resolve(contract, answer.content["application/json"].schema);
 }
 
+/** Return the fields of a form for an object of this schema. */
 export function fieldsOf(contract, schema) {
   return Object.entries(schema.properties).map(([name, property]) => {
-    const { type, description, minimum, maximum, nullable = false, format } = resolve(contract, property);
-    return { name, pointer: `/${name}`, label: labelOf(name), help: helpOf(description), type, format, minimum, maximum, nullable };
+    const { type, description, minimum } = resolve(contract, property);
+    return { name, pointer: `/${name}`, label: labelOf(name), help: helpOf(description), type, minimum };
   });
 }
 

@@ -1,25 +1,22 @@
-import { html, useId, useState } from "../html.js";
+import { html, useState } from "../html.js";
+import { Field } from "./field.js";
 
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-// Accepts a token, the header's value, or the link that `make serve` prints.
-function tokenIn(text) {
-  const pasted = text.trim();
-  const fragment = pasted.includes("#") ? new URLSearchParams(pasted.slice(pasted.indexOf("#") + 1)) : null;
-  return fragment?.get("token") ?? pasted.replace(/^Bearer\s+/i, "");
-}
-
+/** Ask for a token. `problem` says why the last one is not good any more; without it, the user is new here. */
 export function SignIn({ problem, onToken }) {
   const [text, setText] = useState("");
-  const [mistake, setMistake] = useState(null);
-  const id = useId();
-  const errorId = `${id}-error`;
+  const [mistakes, setMistakes] = useState([]);
 
+  const onInput = ({ target }) => {
+    setText(target.value);
+    setMistakes([]);
+  };
   const submit = (event) => {
     event.preventDefault();
     const token = tokenIn(text);
     if (TOKEN.test(token)) return onToken(token);
-    setMistake(token ? "This is not a token: it has three parts with dots between them." : "Paste a token.");
+    setMistakes([token ? "This is not a token: it has three parts with dots between them." : "Paste a token."]);
     event.target.querySelector("input").focus();
   };
 
@@ -30,20 +27,26 @@ export function SignIn({ problem, onToken }) {
         ${problem
           ? html`<p class="notice error" role="alert">${problem.detail}</p>`
           : html`<p class="muted">The page needs a token, which tells the API who you are.</p>`}
-        <div class="field">
-          <label for=${id}>Token</label>
-          <input id=${id} type="password" autocomplete="off" spellcheck="false" autofocus value=${text}
-            aria-invalid=${mistake ? "true" : null} aria-describedby=${mistake ? errorId : null}
-            onInput=${(event) => { setText(event.target.value); setMistake(null); }} />
-          ${mistake && html`<p class="error" id=${errorId}>${mistake}</p>`}
-        </div>
+        <${Field} label="Token" mistakes=${mistakes}>
+          ${(control) => html`
+            <input ...${control} type="password" autocomplete="off" spellcheck="false" autofocus
+              value=${text} onInput=${onInput} />
+          `}
+        <//>
         <button class="button primary">Sign in</button>
         <aside class="help">
+          <p>The token stays in this tab. Closing the tab signs you out.</p>
           <p>On your own machine, open the link that <code>make serve</code> prints, or print a token:</p>
           <pre dir="ltr"><code>.venv/bin/agent-api token --user alice</code></pre>
-          <p>The token stays in this tab. Closing the tab signs you out.</p>
         </aside>
       </form>
     </main>
   `;
+}
+
+// Accepts a token, the value of the Authorization header, or the link that `make serve` prints.
+function tokenIn(text) {
+  const pasted = text.trim();
+  const fragment = pasted.includes("#") ? pasted.slice(pasted.indexOf("#") + 1) : "";
+  return new URLSearchParams(fragment).get("token") ?? pasted.replace(/^Bearer\s+/i, "");
 }

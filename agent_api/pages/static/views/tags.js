@@ -4,21 +4,23 @@ import { explain, isGeneral } from "./problems.js";
 
 // Each member of a shared conversation has tags of their own.
 export function Tags({ api, conversation, onChanged = () => {} }) {
-  const [tags, setTags] = useState(conversation.tags);
+  // What the user wants, until it is saved. After that, the conversation has it.
+  const [wanted, setWanted] = useState(null);
   const [error, setError] = useState(null);
   const last = useRef(Promise.resolve());
 
   // `tags` replaces all tags, so requests are sent one after the other: an earlier one must not arrive last.
-  const change = (values) => {
-    setTags(values);
-    last.current = last.current.then(() => save(values));
+  const change = (tags) => {
+    setWanted(tags);
+    last.current = last.current.then(() => save(tags));
   };
 
-  const save = async (values) => {
+  const save = async (tags) => {
     try {
-      const { data } = await api.update_conversation({ conversation_id: conversation.id, body: { tags: values } });
+      const { data } = await api.update_conversation({ conversation_id: conversation.id, body: { tags } });
       setError(null);
       onChanged(data);
+      setWanted((latest) => (latest === tags ? null : latest));
     } catch (problem) {
       setError(problem);
     }
@@ -26,7 +28,8 @@ export function Tags({ api, conversation, onChanged = () => {} }) {
 
   return html`
     <div class="stack">
-      <${ListField} label="Tags" help="Up to 20. Only you see them." values=${tags} onChange=${change} error=${error} pointer="/tags" autofocus />
+      <${ListField} label="Tags" help="Up to 20. Only you see them. Changes are saved at once."
+        values=${wanted ?? conversation.tags} onChange=${change} error=${error} pointer="/tags" autofocus />
       ${isGeneral(error, ["/tags"]) && html`<p class="notice error" role="alert">${explain(error)}</p>`}
     </div>
   `;
