@@ -66,15 +66,16 @@ function addressOf({ url, secret }) {
 }
 
 function LinkRow({ link, onRemove }) {
-  const created = formatTime(link.created_at);
-  const end = link.expires_at ? `Works until ${formatTime(link.expires_at)}` : "Has no end";
+  const { created_at: at, expires_at: end, with_attachments: withFiles } = link;
   return html`
     <li class="row-item">
       <div class="row-main">
-        <div>Created ${created}</div>
-        <div class="help">${end}${link.with_attachments ? ", with attachments" : ""}</div>
+        <div>Created <time datetime=${at}>${formatTime(at)}</time></div>
+        <div class="help">
+          ${end ? html`Works until <time datetime=${end}>${formatTime(end)}</time>` : "Has no end"}${withFiles && ", with attachments"}
+        </div>
       </div>
-      <${Confirm} label="Delete" name="Delete the link of ${created}"
+      <${Confirm} label="Delete" name="Delete the link of ${formatTime(at)}"
         question="The link stops working for everyone." yes="Delete" no="Keep" onYes=${onRemove} />
     </li>
   `;
