@@ -1,10 +1,8 @@
 """`agent-api serve` and `agent-api migrate`, run like a user runs them."""
 
 import re
-import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,28 +29,10 @@ pytestmark = pytest.mark.process
 
 
 @pytest.mark.smoke
-def test_serve_prints_its_addresses_and_a_command_for_a_token(
-    data_dir: Path, tmp_path: Path
-) -> None:
-    settings = {"data_dir": str(data_dir), "metrics_port": str(free_port()), "log_format": "text"}
+def test_ctrl_c_ends_a_server_without_a_traceback(database_url: str, tmp_path: Path) -> None:
+    settings = {"database_url": database_url, "data_dir": str(tmp_path), "log_format": "text"}
     with starting(tmp_path, [], **settings) as server:
         wait_until_ready(server)
-        said = dict(re.findall(r"^  ([A-Z]\w+) +(.+)$", server.log.read_text(), re.MULTILINE))
-        assert said["API"] == server.url
-        assert status(said["Docs"]) == status(said["Metrics"]) == 200
-        assert said["Data"] == str(data_dir)
-
-        token = subprocess.run(
-            ["sh", "-c", said["Token"].replace(" python ", f" {shlex.quote(sys.executable)} ")],
-            env=clean_environment(),  # as in another shell
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        alices = httpx.get(
-            f"{server.url}/conversations", headers={"Authorization": f"Bearer {token}"}
-        )
-        assert alices.status_code == 200
 
         server.process.send_signal(signal.SIGINT)  # Ctrl-C
         server.process.wait(30)

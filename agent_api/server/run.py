@@ -48,6 +48,7 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
     app.compile_contract()
     setup.check_tracing(settings)
     with _serving_metrics(settings) as clean_up, database(settings, say) as url:
+        reason = None
         if settings.database_url is None:
             schema.upgrade(url, migrations.FOLDER, on_step=say)
         elif (reason := readiness.check(url, migrations.FOLDER, explain=True)) is not None:
@@ -60,7 +61,8 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
             metrics_folder.allocate_files(settings)
             application = app.create_app(settings)
         if settings.log_format == "text":  # in JSON, the log has a line "started"
-            for line in startup_message.server_lines(settings):
+            described = startup_message.describe_database(settings, url, answers=not reason)
+            for line in startup_message.server_lines(settings, database=described):
                 say(line)
         _run(
             application,

@@ -1,10 +1,7 @@
 """What the command prints, its exit codes, and settings that it finds unusable or unsafe."""
 
 import json
-import os
-import pty
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,8 @@ import pytest
 from tests.commands import refusal
 from tests.doctor.examining import examine, run
 from tests.processes import wait_until
-from tests.servers import SECRET, agent_api, clean_environment, command
+from tests.servers import SECRET, agent_api
+from tests.terminals import on_terminal
 
 pytestmark = pytest.mark.process
 
@@ -42,29 +40,11 @@ def test_errors_exit_with_1_and_usage_with_2() -> None:
 
 
 def test_text_on_a_terminal_is_coloured_and_folded() -> None:
-    ours, theirs = pty.openpty()
-    os.set_blocking(ours, False)
-    process = subprocess.Popen(
-        command("doctor"),
-        env=clean_environment(jwt_secret=SECRET, cors_origins="*", database_url=NO_DATABASE)
-        | {"COLUMNS": "80"},
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-    )
-    said = b""
+    settings = {"database_url": NO_DATABASE, "jwt_secret": SECRET, "cors_origins": "*"}
+    with on_terminal("doctor", env={"COLUMNS": "80"}, **settings) as terminal:
+        wait_until(lambda: terminal.process.poll() is not None)
+        text = terminal.read()
 
-    def has_ended() -> bool:
-        nonlocal said
-        try:
-            said += os.read(ours, 65536)
-        except BlockingIOError:
-            return process.poll() is not None
-        return False
-
-    wait_until(has_ended)
-    os.close(theirs)
-    os.close(ours)
-    text = said.decode()
     assert "\x1b[31merror\x1b[0m" in text
     plain = re.sub(r"\x1b\[\d+m", "", text).splitlines()
     assert max(map(len, plain)) <= 80
