@@ -27,8 +27,11 @@ _Check = Callable[[], Iterator[Finding]]
 def check(settings: Settings) -> Iterator[Finding]:
     """Yield the findings about the database, until it does not respond any more.
 
-    Starts the embedded server, if it is not running, but does not create its database.
+    Starts the embedded server, if it is not running, but does not create its database. Raises
+    EmbeddedError.
     """
+    if settings.database_url is None:
+        embedded.check_installed()
     if settings.database_url is None and not embedded.exists(settings.data_dir):
         yield warning(
             "database",
@@ -36,8 +39,12 @@ def check(settings: Settings) -> Iterator[Finding]:
             "Run agent-api serve, which creates it, or set AGENT_API_DATABASE_URL.",
         )
         return
-    with database(settings, create=False) as url, asking.connected(url) as connection:
-        yield from _check(settings, url, connection)
+    with database(settings, create=False) as url:
+        try:
+            with asking.connected(url) as connection:
+                yield from _check(settings, url, connection)
+        except Failure as failure:
+            yield _unusable("database", url, failure)
 
 
 def _check(settings: Settings, url: str, connection: Connection) -> Iterator[Finding]:
@@ -133,8 +140,12 @@ def check_replica(settings: Settings) -> Iterator[Finding]:
     """Yield a finding about the replica, if there is one."""
     if settings.read_database_url is None:
         return
-    with asking.connected(settings.read_database_url) as connection:
-        found = server.look(connection)
+    try:
+        with asking.connected(settings.read_database_url) as connection:
+            found = server.look(connection)
+    except Failure as failure:
+        yield _unusable("replica", settings.read_database_url, failure)
+        return
     where = f"PostgreSQL {found.version}, {asking.place(settings.read_database_url)}"
     if found.is_standby:
         yield ok("replica", where)
@@ -144,3 +155,7 @@ def check_replica(settings: Settings) -> Iterator[Finding]:
             f"{where} is not a standby, so nothing is read from it",
             "Name a standby of the primary in AGENT_API_READ_DATABASE_URL, or unset it.",
         )
+
+
+def _unusable(name: str, url: str, failure: Failure) -> Finding:
+    return error(name, f"{asking.place(url)}: {describe(failure)}", advice(failure))

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from agent_api.doctor import configuration, database, keys, limits, machine, reaching
+from agent_api.doctor import configuration, database, keys, limits, machine
 from agent_api.doctor.finding import Finding, error
 from agent_api.settings import ConfigError, Settings
-from db.errors import EmbeddedError, Failure, describe
+from db.errors import EmbeddedError
 
 SECONDS = 20
 """Timeout of a check, which is longer than those of its connections and statements together."""
@@ -83,8 +83,6 @@ def _collect(check: Check, found: list[Finding]) -> None:
     try:
         for finding in check.run():
             found.append(finding)  # noqa: PERF402  # one by one, because the check may hang later
-    except Failure as failure:
-        found.append(error(check.name, describe(failure), reaching.advice(failure)))
     except (ConfigError, EmbeddedError) as refusal:
         found.append(error(check.name, str(refusal), "See the page Troubleshooting."))
     except Exception as defect:  # noqa: BLE001  # one defect must not hide the other findings

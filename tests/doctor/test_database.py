@@ -80,6 +80,7 @@ def test_database_that_cannot_be_reached_is_explained(
     assert report.code == 1
     assert report["database"]["level"] == "error"
     assert found in report["database"]["found"]
+    assert f"{url.set(**changes).database} on " in report["database"]["found"]
     assert report["database"]["advice"].startswith(advice)
     assert report["keys"]["level"] == "ok", "other checks go on"
 

