@@ -31,8 +31,8 @@ help:
 setup: .venv/.runtime ## make .venv, with the agent-api command in it
 
 .PHONY: serve
-serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL of its own
-	@$(BIN)/agent-api serve $(ARGS)
+serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL and a fake agent
+	@$(BIN)/agent-api serve --echo $(ARGS)
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start

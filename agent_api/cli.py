@@ -68,7 +68,12 @@ def commands() -> None:
 @cli_options.port
 @cli_options.workers
 @click.option("--reload", is_flag=True, help="Restart when the code changes, for development.")
-def serve(host: str | None, port: int | None, workers: int | None, reload: bool) -> None:
+@click.option(
+    "--echo/--no-echo", "echoes", help="Run an echo worker, too, for development.  [default: no]"
+)
+def serve(
+    host: str | None, port: int | None, workers: int | None, reload: bool, echoes: bool
+) -> None:
     """Serve the API until Ctrl-C or SIGTERM.
 
     Migrates the embedded database first. If you use your own database, run `agent-api migrate`
@@ -80,7 +85,8 @@ def serve(host: str | None, port: int | None, workers: int | None, reload: bool)
 
     from agent_api.server import run
 
-    run.serve(settings, reload=reload, say=click.echo)  # the log is on standard error
+    # The log is on standard error.
+    run.serve(settings, reload=reload, echoes=echoes, say=click.echo)
 
 
 @commands.command("mock", short_help="Serve examples of the contract, without a database.")

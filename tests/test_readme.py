@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import SECRET, Server, clean_environment, command
+from tests.servers import SECRET, Server, clean_environment, command, start_server
 
 pytestmark = pytest.mark.process
 
@@ -98,10 +98,11 @@ def shown_part(printed: str, shown: str) -> str:
         return printed
 
 
-def test_readme_tour_prints_what_it_shows(server: Server) -> None:
+def test_readme_tour_prints_what_it_shows(database_url: str, tmp_path: Path) -> None:
     tour = README.partition("\n## A tour\n")[2].partition("\n## ")[0]
 
-    check_commands(server, tour)
+    with start_server(database_url, tmp_path, "--echo") as server:  # like make serve
+        check_commands(server, tour)
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from agent_api.settings import Settings
 
 def create_app() -> connexion.FlaskApp:
     """Return the application; uvicorn calls this function by its name."""
-    _stop_with_parent()
+    stop_with_parent()
     settings = Settings.load()
     log.configure(settings)
     metrics_folder.allocate_files(settings)
     return app.create_app(settings)
 
 
-def _stop_with_parent() -> None:
+def stop_with_parent() -> None:
     """Stop this process, as SIGTERM does, when its parent has ended.
 
     Otherwise a worker would go on serving, and the next start would find the port in use. Does

@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from ipaddress import ip_network
 from types import FrameType
@@ -18,7 +18,7 @@ from agent_api.auth import development_secret
 from agent_api.mock.application import create_app as create_mock
 from agent_api.mock.examples import check_examples
 from agent_api.observability import log, setup
-from agent_api.server import addresses, connection_limit, metrics_folder, startup_message
+from agent_api.server import addresses, connection_limit, echo, metrics_folder, startup_message
 from agent_api.server.http.protocol import HttpProtocol
 from agent_api.server.process import Server
 from agent_api.server.startup_checks import check_workers
@@ -31,16 +31,20 @@ from db.schema import readiness
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> None:
+def serve(settings: Settings, *, reload: bool, echoes: bool, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; `say` prints a line, unless the log is JSON.
 
+    With `echoes`, an echo worker runs next to the server.
     Raises before anything starts: ConfigError if an address, the development secret, workers,
-    metrics or tracing cannot be used; ContractError if contract and handlers do not match.
+    metrics, tracing or the echo worker cannot be used; ContractError if contract and handlers do
+    not match.
     """
     log.configure(settings)
     say = say if settings.log_format == "text" else _log_step
     if not settings.has_key:
         development_secret.load_or_create(settings.data_dir)
+    if echoes:
+        echo.check(settings)
     if settings.workers > 1:
         check_workers()
     addresses.check_free(settings)
@@ -54,25 +58,27 @@ def serve(settings: Settings, *, reload: bool, say: Callable[[str], None]) -> No
         elif (reason := readiness.check(url, migrations.FOLDER, explain=True)) is not None:
             say(f"Not ready yet: {reason}")
         has_children = reload or settings.workers > 1
-        if has_children:
+        if has_children or echoes:
             settings.export_options()
+        if has_children:
             application = "agent_api.server.child:create_app"
         else:
             metrics_folder.allocate_files(settings)
             application = app.create_app(settings)
         if settings.log_format == "text":  # in JSON, the log has a line "started"
             described = startup_message.describe_database(settings, url, answers=not reason)
-            for line in startup_message.server_lines(settings, database=described):
+            for line in startup_message.server_lines(settings, described, echoes=echoes):
                 say(line)
-        _run(
-            application,
-            settings,
-            reload=reload,
-            clean_up=clean_up,
-            factory=has_children,
-            workers=settings.workers,
-            reload_includes=["*.py", "*.yaml"] if reload else None,
-        )
+        with echo.echoing() if echoes else nullcontext():
+            _run(
+                application,
+                settings,
+                reload=reload,
+                clean_up=clean_up,
+                factory=has_children,
+                workers=settings.workers,
+                reload_includes=["*.py", "*.yaml"] if reload else None,
+            )
 
 
 def serve_mock(settings: Settings, *, say: Callable[[str], None]) -> None:

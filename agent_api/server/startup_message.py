@@ -18,7 +18,7 @@ USER = "alice"
 HOURS = 8
 
 
-def server_lines(settings: Settings, *, database: str) -> Iterator[str]:
+def server_lines(settings: Settings, database: str, *, echoes: bool) -> Iterator[str]:
     """Yield the lines of `agent-api serve`. `database` describes where the data is."""
     base = base_url(settings.host, settings.port)
     yield from _title()
@@ -30,7 +30,8 @@ def server_lines(settings: Settings, *, database: str) -> Iterator[str]:
     yield _line("Workers", str(settings.workers))
     if settings.can_sign:
         yield _line("Token", token_command(settings, USER))
-        yield _line("Agent", f"{_echo_command(settings, base)}  # echoes what you said")
+        agent = "echo, which repeats what you say" if echoes else _echo_command(settings, base)
+        yield _line("Agent", agent)
     else:
         yield _line("Token", "from your identity provider")
     yield ""
