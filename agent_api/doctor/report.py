@@ -14,6 +14,7 @@ from agent_api.doctor.finding import Finding, Level, count
 LEVELS: tuple[Level, ...] = ("error", "warning", "ok")
 _COLOURS = {"error": "red", "warning": "yellow", "ok": "green"}
 _LEAST_WIDTH = 40
+_ADVICE = "-> "
 
 
 def worst(findings: Sequence[Finding]) -> Level:
@@ -40,17 +41,24 @@ def as_text(findings: Sequence[Finding]) -> Iterator[str]:
         padding = " " * (indent - names - 2 - len(finding.level))
         first, *rest = _folded(finding.found, indent)
         yield f"{level}{padding}{finding.name.ljust(names)}  {first}"
-        for line in [*rest, *_folded(finding.advice, indent)]:
+        if finding.advice is not None:
+            rest += _folded(f"{_ADVICE}{finding.advice}", indent, hanging=len(_ADVICE))
+        for line in rest:
             yield " " * indent + line
     errors, warnings, good = (sum(each.level == level for each in findings) for level in LEVELS)
     yield ""
     yield f"{count(errors, 'error')}, {count(warnings, 'warning')}, {good} ok"
 
 
-def _folded(text: str | None, indent: int) -> list[str]:
-    if text is None:
-        return []
+def _folded(text: str, indent: int, *, hanging: int = 0) -> list[str]:
+    """Return the lines of a text; those after the first begin with `hanging` spaces."""
     if not sys.stdout.isatty():
         return [text]
     width = max(_LEAST_WIDTH, shutil.get_terminal_size().columns - indent)
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -29,7 +29,7 @@ def test_text_is_aligned_and_says_what_to_do(owner_url: str) -> None:
     column = lines[0].index("AGENT_API_")
     assert all(line[column - 2 : column] == "  " and line[column] != " " for line in lines)
     place = next(i for i, line in enumerate(lines) if line.startswith("warning  cors "))
-    assert lines[place + 1] == " " * column + "List the origins of your front ends."
+    assert lines[place + 1] == " " * column + "-> List the origins of your front ends."
     assert "\x1b" not in result.stdout
 
 
