@@ -26,7 +26,7 @@ def migrate(check: bool) -> None:
 
     Concurrent runs wait for each other.
     """
-    settings = Settings.load()
+    settings = Settings.load(needs_key=False)
 
     import migrations
     from agent_api.observability import log
