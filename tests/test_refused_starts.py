@@ -69,21 +69,25 @@ def test_server_does_not_start_and_says_why_in_one_line(
 def test_default_data_folder_depends_on_the_user(tmp_path: Path) -> None:
     code = (
         "import os, sys; from agent_api.settings import Settings; "
-        "os.seteuid(int(sys.argv[1])); print(Settings.load({}).data_dir)"
+        "os.setuid(int(sys.argv[1])); print(Settings.load({}).data_dir)"
     )
 
-    def folder_of(user: int) -> Path:
-        environment = clean_environment() | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-        environment.pop("XDG_DATA_HOME", None)
+    def folder_of(user: int, **home: str) -> Path:
+        environment = clean_environment() | {"PYTHONPATH": str(ROOT)}
+        for name in ("HOME", "XDG_DATA_HOME"):
+            environment.pop(name, None)
+        environment |= home
         argv = [sys.executable, "-c", code, str(user)]
         result = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
         return Path(result.stdout.strip())
 
     ordinary = os.geteuid() or 65534
-    assert folder_of(ordinary).is_relative_to(tmp_path)
-    assert folder_of(ordinary).name == "agent-api"
+    assert folder_of(ordinary, HOME=str(tmp_path)).is_relative_to(tmp_path)
+    assert folder_of(ordinary, HOME=str(tmp_path)).name == "agent-api"
     if os.geteuid() == 0:
-        assert folder_of(0) == Path("/var/lib/agent-api")
+        nobody_has_this_number = 54321
+        assert folder_of(nobody_has_this_number) == Path("/var/lib/agent-api")
+        assert folder_of(0, HOME=str(tmp_path)) == Path("/var/lib/agent-api")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from agent_api.settings import values
 from agent_api.settings.service_links import is_service_link
 
 PREFIX = "AGENT_API_"
+_SYSTEM_DATA_DIR = Path("/var/lib/agent-api")
 _KEYS = ("jwt_secret", "jwt_jwks_url", "jwt_public_key_file")
 _REQUIRES = {
     "jwt_jwks_max_age_seconds": "jwt_jwks_url",
@@ -29,10 +30,16 @@ class ConfigError(Exception):
 
 
 def default_data_dir() -> Path:
-    """Return the user's data folder on this platform; for root /var/lib/agent-api."""
+    """Return the user's data folder on this platform.
+
+    For root, and for a user without a home folder, as in a container, it is /var/lib/agent-api.
+    """
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        return Path("/var/lib/agent-api")
-    return platformdirs.user_data_path("agent-api")
+        return _SYSTEM_DATA_DIR
+    try:
+        return platformdirs.user_data_path("agent-api")
+    except RuntimeError:
+        return _SYSTEM_DATA_DIR
 
 
 def _setting(read: Callable[[str], Any], default: Any = None) -> Any:
