@@ -17,6 +17,7 @@ from tests.failover.machines import ENVIRONMENT, Machine, Switch, find_obstacle
 from tests.guide import blocks, section
 from tests.servers import agent_api
 
+CREATE = Path(__file__).parents[2] / "deploy/postgresql/create.sql"
 DATABASES = {"db1": "10.0.0.11", "db2": "10.0.0.12", "db3": "10.0.0.13"}
 APIS = {"api1": "10.0.0.21", "api2": "10.0.0.22"}
 PATRONI = "/etc/patroni/config.yml"
@@ -76,11 +77,11 @@ class Cluster:
             machine.services = API_SERVICES
             machine.start()
         self.wait_until_healthy()
-        (statements,) = blocks("sql", section("Install and start"))
         self.leader().run(
             *("psql", "-v", "ON_ERROR_STOP=1", "-h", self.leader().address, "-U", "postgres"),
-            text=statements.replace("'...'", "'api-password'"),
+            text=CREATE.read_text(),
             PGPASSWORD="superuser-password",
+            DATABASE_PASSWORD="api-password",
         )
         migrated = agent_api("migrate", database_url=database_url(self.apis[0]))
         assert migrated.returncode == 0, migrated.stderr
