@@ -18,14 +18,14 @@ class Traffic:
     `faults` lists every response other than 200, 201 and 204, and every request without a response.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clients: int = CLIENTS) -> None:
         self.answered = 0
         self.faults: list[str] = []
         self._url = url
         self._user = f"traffic-{uuid.uuid4()}"
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
