@@ -18,6 +18,24 @@ def panel(tab: Page) -> Locator:
     return found
 
 
+def test_says_that_the_page_is_offline_and_reads_again(tab: Page, console: Console) -> None:
+    console.expect("ERR_INTERNET_DISCONNECTED")
+    settings = tab.get_by_role("button", name="Settings")
+    panel = tab.get_by_role("dialog", name="Chat settings")
+    settings.click()  # its modules are loaded with it
+    expect(panel.get_by_label("Max tokens")).to_be_visible()
+    tab.keyboard.press("Escape")
+    tab.context.set_offline(True)
+    settings.click()
+    expect(panel.get_by_role("alert")).to_contain_text("You are offline")
+
+    tab.context.set_offline(False)
+    panel.get_by_role("button", name="Try again").click()
+
+    expect(panel.get_by_label("Max tokens")).to_have_value("2000")
+    expect(panel.get_by_role("alert")).to_be_hidden()
+
+
 def description(field: Locator) -> str:
     """Return what a screen reader says after the field's name."""
     return str(

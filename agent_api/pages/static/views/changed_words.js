@@ -1,5 +1,5 @@
 // Longer texts are shown without marks, because comparing them would take long.
-const MOST_COMPARISONS = 4_000_000;
+const MOST_COMPARISONS = 1_000_000;
 
 /** Return the words of `after` as [text, isNew]: new are those outside the longest common subsequence. */
 export function added(before, after) {

@@ -1,4 +1,4 @@
-import { html, useState } from "../html.js";
+import { html, memo, useState } from "../html.js";
 import { added } from "./changed_words.js";
 import { Dialog } from "./dialog.js";
 import { formatTime } from "./format.js";
@@ -36,7 +36,7 @@ export function Versions({ api, message, onClose }) {
   `;
 }
 
-function Version({ version, before, isCurrent }) {
+const Version = memo(({ version, before, isCurrent }) => {
   const { content } = version;
   return html`
     <li>
@@ -49,7 +49,7 @@ function Version({ version, before, isCurrent }) {
       <p class="prose" dir="auto">${before ? added(before.content, content).map(piece) : content}</p>
     </li>
   `;
-}
+});
 
 function piece([text, isNew]) {
   return isNew ? html`<ins>${text}</ins>` : text;
