@@ -20,12 +20,12 @@ export function Dialog({ title, onClose, children, wide = false }) {
 
   return html`
     <dialog ref=${element} class=${wide ? "dialog wide" : "dialog"} aria-labelledby=${headingId} onClose=${onClosed}>
-      <header class="dialog-head">
+      <div class="dialog-head">
         <h2 id=${headingId} ref=${heading} tabindex="-1" dir="auto">${title}</h2>
         <button type="button" class="icon-button" aria-label="Close" onClick=${() => element.current.close()}>
           <${Icon} name="close" />
         </button>
-      </header>
+      </div>
       <div class="dialog-body">${children}</div>
     </dialog>
   `;

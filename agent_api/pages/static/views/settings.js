@@ -93,14 +93,14 @@ function Form({ api, read, onClose, onSaved }) {
     <form class="form" ref=${form} onSubmit=${save} aria-busy=${busy} noValidate>
       ${fields.map(row)}
       <${ServerFacts} contract=${api.contract} fields=${fields} data=${saved.data} />
-      <footer class="dialog-foot">
+      <div class="dialog-foot">
         ${replaced.length > 0 && !error && html`<${Replaced} fields=${replaced} />`}
         ${isGeneralError && html`<p class="notice error" role="alert">${explain(error)}</p>`}
         <div class="actions">
           <button type="button" class="button quiet" onClick=${onClose}>Cancel</button>
           <button class="button primary">${busy ? "Saving …" : "Save"}</button>
         </div>
-      </footer>
+      </div>
     </form>
   `;
 }
