@@ -17,9 +17,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser import chromium
 from tests.browser.console import Console
+from tests.live.echoing import echoing
 from tests.servers import Server, free_port, sign, start_server
 
 NewTab = Callable[..., Page]
+Figure = Callable[[str, object], None]
 MILLISECONDS = 15_000
 """How long a test waits for what it expects. A busy machine is slow, and must not fail a test."""
 
@@ -29,6 +31,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker("browser")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    for report in reports:
+        for name, value in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{report.nodeid}: {name}: {value}")
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Return a function that records a figure, which is shown after the tests."""
+    return lambda name, value: request.node.user_properties.append((name, value))
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +82,9 @@ def new_context(browser: Browser, console: Console) -> Iterator[Callable[..., Br
 def new_tab(server: Server, new_context: Callable[..., BrowserContext]) -> NewTab:
     """Return a function that opens the page in a new tab: `new_tab("alice")`.
 
-    Without a user it is signed out. `context` puts it into the same profile as another tab, `url`
-    opens another server; the other options are those of a profile, such as `color_scheme`.
+    Without a user it is signed out. `conversation` is opened. `context` puts it into the same
+    profile as another tab, `url` opens another server; the other options are those of a profile,
+    such as `color_scheme`.
     """
 
     def make(
@@ -76,6 +93,7 @@ def new_tab(server: Server, new_context: Callable[..., BrowserContext]) -> NewTa
         context: BrowserContext | None = None,
         url: str | None = None,
         fragment: str | None = None,
+        conversation: str | None = None,
         seconds: int = 3600,
         **options: Any,
     ) -> Page:
@@ -83,6 +101,8 @@ def new_tab(server: Server, new_context: Callable[..., BrowserContext]) -> NewTa
         if user is not None:
             fragment = f"token={sign(user, seconds=seconds)}"
         page.goto(f"{url or server.url}/{f'#{fragment}' if fragment else ''}")
+        if conversation is not None:
+            page.evaluate("(id) => { location.hash = `#/${id}` }", conversation)
         return page
 
     return make
@@ -105,6 +125,13 @@ def maria(server: Server, user: str) -> Iterator[httpx.Client]:
 def tab(new_tab: NewTab, user: str) -> Page:
     """The page, signed in as `user`."""
     return new_tab(user)
+
+
+@pytest.fixture(scope="session")
+def echo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A worker that answers the runs of the agent `echo`."""
+    with echoing(server.url, tmp_path_factory.mktemp("worker"), "echo"):
+        yield
 
 
 @dataclass

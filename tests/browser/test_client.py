@@ -94,7 +94,7 @@ def test_user_id_that_would_change_the_path_is_not_sent(call: Any, maria: httpx.
 
 def test_wrong_arguments_are_type_errors_that_name_them(call: Any) -> None:
     for values, named in (
-        ({"conversation_id": "1", "titel": "x"}, "titel"),
+        ({"conversation_id": "1", "headline": "x"}, "headline"),
         ({"conversation_id": "1", "if-match": "x"}, "if-match"),
         ({}, "conversation_id"),
         ({"conversation_id": None}, "conversation_id"),

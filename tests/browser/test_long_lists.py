@@ -1,0 +1,157 @@
+"""Ten thousand conversations and five thousand messages scroll like ten.
+
+The longest pause is recorded, not asserted: it depends on the machine. What is asserted does not:
+how many elements exist, and how much is asked from the server.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser import many
+from tests.browser.conftest import Figure, NewTab
+from tests.browser.console import Console
+from tests.browser.using import messages, rows
+from tests.calls import new_conversation
+
+MORE_MESSAGES = """(count) =>
+  document.querySelectorAll(".scroll article").length > count"""
+TO_THE_TOP = """() => {
+  const box = document.querySelector(".scroll");
+  box.scrollTop = 200;
+  const message = box.querySelectorAll("article")[2];
+  const [text] = message.textContent.match(/Message \\d+ of many\\./);
+  return [text, message.getBoundingClientRect().top];
+}"""
+PLACE = """(text) => [...document.querySelectorAll(".scroll article")]
+  .find((message) => message.textContent.includes(text)).getBoundingClientRect().top"""
+SKIPPED = """() => [...document.querySelectorAll(".scroll article")]
+  .filter((message) => !message.checkVisibility({ contentVisibilityAuto: true })).length"""
+SHOWN = 1000
+"""How many messages are loaded in the test of 5,000: each page costs the same, so these suffice."""
+WATCH = """() => {
+  window.pauses = [];
+  new PerformanceObserver((list) => pauses.push(...list.getEntries().map((e) => e.duration)))
+    .observe({ type: "longtask" });
+}"""
+SCROLL = """async ([selector, step, times]) => {
+  const box = document.querySelector(selector);
+  for (let n = 0; n < times; n += 1) {
+    box.scrollTop += step;
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  }
+  return [box.scrollTop, box.scrollHeight - box.clientHeight];
+}"""
+
+
+def longest_pause(page: Page) -> float:
+    """Return the longest time in milliseconds during which the page did not react."""
+    pauses: list[float] = page.evaluate("pauses")
+    return max(pauses, default=0)
+
+
+def start_clock(page: Page) -> Callable[[], float]:
+    """Return a function that returns the seconds of CPU that the page's main thread has used."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def used() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    started = used()
+    return lambda: used() - started
+
+
+def test_ten_thousand_conversations(
+    new_tab: NewTab, user: str, maria: httpx.Client, database: Any, figure: Figure
+) -> None:
+    many.conversations(database, user, 10_000)
+    tab = new_tab(user)
+    expect(rows(tab).first).to_contain_text("Conversation 1")
+    requests: list[str] = []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.evaluate(WATCH)
+
+    at, end = 0, 1
+    most = 0
+    while at < end:
+        at, end = tab.evaluate(SCROLL, [".list", 900, 60])
+        most = max(most, rows(tab).count())
+        if at >= end:
+            tab.wait_for_timeout(300)  # the next page may be on its way
+            at, end = tab.evaluate(SCROLL, [".list", 900, 1])
+
+    expect(rows(tab).last).to_contain_text("Conversation 10000")
+    figure("longest pause, ms", round(longest_pause(tab)))
+    figure("rows in the page", most)
+    assert most <= 60
+    assert len(requests) <= 110, "a page of the list is asked for once"
+    tab.evaluate(SCROLL, [".list", -10_000_000, 1])
+    expect(rows(tab).first).to_contain_text("Conversation 1")
+
+
+def test_five_thousand_messages(
+    new_tab: NewTab, user: str, maria: httpx.Client, database: Any, figure: Figure
+) -> None:
+    conversation = new_conversation(maria)["id"]
+    many.messages(database, user, conversation, 5000)
+    tab = new_tab(user, conversation=conversation)
+    expect(messages(tab).last).to_contain_text("Message 5000 of many.")
+    requests: list[str] = []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.evaluate(WATCH)
+    cpu_seconds = start_clock(tab)
+
+    shown = 0
+    while shown < SHOWN:
+        shown = messages(tab).count()
+        tab.evaluate(SCROLL, [".scroll", -10_000_000, 1])
+        tab.wait_for_function(MORE_MESSAGES, arg=shown)
+
+    figure("longest pause, ms", round(longest_pause(tab)))
+    figure("CPU for each 20 messages, ms", round(cpu_seconds() * 1000 / (shown / 20)))
+    pages = [url for url in requests if "/messages?" in url]
+    assert len(pages) <= shown / 20 + 2, "a page of messages is asked for once"
+    # What cannot be seen is not laid out, so scrolling does not cost more than in a short thread.
+    assert tab.evaluate(SKIPPED) >= shown * 0.9
+
+
+def test_older_messages_load_without_a_jump(
+    new_tab: NewTab, user: str, maria: httpx.Client, database: Any
+) -> None:
+    conversation = new_conversation(maria)["id"]
+    many.messages(database, user, conversation, 300)
+    tab = new_tab(user, conversation=conversation)
+    expect(messages(tab).last).to_contain_text("Message 300 of many.")
+
+    for _ in range(6):
+        count = messages(tab).count()
+        text, before = tab.evaluate(TO_THE_TOP)
+        tab.wait_for_function(MORE_MESSAGES, arg=count)
+        tab.wait_for_timeout(200)
+        after = tab.evaluate(PLACE, text)
+        assert abs(after - before) <= 3, (text, before, after)
+
+
+def test_failing_server_is_not_asked_without_pause(
+    new_tab: NewTab, user: str, maria: httpx.Client, database: Any, console: Console
+) -> None:
+    console.expect("500")
+    conversation = new_conversation(maria)["id"]
+    many.messages(database, user, conversation, 300)
+    tab = new_tab(user, conversation=conversation)
+    expect(messages(tab).last).to_contain_text("Message 300 of many.")
+    failed: list[str] = []
+
+    def fail(route: Route) -> None:
+        failed.append(route.request.url)
+        route.fulfill(status=500, body="")
+
+    tab.route("**/messages?*cursor=*", fail)
+    tab.evaluate(TO_THE_TOP)
+    tab.wait_for_timeout(3000)
+
+    assert 1 <= len(failed) <= 5

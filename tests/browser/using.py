@@ -1,0 +1,45 @@
+"""What a user does with the page, by the names that a screen reader says."""
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def say(page: Page, text: str) -> None:
+    """Write a message and send it with Enter."""
+    field = page.get_by_role("textbox", name="Message", exact=True)
+    field.fill(text)
+    field.press("Enter")
+
+
+def messages(page: Page) -> Locator:
+    """Return the messages of the open conversation, with those on their way."""
+    return page.get_by_role("region", name="Messages").get_by_role("article")
+
+
+def expect_messages(page: Page, *texts: str) -> None:
+    """Wait until the open conversation shows exactly these messages, and no agent is at work."""
+    expect(messages(page).locator(".bubble")).to_have_text(list(texts), use_inner_text=True)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def rows(page: Page) -> Locator:
+    """Return the visible rows of the list of conversations."""
+    return page.get_by_role("navigation", name="Conversations").locator("a[data-id]")
+
+
+def titles(page: Page) -> Locator:
+    """Return the titles of the visible rows."""
+    return rows(page).locator(".row-title")
+
+
+def open_row(page: Page, title: str) -> None:
+    """Open a conversation by its title."""
+    rows(page).filter(has_text=title).first.click()
+    expect(page.locator(".thread-title")).to_have_text(title)
+
+
+def choose(page: Page, title: str, action: str) -> None:
+    """Choose an action in the menu of a conversation's row."""
+    row = page.get_by_role("listitem").filter(has=page.locator("a[data-id]", has_text=title))
+    row.hover()
+    row.get_by_role("button", name=f"Actions for {title}").click()
+    page.get_by_role("menuitem", name=action).click()
