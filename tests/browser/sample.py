@@ -84,10 +84,10 @@ def _fill_one(maria: httpx.Client) -> dict[str, Any]:
         content=ANSWER,
         tool_calls=[
             {
-                "id": "call-1",
-                "name": "sql",
-                "arguments": {"query": "SELECT region, sum(amount) FROM sales"},
-                "result": {"rows": 3},
+                "tool_name": "sql",
+                "success": True,
+                "output": {"rows": 3},
+                "query": "SELECT region, sum(amount) FROM sales",
             }
         ],
         routing_decision={"selected_tools": ["sql"], "selected_agents": ["analyst"]},

@@ -18,7 +18,8 @@ FOCUSED = """() => {
   // Fields show a cursor, and the box around them is marked.
   const e = document.activeElement;
   const { outlineStyle, boxShadow } = getComputedStyle(e);
-  const ring = outlineStyle !== "none" || boxShadow !== "none" || e.matches("input, textarea, body");
+  const isField = e.matches("input, textarea, body");
+  const ring = outlineStyle !== "none" || boxShadow !== "none" || isField;
   return [e.getAttribute("aria-label") ?? e.textContent.trim().slice(0, 40), ring, e.outerHTML];
 }"""
 TITLE = "Which region grew fastest?"

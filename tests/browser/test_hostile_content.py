@@ -147,7 +147,7 @@ def test_markup_elsewhere_is_displayed_as_text(
         content="With details",
         attachment_ids=[file["id"]],
         metadata={evil: {evil: [evil]}},
-        tool_calls=[{"id": evil, "name": evil, "arguments": {evil: evil}, "result": evil}],
+        tool_calls=[{"tool_name": evil, "output": {evil: evil}, "error": evil, evil: evil}],
         routing_decision={
             "selected_tools": [evil],
             "selected_agents": [evil],
