@@ -20,7 +20,7 @@ def echo_worker(server: Server) -> psutil.Process:
     port = int(server.url.rpartition(":")[2])
 
     def claims(process: psutil.Process) -> bool:
-        return any(c.raddr and c.raddr.port == port for c in process.net_connections("tcp"))
+        return any(c.raddr[1:] == (port,) for c in process.net_connections("tcp"))
 
     found: list[psutil.Process] = []
 
