@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.timeout(600)]
 
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
+ENVIRONMENT = Path("/etc/agent-api/environment")
 PASSWORD = "only 4 th!s test's database"
 
 
@@ -70,7 +71,7 @@ def debian_with_tools(image: Image) -> Path:
     root = copied(image.root, "tools")
     steps = (
         "apt-get update -q",
-        "apt-get install -qy --no-install-recommends systemd",
+        "apt-get install -qy --no-install-recommends systemd dbus",  # dbus: for systemd-run
         "apt-get download -q docker-compose",  # alone: it depends on Docker
         "dpkg-deb -x docker-compose_*.deb /compose",
     )
@@ -162,9 +163,8 @@ def test_units_migrate_serve_restart_and_stop(
         "AGENT_API_PORT": str(port),
         "AGENT_API_WORKERS": "2",
     }
-    folder = debian_with_tools / "etc/agent-api"
-    folder.mkdir()
-    environment = folder / "environment"
+    environment = debian_with_tools / ENVIRONMENT.relative_to("/")
+    environment.parent.mkdir()
     environment.write_text("".join(f'{name}="{value}"\n' for name, value in settings.items()))
     environment.chmod(0o600)
     for unit in (DEPLOY / "systemd").iterdir():
@@ -176,6 +176,9 @@ def test_units_migrate_serve_restart_and_stop(
 
     with booted(debian_with_tools) as machine:
         machine.run("systemctl", "start", "agent-api-migrate")
+        as_service = ["--property=DynamicUser=yes", f"--property=EnvironmentFile={ENVIRONMENT}"]
+        check = ["/opt/agent-api/bin/agent-api", "migrate", "--check"]
+        assert "is at" in machine.run("systemd-run", "-q", "--pipe", "--wait", *as_service, *check)
         machine.run("systemctl", "start", "agent-api")
         wait_until_served()
         main = machine.property("agent-api", "MainPID")
