@@ -46,7 +46,7 @@ def test_question_is_changed_and_asked_again(tab: Page, echo: None) -> None:
 
 def test_edit_is_saved_with_its_versions(tab: Page, maria: httpx.Client) -> None:
     conversation = new_conversation(maria, title="Regions")
-    message = post_message(maria, conversation, "Wich region?")
+    message = post_message(maria, conversation, "Where?")
     open_row(tab, "Regions")
 
     press(messages(tab).nth(0), "Edit")

@@ -37,7 +37,7 @@ def test_page_is_read_again_if_its_position_has_expired(
     new_tab: NewTab, user: str, maria: httpx.Client, console: Console
 ) -> None:
     console.expect("410")
-    refused = []
+    refused: list[str] = []
 
     def expire(route: Route) -> None:
         """Answer the first stream like a server that keeps no changes of that time."""

@@ -4,6 +4,7 @@ import { html, render } from "./html.js";
 import * as session from "./session.js";
 import { createApp } from "./store/app.js";
 import { App } from "./views/app.js";
+import { preload } from "./views/dialogs.js";
 import { Failed } from "./views/states.js";
 import { SignIn } from "./views/sign_in.js";
 import { notify } from "./views/toasts.js";
@@ -11,6 +12,8 @@ import { notify } from "./views/toasts.js";
 const RTL = new Set(["ar", "fa", "he", "ur", "ps", "sd", "ug", "yi", "dv", "ckb"]);
 const root = document.getElementById("app");
 const draw = (view) => render(view, root);
+
+const PRELOAD_MS = 3000;
 
 let stop = () => {};
 
@@ -77,6 +80,7 @@ function run(app) {
     signIn(null);
   };
   draw(html`<${App} app=${app} onSignOut=${signOut} />`);
+  setTimeout(preload, PRELOAD_MS);
 }
 
 /** Ask for a token. `problem` says why the last one is not good any more. */

@@ -40,7 +40,7 @@ export function threadActions({ api, store, notify }) {
     const thread = store.get().threads[conversationId];
     if (!thread || thread.cursor === null || thread.status !== "ready") return false;
     const { cursor } = thread;
-    store.set((state) => threadPatch(state, conversationId, { status: "older" }));
+    store.set((state) => threadPatch(state, conversationId, { status: "older", problem: null }));
     try {
       const { data } = await api.list_messages({
         conversation_id: conversationId,

@@ -46,9 +46,9 @@ export function Composer({ app, id, conversation, active, onSent }) {
     send();
   };
   const setAgent = (name) => {
-    if (!name.trim() || name.trim() === agent) return;
-    if (conversation) app.conversations.update(conversation.id, { agent_id: name.trim() });
-    else setChosen(name.trim());
+    if (name === agent) return;
+    if (conversation) app.conversations.update(conversation.id, { agent_id: name });
+    else setChosen(name);
   };
   const stop = () => active.forEach((run) => app.runs.cancel(run.id));
   return html`
@@ -68,16 +68,23 @@ export function Composer({ app, id, conversation, active, onSent }) {
 
 /** Which agent answers. Workers claim runs by this name. */
 function Agent({ app, agent, onChange }) {
+  const [text, setText] = useState(null); // while it is typed
   const conversations = useStore(app.store, (state) => state.conversations);
   const known = new Set([DEFAULT_AGENT, ...Object.values(conversations).map((each) => each.agent_id)].filter(Boolean));
-  const onBlur = (event) => {
-    if (!event.target.value.trim()) event.target.value = agent;
+  const finish = () => {
+    if (text?.trim()) onChange(text.trim());
+    setText(null);
+  };
+  const onKeyDown = (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault(); // it must not send the message
+    finish();
   };
   return html`
     <label class="agent">
       <span class="agent-label">Agent</span>
-      <input value=${agent} list="agents" maxlength="255" dir="auto" spellcheck="false" autocomplete="off"
-        onChange=${(event) => onChange(event.target.value)} onBlur=${onBlur} />
+      <input value=${text ?? agent} list="agents" maxlength="255" dir="auto" spellcheck="false" autocomplete="off"
+        onInput=${(event) => setText(event.target.value)} onKeyDown=${onKeyDown} onBlur=${finish} />
       <datalist id="agents">${[...known].slice(0, 50).map((name) => html`<option key=${name} value=${name} />`)}</datalist>
     </label>
   `;

@@ -12,6 +12,9 @@ const LOAD = {
   versions: async () => (await import("./versions.js")).Versions,
 };
 
+/** Load all dialogs while there is nothing else to do. One that fails is loaded again when it is opened. */
+export const preload = () => Promise.allSettled(Object.values(LOAD).map((load) => load()));
+
 export function Dialogs({ app, dialog, onClose }) {
   const View = useView(app, dialog?.name, onClose);
   const conversation = useStore(app.store, (state) => state.conversations[dialog?.id]);

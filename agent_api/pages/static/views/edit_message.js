@@ -1,4 +1,4 @@
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
 
 /** A text field in the place of a message. It saves only over the text that the user has seen. */
 export function EditMessage({ app, message, role, onClose }) {
@@ -14,6 +14,8 @@ export function EditMessage({ app, message, role, onClose }) {
   };
   useEffect(() => {
     read(); // for the ETag, which lists do not have
+  }, []);
+  useLayoutEffect(() => {
     field.current.focus({ preventScroll: true });
     field.current.parentElement.scrollIntoView({ block: "nearest" });
     field.current.setSelectionRange(text.length, text.length);

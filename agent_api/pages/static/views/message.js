@@ -62,10 +62,13 @@ function Actions({ app, message, role, show, onEdit }) {
         <span class="branches">
           <button type="button" class="icon-button" aria-label="Previous version" disabled=${index === 1 || role === "viewer"}
             onClick=${() => app.threads.switchBranch(message, -1)}><${Icon} name="left" /></button>
-          <span>${index} of ${count}</span>
+          <bdi>${index} of ${count}</bdi>
           <button type="button" class="icon-button" aria-label="Next version" disabled=${index === count || role === "viewer"}
             onClick=${() => app.threads.switchBranch(message, 1)}><${Icon} name="right" /></button>
         </span>
+      `}
+      ${message.role === "assistant" && html`
+        <span class=${message.feedback ? "" : "on-hover"}><${Feedback} api=${app.api} message=${message} onChanged=${app.threads.put} /></span>
       `}
       <span class="on-hover">
         ${navigator.clipboard && html`
@@ -81,9 +84,6 @@ function Actions({ app, message, role, show, onEdit }) {
         `}
         <${Menu} label="More" items=${items} />
       </span>
-      ${message.role === "assistant" && html`
-        <span class=${message.feedback ? "" : "on-hover"}><${Feedback} api=${app.api} message=${message} onChanged=${app.threads.put} /></span>
-      `}
       ${message.version > 1 && html`
         <button type="button" class="edited" onClick=${() => show("versions", id)}>Edited</button>
       `}

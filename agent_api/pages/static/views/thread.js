@@ -27,10 +27,12 @@ export function Thread({ app, id, show, onMenu }) {
   const visible = hideReplaced(pages, active);
   const lastId = pages.at(-1)?.at(-1);
 
+  const loadOlder = () => app.threads.loadOlder(id);
   const { box, column, sentinel, isAtEnd, onScroll, toEnd, toMessage } = useScrolling({
     firstId: pages[0]?.[0],
-    hasOlder: thread?.status === "ready" && thread.cursor !== null,
-    loadOlder: () => app.threads.loadOlder(id),
+    // After a failure the user decides when to try again, so that a failing server is left in peace.
+    hasOlder: thread?.status === "ready" && thread.cursor !== null && !thread.problem,
+    loadOlder,
   });
   const target = useStore(store, (state) => state.target);
   useEffect(() => {
@@ -51,7 +53,9 @@ export function Thread({ app, id, show, onMenu }) {
     <div class="scroll" ref=${box} onScroll=${onScroll} tabindex="0" role="region" aria-label="Messages">
       <div class="column" ref=${column}>
         <div ref=${sentinel} class="sentinel" />
-        ${thread?.cursor && html`<${Skeleton} kind="messages" rows=${1} label="Loading older messages" />`}
+        ${thread?.cursor && (thread.problem
+          ? html`<p class="older"><button type="button" class="button" onClick=${loadOlder}>Load older messages</button></p>`
+          : html`<${Skeleton} kind="messages" rows=${1} label="Loading older messages" />`)}
         ${isLoading && html`<${Skeleton} kind="messages" rows=${4} label="Loading messages" />`}
         ${thread?.status === "failed" && html`
           <${Failed} title="The messages could not be loaded" problem=${thread.problem} onRetry=${() => app.threads.refresh(id)} />
