@@ -5,7 +5,7 @@ import * as session from "./session.js";
 import { createApp } from "./store/app.js";
 import { App } from "./views/app.js";
 import { preload } from "./views/dialogs.js";
-import { Failed } from "./views/states.js";
+import { Failed, Starting } from "./views/states.js";
 import { SignIn } from "./views/sign_in.js";
 import { notify } from "./views/toasts.js";
 
@@ -30,6 +30,7 @@ async function showShared(secret) {
 
 async function start() {
   if (session.token() === null) return signIn(null);
+  draw(html`<${Starting} />`);
   try {
     // This user's token, also for requests that are still under way when another user has signed in.
     const token = session.token();

@@ -63,6 +63,7 @@ export function createApp({ api, me, notify }) {
   }
 
   return {
+    drafts: new Map(), // what was written and not sent, by conversation
     api, me, store, notify, open, showMessage, fork, conversations, threads, runs, outbox,
     sync: (events) => startSync({ api, store, conversations, threads, runs, ...events }),
     isBusy: (id) => activeRuns(store.get(), id).length > 0,

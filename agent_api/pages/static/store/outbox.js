@@ -8,7 +8,7 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
   // By user: after another one has signed in, nobody's messages are sent under the wrong name.
   const saved = `agent-api outbox ${me}`;
   let stopped = false; // signed out
-  const busy = new Set(); // conversations (or keys of new ones) whose first entry is being sent
+  let isSending = false;
 
   function save(change) {
     store.set(({ outbox }) => ({ outbox: change(outbox) }));
@@ -27,7 +27,7 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
     const after = idsOf(store.get().threads[conversation_id]).at(-1) ?? null;
     const entry = { key, keys, conversation_id, content, agent_id, sibling_of, after, status: "sending", problem: null };
     save((outbox) => [...outbox, entry]);
-    deliver(key);
+    deliver();
     return key;
   }
 
@@ -36,44 +36,41 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
     const keys = { run: newKey() };
     const entry = { key: newKey(), keys, conversation_id, agent_id, message_id, sibling_of, content: null };
     save((outbox) => [...outbox, { ...entry, status: "sending", problem: null }]);
-    deliver(entry.key);
+    deliver();
   }
 
-  async function deliver(key) {
-    const lane = find(key)?.conversation_id ?? key;
-    if (busy.has(lane)) return;
-    busy.add(lane);
+  /** Send one after the other, in the order in which they were written. */
+  async function deliver() {
+    if (isSending) return;
+    isSending = true;
     try {
-      for (let next = find(key); next; next = following(lane)) {
-        if (!(await attempt(next.key))) break;
+      for (let next; !stopped && (next = store.get().outbox.find((each) => each.status !== "failed")); ) {
+        await attempt(next.key);
       }
     } finally {
-      busy.delete(lane);
+      isSending = false;
     }
   }
-
-  const following = (lane) =>
-    store.get().outbox.find((each) => each.conversation_id === lane && each.status !== "failed");
 
   async function attempt(key) {
     for (let count = 1; ; count += 1) {
       try {
         await steps(key);
-        return true;
+        return;
       } catch (problem) {
         rethrowMistake(problem);
-        if (stopped) return false;
+        if (stopped) return;
         const offline = problem.name === "Offline";
         // Whether it was carried out is unknown: repeat it, with the same key and body.
         const again = offline || problem.status >= 500 || problem.status === 429 || isInProgress(problem);
         if (!again || count >= ATTEMPTS) {
           patch(key, { status: "failed", problem: problem.message });
-          return false;
+          return;
         }
         patch(key, { status: "waiting" });
         await pause((problem.retryAfter ?? Math.min(2 ** count, 10)) * 1000);
-        if (stopped) return false;
-        if (!find(key)) return true; // discarded meanwhile
+        if (stopped) return;
+        if (!find(key)) return; // discarded meanwhile
         patch(key, { status: "sending" });
       }
     }
@@ -122,7 +119,7 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
 
   function retry(key) {
     patch(key, { status: "sending", problem: null });
-    deliver(key);
+    deliver();
   }
 
   function discard(key) {
@@ -136,7 +133,8 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
     if (!store.get().outbox.length) {
       store.set({ outbox: JSON.parse(sessionStorage.getItem(saved) ?? "[]") });
     }
-    for (const { key } of store.get().outbox) retry(key);
+    save((outbox) => outbox.map((each) => ({ ...each, status: "sending", problem: null })));
+    deliver();
   }
 
   /** Send nothing more. An expired token keeps what was not sent, signing out forgets it. */

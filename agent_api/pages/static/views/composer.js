@@ -3,11 +3,10 @@ import { useStore } from "../store/store.js";
 import { Icon } from "./icons.js";
 
 const DEFAULT_AGENT = "echo";
-const drafts = new Map(); // what was written, by conversation
 
 export function Composer({ app, id, conversation, active, onSent }) {
   const place = id ?? "new";
-  const [text, setText] = useState(drafts.get(place) ?? "");
+  const [text, setText] = useState(app.drafts.get(place) ?? "");
   const [chosen, setChosen] = useState(DEFAULT_AGENT);
   const field = useRef(null);
   const agent = conversation ? (conversation.agent_id ?? DEFAULT_AGENT) : chosen;
@@ -16,7 +15,7 @@ export function Composer({ app, id, conversation, active, onSent }) {
 
   const write = (value) => {
     setText(value);
-    drafts.set(place, value);
+    app.drafts.set(place, value);
   };
   useLayoutEffect(() => {
     field.current?.style.setProperty("block-size", "auto");

@@ -32,3 +32,13 @@ export function Skeleton({ rows, label, kind }) {
     </div>
   `;
 }
+
+/** The page's frame, until it knows what the API offers. */
+export function Starting() {
+  return html`
+    <div class="layout">
+      <div class="sidebar"><div class="sidebar-head" /><${Skeleton} kind="rows" rows=${7} label="Starting" /></div>
+      <main class="main" />
+    </div>
+  `;
+}
