@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from agent_api.app import create_app
-from agent_api.pages.app import STATIC
+from agent_api.pages.app import SHEETS, STATIC
 from agent_api.settings import Settings
 from tests.contract import CONTRACT, METHODS, NOWHERE, OPERATIONS, TEXT
 from tests.servers import SECRET, Server
@@ -18,7 +18,7 @@ from tests.wire import ask, head
 ASSETS = {"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png"}
 PAGE_FILES = {
     f"/app/{path.relative_to(STATIC).as_posix()}" for path in STATIC.rglob("*") if path.is_file()
-} - {"/app/index.html"}
+} - {"/app/index.html", *(f"/app/{sheet}" for sheet in SHEETS)} | {"/app/styles.css"}
 OPEN_PATHS = {
     "/",
     "/healthz",

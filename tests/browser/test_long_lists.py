@@ -4,13 +4,13 @@ The longest pause is recorded, not asserted: it depends on the machine. What is 
 how many elements exist, and how much is asked from the server.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser import many
+from tests.browser.clock import start_clock
 from tests.browser.conftest import Figure, NewTab
 from tests.browser.console import Console
 from tests.browser.using import messages, rows
@@ -50,19 +50,6 @@ def longest_pause(page: Page) -> float:
     """Return the longest time in milliseconds during which the page did not react."""
     pauses: list[float] = page.evaluate("pauses")
     return max(pauses, default=0)
-
-
-def start_clock(page: Page) -> Callable[[], float]:
-    """Return a function that returns the seconds of CPU that the page's main thread has used."""
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def used() -> float:
-        metrics = session.send("Performance.getMetrics")["metrics"]
-        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
-
-    started = used()
-    return lambda: used() - started
 
 
 def test_ten_thousand_conversations(

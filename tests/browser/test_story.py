@@ -1,10 +1,12 @@
 """The whole story: what a user does with the page, with a real worker that answers."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Page, Request, Route, expect
+import pytest
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.conftest import NewTab, Restartable
 from tests.browser.console import Console
@@ -19,7 +21,7 @@ from tests.browser.using import (
     titles,
 )
 from tests.live.echoing import echoing
-from tests.servers import sign
+from tests.servers import sign, start_server
 
 LONG = " ".join(f"word{n}" for n in range(60))
 """The echo worker answers it in about six seconds."""
@@ -149,6 +151,34 @@ def test_restart_of_the_server_in_the_middle_of_an_answer(
         expect_messages(tab, LONG, LONG)
         say(tab, "Still there?")
         expect_messages(tab, LONG, LONG, "Still there?", "Still there?")
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_page_works_below_a_root_path(
+    end: str,
+    database_url: str,
+    new_context: Callable[..., BrowserContext],
+    user: str,
+    maria: httpx.Client,
+    tmp_path: Path,
+) -> None:
+    maria.post("/conversations", json={"title": "Below a path"})
+    page = new_context().new_page()
+    outside: list[str] = []
+
+    with start_server(database_url, tmp_path, root_path="/tenants/api") as server:
+        below = f"{server.url}/tenants/api"
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith(below) else outside.append(request.url),
+        )
+        page.goto(f"{below}{end}#token={sign(user)}")
+        open_row(page, "Below a path")
+        page.get_by_role("button", name="Settings", exact=True).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.close()
+
+    assert outside == []
 
 
 def test_message_written_offline_is_sent_once_when_the_network_is_back(

@@ -7,16 +7,15 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from agent_api.pages.app import POLICY, STATIC
+from agent_api.pages.app import POLICY, SHEETS, STATIC
 from tests.contract import assert_problem
 
 MAIN = "/app/main.js"
 NAMES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
 TYPES = {
-    ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".LICENSE": "text/plain; charset=utf-8",
-    ".svg": "image/svg+xml",
+    ".svg": "image/svg+xml; charset=utf-8",
 }
 
 
@@ -40,7 +39,16 @@ def test_page_refers_only_to_files_that_are_served(anonymous: httpx.Client) -> N
         assert anonymous.get(urljoin("/", reference)).status_code == 200, reference
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "index.html"])
+def test_styles_are_one_file(anonymous: httpx.Client) -> None:
+    answer = anonymous.get("/app/styles.css")
+
+    assert answer.headers["content-type"] == "text/css; charset=utf-8"
+    assert answer.text == "".join((STATIC / sheet).read_text() for sheet in SHEETS)
+    assert sorted(SHEETS) == [name for name in NAMES if name.startswith("styles/")]
+    assert_problem(anonymous.get(f"/app/{SHEETS[0]}"), 404)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"index.html", *SHEETS}))
 def test_each_file_is_served_with_its_media_type(name: str, anonymous: httpx.Client) -> None:
     answer = anonymous.get(f"/app/{name}")
 
