@@ -18,7 +18,7 @@ export const ConversationRow = memo(({ conversation, index, total, isOpen, actio
     { label: archived ? "Move back" : "Archive", icon: "archive", run: () => actions.archive(id, !archived) },
     { label: isOwner ? "Share" : "Members", icon: "users", run: () => actions.show("share", id) },
     { label: "Make a copy", icon: "fork", run: () => actions.fork(id) },
-    isOwner && { label: "Delete", icon: "trash", danger: true, run: () => actions.remove(id) },
+    isOwner && { label: "Delete", icon: "trash", className: "danger", run: () => actions.remove(id) },
   ];
   if (renaming) {
     const save = (name) => {

@@ -4,7 +4,6 @@ import { html } from "../html.js";
 const PATHS = {
   archive: "M4 8v11h16V8M3 4h18v4H3zM10 12h4",
   arrowDown: "M12 5v14M6 13l6 6 6-6",
-  branch: "M7 4v10M7 20a3 3 0 1 0 0-6 3 3 0 0 0 0 6M17 10a3 3 0 1 0 0-6 3 3 0 0 0 0 6M17 10c0 4-3 5-7.2 6",
   check: "M5 13l4 4L19 7",
   close: "M6 6l12 12M18 6L6 18",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
@@ -23,7 +22,6 @@ const PATHS = {
   right: "M9 5l7 7-7 7",
   search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14M20 20l-4-4",
   send: "M12 19V5M6 11l6-6 6 6",
-  share: "M16 8a3 3 0 1 0-3-3M8 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6M16 22a3 3 0 1 0 0-6 3 3 0 0 0 0 6M10.6 10.6l3.8-4M10.6 13.5l3 3.2",
   signOut: "M14 4h5v16h-5M4 12h11M11 8l4 4-4 4",
   stop: "M7 7h10v10H7z",
   tag: "M4 4h8l8 8-8 8-8-8zM8 8h.01",

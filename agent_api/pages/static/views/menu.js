@@ -5,7 +5,7 @@ import { Icon } from "./icons.js";
 const GAP = 4;
 const EDGE = 8;
 
-/** `items` are { label, icon, run, danger } or false. */
+/** `items` are { label, icon, run, className } or false. */
 export function Menu({ label, items, icon = "more", className = "" }) {
   const [open, setOpen] = useState(false);
   const id = useId();
@@ -17,10 +17,10 @@ export function Menu({ label, items, icon = "more", className = "" }) {
   const onToggle = ({ newState }) => {
     if (newState !== "open") return;
     place(menu.current, button.current);
-    menu.current.querySelector("button").focus();
+    visible(menu.current)[0].focus();
   };
   const onKeyDown = (event) => {
-    const buttons = [...menu.current.querySelectorAll("button")];
+    const buttons = visible(menu.current);
     const now = buttons.indexOf(document.activeElement);
     const next = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: -1 }[event.key];
     if (event.key === "Tab") menu.current.hidePopover();
@@ -40,13 +40,15 @@ export function Menu({ label, items, icon = "more", className = "" }) {
     </button>
     <div class="menu" id=${id} popover="auto" role="menu" aria-label=${label} ref=${menu}
       onBeforeToggle=${onBeforeToggle} onToggle=${onToggle} onKeyDown=${onKeyDown}>
-      ${open && items.filter(Boolean).map(({ label: text, icon: name, run, danger }) => html`
-        <button key=${text} type="button" role="menuitem" tabindex="-1" class=${danger ? "danger" : ""}
-          onClick=${() => choose(run)}><${Icon} name=${name} />${text}</button>
+      ${open && items.filter(Boolean).map((item) => html`
+        <button key=${item.label} type="button" role="menuitem" tabindex="-1" class=${item.className}
+          onClick=${() => choose(item.run)}><${Icon} name=${item.icon} />${item.label}</button>
       `)}
     </div>
   `;
 }
+
+const visible = (menu) => [...menu.querySelectorAll("button")].filter((button) => button.offsetParent !== null);
 
 function place(menu, button) {
   const from = button.getBoundingClientRect();

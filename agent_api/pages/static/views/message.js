@@ -52,9 +52,16 @@ function Actions({ app, message, role, show, onEdit }) {
     const question = { message_id: message.parent_id, sibling_of: id };
     app.outbox.answerAgain({ conversation_id, agent_id: agent_id ?? "echo", ...question });
   };
+  const buttons = [
+    navigator.clipboard && { label: "Copy", icon: "copy", run: copy },
+    mayEdit && { label: "Edit", icon: "edit", run: onEdit },
+    isOwner && message.role === "assistant" && message.parent_id && { label: "Answer again", icon: "refresh", run: regenerate },
+  ].filter(Boolean);
   const items = [
+    // A phone has no room for the buttons, so they are items of the menu there.
+    ...buttons.map((each) => ({ ...each, className: "only-narrow" })),
     { label: "Copy the conversation up to here", icon: "fork", run: () => app.fork(conversation_id, id) },
-    isOwner && { label: "Delete", icon: "trash", danger: true, run: () => app.threads.remove(message) },
+    isOwner && { label: "Delete", icon: "trash", className: "danger", run: () => app.threads.remove(message) },
   ];
   return html`
     <footer class="message-actions">
@@ -71,17 +78,11 @@ function Actions({ app, message, role, show, onEdit }) {
         <span class=${message.feedback ? "" : "on-hover"}><${Feedback} api=${app.api} message=${message} onChanged=${app.threads.put} /></span>
       `}
       <span class="on-hover">
-        ${navigator.clipboard && html`
-          <button type="button" class="icon-button" aria-label="Copy" title="Copy" onClick=${copy}><${Icon} name="copy" /></button>
-        `}
-        ${mayEdit && html`
-          <button type="button" class="icon-button" aria-label="Edit" title="Edit" onClick=${onEdit}><${Icon} name="edit" /></button>
-        `}
-        ${isOwner && message.role === "assistant" && message.parent_id && html`
-          <button type="button" class="icon-button" aria-label="Answer again" title="Answer again" onClick=${regenerate}>
-            <${Icon} name="refresh" />
+        ${buttons.map(({ label, icon, run }) => html`
+          <button key=${label} type="button" class="icon-button only-wide" aria-label=${label} title=${label} onClick=${run}>
+            <${Icon} name=${icon} />
           </button>
-        `}
+        `)}
         <${Menu} label="More" items=${items} />
       </span>
       ${message.version > 1 && html`

@@ -57,7 +57,9 @@ export function RunEnd({ app, conversation, lastId }) {
   return html`
     <div class=${run.status === "cancelled" ? "notice run-end" : "notice error run-end"} role="status">
       <p>${ENDS[run.status]} ${run.error}</p>
-      <button type="button" class="button" onClick=${again}><${Icon} name="refresh" />Ask again</button>
+      ${conversation.role === "owner" && html`
+        <button type="button" class="button" onClick=${again}><${Icon} name="refresh" />Ask again</button>
+      `}
     </div>
   `;
 }

@@ -22,7 +22,7 @@ export function ThreadHead({ app, conversation, isNew, show, onMenu }) {
     { label: "Tags", icon: "tag", run: () => show("tags", id) },
     { label: archived ? "Move back" : "Archive", icon: "archive", run: () => archive(id, !archived) },
     { label: "Make a copy", icon: "fork", run: () => app.fork(id) },
-    isOwner && { label: "Delete", icon: "trash", danger: true, run: () => remove(id) },
+    isOwner && { label: "Delete", icon: "trash", className: "danger", run: () => remove(id) },
   ];
   const save = (name) => {
     setRenaming(false);
