@@ -45,7 +45,9 @@ def test_viewer_reads_and_is_not_offered_more(
     expect(message.get_by_role("button", name="Copy", exact=True)).to_be_visible()
     expect(message.get_by_role("button", name="Edit")).to_have_count(0)
     tab.get_by_role("button", name="Actions", exact=True).click()
-    expect(tab.get_by_role("menuitem")).to_have_text(["Pin", "Tags", "Archive", "Make a copy"])
+    expect(tab.get_by_role("menuitem")).to_have_text(
+        ["Pin", "Tags", "Archive", "Members", "Make a copy"]
+    )
 
 
 def test_editor_writes_and_follows_the_answer_to_the_owner(

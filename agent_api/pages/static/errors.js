@@ -48,3 +48,8 @@ export async function textOf(response) {
 export function networkError(error) {
   return error.name === "AbortError" ? error : new Offline(error);
 }
+
+/** True if the same request may succeed later: no answer, too many requests, a failure of the server. */
+export function isTemporary(error) {
+  return error instanceof Offline || (error instanceof Problem && (error.status === 429 || error.status >= 500));
+}

@@ -2,7 +2,7 @@
 //
 // EventSource cannot send a token, so this uses fetch. docs/live.md explains the rules.
 
-import { Offline, Problem, networkError } from "./errors.js";
+import { isTemporary, networkError } from "./errors.js";
 import { EventParser } from "./sse.js";
 
 const FIRST_WAIT_MS = 1000;
@@ -92,8 +92,7 @@ function remember(stream, parser) {
 }
 
 function mayTryAgain(error) {
-  if (error instanceof Problem) return error.status === 429 || error.status >= 500;
-  return error instanceof Offline || error.name === "AbortError";
+  return isTemporary(error) || error.name === "AbortError";
 }
 
 // Longer and longer, and different for each client: they must not all come back at the same moment.

@@ -1,4 +1,5 @@
 // Messages on their way: shown at once, sent in order, repeated with the same Idempotency-Key.
+import { isTemporary } from "../errors.js";
 import { newKey } from "./conversations.js";
 import { activeRuns, idsOf, putMessages, rethrowMistake } from "./state.js";
 
@@ -60,9 +61,8 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
       } catch (problem) {
         rethrowMistake(problem);
         if (stopped) return;
-        const offline = problem.name === "Offline";
         // Whether it was carried out is unknown: repeat it, with the same key and body.
-        const again = offline || problem.status >= 500 || problem.status === 429 || isInProgress(problem);
+        const again = isTemporary(problem) || isInProgress(problem);
         if (!again || count >= ATTEMPTS) {
           patch(key, { status: "failed", problem: problem.message });
           return;

@@ -1,4 +1,5 @@
 // The shape of the state, and the functions that put objects of the API into it.
+export const DEFAULT_AGENT = "echo"; // `agent-api worker --echo` answers its runs
 export const FINAL = new Set(["succeeded", "failed", "timeout", "cancelled"]);
 export const PAGE_SIZE = 20; // messages in one chunk of the thread
 
@@ -14,7 +15,7 @@ export const initialState = {
   deleting: {}, // conversations that disappear unless the user chooses Undo
   target: null, // a message to scroll to
   openId: null, // a conversation's id, "new", or null
-  connection: "waiting", // of the change stream: "open", "waiting", "offline"
+  connection: "waiting", // of the change stream: "open" or "waiting"
 };
 
 /** The order of list_conversations: pinned ones first, then the newest. */
@@ -53,7 +54,8 @@ export function dropConversation(state, id) {
   const { [id]: dropped, ...conversations } = state.conversations;
   const { [id]: thread, ...threads } = state.threads;
   const ids = state.list.ids.filter((each) => each !== id);
-  const total = state.list.total - (state.list.ids.length - ids.length);
+  const listed = state.list.ids.length - ids.length;
+  const total = state.list.total === null ? null : state.list.total - listed;
   const openId = state.openId === id ? null : state.openId;
   return { conversations, threads, openId, list: { ...state.list, ids, total } };
 }

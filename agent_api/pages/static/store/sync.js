@@ -1,4 +1,5 @@
 // Keeps the state in step with other devices and users, through the log of changes.
+import { isTemporary } from "../errors.js";
 import { follow } from "../streams.js";
 import { dropConversation, rethrowMistake } from "./state.js";
 
@@ -25,8 +26,7 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
           await read();
         } catch (problem) {
           rethrowMistake(problem);
-          const again = problem.name === "Offline" || problem.status === 429 || problem.status >= 500;
-          if (again && !controller.signal.aborted) later(key, read, (problem.retryAfter ?? 2) * 1000);
+          if (isTemporary(problem) && !controller.signal.aborted) later(key, read, (problem.retryAfter ?? 2) * 1000);
         }
       }),
     );
@@ -74,7 +74,7 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
         return;
       } catch (problem) {
         if (problem.status === 410) position = null; // older than the log: start again
-        else if (problem.name === "Offline" || problem.status >= 500 || problem.status === 429) {
+        else if (isTemporary(problem)) {
           store.set({ connection: "waiting" });
           await new Promise((resolve) => setTimeout(resolve, (problem.retryAfter ?? 2) * 1000));
         } else if (problem.status === 401) return; // the page asks for another token

@@ -44,7 +44,7 @@ export function App({ app, onSignOut }) {
       <${Sidebar} app=${app} show=${show} onSignOut=${onSignOut} hidden=${isNarrow && !drawer} onOpen=${() => setDrawer(false)} />
       <div class="scrim" onClick=${() => openId && setDrawer(false)} />
       <main class="main" id="thread" tabindex="-1" inert=${isNarrow && drawer}>
-        ${(!isOnline || connection === "offline") && html`
+        ${!isOnline && html`
           <p class="banner" role="status"><${Icon} name="offline" />You are offline. Messages are sent when you are back.</p>
         `}
         ${isOnline && connection === "waiting" && html`<${Reconnecting} />`}

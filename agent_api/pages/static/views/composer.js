@@ -1,8 +1,8 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+import { DEFAULT_AGENT } from "../store/state.js";
 import { useStore } from "../store/store.js";
 import { Icon } from "./icons.js";
 
-const DEFAULT_AGENT = "echo";
 
 export function Composer({ app, id, conversation, active, onSent }) {
   const place = id ?? "new";
@@ -81,7 +81,7 @@ function Agent({ app, agent, onChange }) {
   };
   return html`
     <label class="agent">
-      <span class="agent-label">Agent</span>
+      <span>Agent</span>
       <input value=${text ?? agent} list="agents" maxlength="255" dir="auto" spellcheck="false" autocomplete="off"
         onInput=${(event) => setText(event.target.value)} onKeyDown=${onKeyDown} onBlur=${finish} />
       <datalist id="agents">${[...known].slice(0, 50).map((name) => html`<option key=${name} value=${name} />`)}</datalist>

@@ -6,20 +6,9 @@ import { fullTime, shortTime } from "./times.js";
 const SPEAKER = { user: "", assistant: "", system: "System: " };
 
 /** One row of the list. It is drawn again only if its conversation has changed. */
-export const ConversationRow = memo(({ conversation, index, total, isOpen, actions }) => {
+export const ConversationRow = memo(({ conversation, isOpen, actions }) => {
   const [renaming, setRenaming] = useState(false);
-  const { id, title, pinned, archived, tags, unread_count: unread, last_message: last, shared_by } = conversation;
-  const isOwner = conversation.role === "owner";
-  const items = [
-    // Everyone organises for themselves; only the owner changes what others see.
-    isOwner && { label: "Rename", icon: "edit", run: () => setRenaming(true) },
-    { label: pinned ? "Unpin" : "Pin", icon: "pin", run: () => actions.update(id, { pinned: !pinned }) },
-    { label: "Tags", icon: "tag", run: () => actions.show("tags", id) },
-    { label: archived ? "Move back" : "Archive", icon: "archive", run: () => actions.archive(id, !archived) },
-    { label: isOwner ? "Share" : "Members", icon: "users", run: () => actions.show("share", id) },
-    { label: "Make a copy", icon: "fork", run: () => actions.fork(id) },
-    isOwner && { label: "Delete", icon: "trash", className: "danger", run: () => actions.remove(id) },
-  ];
+  const { id, title, pinned, tags, unread_count: unread, last_message: last, shared_by } = conversation;
   if (renaming) {
     const save = (name) => {
       setRenaming(false);
@@ -49,9 +38,23 @@ export const ConversationRow = memo(({ conversation, index, total, isOpen, actio
         </span>
       `}
     </a>
-    <${Menu} label=${`Actions for ${title}`} items=${items} className="row-menu" />
+    <${Menu} label=${`Actions for ${title}`} items=${menuItems(actions, conversation, () => setRenaming(true))} className="row-menu" />
   `;
 });
+
+/** What the menu of a conversation offers: everyone organises for themselves, the owner decides for all. */
+export function menuItems({ update, archive, remove, fork, show }, { id, role, pinned, archived }, rename) {
+  const isOwner = role === "owner";
+  return [
+    isOwner && { label: "Rename", icon: "edit", run: rename },
+    { label: pinned ? "Unpin" : "Pin", icon: "pin", run: () => update(id, { pinned: !pinned }) },
+    { label: "Tags", icon: "tag", run: () => show("tags", id) },
+    { label: archived ? "Move back" : "Archive", icon: "archive", run: () => archive(id, !archived) },
+    { label: isOwner ? "Share" : "Members", icon: "users", run: () => show("share", id) },
+    { label: "Make a copy", icon: "fork", run: () => fork(id) },
+    isOwner && { label: "Delete", icon: "trash", className: "danger", run: () => remove(id) },
+  ];
+}
 
 /** A preview of Markdown without its signs. */
 export const plain = (text) => text.replace(/[*_`#>|~]+/g, "").replace(/\s+/g, " ").trim();

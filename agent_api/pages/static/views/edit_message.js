@@ -1,4 +1,5 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+import { DEFAULT_AGENT } from "../store/state.js";
 
 /** A text field in the place of a message. It saves only over the text that the user has seen. */
 export function EditMessage({ app, message, role, onClose }) {
@@ -33,7 +34,7 @@ export function EditMessage({ app, message, role, onClose }) {
   };
   const askAgain = () => {
     const { agent_id } = app.store.get().conversations[message.conversation_id];
-    const agent = role === "owner" ? (agent_id ?? "echo") : null;
+    const agent = role === "owner" ? (agent_id ?? DEFAULT_AGENT) : null;
     app.outbox.send({ conversation_id: message.conversation_id, content: text, agent_id: agent, sibling_of: message.id });
     onClose();
   };

@@ -1,4 +1,5 @@
 import { html, memo, useState } from "../html.js";
+import { DEFAULT_AGENT } from "../store/state.js";
 import { useStore } from "../store/store.js";
 import { Chips } from "./attachments.js";
 import { Details } from "./details.js";
@@ -50,7 +51,7 @@ function Actions({ app, message, role, show, onEdit }) {
   const regenerate = () => {
     const { agent_id } = app.store.get().conversations[conversation_id];
     const question = { message_id: message.parent_id, sibling_of: id };
-    app.outbox.answerAgain({ conversation_id, agent_id: agent_id ?? "echo", ...question });
+    app.outbox.answerAgain({ conversation_id, agent_id: agent_id ?? DEFAULT_AGENT, ...question });
   };
   const buttons = [
     navigator.clipboard && { label: "Copy", icon: "copy", run: copy },

@@ -1,10 +1,11 @@
 // A run of an agent: what it says while it works, and how it ended if there is no answer.
 import { html, useEffect, useState } from "../html.js";
+import { DEFAULT_AGENT } from "../store/state.js";
 import { useStore } from "../store/store.js";
 import { Icon } from "./icons.js";
 import { Markdown } from "./markdown.js";
 
-const PATIENCE_MS = 5000;
+const NO_WORKER_AFTER_MS = 5000;
 
 export function LiveRun({ run, app }) {
   const live = useStore(app.store, (state) => state.live[run.id]);
@@ -25,11 +26,11 @@ export function LiveRun({ run, app }) {
 function NoWorker({ run }) {
   const [late, setLate] = useState(false);
   useEffect(() => {
-    const timer = setTimeout(() => setLate(true), PATIENCE_MS);
+    const timer = setTimeout(() => setLate(true), NO_WORKER_AFTER_MS);
     return () => clearTimeout(timer);
   }, []);
   if (!late || !run.agent_id) return null;
-  const agent = run.agent_id === "echo" ? "" : ` --agent ${quoted(run.agent_id)}`;
+  const agent = run.agent_id === DEFAULT_AGENT ? "" : ` --agent ${quoted(run.agent_id)}`;
   return html`
     <div class="notice" role="status">
       <p>No worker has taken this run. It waits until one does. To start one that repeats what you write:</p>

@@ -60,7 +60,7 @@ export function Thread({ app, id, show, onMenu }) {
         ${thread?.status === "failed" && html`
           <${Failed} title="The messages could not be loaded" problem=${thread.problem} onRetry=${() => app.threads.refresh(id)} />
         `}
-        ${!isLoading && thread?.status !== "failed" && isEmpty && html`<${Welcome} isNew=${isNew} app=${app} />`}
+        ${!isLoading && thread?.status !== "failed" && isEmpty && html`<${Welcome} isNew=${isNew} />`}
         ${visible.map((ids) => html`<${Page} key=${ids[0]} ids=${ids} app=${app} conversation=${conversation} show=${show} />`)}
         ${waiting.map((entry) => html`<${Waiting} key=${entry.key} entry=${entry} app=${app} />`)}
         ${active.map((run) => html`<${LiveRun} key=${run.id} run=${run} app=${app} />`)}

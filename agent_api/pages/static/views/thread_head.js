@@ -1,5 +1,5 @@
 import { html, useState } from "../html.js";
-import { Rename } from "./conversation_row.js";
+import { Rename, menuItems } from "./conversation_row.js";
 import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
 
@@ -13,20 +13,12 @@ export function ThreadHead({ app, conversation, isNew, show, onMenu }) {
   if (isNew || !conversation) {
     return html`<header class="thread-head">${menuButton}<h1 class="thread-title">${isNew ? "New conversation" : ""}</h1></header>`;
   }
-  const { id, title, role, shared_by, pinned, archived, tags } = conversation;
+  const { id, title, role, shared_by, archived, tags } = conversation;
   const isOwner = role === "owner";
-  const { update, archive, remove } = app.conversations;
-  const items = [
-    isOwner && { label: "Rename", icon: "edit", run: () => setRenaming(true) },
-    { label: pinned ? "Unpin" : "Pin", icon: "pin", run: () => update(id, { pinned: !pinned }) },
-    { label: "Tags", icon: "tag", run: () => show("tags", id) },
-    { label: archived ? "Move back" : "Archive", icon: "archive", run: () => archive(id, !archived) },
-    { label: "Make a copy", icon: "fork", run: () => app.fork(id) },
-    isOwner && { label: "Delete", icon: "trash", className: "danger", run: () => remove(id) },
-  ];
+  const actions = { ...app.conversations, fork: app.fork, show };
   const save = (name) => {
     setRenaming(false);
-    if (name && name !== title) update(id, { title: name });
+    if (name && name !== title) actions.update(id, { title: name });
   };
   return html`
     <header class="thread-head">
@@ -49,7 +41,7 @@ export function ThreadHead({ app, conversation, isNew, show, onMenu }) {
       <button type="button" class="button quiet share-button" aria-label=${isOwner ? "Share" : "Members"} onClick=${() => show("share", id)}>
         <${Icon} name="users" /><span>${isOwner ? "Share" : "Members"}</span>
       </button>
-      <${Menu} label="Actions" items=${items} />
+      <${Menu} label="Actions" items=${menuItems(actions, conversation, () => setRenaming(true))} />
     </header>
   `;
 }
