@@ -84,7 +84,7 @@ function run(app) {
   setTimeout(preload, PRELOAD_MS);
 }
 
-/** Ask for a token. `problem` says why the last one was refused. */
+/** Ask for a token. `problem` says why the last token was refused. */
 function signIn(problem) {
   stop();
   const onToken = (token) => {

@@ -46,11 +46,11 @@ export function conversationActions({ api, store, notify }) {
   /** Read a conversation again, for example because the change stream names it. */
   async function refresh(id) {
     try {
-      // Without this parameter, the response would contain messages, too.
+      // Its messages are paged by list_messages, so this reads only the conversation.
       const { data } = await api.get_conversation({ conversation_id: id, include_messages: false });
       put(data);
     } catch (problem) {
-      // 404: it was deleted. 403: the user is not a member now.
+      // 404: deleted. 403: the owner has removed this user.
       if (problem.status !== 404 && problem.status !== 403) throw problem;
       store.set((state) => dropConversation(state, id));
     }

@@ -6,7 +6,7 @@ import { activeRuns, idsOf, putMessages, rethrowMistake } from "./state.js";
 const ATTEMPTS = 6;
 
 export function outboxActions({ api, me, store, conversations, threads, runs }) {
-  // By user: after another one has signed in, nobody's messages are sent under the wrong name.
+  // The key contains the user: what one user wrote must never be sent as another.
   const saved = `agent-api outbox ${me}`;
   let stopped = false; // signed out
   let isSending = false;

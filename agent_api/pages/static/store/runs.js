@@ -24,7 +24,7 @@ export function runActions({ api, store, notify, threads, announce }) {
 
   /** Start an agent. The key makes it start once, however often the request is repeated. */
   async function start({ conversation_id, agent_id, input, key }) {
-    // A run of another device may be going on: this one begins when that has ended.
+    // "queue": if another run of the conversation is active, this one waits for it.
     const { data } = await api.create_run({
       body: { conversation_id, agent_id, input, if_busy: "queue" },
       "Idempotency-Key": key,
@@ -60,7 +60,7 @@ export function runActions({ api, store, notify, threads, announce }) {
     };
     setLive(id, {});
     try {
-      // All events from the first one: a reload in the middle of an answer shows all of it.
+      // after: 0 reads all events: a client that connects late sees the whole answer, too.
       await follow(api, "stream_run_events", { run_id: id, after: 0 }, { onEvent, signal: controller.signal });
     } catch (problem) {
       rethrowMistake(problem);

@@ -60,7 +60,7 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
   }
 
   const onState = (state) => {
-    // A hidden tab gives its connection back, which is no interruption.
+    // A hidden tab closes its connection on purpose: that is not an interruption.
     if (state !== "closed" && !document.hidden) store.set({ connection: state });
   };
 
