@@ -68,14 +68,12 @@ export function conversationActions({ api, store, notify }) {
     }
   }
 
-  async function archive(id, archived) {
-    await update(id, { archived });
+  function archive(id, archived) {
+    const saved = update(id, { archived });
     const { conversations, filter, openId } = store.get();
-    const conversation = conversations[id];
-    if (conversation.archived !== archived) return;
-    if (openId === id && !matches(conversation, filter)) store.set({ openId: null });
+    if (openId === id && !matches(conversations[id], filter)) store.set({ openId: null });
     notify(archived ? "Archived." : "Moved back to the list.", {
-      action: { label: "Undo", run: () => update(id, { archived: !archived }) },
+      action: { label: "Undo", run: () => saved.then(() => update(id, { archived: !archived })) },
     });
   }
 
