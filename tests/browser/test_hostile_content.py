@@ -59,6 +59,8 @@ ODD = {
     "nested quotes": ">" * 500 + " deep",
     "nested lists": "\n".join(" " * 2 * n + "- x" for n in range(60)),
     "emphasis": "*_" * 1500 + "x",
+    "nested emphasis": "*" * 4995 + "a" + "*" * 4995,
+    "endless list item": "- a\n" + "b\n" * 40_000,
     "brackets": "[" * 2000 + "](" * 500,
     "table": "|" + "a|" * 300 + "\n|" + "-|" * 300 + "\n|" + "b|" * 300,
     "arabic": "مرحبا بالعالم **عقد الإيجار** `code` 123",

@@ -5,19 +5,32 @@ import { Lexer, getDefaults } from "../vendor/marked.js";
 // depth of what is nested.
 const MAX_TEXT = 100_000;
 const MAX_PARAGRAPH = 10_000;
+const MAX_WORK = 2 * MAX_PARAGRAPH ** 2;
+const MAX_DEPTH = 40;
 const TOO_DEEP = /^([ \t]*(>|[*+-][ \t]|\d{1,9}[.)][ \t])){40}|^[ \t]{160}/m;
+// An item of a list whose lines go on and on: marked copies it for each of them.
+const TOO_LONG_ITEM = /^[ \t>]*([*+-]|\d{1,9}[.)])[ \t].*(\n(?![ \t>]*([*+-]|\d{1,9}[.)])[ \t])[ \t>]*[^\s>].*){500}/m;
 
 class BoundedLexer extends Lexer {
+  #depth = 0; // of emphasis and links in each other
+  #work = 0; // sum of the squares of the paragraphs' lengths
+
   inlineTokens(text, tokens = []) {
-    if (text.length <= MAX_PARAGRAPH) return super.inlineTokens(text, tokens);
-    tokens.push({ type: "text", raw: text, text });
+    if (this.#depth === 0) this.#work += text.length ** 2;
+    if (text.length > MAX_PARAGRAPH || this.#work > MAX_WORK || this.#depth === MAX_DEPTH) {
+      tokens.push({ type: "text", raw: text, text });
+      return tokens;
+    }
+    this.#depth += 1;
+    super.inlineTokens(text, tokens);
+    this.#depth -= 1;
     return tokens;
   }
 }
 
 /** Return the tokens of a text, or null if it must be shown as it is. */
 export function tokensOf(text) {
-  if (text.length > MAX_TEXT || TOO_DEEP.test(text)) return null;
+  if (text.length > MAX_TEXT || TOO_DEEP.test(text) || TOO_LONG_ITEM.test(text)) return null;
   return new BoundedLexer({ ...getDefaults(), gfm: true, breaks: true }).lex(text);
 }
 
