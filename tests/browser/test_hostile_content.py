@@ -222,3 +222,25 @@ def test_json_with_special_names_is_displayed(tab: Page, maria: httpx.Client) ->
 
     assert tab.evaluate("({}).polluted ?? null") is None
     expect(rows(tab)).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        {"routing_decision": {}, "thoughts": "calm"},
+        {"thoughts": [], "selected_tools": "calm", "alternatives": 5, "execution_plan": {}},
+        {"thoughts": [], "execution_plan": [None, "calm"], "routing_decision": "no"},
+    ],
+    ids=["thoughts", "names", "plan"],
+)
+def test_routing_decision_of_unknown_types_is_displayed(
+    decision: dict[str, Any], tab: Page, maria: httpx.Client
+) -> None:
+    conversation = post(maria, "/conversations", title="Routing")
+    path = f"/conversations/{conversation['id']}/messages"
+    post(maria, path, role="assistant", content="Answer", routing_decision=decision)
+
+    open_row(tab, "Routing")
+    messages(tab).locator("summary").click()
+
+    expect(messages(tab).get_by_text("calm").last).to_be_visible()

@@ -53,21 +53,26 @@ function routingOf(decision) {
     ...others
   } = { ...outer, ...nested };
   return {
-    agents: (agents ?? []).map(nameOf),
-    tools: (tools ?? []).map(nameOf),
-    alternatives: (alternatives ?? []).map(nameOf),
+    agents: listOf(agents).map(nameOf),
+    tools: listOf(tools).map(nameOf),
+    alternatives: listOf(alternatives).map(nameOf),
     confidence,
     reasoning,
     asksBack: asksBack === true,
-    steps: (plan ?? []).map(({ type, name, input }) => ({ kind: type, name, value: input })),
-    thoughts: (thoughts ?? []).map(({ type, source, message, data }) => ({
-      kind: type,
-      name: source,
-      text: message,
-      value: data,
-    })),
+    steps: stepsOf(plan, ({ type, name, input }) => ({ kind: type, name, value: input })),
+    thoughts: stepsOf(thoughts, ({ type, source, message, data }) => ({ kind: type, name: source, text: message, value: data })),
     others,
   };
+}
+
+// The contract checks only the properties of one of the three shapes: the others can be any JSON value.
+function listOf(value) {
+  if (value === null || value === undefined) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+function stepsOf(value, read) {
+  return listOf(value).map((step) => (typeof step === "object" && step !== null ? read(step) : { value: step }));
 }
 
 // Agents are names, ids, or objects that have one of the two.
