@@ -244,3 +244,17 @@ def test_routing_decision_of_unknown_types_is_displayed(
     messages(tab).locator("summary").click()
 
     expect(messages(tab).get_by_text("calm").last).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "..", "a b", "%E2%82%AC"])
+def test_address_that_names_no_conversation_opens_none(
+    name: str, tab: Page, user: str, maria: httpx.Client
+) -> None:
+    expect(tab.get_by_title(user)).to_be_visible()
+
+    tab.evaluate("(name) => { location.hash = `#/${name}` }", name)
+    tab.reload()
+
+    expect(tab.get_by_role("heading", name="New conversation")).to_be_visible()
+    post(maria, "/conversations", title="Arrives live")
+    expect(rows(tab)).to_have_text([re.compile("Arrives live")])

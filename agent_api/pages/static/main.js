@@ -10,6 +10,7 @@ import { SignIn } from "./views/sign_in.js";
 import { notify } from "./views/toasts.js";
 
 const RTL = new Set(["ar", "fa", "he", "ur", "ps", "sd", "ug", "yi", "dv", "ckb"]);
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 const root = document.getElementById("app");
 const draw = (view) => render(view, root);
 
@@ -47,8 +48,8 @@ async function start() {
 function run(app) {
   const route = () => {
     // The address names the open conversation, so that a reload, a bookmark and "back" work.
-    const id = location.hash.startsWith("#/") ? location.hash.slice(2) : null;
-    app.open(id || null);
+    const id = location.hash.startsWith("#/") ? location.hash.slice(2) : "";
+    app.open(id === "new" || UUID.test(id) ? id : null);
   };
   let shown = app.store.get().openId;
   const unsubscribe = app.store.subscribe(({ openId }) => {
