@@ -103,3 +103,21 @@ def test_link_shows_the_snapshot_without_a_token_until_it_is_deleted(
     expect(tab.get_by_role("button", name="Delete the link")).to_have_count(0)
     reader.reload()
     expect(reader.get_by_role("heading", name="This link does not work")).to_be_visible()
+
+
+def test_link_opens_in_a_tab_that_shows_something_else(
+    tab: Page, server: Server, maria: httpx.Client
+) -> None:
+    links = []
+    for title in ("First", "Second"):
+        conversation_id = _conversation(maria, title)
+        link = maria.post(f"/conversations/{conversation_id}/links", json={}).json()
+        links.append(f"{server.url}/#shared={link['secret']}")
+    expect(tab.get_by_text("Second").first).to_be_visible()
+
+    for link, title in zip(links, ("First", "Second"), strict=True):
+        tab.goto(link)
+        expect(tab.get_by_role("heading", name=title, level=1)).to_be_visible()
+    tab.goto(f"{server.url}/#/new")
+
+    expect(tab.get_by_role("heading", name="New conversation")).to_be_visible()

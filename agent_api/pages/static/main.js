@@ -20,7 +20,10 @@ let stop = () => {};
 
 document.documentElement.dir = RTL.has(navigator.language.split("-")[0]) ? "rtl" : "ltr";
 session.start();
-const secret = new URLSearchParams(location.hash.slice(1)).get("shared");
+const sharedSecret = () => new URLSearchParams(location.hash.slice(1)).get("shared");
+const secret = sharedSecret();
+// The page of a link keeps nothing of a user. Opening a link in this tab changes only the fragment.
+addEventListener("hashchange", () => sharedSecret() !== secret && location.reload());
 if (secret) showShared(secret);
 else start();
 
