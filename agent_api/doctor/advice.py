@@ -1,7 +1,8 @@
-"""What to do if a database cannot be reached, by the message of PostgreSQL, libpq or PgBouncer."""
+"""Maps messages of PostgreSQL, libpq and PgBouncer to what an operator can do."""
 
 from db.errors import Failure, describe
 
+# The first entry whose key occurs in the message applies.
 _ADVICE = {
     "password authentication failed": "Correct the user or the password in the database URL.",
     "no password supplied": "Add the password to the database URL, or a passfile.",
@@ -30,8 +31,11 @@ _ADVICE = {
 }
 
 
-def advice(failure: Failure) -> str:
-    """Return what to do. The messages are English unless `lc_messages` says otherwise."""
+def advice_for(failure: Failure) -> str:
+    """Return what to do about a failure to connect, or to execute a statement.
+
+    Messages in another language than English (`lc_messages`) get the general advice.
+    """
     message = describe(failure)
     found = (text for reason, text in _ADVICE.items() if reason in message)
     return next(found, "Try psql with the same URL; see the page PostgreSQL.")

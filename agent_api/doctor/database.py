@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import migrations
+from agent_api.doctor.advice import advice_for
 from agent_api.doctor.finding import Finding, error, ok, warning
-from agent_api.doctor.reaching import advice
 from agent_api.doctor.schema import check_migrations, check_roles
 from agent_api.doctor.sessions import check_connections, check_pooler, check_timeouts
 from agent_api.settings import Settings
@@ -13,7 +13,7 @@ from agent_api.settings.storage import database
 from db import embedded
 from db.engine import Connection
 from db.errors import Failure, describe
-from db.inspection import asking, pooler, server
+from db.inspection import pooler, probe, server
 from db.schema import wrong_encoding
 
 OLDEST = 150000
@@ -41,7 +41,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         return
     with database(settings, create=False) as url:
         try:
-            with asking.connected(url) as connection:
+            with probe.connected(url) as connection:
                 yield from _check(settings, url, connection)
         except Failure as failure:
             yield _unusable("database", url, failure)
@@ -50,7 +50,7 @@ def check(settings: Settings) -> Iterator[Finding]:
 def _check(settings: Settings, url: str, connection: Connection) -> Iterator[Finding]:
     found = server.look(connection)
     is_embedded = settings.database_url is None
-    yield from _check_server(settings, asking.place(url), found)
+    yield from _check_server(settings, probe.place(url), found)
     yield from _check_values(found)
     behind = pooler.look(url, connection)
     steps: dict[str, _Check] = {
@@ -67,11 +67,11 @@ def _check(settings: Settings, url: str, connection: Connection) -> Iterator[Fin
         except Failure as failure:
             if connection.is_closed():
                 raise
-            yield error(name, describe(failure), advice(failure))
+            yield error(name, describe(failure), advice_for(failure))
 
 
 def _check_server(
-    settings: Settings, place: asking.Place, found: server.Server
+    settings: Settings, place: probe.Place, found: server.Server
 ) -> Iterator[Finding]:
     where = f"PostgreSQL {found.version.partition(' ')[0]}, {found.database} on {place.hosts}"
     if settings.database_url is None:
@@ -141,12 +141,12 @@ def check_replica(settings: Settings) -> Iterator[Finding]:
     if settings.read_database_url is None:
         return
     try:
-        with asking.connected(settings.read_database_url) as connection:
+        with probe.connected(settings.read_database_url) as connection:
             found = server.look(connection)
     except Failure as failure:
         yield _unusable("replica", settings.read_database_url, failure)
         return
-    where = f"PostgreSQL {found.version}, {asking.place(settings.read_database_url)}"
+    where = f"PostgreSQL {found.version}, {probe.place(settings.read_database_url)}"
     if found.is_standby:
         yield ok("replica", where)
     else:
@@ -158,4 +158,4 @@ def check_replica(settings: Settings) -> Iterator[Finding]:
 
 
 def _unusable(name: str, url: str, failure: Failure) -> Finding:
-    return error(name, f"{asking.place(url)}: {describe(failure)}", advice(failure))
+    return error(name, f"{probe.place(url)}: {describe(failure)}", advice_for(failure))

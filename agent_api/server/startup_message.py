@@ -11,7 +11,7 @@ from agent_api.auth import signing
 from agent_api.server.addresses import base_url
 from agent_api.settings import Settings, default_data_dir, is_loopback
 from db.errors import Failure
-from db.inspection import asking, server
+from db.inspection import probe, server
 
 USER = "alice"
 """Whom the page's link signs in, and the command of a token names."""
@@ -50,11 +50,11 @@ def mock_lines(settings: Settings) -> Iterator[str]:
 
 def describe_database(settings: Settings, url: str, *, answers: bool) -> str:
     """Return where the data is, and the version of the server if it `answers`."""
-    place = str(settings.data_dir if settings.database_url is None else asking.place(url))
+    place = str(settings.data_dir if settings.database_url is None else probe.place(url))
     if not answers:
         return place
     try:
-        with asking.connected(url) as connection:
+        with probe.connected(url) as connection:
             return f"{place} (PostgreSQL {server.version(connection)})"
     except Failure:  # it has answered the check of its schema; requests will say what is wrong
         return place

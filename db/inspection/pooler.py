@@ -1,17 +1,18 @@
 """Finds out whether a pooler such as PgBouncer is in front of PostgreSQL, and how it works.
 
-A pooler reports a process id of its own at the start of a connection. What a client sees does not
-tell its mode, so two clients ask in turn which of the server's processes executes their statements:
-if they get the same one, or one of them gets several, a process serves each transaction only.
+A pooler reports a process id of its own at the start of a connection. It does not report its mode,
+so two connections read in turn the id of the PostgreSQL process that executes their statements. If
+both get the same id, or one of them gets several, the pooler assigns a process per transaction.
 """
 
 from typing import NamedTuple
 
 from db.engine.connections.connection import Connection
 from db.errors import Failure
-from db.inspection.asking import ask, connected
+from db.inspection.probe import connected, query
 
 ROUNDS = 5
+"""How often each of the two connections reads the id of its process."""
 ADMIN = "pgbouncer"
 """The database in which PgBouncer shows its settings to its administrators."""
 
@@ -31,14 +32,14 @@ def look(url: str, connection: Connection) -> Pooler | None:
     """Return the pooler in front of the server, or None. Raises Unavailable and Timeout."""
     if _process(connection) == connection.backend_pid:
         return None
-    ((jit,),) = ask(connection, "SELECT current_setting('jit') = 'on'")
+    ((jit,),) = query(connection, "SELECT current_setting('jit') = 'on'")
     with connected(url) as other:
         mode = _mode(connection, other)
     return Pooler(mode, _settings(url), jit)
 
 
 def _process(connection: Connection) -> int:
-    ((pid,),) = ask(connection, "SELECT pg_backend_pid()")
+    ((pid,),) = query(connection, "SELECT pg_backend_pid()")
     return int(pid)
 
 
@@ -48,8 +49,8 @@ def _mode(one: Connection, other: Connection) -> str:
     if len(ours) == 1 and len(theirs) == 1 and ours != theirs:
         return "session"
     try:
-        ask(other, "BEGIN; SELECT 1")
-        ask(other, "ROLLBACK; SELECT 1")
+        query(other, "BEGIN; SELECT 1")
+        query(other, "ROLLBACK; SELECT 1")
     except Failure:  # PgBouncer ends the connection
         return "statement"
     return "transaction"
@@ -58,6 +59,6 @@ def _mode(one: Connection, other: Connection) -> str:
 def _settings(url: str) -> dict[str, str] | None:
     try:
         with connected(url, database=ADMIN) as admin:
-            return {row[0]: str(row[1]) for row in ask(admin, "SHOW CONFIG")}
+            return {row[0]: str(row[1]) for row in query(admin, "SHOW CONFIG")}
     except Failure:  # not PgBouncer, or the user may not
         return None

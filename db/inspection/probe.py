@@ -1,4 +1,4 @@
-"""Opens a connection for one look at a database, and asks on it."""
+"""Opens a short-lived connection to a database, and runs queries on it."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,7 +9,7 @@ from db.engine.connections import address
 from db.engine.connections.connection import Connection
 
 SECONDS = 2
-"""Timeout of connecting to a host, and of a statement."""
+"""Timeout of a connection attempt to one address, and of a statement."""
 
 
 class Place(NamedTuple):
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 def place(url: str) -> Place:
-    """Return where `url` leads, as libpq reads it: its files and defaults are not considered."""
+    """Return where `url` leads. Service files and other defaults of libpq are not read."""
     target = address.normalise(url)
     given = address.driver_args(target, connect_timeout=SECONDS, settings={})
     names = str(given.get("host") or given.get("hostaddr") or "this machine").split(",")
@@ -43,9 +43,9 @@ def _with_port(host: str, port: str) -> str:
 
 @contextmanager
 def connected(url: str, *, database: str | None = None) -> Iterator[Connection]:
-    """Yield a new connection, also to another `database` of the same server.
+    """Yield a new connection to the database of `url`, or to another one of the same server.
 
-    Raises Unavailable if there is none within SECONDS for each address of each host.
+    Raises Unavailable if no address of any host accepts it; each gets SECONDS.
     """
     target = address.normalise(url)
     if database is not None:
@@ -58,10 +58,10 @@ def connected(url: str, *, database: str | None = None) -> Iterator[Connection]:
         yield opened
 
 
-def ask(
+def query(
     connection: Connection, statement: str, parameters: dict[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement that is executed with the settings of the session.
+    """Execute a statement with the settings of the session, and return its rows.
 
     Raises Unavailable and Timeout.
     """
@@ -70,11 +70,11 @@ def ask(
     return rows
 
 
-def ask_as_requests(
+def query_as_request(
     connection: Connection, statement: str, parameters: dict[str, Any] | None = None
 ) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement that is executed with the settings of a request.
+    """Execute a statement with the settings of a request, and return its rows.
 
     Raises Unavailable and Timeout.
     """
-    return ask(connection, connection.settings + statement, parameters)
+    return query(connection, connection.settings + statement, parameters)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from db.engine import roles
 from db.engine.connections.connection import Connection
-from db.inspection.asking import ask, ask_as_requests
+from db.inspection.probe import query, query_as_request
 from db.models import Base
 from db.schema import MIGRATION_LOCK, ahead_of, head, missing_from, requirements
 
@@ -56,15 +56,15 @@ def progress(connection: Connection, migrations: Path) -> Progress | None:
 
     Raises Unavailable and Timeout.
     """
-    ((may_read,),) = ask_as_requests(connection, _REVISIONS)
+    ((may_read,),) = query_as_request(connection, _REVISIONS)
     if may_read is False:
         return None
     applied = []
     if may_read:
-        rows = ask_as_requests(connection, "SELECT version_num FROM alembic_version")
+        rows = query_as_request(connection, "SELECT version_num FROM alembic_version")
         applied = [revision for (revision,) in rows]
-    ((sessions,),) = ask(connection, _MIGRATING, {"key": MIGRATION_LOCK})
-    unfinished = ask_as_requests(connection, _UNFINISHED, {"tables": [*Base.metadata.tables]})
+    ((sessions,),) = query(connection, _MIGRATING, {"key": MIGRATION_LOCK})
+    unfinished = query_as_request(connection, _UNFINISHED, {"tables": [*Base.metadata.tables]})
     return Progress(
         head(migrations),
         missing_from(applied, migrations),
@@ -81,8 +81,8 @@ def unusable_roles(connection: Connection) -> tuple[list[str], list[str]]:
     """
     names = {"names": list(roles.ALL)}
     known = "SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)"
-    existing = {name for (name,) in ask(connection, known, names)}
-    usable = {name for (name,) in ask(connection, roles.USABLE)}
+    existing = {name for (name,) in query(connection, known, names)}
+    usable = {name for (name,) in query(connection, roles.USABLE)}
     missing = [name for name in roles.ALL if name not in existing]
     return missing, [name for name in roles.ALL if name in existing - usable]
 
@@ -92,7 +92,7 @@ def unmet(connection: Connection) -> str | None:
 
     Raises Unavailable and Timeout.
     """
-    return requirements.unmet(partial(ask_as_requests, connection))
+    return requirements.unmet(partial(query_as_request, connection))
 
 
 def conversations_behind(connection: Connection) -> int:
@@ -101,5 +101,5 @@ def conversations_behind(connection: Connection) -> int:
     Raises Unavailable and Timeout.
     """
     as_reader = f"SET LOCAL ROLE {roles.EXISTENCE};\n"
-    ((count,),) = ask_as_requests(connection, as_reader + _UNSEARCHABLE)
+    ((count,),) = query_as_request(connection, as_reader + _UNSEARCHABLE)
     return int(count)

@@ -4,7 +4,7 @@ import time
 from typing import NamedTuple
 
 from db.engine.connections.connection import Connection
-from db.inspection.asking import ask
+from db.inspection.probe import query
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 _SETTINGS = ("server_encoding", "TimeZone", *DURABILITY)
@@ -46,14 +46,14 @@ class Server(NamedTuple):
 
 def look(connection: Connection) -> Server:
     """Return the server. Raises Unavailable and Timeout."""
-    (found,) = ask(connection, _SERVER)
-    values = dict(ask(connection, _VALUES, {"names": list(_SETTINGS)}))
+    (found,) = query(connection, _SERVER)
+    values = dict(query(connection, _VALUES, {"names": list(_SETTINGS)}))
     return Server._make([*found, values])
 
 
 def version(connection: Connection) -> str:
     """Return the version, such as 18.4. Raises Unavailable and Timeout."""
-    ((text,),) = ask(connection, "SELECT current_setting('server_version')")
+    ((text,),) = query(connection, "SELECT current_setting('server_version')")
     return str(text).partition(" ")[0]
 
 
@@ -63,6 +63,6 @@ def clock_difference(connection: Connection) -> tuple[float, float]:
     Raises Unavailable and Timeout.
     """
     before, started = time.time(), time.monotonic()
-    ((there,),) = ask(connection, _CLOCK)
+    ((there,),) = query(connection, _CLOCK)
     duration = time.monotonic() - started
     return there - (before + duration / 2), duration / 2
