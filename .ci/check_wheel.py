@@ -149,14 +149,14 @@ def serve(command: Path, folder: Path, env: dict[str, str]) -> None:
 
 
 def check_page(address: str) -> None:
-    """The wheel must contain the files of the web page; its modules name each other."""
-    waiting, seen = {f"{address}/"}, set[str]()
-    while waiting:
-        url = waiting.pop()
+    """Fetch every file that the web page refers to, directly or through its modules."""
+    pending, seen = {f"{address}/"}, set[str]()
+    while pending:
+        url = pending.pop()
         seen.add(url)
         text = fetch(url).decode()
-        names = re.findall(r"""(?:src|href)="(app/[^"]+)"|\bfrom\s*"(\.[^"]+)""", text)
-        waiting |= {urllib.parse.urljoin(url, one or other) for one, other in names} - seen
+        names = re.findall(r"""(?:src|href)="(app/[^"]+)"|\b(?:from\s*|import\()"(\.[^"]+)""", text)
+        pending |= {urllib.parse.urljoin(url, one or other) for one, other in names} - seen
     assert f"{address}/app/vendor/preact.js" in seen, seen
 
 
