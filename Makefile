@@ -7,7 +7,7 @@ BIN := .venv/bin
 JOBS ?= 2# test processes
 ARGS ?=# passed on: make test ARGS="-k cursor", make serve ARGS="--port 9000"
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
-BUT_BROWSER := --ignore tests/browser# they have a target of their own
+NO_BROWSER := --ignore tests/browser# make test-browser runs them
 CODE := agent_api handlers db migrations benchmarks tests
 export PYTHON
 bench clients contract test-browser test-clients vendor: export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -36,15 +36,15 @@ serve: .venv/.runtime ## serve on http://127.0.0.1:8000, with a PostgreSQL and a
 
 .PHONY: test
 test: .venv/.dev ## run the tests on a PostgreSQL that they start
-	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' --ignore tests/test_schemathesis_thorough.py $(BUT_BROWSER) $(ARGS)
+	$(PYTEST) --dist loadfile -m 'smoke or not (slow or process)' --ignore tests/test_schemathesis_thorough.py $(NO_BROWSER) $(ARGS)
 
 .PHONY: test-all
 test-all: .venv/.dev ## run all tests, also those that are slow or start processes
-	$(PYTEST) --dist loadfile --timeout 1200 $(BUT_BROWSER) $(ARGS)
+	$(PYTEST) --dist loadfile --timeout 1200 $(NO_BROWSER) $(ARGS)
 
 .PHONY: coverage
 coverage: .venv/.dev ## run all tests but the slow ones, and show which branches they miss
-	$(PYTEST) --dist loadfile -m 'not slow' --cov $(BUT_BROWSER) $(ARGS)
+	$(PYTEST) --dist loadfile -m 'not slow' --cov $(NO_BROWSER) $(ARGS)
 
 .PHONY: test-browser
 test-browser: .venv/.browser .ci/vendor/node_modules/.package-lock.json ## use the web page in a real Chromium, which must be installed

@@ -29,7 +29,7 @@ LICENSES = {
 def module(text: str) -> str:
     """Return a published module as the page loads it.
 
-    Its source map is not there, so the comment that names it goes.
+    The comment that names its source map is removed, because the map is not copied.
     """
     text = re.sub(r"^//# sourceMappingURL=.*\n?", "", text, flags=re.MULTILINE)
     text = re.sub(r"\b(from\s*|import\s*)([\"'])preact\2", r'\1"./preact.js"', text)

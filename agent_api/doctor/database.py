@@ -17,7 +17,7 @@ from db.inspection import pooler, probe, server
 from db.schema import wrong_encoding
 
 OLDEST = 150000
-"""The oldest version of PostgreSQL that the tests run on."""
+"""`server_version_num` of PostgreSQL 15, the oldest version that the tests run on."""
 CLOCK_SECONDS = 1.0
 """Tokens are accepted for five seconds after their end, so clocks may differ a little."""
 
@@ -25,9 +25,9 @@ _Check = Callable[[], Iterator[Finding]]
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings about the database, until it does not respond any more.
+    """Yield the findings about the database; the first failed connection is the last finding.
 
-    Starts the embedded server, if it is not running, but does not create its database. Raises
+    Starts the embedded server if it is not running, but does not create its database. Raises
     EmbeddedError.
     """
     if settings.database_url is None:
@@ -115,7 +115,7 @@ def _check_values(found: server.Server) -> Iterator[Finding]:
         yield warning(
             "database-durability",
             f"off: {', '.join(off)}; {lost or 'a crash can lose writes that were acknowledged'}",
-            "Turn on, unless the data may be lost.",
+            "Turn these settings on, unless the data may be lost.",
         )
     else:
         texts = (f"{name} {value}" for name, value in values.items())
@@ -137,7 +137,7 @@ def _check_clock(connection: Connection) -> Iterator[Finding]:
 
 
 def check_replica(settings: Settings) -> Iterator[Finding]:
-    """Yield a finding about the replica, if there is one."""
+    """Yield a finding about the replica if AGENT_API_READ_DATABASE_URL names one."""
     if settings.read_database_url is None:
         return
     try:

@@ -13,6 +13,7 @@ from agent_api.doctor.finding import Finding, count, error, ok, warning
 from agent_api.settings import Settings, is_loopback
 
 FEWEST_CHARACTERS = 8
+"""A secret with fewer different characters was hardly generated at random."""
 _DISCOVERY = "/.well-known/openid-configuration"
 
 

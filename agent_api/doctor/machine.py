@@ -14,9 +14,11 @@ from agent_api.settings import Settings, time_zone
 
 MIB = 1 << 20
 LOW_DATA = 1024 * MIB
-"""PostgreSQL's log alone can need as much: `max_wal_size` is 1 GB."""
+"""Bytes. PostgreSQL's write-ahead log alone can need as much: `max_wal_size` is 1 GB."""
 LOW_TEMPORARY = 100 * MIB
+"""Bytes below which a warning advises more space for temporary files."""
 FULL = 16 * MIB
+"""Bytes below which any folder counts as full, which is an error."""
 
 
 def check_time_zone() -> Iterator[Finding]:
@@ -47,7 +49,10 @@ def check_temporary_folder() -> Iterator[Finding]:
 
 
 def check_data_folder(settings: Settings) -> Iterator[Finding]:
-    """Yield whether the data folder can be used, if something is in it."""
+    """Yield whether the data folder can be used, unless the settings make it unnecessary.
+
+    It has the embedded database and the development secret.
+    """
     if settings.database_url is not None and settings.has_key:
         return
     folder = settings.data_dir

@@ -1,4 +1,4 @@
-"""Sends files that everybody may read, compressed, and only if the client does not have them."""
+"""Sends public files: compressed with gzip, or a 304 if the client has the current version."""
 
 import gzip
 import hashlib
@@ -13,12 +13,12 @@ MIN_GZIP_BYTES = 1000
 # A page may contain a token, so isolate it from other windows.
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin"}
 _TYPES = {".js": "text/javascript", ".LICENSE": "text/plain"}
-"""mimetypes reads the machine's own tables, which may have other names."""
+"""The module mimetypes also reads tables of the machine, which may name other types."""
 
 
 @dataclass(frozen=True)
 class File:
-    """A content, its media type, and the headers that responses with it have."""
+    """The content of a file, its media type, and more headers of its responses."""
 
     content: bytes
     media_type: str
@@ -26,7 +26,7 @@ class File:
 
     @cached_property
     def tag(self) -> str:
-        """An ETag, without quotes. It is the same on all servers."""
+        """The ETag without quotes. It depends only on the content, so all servers send the same."""
         return hashlib.sha256(self.content).hexdigest()[:20]
 
     @cached_property

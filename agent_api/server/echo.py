@@ -38,7 +38,7 @@ def echoing() -> Iterator[None]:
 
 
 def _work() -> None:
-    """Answer runs until the server ends. It is reached over HTTP, like by every other worker."""
+    """Answer runs until the server ends, over HTTP like every other worker."""
     stop_with_parent()
     settings = Settings.load()
     log.configure(settings)

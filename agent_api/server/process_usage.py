@@ -1,4 +1,4 @@
-"""Reports the CPU time and memory of a server's processes. Only Linux tells them of others."""
+"""Reports the CPU time and memory of a server's processes, which it reads from Linux's /proc."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ class UsageCollector(Collector):
         self._highest = 0.0
 
     def collect(self) -> Iterator[Metric]:
-        """Yield both metrics, or none where processes cannot be read."""
+        """Yield both metrics, or none if the system has no /proc."""
         if not (_PROC / "self" / "stat").exists():
             return
         own = os.times()
@@ -30,8 +30,8 @@ class UsageCollector(Collector):
                 cpu, memory = cpu + _cpu(process_id), memory + _memory(process_id)
             except (FileNotFoundError, ProcessLookupError):  # it has just ended
                 continue
-        # A worker that ends between the two readings is missing from this sum, and Prometheus
-        # takes a counter that falls for a restart.
+        # The sum lacks a worker that ends between the two readings. A counter must never fall:
+        # Prometheus would take that for a restart.
         self._highest = max(self._highest, cpu)
         yield CounterMetricFamily(
             "agent_api_cpu_seconds", "CPU time of all processes of the server.", self._highest

@@ -14,8 +14,9 @@ from db.errors import Failure
 from db.inspection import probe, server
 
 USER = "alice"
-"""Whom the page's link signs in, and the command of a token names."""
+"""The user whom the page's link signs in. The command that prints a token has the same one."""
 HOURS = 8
+"""Hours for which the page's link is valid."""
 
 
 def server_lines(settings: Settings, database: str, *, echoes: bool) -> Iterator[str]:
@@ -56,7 +57,7 @@ def describe_database(settings: Settings, url: str, *, answers: bool) -> str:
     try:
         with probe.connected(url) as connection:
             return f"{place} (PostgreSQL {server.version(connection)})"
-    except Failure:  # it has answered the check of its schema; requests will say what is wrong
+    except Failure:  # it became unreachable after the check of its schema; requests will report it
         return place
 
 
