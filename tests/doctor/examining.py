@@ -14,6 +14,12 @@ from tests.servers import clean_environment, command
 
 SECONDS = 40
 """Longer than the command may take."""
+ABOUT_DATABASE = {
+    *("database", "database-encoding", "database-durability", "database-time-zone", "pooler"),
+    *("database-connections", "database-timeouts", "clock", "roles", "migrations", "rights"),
+    "search",
+}
+"""Names of the findings about a database that is as it should be."""
 
 
 @dataclass(frozen=True)
