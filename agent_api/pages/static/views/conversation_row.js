@@ -1,7 +1,7 @@
 import { html, memo, useEffect, useRef, useState } from "../html.js";
 import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
-import { fullTime, shortTime } from "./times.js";
+import { fullTime, shortTime } from "./format.js";
 
 const SPEAKER = { user: "", assistant: "", system: "System: " };
 

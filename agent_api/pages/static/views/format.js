@@ -1,8 +1,26 @@
-const time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+// Times, sizes and numbers as the user's language writes them.
+const formatter = (options) => new Intl.DateTimeFormat(undefined, options);
+const hour = formatter({ timeStyle: "short" });
+const weekday = formatter({ weekday: "short" });
+const day = formatter({ day: "numeric", month: "short" });
+const date = formatter({ dateStyle: "medium" });
+const time = formatter({ dateStyle: "medium", timeStyle: "short" });
+const full = formatter({ dateStyle: "full", timeStyle: "medium" });
+
+const DAY_MS = 86_400_000;
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
-export function formatTime(iso) {
-  return time.format(new Date(iso));
+export const timeOfDay = (iso) => hour.format(new Date(iso));
+export const formatTime = (iso) => time.format(new Date(iso));
+export const fullTime = (iso) => full.format(new Date(iso));
+
+/** The hour today, the day of the week before that, and the date of older times. */
+export function shortTime(iso, now = new Date()) {
+  const given = new Date(iso);
+  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate());
+  if (given >= midnight) return hour.format(given);
+  if (midnight - given < 6 * DAY_MS) return weekday.format(given);
+  return given.getFullYear() === now.getFullYear() ? day.format(given) : date.format(given);
 }
 
 export function formatSize(bytes) {

@@ -8,7 +8,7 @@ import { Feedback } from "./feedback.js";
 import { Icon } from "./icons.js";
 import { Markdown } from "./markdown.js";
 import { Menu } from "./menu.js";
-import { fullTime, timeOfDay } from "./times.js";
+import { fullTime, timeOfDay } from "./format.js";
 
 export const Message = memo(({ id, app, role, owner, show }) => {
   const message = useStore(app.store, (state) => state.messages[id]);
