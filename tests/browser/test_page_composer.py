@@ -5,6 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.using import messages, open_row, rows
 from tests.calls import new_conversation, post_message, read
+from tests.servers import sign
 
 
 def test_enter_of_an_input_method_does_not_send(tab: Page) -> None:
@@ -37,6 +38,18 @@ def test_draft_stays_with_its_conversation(tab: Page, maria: httpx.Client) -> No
     open_row(tab, "Leases")
 
     expect(field).to_have_value("Half a sentence")
+
+
+def test_draft_is_not_shown_to_the_next_user(tab: Page) -> None:
+    field = tab.get_by_role("textbox", name="Message", exact=True)
+    field.fill("For my eyes only")
+
+    tab.get_by_role("button", name="Sign out").click()
+    tab.get_by_label("Token").fill(sign("another"))
+    tab.get_by_role("button", name="Sign in").click()
+
+    expect(tab.get_by_text("another", exact=True)).to_be_visible()
+    expect(field).to_have_value("")
 
 
 def test_agent_of_a_conversation_is_changed(tab: Page, maria: httpx.Client) -> None:
