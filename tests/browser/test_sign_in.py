@@ -1,8 +1,10 @@
 """The token: from the address into the tab, and nowhere else."""
 
+import base64
 import time
 
-from playwright.sync_api import Page
+import pytest
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
@@ -86,3 +88,23 @@ def test_what_is_no_token_has_no_user(tab: Page) -> None:
 def test_user_id_with_any_characters_is_read_from_the_token(tab: Page) -> None:
     for user in ("Zoë/Ünïcode 用户", "<script>alert(1)</script>", "a" * 255):
         assert tab.evaluate(NEW_USERS, sign(user)) == user
+
+
+@pytest.mark.parametrize("token", ["%E2%82%AC", "a%0Ab", "a%00b"])
+def test_link_with_what_no_header_can_carry_signs_nobody_in(token: str, new_tab: NewTab) -> None:
+    tab = new_tab(fragment=f"token={token}")
+
+    expect(tab.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert "token" not in tab.url
+
+
+@pytest.mark.parametrize("claims", [b'{"sub": ""}', b'{"sub": 5}', b'{"sub": {}}'])
+def test_token_without_a_user_is_refused(
+    claims: bytes, new_tab: NewTab, console: Console
+) -> None:
+    console.expect("401")
+    payload = base64.urlsafe_b64encode(claims).decode().rstrip("=")
+
+    tab = new_tab(fragment=f"token=e30.{payload}.e30")
+
+    expect(tab.get_by_role("heading", name="Sign in again")).to_be_visible()

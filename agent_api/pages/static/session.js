@@ -4,6 +4,7 @@
 // server, and this module removes it from the address and from the tab's history at once.
 
 const KEY = `agent-api token ${new URL("..", import.meta.url).pathname}`;
+const TOKEN = /^[\x20-\x7e]+$/; // what a header can carry; the server checks the rest
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 let current = null;
@@ -22,8 +23,9 @@ function takeFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given === null) return false;
   history.replaceState(history.state, "", location.pathname + location.search);
-  if (given.trim()) signIn(given);
-  return given.trim() !== "";
+  const isToken = TOKEN.test(given.trim());
+  if (isToken) signIn(given);
+  return isToken;
 }
 
 /** Return the token, or null. An expired one is returned, too: the server decides. */
@@ -45,7 +47,8 @@ export function signOut() {
 
 /** Return the id of the user: the token's `sub`. */
 export function userId() {
-  return claims()?.sub ?? null;
+  const sub = claims()?.sub;
+  return typeof sub === "string" && sub !== "" ? sub : null;
 }
 
 /** Return when the token expires, or null if that cannot be read from it. */
