@@ -1,7 +1,7 @@
 """Versions of messages on the page: answer again, ask again, edit, and switch between them."""
 
 import httpx
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.console import Console
 from tests.browser.using import expect_messages, messages, open_row, say
@@ -76,6 +76,44 @@ def test_edit_does_not_overwrite_what_the_user_has_not_seen(
     expect(tab.get_by_role("alert").filter(has_text="Theirs")).to_be_visible()
     expect(field).to_have_value("Mine")
     tab.get_by_role("button", name="Save").click()
+    expect_messages(tab, "Mine")
+
+
+def test_edit_of_an_outdated_text_shows_the_current_one_first(
+    tab: Page, maria: httpx.Client
+) -> None:
+    conversation = new_conversation(maria, title="Regions")
+    message = post_message(maria, conversation, "First text")
+    path = f"/messages/{message['id']}"
+    open_row(tab, "Regions")
+
+    def change_first(route: Route) -> None:
+        maria.patch(path, json={"content": "Theirs"}).raise_for_status()
+        route.continue_()
+
+    tab.route(f"**{path}", change_first, times=1)
+    press(messages(tab).nth(0), "Edit")
+
+    expect(tab.get_by_role("alert").filter(has_text="Theirs")).to_be_visible()
+    expect(tab.get_by_role("textbox", name="Text of the message")).to_have_value("First text")
+
+
+def test_edit_is_not_saved_without_the_version_it_replaces(
+    tab: Page, maria: httpx.Client, console: Console
+) -> None:
+    console.expect("ERR_FAILED")
+    conversation = new_conversation(maria, title="Regions")
+    message = post_message(maria, conversation, "First text")
+    open_row(tab, "Regions")
+    tab.route(f"**/messages/{message['id']}", lambda route: route.abort(), times=1)
+    press(messages(tab).nth(0), "Edit")
+    expect(tab.get_by_role("alert").filter(has_text="could not be read")).to_be_visible()
+
+    tab.get_by_role("textbox", name="Text of the message").fill("Mine")
+    with tab.expect_request(lambda request: request.method == "PATCH") as sent:
+        tab.get_by_role("button", name="Save").click()
+
+    assert sent.value.header_value("If-Match") is not None
     expect_messages(tab, "Mine")
 
 

@@ -3,7 +3,6 @@ import { DEFAULT_AGENT } from "../store/state.js";
 import { useStore } from "../store/store.js";
 import { Icon } from "./icons.js";
 
-
 export function Composer({ app, id, conversation, active, onSent }) {
   const place = id ?? "new";
   const [text, setText] = useState(app.drafts.get(place) ?? "");

@@ -3,7 +3,8 @@ import { DEFAULT_AGENT } from "../store/state.js";
 
 /** A text field in the place of a message. It saves only over the text that the user has seen. */
 export function EditMessage({ app, message, role, onClose }) {
-  const [text, setText] = useState(message.content);
+  const [opened] = useState(message.content);
+  const [text, setText] = useState(opened);
   const [problem, setProblem] = useState(null);
   const [etag, setEtag] = useState(null);
   const field = useRef(null);
@@ -11,10 +12,17 @@ export function EditMessage({ app, message, role, onClose }) {
   const read = async () => {
     const found = await app.threads.refreshMessage(message.id);
     setEtag(found?.etag ?? null);
-    return found?.message;
+    return found;
+  };
+  /** Read the ETag, which lists do not have. Returns it only if the text is still the one to be edited. */
+  const readUnchanged = async () => {
+    const found = await read();
+    if (found?.message.content === opened) return found.etag;
+    setProblem(found ? { status: 412 } : { message: "The message could not be read. Try again." });
+    return null;
   };
   useEffect(() => {
-    read(); // for the ETag, which lists do not have
+    readUnchanged();
   }, []);
   useLayoutEffect(() => {
     field.current.focus({ preventScroll: true });
@@ -24,7 +32,10 @@ export function EditMessage({ app, message, role, onClose }) {
 
   const save = async () => {
     try {
-      await app.threads.edit(message, text, etag);
+      // Without it the request would overwrite any text: the first reading has failed, or goes on.
+      const seen = etag ?? (await readUnchanged());
+      if (!seen) return;
+      await app.threads.edit(message, text, seen);
       onClose();
     } catch (error) {
       // 412: somebody was faster. Read their text, and let the user decide.
