@@ -12,7 +12,8 @@ from tests.servers import Server, sign
 
 CLAIMS = """async () => {
   const session = await import("/app/session.js");
-  return { user: session.userId(), token: session.token(), expired: session.isExpired() };
+  const expired = session.expiresAt() <= new Date();
+  return { user: session.userId(), token: session.token(), expired };
 }"""
 NEW_USERS = """async (token) => {
   const session = await import("/app/session.js");
@@ -41,6 +42,7 @@ def test_token_survives_a_reload_but_is_not_in_another_tab(
 
     assert tab.evaluate(CLAIMS) == {"user": user, "token": token, "expired": False}
     assert other.evaluate(CLAIMS)["token"] is None
+    assert token not in tab.content()
     assert tab.evaluate("localStorage.length") == 0
     assert tab.evaluate("document.cookie") == ""
 

@@ -13,7 +13,7 @@ import { networkError, problemOf, textOf } from "./errors.js";
 export { Offline, Problem } from "./errors.js";
 
 /** The address of the API, which ends in a slash. A proxy may publish it below any path. */
-export const BASE = new URL("..", import.meta.url).href;
+const BASE = new URL("..", import.meta.url).href;
 
 const METHODS = ["get", "put", "post", "patch", "delete"];
 const OPTIONS = new Set(["body", "signal", "base", "keepalive"]);

@@ -4,22 +4,11 @@
 //
 // Text that is put into a template is always displayed as text, never as markup.
 
-import { Component, Fragment, createContext, h, render } from "./vendor/preact.js";
+import { Component, h, render } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
 
-export {
-  useCallback,
-  useContext,
-  useEffect,
-  useErrorBoundary,
-  useId,
-  useLayoutEffect,
-  useMemo,
-  useReducer,
-  useRef,
-  useState,
-} from "./vendor/hooks.js";
-export { Component, Fragment, createContext, h, render };
+export { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.js";
+export { h, render };
 
 export const html = htm.bind(h);
 

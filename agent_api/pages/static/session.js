@@ -57,11 +57,6 @@ export function expiresAt() {
   return typeof seconds === "number" ? new Date(seconds * 1000) : null;
 }
 
-export function isExpired() {
-  const at = expiresAt();
-  return at !== null && at <= new Date();
-}
-
 /** Call `expired` when the token expires. Returns a function that cancels this. */
 export function onExpiry(expired) {
   let timer;

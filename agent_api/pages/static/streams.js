@@ -15,7 +15,7 @@ const SILENCE_MS = 35_000;
  *
  * `onEvent` gets `{id, event, data}`, each event once and in order; `onState` gets "open", "waiting"
  * or "closed". Ends when a run has ended, and when `signal` aborts. Throws the Problem if the server
- * refuses the stream: the token has expired (401), or its changes are no longer kept (410).
+ * refuses the stream: the token has expired (401), or the changes after its position were deleted (410).
  */
 export async function follow(api, name, values, { onEvent, onState = () => {}, signal } = {}) {
   const stream = { position: {}, failures: 0, retry: FIRST_WAIT_MS };

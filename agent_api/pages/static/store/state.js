@@ -19,7 +19,7 @@ export const initialState = {
 };
 
 /** The order of list_conversations: pinned ones first, then the newest. */
-export function compareConversations(a, b) {
+function compareConversations(a, b) {
   if (a.pinned !== b.pinned) return a.pinned ? -1 : 1;
   // Times have six digits and a Z, so they compare as text. A Date would lose the microseconds.
   if (a.updated_at !== b.updated_at) return a.updated_at < b.updated_at ? 1 : -1;

@@ -61,7 +61,7 @@ async function withdraw(api, message_id) {
   try {
     await api.delete_feedback({ message_id });
   } catch (problem) {
-    // There is no feedback any more, which is what was asked for.
+    // The feedback was withdrawn elsewhere, which is what was asked for.
     if (problem.status !== 404) throw problem;
   }
   return null;

@@ -1,7 +1,7 @@
 import { html, useEffect, useState } from "../html.js";
 import { explain } from "./problems.js";
 
-// Runs `load(signal)` when the component appears and when an input changes; the signal ends requests that nobody waits for.
+// Runs `load(signal)` when the component appears and when an input changes; the signal aborts a request whose answer is not needed.
 export function useRequest(load, inputs) {
   const [state, setState] = useState({ loading: true });
   const [attempt, setAttempt] = useState(0);
@@ -25,7 +25,7 @@ export function useRequest(load, inputs) {
 }
 
 export function Loading({ what }) {
-  return html`<p class="loading muted" role="status">Loading ${what} …</p>`;
+  return html`<p class="muted" role="status">Loading ${what} …</p>`;
 }
 
 export function Failure({ error, onRetry }) {

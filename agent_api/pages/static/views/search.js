@@ -53,7 +53,7 @@ export function Search({ api, onOpen }) {
 function Found({ found, list, onOpen }) {
   const { results, error, loading, next, more } = found;
   if (error) return html`<p class="notice ${error.status === 422 ? "" : "error"}">${mistake(error)}</p>`;
-  if (results === null) return html`<p class="muted loading">Searching …</p>`;
+  if (results === null) return html`<p class="muted">Searching …</p>`;
   if (results.length === 0) return html`<${Hint} title="No message matches." />`;
   const item = (result) => html`<li key=${result.message_id}><${SearchResult} result=${result} onOpen=${onOpen} /></li>`;
   return html`

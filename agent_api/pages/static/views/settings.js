@@ -25,7 +25,7 @@ function Form({ api, read, onClose, onSaved }) {
   const [typed, setTyped] = useState({});
   const [replaced, setReplaced] = useState([]);
   const [error, setError] = useState(null);
-  // Fields that were changed after the error. Their mistakes may be corrected, so they are not shown any more.
+  // Fields that were changed after the error: their mistakes are hidden, because they may be corrected.
   const [corrected, setCorrected] = useState([]);
   const [busy, setBusy] = useState(false);
   const form = useRef(null);

@@ -5,7 +5,7 @@ import { Links } from "./links.js";
 import { Member } from "./member.js";
 import { Failure, Loading, useRequest } from "./request.js";
 
-/** Members and public links of a conversation. `onChanged({ left: true })` says that the user is not a member any more. */
+/** Members and public links of a conversation. `onChanged({ left: true })` says that the user has left. */
 export function Share({ api, conversation, me, onClose, onChanged = () => {} }) {
   const isOwner = conversation.role === "owner";
   const members = { api, conversation, me, isOwner, onClose, onChanged };
@@ -47,7 +47,7 @@ function Members({ api, conversation, me, isOwner, onClose, onChanged }) {
     try {
       await api.unshare_conversation({ conversation_id, user_id });
     } catch (problem) {
-      // Someone else was faster: the user is not a member any more, which is what was asked for.
+      // The user was removed elsewhere, which is what was asked for.
       if (problem.status !== 404) throw problem;
     }
     if (user_id === me) {

@@ -3,7 +3,7 @@ import { Field } from "./field.js";
 
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** Ask for a token. `problem` says why the last one is not good any more; without it, the user is new here. */
+/** Ask for a token. `problem` says why the last one was refused; without it, the user has none yet. */
 export function SignIn({ problem, onToken }) {
   const [text, setText] = useState("");
   const [mistakes, setMistakes] = useState([]);
