@@ -28,6 +28,7 @@ from tests.contract import Rows, make_rows
 from tests.servers import Server, start_server
 from tests.workers import NewWorker, Worker
 
+# Only `make test-browser` installs Playwright.
 collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 # A deadline would fail an example because the machine is busy.

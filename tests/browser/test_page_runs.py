@@ -1,4 +1,4 @@
-"""Runs on the page: what an agent does, that nobody works, and how a run ends without an answer."""
+"""Runs on the page: their steps, a missing worker, and ends without an answer."""
 
 import httpx
 from playwright.sync_api import Page, expect

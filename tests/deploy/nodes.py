@@ -22,7 +22,7 @@ class Nodes(Sequence[Server]):
         self._ports = [free_port() for _ in range(COUNT)]
         self._servers = [self._start(number) for number in range(COUNT)]
 
-    def __getitem__(self, number: int) -> Server:  # type: ignore[override]  # nobody needs slices
+    def __getitem__(self, number: int) -> Server:  # type: ignore[override]  # slices are not needed
         return self._servers[number]
 
     def __len__(self) -> int:

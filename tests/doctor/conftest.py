@@ -1,4 +1,4 @@
-"""A user who is no superuser, and PgBouncer."""
+"""A user who is not a superuser, and PgBouncer."""
 
 import os
 import pwd
