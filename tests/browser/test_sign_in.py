@@ -101,9 +101,7 @@ def test_link_with_what_no_header_can_carry_signs_nobody_in(token: str, new_tab:
 
 
 @pytest.mark.parametrize("claims", [b'{"sub": ""}', b'{"sub": 5}', b'{"sub": {}}'])
-def test_token_without_a_user_is_refused(
-    claims: bytes, new_tab: NewTab, console: Console
-) -> None:
+def test_token_without_a_user_is_refused(claims: bytes, new_tab: NewTab, console: Console) -> None:
     console.expect("401")
     payload = base64.urlsafe_b64encode(claims).decode().rstrip("=")
 
