@@ -61,7 +61,10 @@ def _check_key_set(settings: Settings, url: str) -> Iterator[Finding]:
 
 def public_part(url: str) -> str:
     """Return a URL without user, password and query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as https://[x; it may contain a password
+        return "an address that is not a URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

@@ -164,3 +164,12 @@ def test_development_secret_that_others_can_read_is_an_error(tmp_path: Path) -> 
 
     assert report["keys"]["level"] == "error"
     assert f"Other users can read {secret}" in report["keys"]["found"]
+
+
+def test_issuer_that_is_not_a_url_does_not_stop_the_check() -> None:
+    with KeyServer(KeyPair("RS256")) as keys:
+        report = examine(jwt_jwks_url=keys.url, jwt_issuer="https://[x", database_url=NO_DATABASE)
+
+    assert report["issuer"]["level"] == "ok"
+    assert "not compared" in report["issuer"]["found"]
+    assert report["audience"]["level"] == "warning"
