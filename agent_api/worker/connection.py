@@ -53,7 +53,7 @@ class Connection:
             try:
                 response = self._client.request(method, path, headers=sent, **more)
             except httpx.TransportError as error:
-                problem, wait = type(error).__name__, delay
+                problem, wait = _cause(error), delay
             else:
                 if response.is_success:
                     return response
@@ -70,6 +70,15 @@ def _retry_after(response: httpx.Response, default: float) -> float:
     """Return the seconds of Retry-After, but at least `default`."""
     text = response.headers.get("Retry-After", "")
     return max(default, float(text)) if text.isdecimal() else default
+
+
+def _cause(error: httpx.TransportError) -> str:
+    """Return the kind of an error, and what the network says, such as why a certificate is bad.
+
+    The text of another error may quote a header, and with it the token.
+    """
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, httpx.NetworkError) and str(error) else name
 
 
 def _reason(response: httpx.Response) -> str:

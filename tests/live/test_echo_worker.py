@@ -1,5 +1,6 @@
 """`agent-api worker --echo` answers runs word by word, and survives what happens to its server."""
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -9,8 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.authority import identity_of
 from tests.calls import messages_of, new_conversation, new_run, post_message, read
 from tests.commands import refusal
+from tests.identity import KeyServer
 from tests.live.echoing import answer_of, ask, echoing
 from tests.live.following import Frame, following, texts
 from tests.processes import wait_until
@@ -146,10 +149,20 @@ def test_worker_stores_the_whole_answer_when_a_signal_stops_it(
 def test_worker_stops_while_no_server_listens(tmp_path: Path) -> None:
     with echoing(f"http://127.0.0.1:{free_port()}", tmp_path, "agent") as worker:
         log = tmp_path / "agent.log"
-        wait_until(lambda: "trying again: ConnectError" in log.read_text())
+        refused = r"The request failed, trying again: ConnectError: .*Connection refused"
+        wait_until(lambda: re.search(refused, log.read_text()) is not None)
         assert worker.poll() is None
         worker.terminate()
         assert worker.wait(10) == 0
+
+
+def test_worker_says_that_it_does_not_trust_the_certificate(tmp_path: Path) -> None:
+    with (
+        KeyServer(tls=identity_of("127.0.0.1", tmp_path).server) as server,
+        echoing(server.url.removesuffix("/keys"), tmp_path, "agent"),
+    ):
+        log = tmp_path / "agent.log"
+        wait_until(lambda: "certificate verify failed" in log.read_text())
 
 
 def test_worker_fails_a_run_without_a_question(
