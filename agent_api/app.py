@@ -37,7 +37,7 @@ from agent_api.settings import Settings
 from agent_api.settings.storage import database
 from db import engine, live, sweeps
 from db.engine import bridge
-from db.errors import Failure, Refused
+from db.errors import Failure, Refused, describe
 from db.execution import expiry, waiting_runs
 from db.search import backlog
 from db.sweeps import Retention
@@ -241,7 +241,10 @@ async def _repeat(
         error: Exception | None = None
         try:
             await bridge.run(sweep)
-        except (Failure, Refused) as raised:  # not even a defect may end the sweeps
+        except Failure as raised:  # it says why: a trace for each attempt would hide the reason
+            logger.warning("sweep failed", extra={"reason": describe(raised)})
+            error = raised
+        except Refused as raised:  # not even a defect may end the sweeps
             logger.warning("sweep failed", exc_info=True)
             error = raised
         observers.on_sweep(name, error)

@@ -1,5 +1,6 @@
 """Tests that a server deletes what no request needs any more, of all users."""
 
+import json
 import uuid
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import psycopg2
 import pytest
+from sqlalchemy import make_url
 
 import migrations
 from db import engine, schema, sweeps
@@ -28,6 +30,8 @@ INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, 
 SELECT %s, n, sha256(''), 201, '{}', '', now() + %s * interval '1 s' FROM generate_series(1, %s) n
 """
 KEPT = sweeps.Retention(transient_events=timedelta(hours=1), changes=timedelta(days=30))
+CLOSE_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+NOT_ACCEPTED = "is not currently accepting connections"
 COUNT_KEYS = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
 
 
@@ -114,6 +118,25 @@ def test_server_logs_that_the_database_refused_a_sweep(
 
     with start_server(url, tmp_path) as server:
         wait_until(lambda: "sweep failed" in server.log.read_text(), seconds=10)
+        assert "Traceback" in server.log.read_text()
+
+
+def test_server_logs_in_one_line_why_a_sweep_could_not_reach_the_database(
+    new_database: Callable[[], str], admin_url: str, tmp_path: Path
+) -> None:
+    url = new_database()
+    name = make_url(url).database
+    schema.upgrade(url, migrations.FOLDER)
+
+    with start_server(url, tmp_path) as server:
+        execute(admin_url, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        execute(admin_url, CLOSE_CONNECTIONS, name)
+        wait_until(lambda: NOT_ACCEPTED in server.log.read_text(), seconds=20)
+        line = next(each for each in server.log.read_text().splitlines() if NOT_ACCEPTED in each)
+
+    logged = json.loads(line)
+    assert (logged["message"], "exc_info" in logged) == ("sweep failed", False)
+    assert logged["reason"].startswith("the database cannot be reached: ")
 
 
 def test_only_one_session_sweeps(database_url: str) -> None:
