@@ -6,6 +6,8 @@ folders made by debootstrap. All tests share one such folder, because making it 
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -39,6 +41,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.timeout(600)]
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
 ENVIRONMENT = Path("/etc/agent-api/environment")
+COMMANDS = (CHECKOUT / "docs/reference/command-line.md").read_text("utf-8")
 PASSWORD = "only 4 th!s test's database"
 
 
@@ -181,6 +184,9 @@ def test_units_migrate_serve_restart_and_stop(
         assert "is at" in machine.run("systemd-run", "-q", "--pipe", "--wait", *as_service, *check)
         machine.run("systemctl", "start", "agent-api")
         wait_until_served()
+        documented = re.search(r"^systemd-run [^`]+", COMMANDS, re.MULTILINE)
+        assert documented is not None
+        assert "\n0 errors, " in machine.run(*shlex.split(documented[0].replace("\\\n", "")))
         main = machine.property("agent-api", "MainPID")
         machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "agent-api")
         wait_until(lambda: machine.property("agent-api", "MainPID") not in {main, "0"})
