@@ -5,7 +5,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
-from tests.browser.using import expect_messages, open_row, rows, titles
+from tests.browser.using import choose, expect_messages, open_row, rows, titles
 from tests.calls import change, messages_of, new_conversation, post_message
 
 
@@ -80,3 +80,21 @@ def test_filter_shows_archived_shared_and_tagged_conversations(
     tab.get_by_role("button", name="Remove the filter: office").click()
     expect(titles(tab)).to_have_text(["Regions", "Leases"])
     assert maria.get(messages_of(archived)).status_code == 200
+
+
+def test_undo_does_not_bring_back_what_another_device_has_deleted(
+    tab: Page, maria: httpx.Client, console: Console
+) -> None:
+    console.expect("404")
+    conversation = new_conversation(maria, title="Leases")
+    choose(tab, "Leases", "Archive")
+    undo = tab.get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    maria.delete(f"/conversations/{conversation['id']}").raise_for_status()
+    new_conversation(maria, title="Later")
+    expect(titles(tab)).to_have_text(["Later"])
+
+    undo.click()
+
+    expect(tab.get_by_text("Not saved.")).to_be_visible()
+    expect(titles(tab)).to_have_text(["Later"])

@@ -59,11 +59,12 @@ export function conversationActions({ api, store, notify }) {
   /** Show a change at once, send it, and take it back if the server refuses it. */
   async function update(id, body) {
     const before = store.get().conversations[id];
-    put({ ...before, ...body });
+    if (before) put({ ...before, ...body });
     try {
       put((await api.update_conversation({ conversation_id: id, body })).data);
     } catch (problem) {
-      put(before);
+      // It may have been deleted elsewhere meanwhile, and must not appear again.
+      if (before && store.get().conversations[id]) put(before);
       notify(`Not saved. ${problem.message}`, { kind: "error" });
     }
   }
