@@ -8,8 +8,8 @@ from functools import cached_property
 
 import flask
 
-MIN_GZIP_BYTES = 1000
-"""Smaller files fit into one packet anyway."""
+MIN_GZIP_BYTES = 500
+"""Smaller files gain little, and fit into one packet anyway."""
 # A page may contain a token, so isolate it from other windows.
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin"}
 _TYPES = {".js": "text/javascript", ".LICENSE": "text/plain"}

@@ -25,6 +25,18 @@ export function memo(component, isEqual = shallowEqual) {
   };
 }
 
+/** Draws `instead` in the place of children that throw: one message must not empty the page. */
+export class Guard extends Component {
+  componentDidCatch(error) {
+    reportError(error);
+    this.setState({ failed: true });
+  }
+
+  render({ children, instead }, { failed }) {
+    return failed ? instead : children;
+  }
+}
+
 function shallowEqual(one, other) {
   const names = Object.keys(one);
   return (

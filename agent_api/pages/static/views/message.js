@@ -1,4 +1,4 @@
-import { html, memo, useState } from "../html.js";
+import { Guard, html, memo, useState } from "../html.js";
 import { DEFAULT_AGENT } from "../store/state.js";
 import { useStore } from "../store/store.js";
 import { Chips } from "./attachments.js";
@@ -21,9 +21,11 @@ export const Message = memo(({ id, app, role, owner, show }) => {
       ${editing
         ? html`<${EditMessage} app=${app} message=${message} role=${role} onClose=${() => setEditing(false)} />`
         : html`
-          <div class="bubble">${message.content ? html`<${Markdown} text=${message.content} />` : html`<p class="muted">No text</p>`}</div>
-          <${Chips} api=${app.api} message=${message} />
-          <${Details} message=${message} />
+          <${Guard} instead=${html`<p class="muted">This message cannot be displayed.</p>`}>
+            <div class="bubble">${message.content ? html`<${Markdown} text=${message.content} />` : html`<p class="muted">No text</p>`}</div>
+            <${Chips} api=${app.api} message=${message} />
+            <${Details} message=${message} />
+          <//>
           ${run?.status === "cancelled" && html`<p class="message-status">Stopped</p>`}
           <${Actions} app=${app} message=${message} role=${role} show=${show} onEdit=${() => setEditing(true)} />
         `}
