@@ -60,8 +60,8 @@ def test_serve_prints_addresses_data_and_commands_but_no_token_to_a_file(
         columns = {
             line.index(value)
             for line in text.splitlines()
-            for value in said.values()
-            if line.endswith(value) and line.startswith("  ")
+            for label, value in said.items()
+            if line.startswith(f"  {label} ")
         }
         assert len(columns) == 1, "the values are aligned"
 
