@@ -21,7 +21,7 @@ from tests.servers import (
 pytestmark = pytest.mark.process
 
 COMMANDS = {
-    "serve": ["--host", "--port", "--workers", "--reload"],
+    "serve": ["--host", "--port", "--workers", "--reload", "--echo"],
     "mock": ["--host", "--port"],
     "migrate": ["--check"],
     "index": [],
