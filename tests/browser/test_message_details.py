@@ -4,6 +4,7 @@ import httpx
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.console import Console
+from tests.browser.using import eventually
 
 HOSTILE = "</pre><img src=x onerror=\"document.title='gone'\">"
 ANSWER = {
@@ -87,6 +88,9 @@ def test_feedback_is_given_explained_and_withdrawn(tab: Page, maria: httpx.Clien
     article, message_id = _show(tab, maria, role="assistant", content="South, by 14 %.")
     bad = article.get_by_role("button", name="Bad answer")
 
+    def stored() -> object:
+        return maria.get(f"/messages/{message_id}").json()["feedback"]
+
     bad.click()
     expect(bad).to_have_attribute("aria-pressed", "true")
     article.get_by_role("button", name="Add a comment").click()
@@ -97,16 +101,16 @@ def test_feedback_is_given_explained_and_withdrawn(tab: Page, maria: httpx.Clien
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
     feedback = {"rating": "down", "tags": ["no source"], "comment": "Which table?"}
-    assert maria.get(f"/messages/{message_id}").json()["feedback"] == feedback
+    eventually(stored, feedback)
 
-    article.get_by_role("button", name="Good answer").click()
+    with tab.expect_response("**/feedback"):  # until then, clicks are ignored
+        article.get_by_role("button", name="Good answer").click()
     expect(bad).to_have_attribute("aria-pressed", "false")
-    feedback["rating"] = "up"
-    assert maria.get(f"/messages/{message_id}").json()["feedback"] == feedback
+    eventually(stored, feedback | {"rating": "up"})
 
     article.get_by_role("button", name="Good answer").click()
     expect(article.get_by_role("button", name="comment")).to_have_count(0)
-    assert maria.get(f"/messages/{message_id}").json()["feedback"] is None
+    eventually(stored, None)
 
 
 def test_tags_are_saved_one_after_the_other(
@@ -132,5 +136,4 @@ def test_tags_are_saved_one_after_the_other(
     tab.keyboard.press("Escape")
     expect(tab.get_by_role("main").get_by_role("button", name="2026")).to_be_visible()
     expect(tab.get_by_role("main").get_by_role("button", name="office")).to_be_hidden()
-    tags = maria.get("/conversations").json()["conversations"][0]["tags"]
-    assert tags == ["2026"]
+    eventually(lambda: maria.get("/conversations").json()["conversations"][0]["tags"], ["2026"])

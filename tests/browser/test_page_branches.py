@@ -4,7 +4,7 @@ import httpx
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.console import Console
-from tests.browser.using import expect_messages, messages, open_row, say
+from tests.browser.using import eventually, expect_messages, messages, open_row, say
 from tests.calls import messages_of, new_conversation, post_message, read
 
 
@@ -27,8 +27,7 @@ def test_answer_is_given_again_as_another_version(
     press(messages(tab).nth(1), "Previous version")
     expect(messages(tab).nth(1)).to_contain_text("1 of 2")
     (conversation,) = maria.get("/conversations").json()["conversations"]
-    (_, shown) = read(maria, messages_of(conversation))["messages"]
-    assert shown["sibling_index"] == 1
+    eventually(lambda: read(maria, messages_of(conversation))["messages"][-1]["sibling_index"], 1)
 
 
 def test_question_is_changed_and_asked_again(tab: Page, echo: None) -> None:

@@ -5,6 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
+from tests.browser.using import eventually
 from tests.servers import Server
 
 HOSTILE = "<img src=x onerror=\"document.title='gone'\"> **South**, by 14 %."
@@ -43,8 +44,7 @@ def test_owner_adds_a_member_changes_the_role_and_removes_them(
     role = tab.get_by_label("Role of google/123")
     role.select_option("Editor")
     expect(person).to_have_value("")
-    tab.wait_for_function("document.querySelector('.row-item select').value === 'editor'")
-    assert [each["role"] for each in maria.get(shares).json()["shares"]] == ["editor"]
+    eventually(lambda: [each["role"] for each in maria.get(shares).json()["shares"]], ["editor"])
 
     tab.get_by_role("button", name="Remove google/123").click()
     expect(role).to_be_hidden()

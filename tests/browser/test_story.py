@@ -13,6 +13,7 @@ from tests.browser.console import Console
 from tests.browser.test_streams import LOST
 from tests.browser.using import (
     choose,
+    eventually,
     expect_messages,
     messages,
     open_row,
@@ -106,12 +107,15 @@ def test_conversation_is_renamed_pinned_archived_and_deleted_with_undo(
     expect(titles(tab)).to_have_text(["First", "Renamed"])
     tab.get_by_role("button", name="Archived").click()
     expect(titles(tab)).to_have_text(["Third"])
-    stored = maria.get("/conversations", params={"archived": "all"}).json()["conversations"]
-    assert {(row["title"], row["pinned"], row["archived"]) for row in stored} == {
-        ("First", True, False),
-        ("Renamed", False, False),
-        ("Third", False, True),
-    }
+
+    def stored() -> set[tuple[str, bool, bool]]:
+        answer = maria.get("/conversations", params={"archived": "all"}).json()
+        return {(row["title"], row["pinned"], row["archived"]) for row in answer["conversations"]}
+
+    eventually(
+        stored,
+        {("First", True, False), ("Renamed", False, False), ("Third", False, True)},
+    )
 
 
 def test_two_tabs_of_a_user_show_the_same(

@@ -1,6 +1,11 @@
 """What a user does with the page, by the names that a screen reader says."""
 
+import time
+from collections.abc import Callable
+
 from playwright.sync_api import Locator, Page, expect
+
+SECONDS = 10
 
 
 def say(page: Page, text: str) -> None:
@@ -43,3 +48,11 @@ def choose(page: Page, title: str, action: str) -> None:
     row.hover()
     row.get_by_role("button", name=f"Actions for {title}").click()
     page.get_by_role("menuitem", name=action).click()
+
+
+def eventually(stored: Callable[[], object], expected: object) -> None:
+    """Fail unless the server has stored what is expected: the page shows changes before that."""
+    deadline = time.monotonic() + SECONDS
+    while (found := stored()) != expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == expected
