@@ -18,13 +18,17 @@ from tests.calls import new_conversation
 
 MORE_MESSAGES = """(count) =>
   document.querySelectorAll(".scroll article").length > count"""
+# A browser tells a page that its user has scrolled before it lays out the frame; for scripts, after.
 SCROLL_FOR_MORE = """(count) => {
-  document.querySelector(".scroll").scrollTop = 0;
+  const box = document.querySelector(".scroll");
+  box.scrollTop = 0;
+  box.dispatchEvent(new Event("scroll"));
   return document.querySelectorAll(".scroll article").length > count;
 }"""
 TO_THE_TOP = """() => {
   const box = document.querySelector(".scroll");
   box.scrollTop = 200;
+  box.dispatchEvent(new Event("scroll"));
   const message = box.querySelectorAll("article")[2];
   const [text] = message.textContent.match(/Message \\d+ of many\\./);
   return [text, message.getBoundingClientRect().top];
