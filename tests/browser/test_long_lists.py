@@ -18,7 +18,7 @@ from tests.calls import new_conversation
 
 MORE_MESSAGES = """(count) =>
   document.querySelectorAll(".scroll article").length > count"""
-# A browser tells a page that its user has scrolled before it lays out the frame; for scripts, after.
+# A browser reports the scrolling of a user before it lays out the frame, that of a script after it.
 SCROLL_FOR_MORE = """(count) => {
   const box = document.querySelector(".scroll");
   box.scrollTop = 0;
