@@ -113,6 +113,9 @@ def test_members_mirrors_end_with_the_servers_state(new_client: NewClient, attem
         ]
         try:
             at_once(writers)
+            owner = new_client(owners[0])
+            last = new_conversation(owner)  # everything else may have been deleted or left
+            share(owner, last["id"], members[0])
         finally:
             have_ended.set()
 
