@@ -4,26 +4,21 @@ promtool comes with Prometheus: in Debian the package `prometheus`, which `.ci/r
 """
 
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from tests.programs import installed
 from tests.scraping import Samples
 
 SECONDS_BETWEEN_SCRAPES = 30
 
 
 def program(name: str) -> str:
-    """Return the path of promtool or prometheus; skip the test if it is not installed."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed; Debian has it in the package prometheus")
-    return path
+    """Return the path of promtool or prometheus."""
+    return installed(name, "apt-get install prometheus")
 
 
 def run(name: str, *arguments: str, folder: str | Path) -> None:

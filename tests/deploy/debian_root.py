@@ -8,15 +8,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-import pytest
 
 from tests.processes import is_alive
+from tests.programs import installed, require
 
 SUITE = "trixie"
 PACKAGES = ("python3", "python3-venv", "make")
@@ -72,10 +72,10 @@ def command_in(
     return ["unshare", "--mount", *init, *enter, *pairs, "--", *command]
 
 
-def run_in(root: Path, *command: str, environment: Mapping[str, str], **how: object) -> str:
-    """Run a command to its end; fail with its output unless it succeeds."""
-    ran: subprocess.CompletedProcess[str] = subprocess.run(
-        command_in(root, *command, **how),  # type: ignore[arg-type]  # passed on
+def run(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run a command to its end, such as one of `command_in`; fail with its output if it fails."""
+    ran = subprocess.run(
+        command,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -91,9 +91,8 @@ def run_in(root: Path, *command: str, environment: Mapping[str, str], **how: obj
 @contextmanager
 def new_root() -> Iterator[Path]:
     """Yield a folder with a bare Debian and PACKAGES, which `copied` copies."""
-    program = shutil.which("debootstrap", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None or os.geteuid() != 0:
-        pytest.skip("needs root and debootstrap, which Debian has in the package debootstrap")
+    program = installed("debootstrap", "apt-get install debootstrap")
+    require(os.geteuid() == 0, "root")
     with _folder_in_memory() as folder:
         packages = f"--include={','.join(PACKAGES)}"
         subprocess.run(
@@ -116,8 +115,8 @@ def _folder_in_memory() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="agent-api-debian-") as name:
         libc = ctypes.CDLL(None, use_errno=True)
-        if libc.unshare(_NEW_MOUNTS) != 0:
-            pytest.skip(f"needs a namespace of mounts: {os.strerror(ctypes.get_errno())}")
+        is_there = libc.unshare(_NEW_MOUNTS) == 0
+        require(is_there, f"a namespace of mounts: {os.strerror(ctypes.get_errno())}")
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=4g,mode=755", "tmpfs", name], check=True

@@ -13,7 +13,7 @@ from string import Template
 from dockerfile_parse import DockerfileParser
 from pathspec import PathSpec
 
-from tests.deploy.debian_root import PATH, copied, run_in
+from tests.deploy.debian_root import PATH, command_in, copied, run
 
 _OPTION = re.compile(r"--(\S+)\s+")
 
@@ -72,14 +72,14 @@ def build(dockerfile: Path, checkout: Path, base: Path, secrets: Mapping[Path, s
                 _copy(stages[source.removeprefix("from=")].root, image, value)
             case "RUN", _:
                 assert all(option.startswith("mount=type=secret,") for option in options)
-                run_in(
+                command = command_in(
                     image.root,
                     *("sh", "-c", value),
-                    environment=image.arguments | image.environment,
                     user=image.user,
                     folder=image.folder,
                     mounts=secrets if options else {},
                 )
+                run(command, image.arguments | image.environment)
             case "HEALTHCHECK", _:
                 image.healthcheck = json.loads(value.removeprefix("CMD"))
             case "USER", []:

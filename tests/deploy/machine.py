@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import pytest
 
 from tests.deploy.debian_root import PATH
 from tests.processes import wait_until
+from tests.programs import require
 
 SECONDS = 60
 _HIERARCHIES = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")]
@@ -110,12 +110,15 @@ def _new_cgroup() -> Iterator[Path]:
     """Yield a new group of the unified hierarchy, in which systemd may make its own."""
     hierarchies = [path for path in _HIERARCHIES if (path / "cgroup.procs").exists()]
     writable = [path for path in hierarchies if os.access(path, os.W_OK)]
-    if not writable:
-        pytest.skip("needs cgroups (version 2) that may be changed")
+    require(bool(writable), "cgroups (version 2) that may be changed")
     group = Path(tempfile.mkdtemp(prefix="agent-api-", dir=writable[0]))
     try:
         yield group
     finally:
         for folder, _, _ in os.walk(group, topdown=False):
-            wait_until(lambda: not Path(folder, "cgroup.procs").read_text(), SECONDS)  # noqa: B023  # called at once
-            Path(folder).rmdir()
+            _remove_when_empty(Path(folder))
+
+
+def _remove_when_empty(cgroup: Path) -> None:
+    wait_until(lambda: not (cgroup / "cgroup.procs").read_text(), SECONDS)
+    cgroup.rmdir()

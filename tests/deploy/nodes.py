@@ -1,7 +1,7 @@
 """Two servers on one database, which can be restarted on their ports."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.servers import Server, free_port, start_server
 COUNT = 2
 
 
-class Nodes(Sequence[Server]):
+class Nodes:
     """The two servers, as a proxy knows them by their addresses."""
 
     def __init__(self, database_url: str, folder: Path, stack: ExitStack, **settings: str) -> None:
@@ -22,11 +22,11 @@ class Nodes(Sequence[Server]):
         self._ports = [free_port() for _ in range(COUNT)]
         self._servers = [self._start(number) for number in range(COUNT)]
 
-    def __getitem__(self, number: int) -> Server:  # type: ignore[override]  # slices are not needed
+    def __getitem__(self, number: int) -> Server:
         return self._servers[number]
 
-    def __len__(self) -> int:
-        return COUNT
+    def __iter__(self) -> Iterator[Server]:
+        return iter(self._servers)
 
     def _start(self, number: int) -> Server:
         port = str(self._ports[number])

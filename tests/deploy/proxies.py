@@ -1,19 +1,18 @@
 """Runs nginx and HAProxy with the files in deploy/, in front of nodes on this machine."""
 
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
 
 from tests.authority import identity_of
 from tests.processes import wait_until
+from tests.programs import installed
 from tests.servers import Server, free_port
 
 FILES = {"nginx": "deploy/nginx/agent-api.conf", "haproxy": "deploy/haproxy/haproxy.cfg"}
@@ -68,16 +67,13 @@ def replaced(text: str, changes: Changes) -> str:
 
 @contextmanager
 def start_proxy(
-    name: str, nodes: Sequence[Server], folder: Path, changes: Changes | None = None
+    name: str, nodes: Iterable[Server], folder: Path, changes: Changes | None = None
 ) -> Iterator[Proxy]:
     """Check the file of `name`, and start the proxy in front of two nodes.
 
     `changes` come before those that every test needs: addresses, paths and users.
     """
-    program = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        # Only root can install it; .ci/run does.
-        pytest.skip(f"{name} is not installed: apt-get install {PACKAGES[name]}")
+    program = installed(name, f"apt-get install {PACKAGES[name]}")
     identity = identity_of(HOST, folder)
     plain, tls = free_port(), free_port()
     text = replaced(Path(FILES[name]).read_text("utf-8"), changes or {})

@@ -28,7 +28,7 @@ from tests.deploy.debian_root import (
     new_root,
     pip_settings,
     processes_in,
-    run_in,
+    run,
 )
 from tests.deploy.image import Image, build
 from tests.deploy.machine import booted
@@ -79,7 +79,7 @@ def debian_with_tools(image: Image) -> Path:
         "dpkg-deb -x docker-compose_*.deb /compose",
     )
     environment = {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive", "DPKG_FORCE": "unsafe-io"}
-    run_in(root, "sh", "-c", " && ".join(steps), environment=environment)
+    run(command_in(root, "sh", "-c", " && ".join(steps)), environment)
     return root
 
 
@@ -117,20 +117,17 @@ def test_image_migrates_serves_and_stops_on_a_read_only_root(
         "AGENT_API_PORT": str(port),
     }
 
-    def run(*command: str) -> str:
-        return run_in(
-            image.root, *command, environment=environment, user=image.user, writable=False
-        )
+    def in_container(*command: str) -> list[str]:
+        return command_in(image.root, *command, user=image.user, writable=False)
 
-    assert "The database is at" in run(*image.entrypoint, "migrate")
+    said = run(in_container(*image.entrypoint, "migrate"), environment)
+    assert "The database is at" in said
 
     environment |= {"AGENT_API_JWT_SECRET": SECRET, "AGENT_API_WORKERS": "2"}
     log = tmp_path / "log"
     with log.open("wb") as output:
         container = subprocess.Popen(
-            command_in(
-                image.root, *image.entrypoint, *image.command, user=image.user, writable=False
-            ),
+            in_container(*image.entrypoint, *image.command),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -139,7 +136,7 @@ def test_image_migrates_serves_and_stops_on_a_read_only_root(
     server = Server(f"http://127.0.0.1:{port}", container, log)
     try:
         wait_until_ready(server)
-        run(*image.healthcheck)
+        run(in_container(*image.healthcheck), environment)
         with server.client("alice") as alice:
             assert alice.post("/conversations", json={}).status_code == 201
         (init,) = psutil.Process(container.pid).children()
@@ -153,7 +150,7 @@ def test_image_migrates_serves_and_stops_on_a_read_only_root(
         container.wait()
     log_watch.check(log.read_text())
     with pytest.raises(AssertionError, match="ConnectionRefusedError"):
-        run(*image.healthcheck)
+        run(in_container(*image.healthcheck), environment)
 
 
 def test_units_migrate_serve_restart_and_stop(
@@ -221,7 +218,7 @@ def test_compose_reads_its_file_and_the_server_its_settings(debian_with_tools: P
 
     def config(*options: str) -> str:
         command = [compose, *options, "config", "--format", "json"]
-        return run_in(debian_with_tools, *command, environment={"PATH": PATH}, folder="/deploy")
+        return run(command_in(debian_with_tools, *command, folder="/deploy"), {"PATH": PATH})
 
     services = json.loads(config("--profile", "monitoring"))["services"]
 
@@ -242,10 +239,11 @@ def test_compose_reads_its_file_and_the_server_its_settings(debian_with_tools: P
 def test_make_serve_needs_only_what_readme_lists(base: Path, tmp_path: Path) -> None:
     root = copied(base, "readme")
     home = root / "home/someone"
-    run_in(root, "useradd", "--create-home", "--uid", "1000", "someone", environment={"PATH": PATH})
+    path = {"PATH": PATH}
+    run(command_in(root, "useradd", "--create-home", "--uid", "1000", "someone"), path)
     git = ["git", "-c", "safe.directory=*", "clone", "--quiet"]
     subprocess.run([*git, f"file://{CHECKOUT}", home / "agent-api"], check=True)
-    run_in(root, "chown", "-R", "1000:1000", "/home/someone", environment={"PATH": PATH})
+    run(command_in(root, "chown", "-R", "1000:1000", "/home/someone"), path)
     port, log = free_port(), tmp_path / "log"
     with log.open("wb") as output:
         made = subprocess.Popen(

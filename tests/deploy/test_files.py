@@ -1,7 +1,6 @@
 """The files in deploy/ agree with the server and with each other."""
 
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -13,6 +12,7 @@ import yaml
 
 from agent_api.settings import PREFIX, Settings
 from tests.contract import CONTRACT
+from tests.programs import installed
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EXAMPLE = (DEPLOY / ".env.example").read_text("utf-8")
@@ -55,23 +55,24 @@ def test_systemd_accepts_the_unit_and_finds_little_exposure(
     name: str, exposure: float, tmp_path: Path
 ) -> None:
     """A unit without any hardening has an exposure of 9.6."""
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed; Debian has it in the package systemd")
+    program = installed("systemd-analyze", "apt-get install systemd")
     unit = (DEPLOY / f"systemd/{name}.service").read_text()
     there = str(Path(sys.executable).parent)
     copy = tmp_path / f"{name}.service"
     copy.write_text(unit.replace("/opt/agent-api/bin", there))  # verify looks for the program
 
-    verified = analyze("verify", str(copy))
-    rated = analyze("security", "--offline=true", f"--threshold={exposure * 10:.0f}", str(copy))
+    verified = analyze(program, "verify", str(copy))
+    rated = analyze(
+        program, "security", "--offline=true", f"--threshold={exposure * 10:.0f}", str(copy)
+    )
 
     assert (verified.returncode, verified.stderr) == (0, "")
     assert rated.returncode == 0, rated.stdout
 
 
-def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+def analyze(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["systemd-analyze", "--no-pager", *arguments],
+        [program, "--no-pager", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -19,6 +19,7 @@ from tests.silence import Relay
 
 pytestmark = [
     pytest.mark.process,
+    # Only root may become the containers' user, and only Linux has namespaces.
     pytest.mark.skipif(not psutil.LINUX or os.geteuid() != 0, reason="needs Linux and root"),
 ]
 

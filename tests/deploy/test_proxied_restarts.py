@@ -13,7 +13,7 @@ import pytest
 
 import migrations
 from db import schema
-from tests.deploy.nodes import Nodes, start_nodes
+from tests.deploy.nodes import COUNT, Nodes, start_nodes
 from tests.deploy.proxies import FILES, Proxy, start_proxy
 from tests.upgrades.traffic import Traffic
 from tests.writers import Writers, assert_nothing_lost_nothing_doubled
@@ -46,7 +46,7 @@ def test_rolling_restart_fails_no_request(database_url: str, tmp_path: Path) -> 
             name: stack.enter_context(Traffic(proxy.url, clients=2))
             for name, proxy in proxies.items()
         }
-        for number in range(len(nodes)):
+        for number in range(COUNT):
             for load in loads.values():
                 load.wait_for_more()
             nodes.stop(number)

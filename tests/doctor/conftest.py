@@ -17,9 +17,9 @@ from sqlalchemy import make_url
 from db.engine import roles
 from tests.doctor.examining import execute
 from tests.processes import wait_until
+from tests.programs import installed
 from tests.servers import free_port
 
-PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 NewPgbouncer = Callable[..., AbstractContextManager[str]]
 IGNORED = "ignore_startup_parameters = extra_float_digits,options"
 
@@ -43,9 +43,7 @@ def owner_url(database_url: str) -> Iterator[str]:
 @pytest.fixture
 def new_pgbouncer(admin_url: str) -> NewPgbouncer:
     """A function that starts PgBouncer with a mode and more settings, and yields its URL."""
-    if PGBOUNCER is None:
-        # Not every machine can install Debian's packages; .ci/run does if it runs as root.
-        pytest.skip("PgBouncer is missing: apt-get install pgbouncer")
+    pgbouncer = installed("pgbouncer", "apt-get install pgbouncer")
 
     @contextmanager
     def start(url: str, mode: str, *lines: str) -> Iterator[str]:
@@ -76,7 +74,7 @@ def new_pgbouncer(admin_url: str) -> NewPgbouncer:
         as_root = ["-u", pwd.getpwuid(account.st_uid).pw_name] if os.geteuid() == 0 else []
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [PGBOUNCER, *as_root, str(folder / "pgbouncer.ini")], stderr=log
+                [pgbouncer, *as_root, str(folder / "pgbouncer.ini")], stderr=log
             )
         there = make_url(url).set(host="127.0.0.1", port=listens, query={})
         try:
