@@ -22,7 +22,7 @@ from tests.browser.using import (
     titles,
 )
 from tests.live.echoing import echoing
-from tests.servers import sign, start_server
+from tests.servers import Server, sign, start_server
 
 LONG = " ".join(f"word{n}" for n in range(60))
 """The echo worker answers it in about six seconds."""
@@ -184,6 +184,24 @@ def test_page_works_below_a_root_path(
         page.close()
 
     assert outside == []
+
+
+def test_message_is_not_sent_to_another_api_of_the_same_host(
+    tab: Page, server: Server, user: str, console: Console
+) -> None:
+    console.expect("ERR_FAILED")
+    tab.route("**/conversations", lambda route: route.abort())
+    say(tab, "For the first API")
+    expect(messages(tab)).to_contain_text("For the first API")
+
+    # A proxy that publishes another API below a path of this host.
+    tab.route(
+        "**/other/**", lambda route: route.continue_(url=route.request.url.replace("/other", ""))
+    )
+    tab.goto(f"{server.url}/other/#token={sign(user)}")
+
+    expect(tab.get_by_text("No conversations yet")).to_be_visible()
+    expect(messages(tab)).to_have_count(0)
 
 
 def test_message_written_offline_is_sent_once_when_the_network_is_back(

@@ -6,8 +6,8 @@ import { activeRuns, idsOf, putMessages, rethrowMistake } from "./state.js";
 const ATTEMPTS = 6;
 
 export function outboxActions({ api, me, store, conversations, threads, runs }) {
-  // The key contains the user: what one user wrote must never be sent as another.
-  const saved = `agent-api outbox ${me}`;
+  // For this user of this API: what they wrote must never be sent as another one, or elsewhere.
+  const saved = `agent-api outbox ${api.base} ${me}`;
   let stopped = false; // signed out
   let isSending = false;
 
