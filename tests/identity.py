@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests import log_watch
 
+Fault = Callable[[BaseHTTPRequestHandler], None]
+"""What a provider does instead of sending its keys."""
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 """One algorithm of each kind of key."""
 PrivateKey = (
@@ -74,6 +76,20 @@ class KeyPair:
         return token
 
 
+def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
+    """Return a fault that sends a response instead of the key set."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
 class KeyServer:
     """Serves a key set on 127.0.0.1 until it is closed or its block ends."""
 
@@ -82,7 +98,7 @@ class KeyServer:
         self.fetched = 0
         self.headers: dict[str, str] = {}
         """The headers of the last request, with lower-case names."""
-        self.fault: Callable[[BaseHTTPRequestHandler], None] | None = None
+        self.fault: Fault | None = None
         provider = self
 
         class Handler(BaseHTTPRequestHandler):

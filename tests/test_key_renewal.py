@@ -14,10 +14,10 @@ from agent_api.auth.authenticator import Authenticator
 from agent_api.auth.key_set import KeySet, KeysUnavailable
 from agent_api.settings import Settings
 from tests.authority import identity_of
-from tests.identity import KeyPair, KeyServer
+from tests.identity import Fault, KeyPair, KeyServer, answering
 from tests.processes import wait_until
 from tests.servers import free_port, sign, start_server
-from tests.test_key_sets import PAUSE, Fault, answering
+from tests.test_key_sets import PAUSE
 from tests.tokens import ask, assert_refused
 
 OLD, NEW = KeyPair("ES256", "old"), KeyPair("EdDSA", "new")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -15,13 +15,12 @@ import pytest
 from agent_api.auth.key_set import KeySet, KeysUnavailable
 from tests.contract import assert_problem
 from tests.forging import encoded
-from tests.identity import KeyPair, KeyServer
+from tests.identity import KeyPair, KeyServer, answering
 from tests.servers import SECRET, Server, start_server
 from tests.tokens import ask
 
 PAUSE = 2.1
 """Seconds after which the server may fetch the keys again."""
-Fault = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
@@ -34,18 +33,6 @@ def trusting(database_url: str, folder: Path, *keys: KeyPair) -> Iterator[tuple[
         assert ask(server, keys[0].sign("first")).status_code == 200
         assert provider.fetched == 1
         yield server, provider
-
-
-def answering(body: bytes, status: int = 200, **headers: str) -> Fault:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        for name, value in headers.items():
-            request.send_header(name, value)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
-
-    return answer
 
 
 def endless(request: BaseHTTPRequestHandler) -> None:

@@ -18,9 +18,8 @@ from agent_api.auth.verification_keys import MAX_ATTEMPTS
 from agent_api.http.problems import Unauthorized
 from agent_api.settings import ConfigError, Settings
 from tests.forging import encoded
-from tests.identity import KeyPair, KeyServer
+from tests.identity import KeyPair, KeyServer, answering
 from tests.servers import SECRET, start_server
-from tests.test_key_sets import answering
 from tests.tokens import ask
 
 RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")

@@ -10,23 +10,13 @@ from typing import Any
 import pytest
 
 from tests.doctor.examining import examine
-from tests.identity import KeyPair, KeyServer
+from tests.identity import KeyPair, KeyServer, answering
 from tests.servers import SECRET, free_port
 
 pytestmark = pytest.mark.process
 
 NO_DATABASE = "postgresql://agent@127.0.0.1:1/agent"
 """Refuses connections at once."""
-
-
-def responds(status: int, body: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
-    def respond(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return respond
 
 
 def trickle(handler: BaseHTTPRequestHandler) -> None:
@@ -62,9 +52,9 @@ def test_key_set_is_fetched_and_its_keys_are_listed() -> None:
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
-        (responds(404, b""), "HTTP status 404"),
-        (responds(200, b"<html>"), "the key set is not JSON"),
-        (responds(200, b'{"keys": []}'), "the key set has no usable keys"),
+        (answering(b"", 404), "HTTP status 404"),
+        (answering(b"<html>", 200), "the key set is not JSON"),
+        (answering(b'{"keys": []}'), "the key set has no usable keys"),
         (trickle, "the response took too long"),
     ],
     ids=["404", "garbage", "empty", "slow"],
@@ -105,10 +95,10 @@ def test_issuer_is_compared_with_what_the_provider_publishes(
     with KeyServer(KeyPair("ES256")) as keys:
         issuer = keys.url.removesuffix("/keys")
         document = json.dumps({"issuer": issuer, "jwks_uri": keys.url} | (published or {}))
-        found_at_issuer = responds(
-            404 if published is None else 200, document.replace("{issuer}", issuer).encode()
+        found_at_issuer = answering(
+            document.replace("{issuer}", issuer).encode(), 404 if published is None else 200
         )
-        jwks = responds(200, json.dumps({"keys": [key.jwk for key in keys.keys]}).encode())
+        jwks = answering(json.dumps({"keys": [key.jwk for key in keys.keys]}).encode())
 
         def respond(handler: BaseHTTPRequestHandler) -> None:
             (jwks if handler.path == "/keys" else found_at_issuer)(handler)
