@@ -14,6 +14,9 @@ from db.engine import Connection, Hooks
 from db.messages import messages
 from db.sharing import shares
 
+ABSENT_ID = "00000000-0000-0000-0000-000000000000"
+"""An id that no row has."""
+
 Trace = list[tuple[str, Any]]
 
 _traces: list[Trace] = []

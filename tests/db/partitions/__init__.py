@@ -1,0 +1,1 @@
+"""Tests that every statement fits tables that are distributed by user, without Citus."""
