@@ -3,8 +3,6 @@
 import uuid
 from typing import Any
 
-import psycopg2
-import pytest
 import sqlalchemy as sa
 
 from db import access, models
@@ -12,6 +10,7 @@ from db.engine import Connection, Lease, MemberGrant, acting_under, roles
 from db.engine.statement import Statement
 from db.models import message_terms
 from tests.db.rows import insert_conversation, insert_message, insert_run, share
+from tests.db.seeing import assert_refused
 
 _ids = sa.func.array_agg(sa.cast(message_terms.c.message_id, sa.Text))
 _select = sa.select(_ids)
@@ -39,11 +38,6 @@ def new(conversation: str, owner: str) -> dict[str, Any]:
     return {**ids, "owner": owner, "acting_user": owner}
 
 
-def refused(connection: Connection, statement: Statement, values: dict[str, Any]) -> None:
-    with pytest.raises(psycopg2.ProgrammingError, match=r"row-level security|permission denied"):
-        statement.rowcount(connection, values)
-
-
 def test_users_see_and_change_only_their_own_terms(connection: Connection, user: str) -> None:
     other = f"other of {user}"
     own, others = (
@@ -56,14 +50,16 @@ def test_users_see_and_change_only_their_own_terms(connection: Connection, user:
     assert _delete.rowcount(connection, {"acting_user": user}) == 1
     assert (seen(connection, user), seen(connection, other)) == ([], [others])
     conversation = insert_conversation(connection, other)
-    refused(connection, _insert, new(conversation, other) | {"acting_user": user})
+    assert_refused(connection, _insert, new(conversation, other) | {"acting_user": user})
 
 
 def test_role_of_searches_only_reads(connection: Connection, user: str) -> None:
     insert_message(connection, insert_conversation(connection, user), user)
 
     for statement in (sa.delete(message_terms), sa.update(message_terms).values(user_id="u")):
-        refused(connection, Statement(statement, role=roles.EXISTENCE), {"acting_user": user})
+        assert_refused(
+            connection, Statement(statement, role=roles.EXISTENCE), {"acting_user": user}
+        )
 
 
 def test_member_writes_terms_only_to_write_to_the_shared_conversation(
@@ -79,10 +75,10 @@ def test_member_writes_terms_only_to_write_to_the_shared_conversation(
         assert seen(connection, user) == [message]
         assert _update.rowcount(connection, {"acting_user": user}) == 1
         _insert.rowcount(connection, new(shared, user))
-        refused(connection, _insert, new(private, user))
-        refused(connection, _delete, {"acting_user": user})
+        assert_refused(connection, _insert, new(private, user))
+        assert_refused(connection, _delete, {"acting_user": user})
     with acting_under(grant._replace(purpose=access.READ)):
-        refused(connection, _insert, new(shared, user))
+        assert_refused(connection, _insert, new(shared, user))
         assert _update.rowcount(connection, {"acting_user": user}) == 0
 
 
@@ -94,6 +90,6 @@ def test_worker_adds_terms_only_to_the_conversation_of_the_run(
 
     with acting_under(Lease(run, leased)):
         _insert.rowcount(connection, new(leased, user))
-        refused(connection, _insert, new(private, user))
+        assert_refused(connection, _insert, new(private, user))
         for statement in (Statement(_select), _update, _delete):
-            refused(connection, statement, {"acting_user": user})
+            assert_refused(connection, statement, {"acting_user": user})
