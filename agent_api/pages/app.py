@@ -16,7 +16,9 @@ SHEET = "styles.css"
 SHEETS = tuple(
     f"styles/{name}.css"
     for name in (
-        *("base", "parts", "dialogs", "views", "layout", "sidebar"),
+        *("base", "parts", "forms", "values", "parts_touch", "dialogs"),
+        *("sign_in", "search", "versions", "shared_page", "details", "views_touch"),
+        *("layout", "sidebar", "conversation_row", "sidebar_foot", "sidebar_touch"),
         *("notices", "thread", "message", "markdown", "composer"),
     )
 )
