@@ -139,17 +139,19 @@ def test_server_logs_in_one_line_why_a_sweep_could_not_reach_the_database(
     assert logged["reason"].startswith("the database cannot be reached: ")
 
 
-def test_only_one_session_sweeps(database_url: str) -> None:
+def test_only_one_session_sweeps(new_database: Callable[[], str]) -> None:
+    url = new_database()  # no server sweeps here
+    schema.upgrade(url, migrations.FOLDER)
     user = f"gone-{uuid.uuid4()}"
-    execute(database_url, INSERT_KEYS, user, -1, 1)
-    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
+    execute(url, INSERT_KEYS, user, -1, 1)
+    engine.configure(url, pool_size=1, statement_timeout_ms=5000)
     try:
-        with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
             cursor.execute(f"SELECT pg_advisory_xact_lock({sweeps.LOCK})")
             sweeps.run(limit=Limit(5, 1.0), kept=KEPT)
-            assert execute(database_url, COUNT_KEYS, user) == 1
+            assert execute(url, COUNT_KEYS, user) == 1
         sweeps.run(limit=Limit(5, 1.0), kept=KEPT)
-        assert execute(database_url, COUNT_KEYS, user) == 0
+        assert execute(url, COUNT_KEYS, user) == 0
     finally:
         engine.dispose()
 

@@ -31,12 +31,14 @@ def test_cpu_and_memory_are_sums_and_count_a_killed_worker(
         folder = metrics_folder(server)
         assert_sums_are_right(server, port, folder)
 
-        os.kill(workers(server, folder)[0], signal.SIGKILL)
+        killed = workers(server, folder)[0]
+        os.kill(killed, signal.SIGKILL)
         counts = [0.0]
 
         def is_replaced() -> bool:
             counts.append(value(scrape(port), CPU))
-            return both_serve() and len(workers(server, folder)) == 2
+            serving = workers(server, folder)
+            return both_serve() and len(serving) == 2 and killed not in serving
 
         wait_until(is_replaced)
         assert counts == sorted(counts)
