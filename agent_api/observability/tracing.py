@@ -4,7 +4,6 @@ Names and attributes follow the semantic conventions for HTTP and databases, ver
 nothing that a client sends. The standard OTEL_* variables configure exporter and sampler.
 """
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +24,10 @@ from agent_api import __version__
 from agent_api.http.request_context import METHODS, ROUTE, TRACE, Trace, read_trace
 from agent_api.observability.hooks import Observers
 from db.engine import Hooks
+from db.engine.prepared import verb
 
 FLUSH_SECONDS = 3
 """Time to send the remaining spans when the server stops."""
-_CHANGE = re.compile(r"\b(?:INSERT INTO|UPDATE (?!SKIP|OF)|DELETE FROM)")
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -129,16 +128,9 @@ def statement_span(sql: str, _parameters: object) -> Iterator[None]:
 
 @lru_cache(maxsize=1024)
 def _operation(sql: str) -> str:
-    """Return the verb of a statement; for WITH the one that changes data, or SELECT.
-
-    Ignores SET statements in front of it in the same message.
-    """
+    """Return the verb of a message's last statement, or SQL if it has only settings."""
     sql = sql.rpartition(";\n")[2]
-    verb, _, rest = sql.lstrip().partition(" ")
-    if verb == "EXECUTE":  # of a statement whose name starts with its verb
-        return rest.partition("_")[0].upper()
-    verb = verb.partition("\n")[0].upper()
-    if verb == "WITH":
-        change = _CHANGE.search(sql)
-        return change[0].split()[0] if change else "SELECT"
-    return verb or "SQL"
+    found = verb(sql) if sql else "SQL"
+    if found == "EXECUTE":  # of a statement whose name starts with its verb
+        return sql.split(maxsplit=1)[1].partition("_")[0].upper()
+    return found

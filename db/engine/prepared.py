@@ -16,6 +16,7 @@ from db.engine import session
 from db.engine.connections.connection import Connection
 
 _numbers = count(1)
+_CHANGE = re.compile(r"\b(INSERT|UPDATE|DELETE)(?: INTO| FROM| \w+ SET)\b")
 # A parameter of psycopg2, with the cast that SQLAlchemy adds for some types.
 _PARAMETER = re.compile(r"%\(\w+\)s(?:::\w+(?:\(\d+\))?(?:\[\])?)?")
 
@@ -32,12 +33,17 @@ def compile_sql(sql: str) -> Prepared:
     """Return the prepared form of a statement with psycopg2's parameters."""
     parameters = list(dict.fromkeys(_PARAMETER.findall(sql)))
     numbered = _PARAMETER.sub(lambda match: f"${1 + parameters.index(match[0])}", sql)
-    # The verb is what a trace shows.
-    name = f"{sql.partition(' ')[0].lower()}_{next(_numbers)}"
+    name = f"{verb(sql).lower()}_{next(_numbers)}"  # a trace shows the verb
     arguments = f" ({', '.join(parameters)})" if parameters else ""
     return Prepared(
         name, f"PREPARE {name} AS {numbered.replace('%%', '%')}", f"EXECUTE {name}{arguments}"
     )
+
+
+def verb(sql: str) -> str:
+    """Return the verb of a statement; for WITH that of its last change of rows, or SELECT."""
+    first = sql.split(maxsplit=1)[0].upper()
+    return (_CHANGE.findall(sql) or ["SELECT"])[-1] if first == "WITH" else first
 
 
 def ensure(connection: Connection, statements: list[Prepared]) -> bool:

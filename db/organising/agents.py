@@ -6,8 +6,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from db.organising.listed import Listed
-
 MAX_CHARACTERS = 255
 """A longer name is not stored, because the list's filter cannot ask for it."""
 MAX_AGENTS = 1000
@@ -37,15 +35,16 @@ def _names(agents: list[Any]) -> Iterator[str]:
                 yield text
 
 
-def insertion(of: Listed, *where: sa.ColumnElement[bool]) -> sa.Insert:
-    """Return the statement that stores the agents `new_agents` of a row."""
+def insertion(
+    into: sa.Table,
+    row_id: sa.ColumnElement[Any],
+    user_id: sa.ColumnElement[str],
+    *where: sa.ColumnElement[bool],
+) -> sa.Insert:
+    """Return the statement that stores the agents `new_agents` of the row that `where` finds."""
     array = sa.ARRAY(sa.String)
     names = sa.func.unnest(sa.cast(sa.bindparam("new_agents", type_=array), array))
     new = names.table_valued("agent_id", name="new").render_derived()
-    rows = (
-        sa.select(of.row_id, of.rows.c.user_id, new.c.agent_id)
-        .select_from(sa.join(of.rows, new, sa.true()))
-        .where(*where)
-    )
+    rows = sa.select(row_id, user_id, new.c.agent_id).where(*where)
     columns = ["conversation_id", "user_id", "agent_id"]
-    return insert(of.agents).from_select(columns, rows).on_conflict_do_nothing()
+    return insert(into).from_select(columns, rows).on_conflict_do_nothing()

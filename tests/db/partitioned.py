@@ -3,14 +3,14 @@
 import sqlalchemy as sa
 
 from db import engine
-from db.engine import roles
+from db.engine import roles, shards
 from db.models import OWNERS, Base
 
 PARTITIONS = 4
 
 
 def create_partitioned(url: str) -> None:
-    """Create all tables, without policies, in an empty database."""
+    """Create all tables, without policies, in an empty database that counts as distributed."""
     with engine.private_engine(url).begin() as connection:
         metadata = sa.MetaData()
         for table in Base.metadata.sorted_tables:
@@ -28,6 +28,8 @@ def create_partitioned(url: str) -> None:
         connection.exec_driver_sql(
             "CREATE FUNCTION delete_expired_keys(integer) RETURNS bigint RETURN 0::bigint"
         )
+        for role in (roles.REQUEST, *shards.FUNCTIONS):
+            connection.exec_driver_sql(shards.create_function(role))
         for role in roles.ALL:
             connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {role}")
             connection.exec_driver_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 
 from db import engine, live, runs
-from db.engine import roles, shards
 from db.errors import Timeout
 from tests.db.partitioned import PARTITIONS, create_partitioned
 
@@ -35,8 +34,6 @@ def url(new_database: Callable[[], str], database_url: str) -> str:
     create_partitioned(url)
     with engine.private_engine(url).begin() as connection:
         connection.exec_driver_sql(_METADATA)
-        for role in (roles.REQUEST, *shards.FUNCTIONS):
-            connection.exec_driver_sql(shards.create_function(role))
     return url
 
 

@@ -54,6 +54,9 @@ READ_ALL_PARTITIONS = {
     "idempotency_keys._delete_expired": "sweeps the stored responses of all users",
 }
 
+NOT_DISTRIBUTED = {"db.messages.message_insertion._build"}
+"""Builds what only other databases get. Most other tests send it."""
+
 
 @pytest.fixture(scope="module")
 def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[None]:
@@ -68,7 +71,7 @@ def partitioned(database_url: str, new_database: Callable[[], str]) -> Iterator[
         return
     url = new_database()
     create_partitioned(url)
-    engine.configure(url, pool_size=4, statement_timeout_ms=10_000, prepare=False, hooks=TRACED)
+    engine.configure(url, pool_size=4, statement_timeout_ms=10_000, hooks=TRACED)
     yield
     engine.dispose()
 
@@ -118,7 +121,7 @@ def test_queries_send_every_statement(sent: Sent) -> None:
     not_sent = {name for sql, name in names().items() if sql not in sent}
     not_built = {name for name, build in builders().items() if not build.cache_info().currsize}
 
-    assert not_sent == not_built == set()
+    assert not_sent == not_built - NOT_DISTRIBUTED == set()
 
 
 def test_statements_read_one_partition(sent: Sent) -> None:
