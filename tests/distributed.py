@@ -22,12 +22,22 @@ ENABLED = os.environ.get("TEST_DISTRIBUTED") == "1"
 # Statements wait for each other's locks on the workers, which only Citus's own view shows.
 ACTIVITY = "citus_stat_activity" if ENABLED else "pg_stat_activity"
 
+_PREPARING = 3187402265
+"""An arbitrary number for an advisory lock."""
+
 _distributed: set[str] = set()
 
 
 def prepare(admin_url: str, name: str) -> None:
     """Create the database on the workers too, with the extension and the roles everywhere."""
     nodes = _nodes(admin_url)
+    with closing(psycopg2.connect(admin_url)) as connection:
+        # citus_add_node alters all roles of the node, which fails if another test process does too.
+        connection.cursor().execute("SELECT pg_advisory_lock(%s)", [_PREPARING])
+        _prepare(admin_url, name, nodes)
+
+
+def _prepare(admin_url: str, name: str, nodes: list[tuple[str, int]]) -> None:
     for host, port in nodes[1:]:
         _run(_at(admin_url, host, port), f'CREATE DATABASE "{name}"')
     for host, port in nodes:
