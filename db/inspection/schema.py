@@ -32,7 +32,7 @@ ORDER BY 1
 """
 _UNSEARCHABLE = """
 SELECT count(*)::int FROM (
-  SELECT FROM conversations WHERE indexed_position < last_position LIMIT 1001
+  SELECT 1 FROM conversations WHERE indexed_position < last_position LIMIT 1001
 ) AS behind
 """
 

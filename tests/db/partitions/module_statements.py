@@ -1,8 +1,12 @@
 """Finds the statements of the modules of the database layer, and their names."""
 
+import importlib
+import pkgutil
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import db
 from db import access, chat_settings, feedback, idempotency_keys, live, rate_limits, runs
 from db.attachments import attachment_links, chat_attachments
 from db.branches import (
@@ -33,6 +37,7 @@ from db.execution import (
     waiting_runs,
 )
 from db.messages import message_edits, message_insertion, message_versions, messages
+from db.models import Base
 from db.organising import bulk, own_view
 from db.organising import reading as marking
 from db.publishing import links, published, snapshots
@@ -60,6 +65,8 @@ MODULES = (
     *(transient_events, turns, waiting_runs),
 )
 
+_OF_TABLE = re.compile(rf"\b(?:FROM|INTO|UPDATE) ({'|'.join(Base.metadata.tables)})\b")
+
 
 def names() -> dict[str, str]:
     """Return the name of each statement that a module of the database layer holds."""
@@ -79,6 +86,19 @@ def builders() -> dict[str, Any]:
         for module in MODULES
         for name, value in vars(module).items()
         if hasattr(value, "cache_info")
+    }
+
+
+def written() -> dict[str, str]:
+    """Return the SQL of our tables that a module holds as text, by its name."""
+    modules = [
+        importlib.import_module(each.name) for each in pkgutil.walk_packages(db.__path__, "db.")
+    ]
+    return {
+        f"{module.__name__}.{name}": value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, str) and _OF_TABLE.search(value)
     }
 
 

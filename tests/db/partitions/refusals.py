@@ -19,6 +19,8 @@ def refusal_of(sql: str) -> str | None:
     """Return what distributed tables refuse in a statement, or None."""
     if re.search(r"\bAS (MATERIALIZED )?\(\s*INSERT", sql):
         return "INSERT in a CTE"
+    if re.search(r"\bSELECT\s+FROM\b", sql):  # in a subquery that more than one node answers
+        return "a SELECT without columns"
     if re.search(r"\bVALUES \(.*\bSELECT\b", sql, re.DOTALL):
         return "a subquery in VALUES"
     is_locking = re.search(r"\bFOR (NO KEY )?UPDATE\b|\bFOR (KEY )?SHARE\b", sql)
