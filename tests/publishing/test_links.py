@@ -266,12 +266,12 @@ def test_links_of_a_conversation_that_an_older_server_deleted_can_be_found(
 ) -> None:
     conversation = new_conversation(alice)
     gone, kept = publish(alice, conversation), publish(alice, new_conversation(alice))
-    (statement,) = re.findall("`(DELETE FROM published_conversations .*)`", UPGRADES.read_text())
+    (sql,) = re.findall("(?s)```sql\n([^`]*published_conversations[^`]*)```", UPGRADES.read_text())
 
     with database.cursor() as cursor:
         cursor.execute("DELETE FROM conversations WHERE id = %s", [conversation["id"]])
         assert shown(anonymous, gone)["messages"] == []
-        cursor.execute(statement)
+        cursor.execute(sql)
 
     assert_gone(anonymous, gone["secret"])
     assert shown(anonymous, kept)["messages"] == []
