@@ -10,6 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 NO_BROWSER := --ignore tests/browser# make test-browser runs them
 CODE := agent_api handlers db migrations benchmarks tests
 export PYTHON
+unexport PYTHONDONTWRITEBYTECODE # container images set it; pytest then rewrites 650 modules in each run
 bench clients contract test-browser test-clients vendor: export PATH := $(CURDIR)/$(BIN):$(PATH)
 bench clients contract test-browser test-clients vendor: export npm_config_cache := $(CURDIR)/.venv/.npm# a home may be read-only
 
@@ -128,7 +129,7 @@ lock: ## renew requirements/ where pyproject.toml asks for it; UPGRADE=1: to the
 .PHONY: clean
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv build dist .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
-	rm -rf $(foreach package,$(CODE),$(package)/__pycache__ $(package)/*/__pycache__)
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .ci/contract/node_modules .ci/vendor/node_modules benchmarks/peers/fastify/node_modules clients/generators/node_modules clients/python/agent_api_client
 	rm -rf $(addprefix clients/typescript/,dist node_modules package src)
 
