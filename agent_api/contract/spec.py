@@ -1,5 +1,6 @@
 """Finds and loads the contract."""
 
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ def contract_path() -> Path:
     return Path(__file__).resolve().parents[2] / "openapi" / "agent-api.yaml"
 
 
+@cache  # parsing takes longer than all other work on the contract, and a start needs it three times
 def load_contract() -> dict[str, Any]:
-    """Return the content of the contract.
+    """Return the content of the contract, which callers must not change.
 
     Pass this to Connexion instead of the path: Connexion renders files with Jinja2, which removes
     every {{name}} from examples.
