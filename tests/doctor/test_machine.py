@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.examining import examine, parse
+from tests.programs import require
 from tests.servers import SECRET, clean_environment
 
 pytestmark = pytest.mark.process
@@ -17,6 +18,15 @@ NO_DATABASE = "postgresql://agent@127.0.0.1:1/agent"
 
 def limited(descriptors: int) -> tuple[str, ...]:
     return ("sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh")
+
+
+def on_disk_of(mebibytes: int, folder: Path) -> tuple[str, ...]:
+    """Return the start of a command that mounts a file system of this size, only for itself."""
+    mount = f'mount -t tmpfs -o size={mebibytes}m tmpfs "$0"; exec "$@"'
+    unshare = ("unshare", "--map-root-user", "--mount")
+    is_allowed = subprocess.run([*unshare, "true"], capture_output=True, check=False)
+    require(is_allowed.returncode == 0, "namespaces for mounts, which this user may not create")
+    return (*unshare, "sh", "-ec", mount, str(folder))
 
 
 def test_few_open_files_are_compared_with_the_streams() -> None:
@@ -52,6 +62,18 @@ def test_folder_that_the_user_cannot_write_to_is_an_error(tmp_path: Path) -> Non
 
     assert report["data-folder"]["level"] == "error"
     assert report["data-folder"]["found"] == f"This user cannot write to {closed}"
+
+
+@pytest.mark.parametrize(("mebibytes", "level"), [(8, "error"), (500, "warning"), (1100, "ok")])
+def test_low_space_for_data_is_found(tmp_path: Path, mebibytes: int, level: str) -> None:
+    prefix = on_disk_of(mebibytes, tmp_path)
+
+    finding = examine(prefix=prefix, data_dir=str(tmp_path), jwt_secret=SECRET)["data-folder"]
+
+    assert finding["level"] == level
+    assert finding["found"] == f"{tmp_path}, {mebibytes:,} MiB free"
+    if level != "ok":
+        assert "Free some space" in finding["advice"]
 
 
 def test_temporary_files_that_cannot_be_written_are_an_error() -> None:
