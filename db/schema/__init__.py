@@ -73,8 +73,10 @@ def upgrade(url: str, migrations: Path, *, on_step: Callable[[str], None] | None
             reason = _unusable(connection, migrations)
             if reason is not None:
                 raise MigrationRefused(reason)
-            placement.prepare_migration(connection)
-            if len(pending(connection, migrations)) > 1:
+            left = pending(connection, migrations)
+            if left:  # otherwise a node may be away
+                placement.prepare_migration(connection)
+            if len(left) > 1:
                 _lock_all_tables(connection)
             config = _config(migrations)
             config.attributes |= {"connection": connection, "on_step": note}

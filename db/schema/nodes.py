@@ -40,7 +40,7 @@ def obstacle(connection: Connection) -> str | None:
     for node, success, answer in _ask_all(connection, _VERSIONS):
         name = nodes[node][1]
         if not success:
-            return f"The node {name} cannot be asked: {answer}"
+            return _silent(name, answer)
         versions[answer] = name
     if len(versions) > 1:
         found = ", ".join(f"{name} has {version}" for version, name in versions.items())
@@ -49,10 +49,12 @@ def obstacle(connection: Connection) -> str | None:
 
 
 def lacking_role(connection: Connection) -> str | None:
-    """Return the first node that lacks a role of requests, or its right to log in."""
+    """Return the first node that lacks a role of requests, or its right to log in, or is away."""
     names = {row[0]: row[1] for row in connection.execute(text(_NODES))}
     for node, success, answer in _ask_all(connection, _LACKING_ROLES):
-        if not success or answer:
+        if not success:
+            return _silent(names[node], answer)
+        if answer:
             return f"Requests cannot log in to {names[node]}: run {answer}"
     return None
 
@@ -71,6 +73,10 @@ def _refused_login(connection: Connection, nodes: dict[int, Any]) -> str | None:
                     " its password to pg_dist_authinfo"
                 )
     return None
+
+
+def _silent(name: str, error: str) -> str:
+    return f"The node {name} cannot be asked: {error}"
 
 
 def _ask_all(connection: Connection, command: str) -> list[Any]:

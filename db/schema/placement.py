@@ -43,25 +43,28 @@ SELECT format('SELECT truncate_local_data_after_distributing_table(%L)', name)
 FROM unnest(:tables) AS name JOIN pg_dist_partition ON logicalrelid = to_regclass(name)
 WHERE pg_relation_size(to_regclass(name)) > 0
 """
+# Otherwise Citus refuses some statements after others, such as CREATE FUNCTION after ALTER TABLE.
+_ONE_CONNECTION = "SET LOCAL citus.multi_shard_modify_mode = 'sequential'"
 _HAS_CITUS = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
 
 
 def prepare_migration(connection: Connection) -> None:
     """Use one connection to each node, if the tables are distributed.
 
-    Otherwise Citus refuses some statements after others, such as CREATE FUNCTION after ALTER TABLE.
-    Raises MigrationRefused if a node lacks a role, because the migration could not let it log in.
+    Raises MigrationRefused if a node is away, or if it lacks a role, because the migration could
+    not let the role log in.
     """
     if _is_distributed(connection):
         reason = lacking_role(connection)
         if reason is not None:
             raise MigrationRefused(reason)
-        connection.exec_driver_sql("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
+        connection.exec_driver_sql(_ONE_CONNECTION)
 
 
 def add_new_tables(connection: Connection) -> None:
     """Distribute the tables that a migration has created, if the others are distributed."""
     if _is_distributed(connection):
+        connection.exec_driver_sql(_ONE_CONNECTION)
         for step in steps(connection):
             connection.exec_driver_sql(step)
 
