@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 import migrations
 from db import engine, schema, sweeps
 from db.rate_limits import Limit
-from tests.calls import Json, new_run
+from tests.calls import new_conversation, new_run
 from tests.contract import assert_problem
 from tests.mirror import CHANGES, changes_after, position
 from tests.processes import wait_until
@@ -157,18 +157,23 @@ def test_only_one_session_sweeps(new_database: Callable[[], str]) -> None:
 
 
 def test_server_lets_a_run_continue_whose_predecessor_a_1_0_server_has_ended(
-    database_url: str, tmp_path: Path, alice: httpx.Client, conversation: Json, worker: Worker
+    new_database: Callable[[], str], tmp_path: Path
 ) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
     agent = new_agent()
-    new = {"agent_id": agent, "conversation_id": conversation["id"]}
-    first = new_run(alice, status="running", **new)
-    second = new_run(alice, if_busy="queue", **new)
+    with start_server(url, tmp_path) as server, server.client("maria") as maria:
+        new = {"agent_id": agent, "conversation_id": new_conversation(maria)["id"]}
+        first = new_run(maria, status="running", **new)
+        second = new_run(maria, if_busy="queue", **new)
     end = "UPDATE runs SET status = 'succeeded', finished_at = now() WHERE id = %s"
-    execute(database_url, end, first["id"])
-    assert worker.ask(agent).status_code == 204
+    execute(url, end, first["id"])
+    assert execute(url, "SELECT waits FROM runs WHERE id = %s", second["id"])
 
-    with start_server(database_url, tmp_path):
-        claim = worker.claim(agent, wait_seconds=20)
+    with start_server(url, tmp_path) as server:
+        worker = Worker(server)
+        with worker.client:
+            claim = worker.claim(agent, wait_seconds=20)
 
     assert claim.run["id"] == second["id"]
 

@@ -93,7 +93,8 @@ def traced(
     collector: Collector, database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("data")
-    settings = {"tracing": "otlp", "statement_timeout_ms": "500"}
+    # One connection: a sweep could hold the one that has prepared a statement.
+    settings = {"tracing": "otlp", "statement_timeout_ms": "1000", "pool_size": "1"}
     with start_server(database_url, folder, **settings) as server:
         yield server
 

@@ -1,13 +1,25 @@
 """The sweep that lets runs continue that wait for no other run."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from db import runs
+import migrations
+from db import runs, schema
 from db.engine import Connection
 from db.execution import busy, waiting_runs
+from tests import distributed
 from tests.db.rows import insert_conversation, insert_run, value
+
+
+@pytest.fixture(scope="module")
+def database_url(new_database: Callable[[], str]) -> str:
+    """A database in which no server sweeps: only one session at a time does."""
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    distributed.distribute(url)
+    return url
 
 
 def queue(connection: Connection, user: str, conversation_id: str) -> str:

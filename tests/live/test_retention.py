@@ -1,12 +1,15 @@
 """The transient events of a run are deleted some time after its end."""
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
-from db import sweeps
+import migrations
+from db import schema, sweeps
 from tests.calls import Json, read
 from tests.live.following import append, end, following, running, texts, word
 from tests.processes import wait_until
@@ -25,26 +28,31 @@ def ended_run(client: httpx.Client, transient: int) -> Json:
 
 @pytest.mark.process
 def test_transient_events_are_deleted_an_hour_after_the_end(
-    alice: httpx.Client, database: Any, database_url: str, tmp_path: Path
+    new_database: Callable[[], str], tmp_path: Path
 ) -> None:
+    url = new_database()  # a sweep by another server would delay this one by a minute
+    schema.upgrade(url, migrations.FOLDER)
     many = sweeps.BATCH_ROWS + 1
-    old, new, active = ended_run(alice, many), ended_run(alice, 3), running(alice)
-    append(alice, active, word("piece", transient=True))
-    database.cursor().execute(
-        "UPDATE runs SET started_at = now() - interval '2 h',"
-        " finished_at = now() - interval '61 min' WHERE id = %s",
-        [old["id"]],
-    )
+    with start_server(url, tmp_path) as server, server.client("alice") as alice:
+        old, new, active = ended_run(alice, many), ended_run(alice, 3), running(alice)
+        append(alice, active, word("piece", transient=True))
+    with closing(psycopg2.connect(url)) as database, database:
+        database.cursor().execute(
+            "UPDATE runs SET started_at = now() - interval '2 h',"
+            " finished_at = now() - interval '61 min' WHERE id = %s",
+            [old["id"]],
+        )
 
-    def events(run: Json) -> list[Json]:
-        found: list[Json] = read(alice, f"/runs/{run['id']}/events", limit=500)["events"]
-        return found
+    with start_server(url, tmp_path) as server, server.client("alice") as alice:
 
-    with start_server(database_url, tmp_path):
-        wait_until(lambda: len(events(old)) == 3, seconds=30)
+        def events(run: Json) -> list[Json]:
+            found: list[Json] = read(alice, f"/runs/{run['id']}/events", limit=500)["events"]
+            return found
 
-    assert [event["sequence"] for event in events(old)] == [1, many + 2, many + 3]
-    assert len(events(new)) == 6
-    assert texts(events(active)) == ["piece"]
-    with following(alice, old, after=2) as stream:
-        assert [event.id for event in stream] == [many + 2, many + 3]
+        wait_until(lambda: len(events(old)) == 3)
+
+        assert [event["sequence"] for event in events(old)] == [1, many + 2, many + 3]
+        assert len(events(new)) == 6
+        assert texts(events(active)) == ["piece"]
+        with following(alice, old, after=2) as stream:
+            assert [event.id for event in stream] == [many + 2, many + 3]

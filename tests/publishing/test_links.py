@@ -60,7 +60,8 @@ def test_create_link_stores_only_the_hash_of_the_secret(
                 [hashed, link["secret"]],
             )
             assert cursor.fetchone() == (1, 0)
-        cursor.execute("SELECT count(*) FROM idempotency_keys WHERE body LIKE '%secret%'")
+        kept = "SELECT count(*) FROM idempotency_keys WHERE body LIKE '%%secret%%' AND user_id = %s"
+        cursor.execute(kept, [user_of(alice)])
         assert cursor.fetchone() == (0,)
 
 

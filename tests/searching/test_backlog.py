@@ -13,8 +13,9 @@ from db import engine, schema
 from db.search import backlog
 from tests.calls import Json, new_conversation, post_message
 from tests.processes import wait_until
+from tests.scraping import scrape, value
 from tests.searching.calls import found
-from tests.servers import agent_api, start_server
+from tests.servers import Server, agent_api, free_port, start_server
 
 # What a server of version 1.0 or of an earlier 1.1 sends for a message.
 POST = """
@@ -27,6 +28,24 @@ INSERT INTO messages (conversation_id, user_id, position, role, content)
 SELECT id, user_id, last_position, 'user', %(content)s FROM this
 """
 PROGRESS = "SELECT last_position - indexed_position FROM conversations WHERE id = %(id)s"
+
+
+@pytest.fixture(scope="module")
+def database_url(new_database: Callable[[], str]) -> str:
+    """A database whose messages only these tests index."""
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    return url
+
+
+@pytest.fixture(scope="module")
+def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that indexes nothing for a minute, because it has just done so."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("backlog")
+    with start_server(database_url, folder, metrics_port=str(port)) as running:
+        wait_until(lambda: value(scrape(port), "agent_api_sweeps_total", sweep="indexing") > 0)
+        yield running
 
 
 @pytest.fixture
