@@ -256,7 +256,7 @@ def test_unavailable_database_fires_not_ready_and_failure_alerts(
     with changed(
         admin.render_as_string(hide_password=False),
         f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false',
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+        f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{name}'",
     ) as undo:
         watched.scrape_while(ask)
         undo(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')

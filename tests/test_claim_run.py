@@ -17,7 +17,9 @@ import pytest
 from tests.calls import at_once, change, ids, new_conversation, new_run, read
 from tests.contract import assert_problem
 from tests.processes import wait_until
-from tests.servers import Server, start_server
+from tests.scraping import scrape, value
+from tests.servers import Server, free_port, start_server
+from tests.test_request_log import line_of
 from tests.workers import (
     EXPIRED_SECONDS,
     LEASE_SECONDS,
@@ -145,12 +147,16 @@ def test_claim_run_waits_no_longer_than_asked(worker: Worker) -> None:
     assert 0.9 < time.monotonic() - begin < 5
 
 
-def test_client_that_disconnects_claims_nothing(alice: httpx.Client, worker: Worker) -> None:
-    agent = new_agent()
+def test_client_that_disconnects_claims_nothing(
+    server: Server, alice: httpx.Client, worker: Worker
+) -> None:
+    agent, request_id = new_agent(), str(uuid.uuid4())
     body = {"agent_ids": [agent], "wait_seconds": 20}
     with pytest.raises(httpx.ReadTimeout):
-        worker.client.post("/runs/claim", json=body, timeout=0.5)
-    time.sleep(0.5)  # the server notices it a moment later
+        worker.client.post(
+            "/runs/claim", json=body, headers={"X-Request-Id": request_id}, timeout=0.5
+        )
+    assert line_of(server, request_id)["status"] == 499
 
     run = new_run(alice, agent_id=agent)
 
@@ -159,16 +165,21 @@ def test_client_that_disconnects_claims_nothing(alice: httpx.Client, worker: Wor
 
 @pytest.mark.process
 def test_stopping_server_ends_claims_that_wait(database_url: str, tmp_path: Path) -> None:
-    with start_server(database_url, tmp_path) as stopping, ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(Worker(stopping).ask, new_agent(), wait_seconds=20)
-        time.sleep(1)
+    port = free_port()
+    with (
+        start_server(database_url, tmp_path, metrics_port=str(port)) as stopping,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(Worker(stopping).ask, new_agent(), wait_seconds=30)
+        wait_until(lambda: value(scrape(port), "agent_api_http_requests_in_progress") == 1)
+
         asked = time.monotonic()
         stopping.process.send_signal(signal.SIGTERM)
         response = waiting.result()
-        stopping.process.wait(30)
+        seconds = time.monotonic() - asked
 
     assert_problem(response, 503)
-    assert time.monotonic() < asked + 5
+    assert seconds < 15
 
 
 @pytest.mark.slow

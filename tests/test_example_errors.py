@@ -253,7 +253,7 @@ def test_errors_by_faults_of_the_database_equal_their_examples(
             database = make_url(url).database
             cursor.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
             cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
                 [database],
             )
             responses[503, "database"] = client.get("/conversations")

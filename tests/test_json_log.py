@@ -97,21 +97,23 @@ def test_import_error_of_a_worker_is_json_and_ends_the_server(
 
 
 def test_warnings_and_uncaught_exceptions_of_threads_are_json(tmp_path: Path) -> None:
+    started = tmp_path / "started"
     code = (
-        "import threading, warnings\n"
+        "import pathlib, sys, threading, time, warnings\n"
         "class Broken:\n"
         "    def __del__(self): raise LookupError('in __del__')\n"
         "def trouble():\n"
+        f"    while not pathlib.Path({str(started)!r}).exists(): time.sleep(0.05)\n"
         "    warnings.warn('something is old')\n"
         "    Broken()\n"
         "    raise LookupError('in a thread')\n"
-        "import sys\n"
-        "if 'mock' in sys.orig_argv: threading.Timer(3, trouble).start()\n"
+        "if 'mock' in sys.orig_argv: threading.Thread(target=trouble, daemon=True).start()\n"
     )
     variables = run_at_start(tmp_path, code)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", variables["PYTHONPATH"])
         with start_mock(tmp_path) as mock:
+            started.touch()
             wait_until(lambda: "in a thread" in mock.log.read_text())
 
     lines = read_json(mock.log.read_text())

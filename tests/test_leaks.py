@@ -206,7 +206,7 @@ def test_database_failures_reveal_nothing(new_database: Callable[[], str], tmp_p
         execute(
             admin,
             f'ALTER DATABASE "{make_url(url).database}" ALLOW_CONNECTIONS false',
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
             f"WHERE datname = '{make_url(url).database}'",
         )
         read_all()

@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 
 from tests.guide import blocks, section
+from tests.processes import wait_until
 from tests.servers import Server, clean_environment, command, start_server
 
 
@@ -145,29 +146,33 @@ def test_embedded_database_is_dumped_and_restored_while_serving(
     setup = "".join(dump.splitlines(keepends=True)[:-1])
     user, busy = f"maria-{uuid.uuid4()}", f"busy-{uuid.uuid4()}"
     stop = threading.Event()
+    statuses: list[int] = []
 
     with start_server(None, data_dir) as server:
         fill(server, user)
         before = everything_of(server, user)
 
-        def write() -> int:
-            written = 0
+        def write() -> None:
             with server.client(busy) as client:
                 conversation = client.post("/conversations", json={}).json()["id"]
                 while not stop.is_set():
                     message = {"role": "user", "content": "again"}
                     path = f"/conversations/{conversation}/messages"
-                    written += client.post(path, json=message).status_code == 201
-            return written
+                    statuses.append(client.post(path, json=message).status_code)
+
+        def wait_for_more() -> None:
+            so_far = statuses.count(201)
+            wait_until(lambda: statuses.count(201) > so_far)
 
         with ThreadPoolExecutor(1) as threads:
-            written = threads.submit(write)
+            writing = threads.submit(write)
             try:
-                time.sleep(0.5)
+                wait_for_more()
                 run(dump, tmp_path, data_dir=str(data_dir))
-                time.sleep(0.5)
+                wait_for_more()
             finally:
                 stop.set()
+            writing.result()
         with server.client(user) as maria:  # what the backup restores
             for conversation in before["listed"]["conversations"]:
                 maria.delete(f"/conversations/{conversation['id']}")
@@ -178,7 +183,7 @@ def test_embedded_database_is_dumped_and_restored_while_serving(
         assert everything_of(server, user) == before
         (snapshot,) = everything_of(server, busy)["whole"]
         messages = all_messages(server, busy, snapshot["id"])
-        assert 0 < len(messages) < written.result()
+        assert 0 < len(messages) < statuses.count(201)
         assert snapshot["message_count"] == len(messages)
     with start_server(None, data_dir) as server:
         assert everything_of(server, user) == before

@@ -30,7 +30,9 @@ INSERT INTO idempotency_keys (user_id, key, fingerprint, status, headers, body, 
 SELECT %s, n, sha256(''), 201, '{}', '', now() + %s * interval '1 s' FROM generate_series(1, %s) n
 """
 KEPT = sweeps.Retention(transient_events=timedelta(hours=1), changes=timedelta(days=30))
-CLOSE_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+CLOSE_CONNECTIONS = (
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
+)
 NOT_ACCEPTED = "is not currently accepting connections"
 COUNT_KEYS = "SELECT count(*) FROM idempotency_keys WHERE user_id = %s"
 

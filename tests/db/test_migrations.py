@@ -276,6 +276,7 @@ def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
         )
         writer.commit()
     is_over = threading.Event()
+    all_read = threading.Barrier(5)
 
     def read() -> int:
         rounds = 0
@@ -284,11 +285,14 @@ def test_upgrade_from_0001_succeeds_while_clients_read(url: str) -> None:
             while not is_over.is_set():
                 cursor.execute("SELECT count(*) FROM conversations c, messages m WHERE m.id = c.id")
                 rounds += 1
+                if rounds == 1:
+                    all_read.wait(30)
         return rounds
 
     with ThreadPoolExecutor(4) as threads:
         readers = [threads.submit(read) for _ in range(4)]
         try:
+            all_read.wait(30)
             schema.upgrade(url, migrations.FOLDER)
         finally:
             is_over.set()

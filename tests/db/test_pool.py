@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -42,16 +43,21 @@ def test_waiting_requests_are_served_in_their_order(configure: Configure) -> Non
 def test_pool_has_at_most_its_size(database_url: str, configure: Configure) -> None:
     name = f"test-{uuid.uuid4()}"
     url = f"{database_url}{'&' if '?' in database_url else '?'}application_name={name}"
-    # The sleep gives the third connection the time to be opened.
-    count = (
-        f"SELECT count(*) FROM pg_stat_activity, pg_sleep(0.02) WHERE application_name = '{name}'"
-    )
+    count = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}'"
     lent = [0]
     waits: list[float] = []
     hooks = PoolHooks(waits.append, lambda change: lent.append(lent[-1] + change))
     configure_for(url, 3, Hooks(hooks))
 
-    counts = at_once([partial(ask, count)] * 50)
+    all_open = asyncio.Barrier(3)
+
+    def count_connections(number: int) -> Any:
+        with engine.autocommit() as connection:
+            if number < 3:
+                bridge.wait(all_open.wait())
+            return value(connection, count)
+
+    counts = at_once([partial(count_connections, number) for number in range(50)])
 
     assert max(counts) == 3
     assert (max(lent), lent[-1]) == (3, 0)
@@ -60,9 +66,12 @@ def test_pool_has_at_most_its_size(database_url: str, configure: Configure) -> N
 
 def test_many_requests_share_three_connections(configure: Configure) -> None:
     configure(3)
+    all_open = asyncio.Barrier(3)
 
     def work(number: int) -> tuple[object, object]:
         with engine.transaction() as connection:
+            if number < 3:
+                bridge.wait(all_open.wait())
             pid = value(connection, PID)
             return pid, value(connection, "SELECT %(number)s", {"number": number})
 

@@ -2,10 +2,10 @@
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 
@@ -15,14 +15,13 @@ import migrations
 from db import schema
 from tests.deploy.nodes import COUNT, Nodes, start_nodes
 from tests.deploy.proxies import FILES, Proxy, start_proxy
+from tests.processes import wait_until
 from tests.upgrades.traffic import Traffic
 from tests.writers import Writers, assert_nothing_lost_nothing_doubled
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 WRITERS = 8
-SECONDS_TO_NOTICE = 2
-"""HAProxy asks /readyz every second."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +49,9 @@ def test_rolling_restart_fails_no_request(database_url: str, tmp_path: Path) -> 
             for load in loads.values():
                 load.wait_for_more()
             nodes.stop(number)
+            logged = len(proxies["haproxy"].logs())
             nodes.start(number)
-            time.sleep(SECONDS_TO_NOTICE)
+            wait_until(partial(is_used, proxies["haproxy"], number, logged))
         for load in loads.values():
             load.wait_for_more()
             load.stop()
@@ -59,6 +59,14 @@ def test_rolling_restart_fails_no_request(database_url: str, tmp_path: Path) -> 
     for name, load in loads.items():
         logger.info("%s: %d requests answered", name, load.answered)
     assert {name: load.faults for name, load in loads.items()} == {name: [] for name in loads}
+
+
+def is_used(haproxy: Proxy, number: int, logged: int) -> bool:
+    """Return whether the server got a request after HAProxy had logged so many characters.
+
+    HAProxy asks /readyz every second, and only then sends requests to a server that is back.
+    """
+    return f'"server":"api{number + 1}"' in haproxy.logs()[logged:]
 
 
 class Reader:

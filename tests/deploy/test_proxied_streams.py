@@ -17,6 +17,7 @@ from tests.deploy.conftest import CLIENT_TIMEOUT_SECONDS
 from tests.deploy.nodes import Nodes
 from tests.deploy.proxies import HOST, Proxy
 from tests.live.following import Frame, append, end, following, frames, running, texts, word
+from tests.processes import wait_until
 from tests.wire import Wire, head
 from tests.workers import SCOPE, new_agent
 
@@ -100,6 +101,9 @@ def test_streams_continue_on_the_other_server(nodes: Nodes, proxies: Mapping[str
         for number, text in enumerate(WORDS):
             append(maria, run, word(text))
             if number == 3:
+                wait_until(
+                    lambda: all(reader.events for each in readers.values() for reader in each)
+                )
                 nodes.kill(0)
         nodes.start(0)
         end(maria, run)

@@ -49,7 +49,7 @@ def test_wrong_password_is_explained() -> None:
         rules = postgres.data / "pg_hba.conf"
         rules.write_text("host all all 127.0.0.1/32 scram-sha-256\n")
         postgres.start()
-        wait_until(lambda: status_of(postgres.url) is not None)
+        wait_until(lambda: "password" in (status_of(postgres.url) or ""))  # not still starting
         url = make_url(postgres.url).set(password="hunter2")
         report = examine(database_url=url.render_as_string(hide_password=False))
 

@@ -34,6 +34,15 @@ def post(user: str, conversation: str, content: str) -> bytes:
     return head(f"POST /conversations/{conversation}/messages", *lines, user=user) + body
 
 
+def send_part(wire: Wire, part: bytes) -> None:
+    """Send the beginning of a request, and return when the server has read it.
+
+    It comes in one packet with a whole request, whose response says that both were read.
+    """
+    wire.send(head("GET /healthz", token=False) + part)
+    assert wire.receive().status == 200
+
+
 def post_once(server: Server, user: str, conversation: str) -> Answer:
     """Post a message on a new connection and return the response."""
     with Wire(server) as wire:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.calls import new_conversation
-from tests.hostile.load import post, row_locked, wait_for_writers
+from tests.hostile.load import post, row_locked, send_part, wait_for_writers
 from tests.servers import free_port, start_server
 from tests.test_tracing import collecting
 from tests.wire import Wire
@@ -41,9 +41,8 @@ def test_unfinished_requests_are_a_503_after_the_grace_time(
         ):
             waiting.send(request)
             wait_for_writers(database_url, 1)
-            uploading.send(request[:-5])
-            starting.send(request[:20])
-            time.sleep(0.3)
+            send_part(uploading, request[:-5])
+            send_part(starting, request[:20])
 
             server.process.send_signal(signal.SIGTERM)
 
@@ -68,8 +67,7 @@ def test_second_signal_stops_the_server_immediately(
     with start_server(database_url, tmp_path, "--workers", workers, grace_seconds="600") as server:
         signal.signal(signal.SIGQUIT, before)
         with Wire(server) as uploading:
-            uploading.send(post("drain", str(uuid.uuid4()), "never sent whole")[:-5])
-            time.sleep(0.3)
+            send_part(uploading, post("drain", str(uuid.uuid4()), "never sent whole")[:-5])
             parent = psutil.Process(server.process.pid)
             family = [parent, *parent.children(recursive=True)]
 

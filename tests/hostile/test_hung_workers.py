@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from tests.processes import wait_until
+from tests.scraping import scrape, value
 from tests.servers import SECRET, Server, clean_environment, command, free_port, start_server
 from tests.wire import Wire, head
 
@@ -74,9 +75,9 @@ def requesting(server: Server) -> Iterator[Counter[str]]:
 def test_stopped_worker_is_replaced_while_the_other_serves(
     database_url: str, tmp_path: Path
 ) -> None:
-    with start_server(database_url, tmp_path, "--workers", "2") as server:
-        wait_until(lambda: len(worker_ids(server)) == 2)
-        time.sleep(2)  # until both serve
+    port = free_port()
+    with start_server(database_url, tmp_path, "--workers", "2", metrics_port=str(port)) as server:
+        wait_until(lambda: value(scrape(port), "agent_api_workers") == 2)
         victim = min(worker_ids(server))
         with requesting(server) as outcomes:
             stopped = time.monotonic()
@@ -145,7 +146,8 @@ def test_signal_to_starting_workers_is_not_logged_as_their_death(
             wait_until(lambda: len(workers_of(server.pid)) == 2)
 
             for process in (server.pid, *workers_of(server.pid)):
-                os.kill(process, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):  # the parent was faster
+                    os.kill(process, signal.SIGTERM)
             _, log = server.communicate(timeout=60)
         finally:
             server.kill()

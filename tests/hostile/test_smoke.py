@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import httpx
+
 from tests.calls import new_conversation
 from tests.hostile.load import is_refused, post
 from tests.processes import wait_until
@@ -35,7 +37,8 @@ def test_requests_being_received_at_sigterm_are_answered(database_url: str, tmp_
         with Wire(server) as sending_body, Wire(server) as sending_head:
             sending_body.send(request[:middle])
             sending_head.send(request[:20])
-            time.sleep(0.3)
+            # The server reads in the order in which its connections were made.
+            assert httpx.get(f"{server.url}/healthz", verify=False).status_code == 200
 
             server.process.send_signal(signal.SIGTERM)
             wait_until(lambda: is_refused(server))
