@@ -243,7 +243,8 @@ def test_expired_and_invalid_tokens_have_a_reason_in_the_log(
     with start_server(database_url, tmp_path) as server:
         for token in refused.values():
             assert_refused(ask(server, token))
-        written = server.log.read_text().splitlines()
+
+    written = server.log.read_text().splitlines()
     lines = [json.loads(line) for line in written if line.startswith("{")]
 
     reasons = [line["reason"] for line in lines if line["message"] == "token refused"]

@@ -15,6 +15,7 @@ import migrations
 from db import schema
 from tests.contract import OPERATIONS, Rows, assert_problem, make_rows
 from tests.servers import SECRET, Server, sign, start_server
+from tests.test_request_log import line_of
 from tests.wire import ask
 
 CONTENT = "Only its user may see this line of a message."
@@ -82,16 +83,18 @@ def test_rows_rejected_by_the_database_are_logged_without_content(
     code: str,
     names: tuple[str, ...],
 ) -> None:
-    before = len(own_server.log.read_text())
+    before, request_id = len(own_server.log.read_text()), str(uuid.uuid4())
     with own_server.client(f"writer-{uuid.uuid4()}") as writer:
         rows = make_rows(writer)
         execute(own_url, "TRUNCATE messages CASCADE", f"ALTER TABLE messages {statement}")
         path = f"/conversations/{rows['conversation_id']}/messages"
 
-        response = writer.post(path, json={"role": "user", "content": f"{CONTENT} {'x' * 60}"})
-
+        body = {"role": "user", "content": f"{CONTENT} {'x' * 60}"}
+        response = writer.post(path, json=body, headers={"X-Request-Id": request_id})
         execute(own_url, f"ALTER TABLE messages {undo}")
     assert_problem(response, 500)
+
+    line_of(own_server, request_id, "request")  # the last line
     log = own_server.log.read_text()[before:]
     for word in (code, "db/messages/messages.py", *names):
         assert word in log

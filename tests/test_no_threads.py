@@ -15,6 +15,7 @@ from tests.processes import wait_until
 from tests.servers import Server, start_server
 from tests.silence import Relay
 from tests.test_json_log import run_at_start
+from tests.test_request_log import whole_lines
 from tests.tokens import ask, bearer
 
 pytestmark = pytest.mark.process
@@ -122,7 +123,7 @@ def test_tokens_with_known_keys_need_no_new_thread(
 
     def has_tried() -> bool:
         assert ask(exhaustible, provider.keys[0].sign(next(users))).status_code == 200
-        lines = [json.loads(line) for line in exhaustible.log.read_text().splitlines()]
+        lines = [json.loads(line) for line in whole_lines(exhaustible)]
         return any(line["message"] == "cannot fetch keys" for line in lines)
 
     wait_until(has_tried)

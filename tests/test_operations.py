@@ -20,6 +20,7 @@ import pytest
 from tests.guide import blocks, section
 from tests.processes import wait_until
 from tests.servers import Server, clean_environment, command, start_server
+from tests.test_request_log import line_of
 
 
 def run(script: str, folder: Path, *tools: Path, **settings: str) -> str:
@@ -274,8 +275,4 @@ def test_log_line_in_the_guide_has_the_fields_of_a_real_one(
     client = new_client()
     client.get("/conversations", headers={"X-Request-Id": request_id} | trace)
 
-    while request_id not in (log := server.log.read_text()):
-        time.sleep(0.01)
-    (line,) = (line for line in log.splitlines() if request_id in line)
-
-    assert list(json.loads(line)) == list(json.loads(shown))
+    assert list(line_of(server, request_id)) == list(json.loads(shown))

@@ -13,6 +13,7 @@ from tests.commands import refusal, starting, status
 from tests.hostile.test_hung_workers import worker_ids
 from tests.processes import wait_until
 from tests.servers import SECRET, Server, clean_environment, command, free_port, wait_until_ready
+from tests.test_request_log import whole_lines
 
 pytestmark = pytest.mark.process
 
@@ -27,9 +28,9 @@ def kill_new_workers(server: Server, known: set[int]) -> None:
             psutil.Process(new).kill()
 
 
-def deaths(log: Path) -> list[str]:
+def deaths(server: Server) -> list[str]:
     """Return how each worker that died ended."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for line in whole_lines(server)]
     return [line["reason"] for line in lines if line["message"] == "a worker died"]
 
 
@@ -87,8 +88,8 @@ def test_server_whose_workers_die_before_they_are_ready_exits(
             kill_new_workers(server, set())
 
     assert server.process.returncode == 1
-    assert len(deaths(server.log)) <= 2 * MAX_FAILED_STARTS
-    assert set(deaths(server.log)) == {"SIGKILL"}
+    assert len(deaths(server)) <= 2 * MAX_FAILED_STARTS
+    assert set(deaths(server)) == {"SIGKILL"}
     assert "no worker can start" in server.log.read_text().splitlines()[-1]
 
 
@@ -105,7 +106,7 @@ def test_server_serves_on_while_replacements_of_a_worker_die(
 
         def has_given_up() -> bool:
             kill_new_workers(server, {survivor})
-            return len(deaths(server.log)) > MAX_FAILED_STARTS
+            return len(deaths(server)) > MAX_FAILED_STARTS
 
         wait_until(has_given_up, 60)
         assert status(f"{server.url}/readyz") == 200

@@ -119,8 +119,9 @@ def test_server_logs_that_the_database_refused_a_sweep(
     execute(url, "DROP FUNCTION delete_expired_keys")
 
     with start_server(url, tmp_path) as server:
-        wait_until(lambda: "sweep failed" in server.log.read_text(), seconds=10)
-        assert "Traceback" in server.log.read_text()
+        wait_until(lambda: "sweep failed" in server.log.read_text())
+
+    assert "Traceback" in server.log.read_text()
 
 
 def test_server_logs_in_one_line_why_a_sweep_could_not_reach_the_database(
@@ -134,8 +135,8 @@ def test_server_logs_in_one_line_why_a_sweep_could_not_reach_the_database(
         execute(admin_url, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         execute(admin_url, CLOSE_CONNECTIONS, name)
         wait_until(lambda: NOT_ACCEPTED in server.log.read_text(), seconds=20)
-        line = next(each for each in server.log.read_text().splitlines() if NOT_ACCEPTED in each)
 
+    line = next(each for each in server.log.read_text().splitlines() if NOT_ACCEPTED in each)
     logged = json.loads(line)
     assert (logged["message"], "exc_info" in logged) == ("sweep failed", False)
     assert logged["reason"].startswith("the database cannot be reached: ")

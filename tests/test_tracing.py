@@ -41,11 +41,15 @@ class Collector:
                 self.spans.extend(scope.spans)
 
     def trace_of(self, trace_id: str, count: int) -> list[Span]:
-        """Wait for `count` spans of a trace and return them, the one of the request first."""
+        """Wait for `count` spans of a trace and return them, the one of the request first.
+
+        The span of the request is exported after those of its statements.
+        """
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             found = [span for span in self.spans if span.trace_id.hex() == trace_id]
-            if len(found) >= count:
+            has_ended = any(span.kind == Span.SPAN_KIND_SERVER for span in found)
+            if has_ended and len(found) >= count:
                 return sorted(found, key=lambda span: span.start_time_unix_nano)
             time.sleep(0.02)
         raise AssertionError(f"no {count} spans of {trace_id} in {self.spans}")

@@ -112,11 +112,16 @@ def test_requests_before_an_invalid_chunk_are_answered(
 
 def assert_no_error(server: Server, before: str) -> None:
     """Assert that requests since the log was `before` caused no ERROR, when all have ended."""
+    assert '"ERROR"' not in said_since(server, before)
+
+
+def said_since(server: Server, before: str) -> str:
+    """Return what was logged since the log was `before`, up to the line of another request."""
     marker = str(uuid.uuid4())
     ask(server, head("GET /nothing", b"X-Request-Id: " + marker.encode()))
     while marker not in (said := server.log.read_text().removeprefix(before)):
         time.sleep(0.01)  # the line is written after the response
-    assert '"ERROR"' not in said
+    return said
 
 
 def test_each_refused_request_is_logged_once_with_its_request_id(server: Server) -> None:
@@ -156,8 +161,7 @@ def test_refused_pipelined_request_is_logged_once(case: tuple[int, bytes], serve
             wire.receive().problem(404)
         assert wire.receive_raw(1) == b""
 
-    said = server.log.read_text().removeprefix(before)
-    assert said.count('"request refused"') == 1
+    assert said_since(server, before).count('"request refused"') == 1
 
 
 def test_ignored_upgrade_is_logged_once_as_a_request(server: Server) -> None:

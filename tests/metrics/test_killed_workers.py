@@ -43,10 +43,15 @@ def test_counts_of_a_killed_worker_are_kept(database_url: str, tmp_path: Path) -
         wait_until(both_serve)
         folder = metrics_folder(server)
         answered = 0
+
+        def are_counted() -> bool:
+            return healthy(scrape(port)) == answered
+
         watching = threads.submit(watch)
         try:
             for _ in range(2):
                 answered += ask(server, 40)
+                wait_until(are_counted)
                 victim, survivor = workers(server, folder)
                 os.kill(victim, signal.SIGKILL)
                 wait_until(partial(has_successor, server, folder, victim, survivor))
@@ -59,8 +64,7 @@ def test_counts_of_a_killed_worker_are_kept(database_url: str, tmp_path: Path) -
         assert folder.is_dir()
 
     assert not folder.exists()
-    name = "agent_api_http_requests_total"
-    assert value(last, name, operation="get_health", status="200") == answered == 120
+    assert healthy(last) == answered == 120
     assert value(last, "agent_api_db_pool_size") == 6
     assert value(last, "agent_api_http_requests_in_progress") == 0
     assert len(scrapes) > 20
@@ -68,6 +72,11 @@ def test_counts_of_a_killed_worker_are_kept(database_url: str, tmp_path: Path) -
         for (found, labels), count in earlier.items():
             if found.endswith(("_total", "_count", "_bucket", "_sum")):
                 assert later[found, labels] >= count
+
+
+def healthy(samples: Samples) -> float:
+    """Return how many requests were counted; each is counted after its response."""
+    return value(samples, "agent_api_http_requests_total", operation="get_health", status="200")
 
 
 def ask(server: Server, times: int) -> int:
