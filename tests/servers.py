@@ -22,9 +22,11 @@ from tests import distributed, log_watch
 
 SECRET = "a secret that only the tests know, of over 32 bytes"
 SECONDS_TO_START = 90
+DAY = 86_400
+"""How long tokens are valid. Some are made before the first test, and a run may take an hour."""
 
 
-def sign(user_id: str, *, secret: str = SECRET, seconds: int = 3600, **claims: object) -> str:
+def sign(user_id: str, *, secret: str = SECRET, seconds: int = DAY, **claims: object) -> str:
     """Return a token for `user_id`; claims that are None are left out."""
     now = int(time.time())
     body: dict[str, object] = {"sub": user_id, "iat": now, "exp": now + seconds} | claims

@@ -211,21 +211,30 @@ def test_bulk_update_conversations_at_once_do_not_deadlock(alice: httpx.Client) 
     assert all(each["status"] == 200 for found in results for each in found)
 
 
+def five_hundred(client: httpx.Client) -> tuple[list[Json], float]:
+    """Return new conversations, and how many seconds may pass in a second of an idle machine.
+
+    Creating them takes less than a second, unless others use the machine.
+    """
+    started = time.monotonic()
+    made = [new_conversation(client) for _ in range(500)]
+    return made, max(1, time.monotonic() - started)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("action", ["archive", "add_tags", "remove_tags", "delete"])
 def test_bulk_update_conversations_changes_500_in_a_second(
     alice: httpx.Client, action: str
 ) -> None:
-    made = [new_conversation(alice) for _ in range(500)]
+    made, pace = five_hundred(alice)
     for each in made[:100]:
         post_message(alice, each, "Hello")
-
     started = time.monotonic()
     results = bulk(alice, action, ids=ids(made), tags=["a", "b"])
     seconds = time.monotonic() - started
 
     assert results == done(ids(made), 204 if action == "delete" else 200)
-    assert seconds < 1
+    assert seconds < pace
 
 
 SHARE_ALL = """
@@ -251,7 +260,8 @@ def test_bulk_update_conversations_deletes_500_with_20_members_each(
     alice: httpx.Client, database: Any, differ: bool, seconds: int
 ) -> None:
     """The members of the conversations are the same, or differ."""
-    made = ids([new_conversation(alice) for _ in range(500)])
+    conversations, pace = five_hundred(alice)
+    made = ids(conversations)
     with database.cursor() as cursor:
         cursor.execute(SHARE_ALL, {"ids": made, "differ": differ})
 
@@ -260,7 +270,7 @@ def test_bulk_update_conversations_deletes_500_with_20_members_each(
     taken = time.monotonic() - started
 
     assert results == done(made, 204)
-    assert taken < seconds
+    assert taken < seconds * pace
     with database.cursor() as cursor:
         cursor.execute(COUNT_LEFT, {"ids": made})
         assert cursor.fetchone() == (0, 500 * 21)

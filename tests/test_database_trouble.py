@@ -5,7 +5,7 @@ The server has two connections and a statement timeout of half a second, to fail
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from db.engine.connections import backoff
-from tests.calls import Json, at_once, post_message
+from tests.calls import Json, at_once
 from tests.servers import Server, start_server
 from tests.silence import Relay
 
@@ -115,9 +115,11 @@ def assert_can_be_retried(response: httpx.Response, *statuses: int) -> None:
     assert int(response.headers["retry-after"]) >= 1
 
 
-def wait_until_served(act: Callable[[], httpx.Response], seconds: float) -> None:
+def assert_is_served(server: Server, conversation: Json, seconds: float = MARGIN) -> None:
+    """Assert that a message can be posted soon, although some attempts may take too long."""
     deadline = time.monotonic() + seconds
-    while act().status_code >= 500:
+    while (response := post(server, conversation["user_id"], conversation)[0]).status_code != 201:
+        assert_can_be_retried(response, 503, 504)
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -134,7 +136,7 @@ def test_create_message_to_a_locked_conversation_is_a_504(
 
     assert_can_be_retried(response, 504)
     assert response.elapsed.total_seconds() < STATEMENT_SECONDS + MARGIN
-    post_message(carol, conversation, "Hi again")
+    assert_is_served(troubled, conversation)
 
 
 def test_create_message_that_waits_too_long_for_a_connection_is_a_503(
@@ -155,7 +157,7 @@ def test_create_message_that_waits_too_long_for_a_connection_is_a_503(
     reasons = {response.json()["detail"] for response, _ in answers if response.status_code == 503}
     assert reasons == {"The server is busy. Try again."}
     assert ready.status_code == 200  # busy, but the database works
-    post_message(carol, conversation, "Hi")
+    assert_is_served(troubled, conversation)
 
 
 def test_server_seldom_tries_to_connect_while_the_database_refuses(
@@ -172,13 +174,13 @@ def test_server_seldom_tries_to_connect_while_the_database_refuses(
     attempts = relay.hung_up
     seconds = time.monotonic() - begin
     relay.speak()
-    wait_until_served(lambda: post(troubled, user, conversation)[0], 2 + MARGIN)
+    assert_is_served(troubled, conversation, 2 + MARGIN)
 
     for response, _ in answers:
         assert_can_be_retried(response, 503)
     # The first failures may be simultaneous; then the interval grows to half a second.
     assert attempts <= POOL_SIZE + 5 + seconds / backoff.MOST_SECONDS
-    assert len(answers) > 4 * attempts
+    assert len(answers) > 2 * attempts
 
 
 def test_connections_that_are_closed_after_the_login_are_a_503(
@@ -189,7 +191,7 @@ def test_connections_that_are_closed_after_the_login_are_a_503(
 
     answers = [post(troubled, conversation["user_id"], conversation)[0] for _ in range(40)]
     relay.speak()
-    wait_until_served(lambda: post(troubled, conversation["user_id"], conversation)[0], MARGIN)
+    assert_is_served(troubled, conversation)
 
     for response in answers:
         assert_can_be_retried(response, 503)
@@ -209,13 +211,11 @@ def test_unresponsive_database_is_a_503_until_it_responds(
         answers = at_once_by_many(troubled, user, conversation, 3 * POOL_SIZE)
         ready = httpx.get(f"{troubled.url}/readyz", timeout=20, verify=False)
         relay.speak()
-        spoke = time.monotonic()
-        wait_until_served(lambda: post(troubled, user, conversation)[0], 2)
+        assert_is_served(troubled, conversation, 2 + MARGIN)
 
     for response, seconds in answers:
         assert_can_be_retried(response, 503, 504)
         assert seconds < QUEUE_SECONDS + CONNECT_SECONDS + STATEMENT_SECONDS + MARGIN
     assert_can_be_retried(ready, 503)
     assert ready.elapsed.total_seconds() < CONNECT_SECONDS + MARGIN
-    assert time.monotonic() - spoke < 2 + MARGIN
     assert "database silent" in troubled.log.read_text()

@@ -216,9 +216,8 @@ def test_workers_end_with_the_process_that_started_them(installation: Installati
     workers, port = installation.workers(), installation.port
     kill([psutil.Process(installation.server.process.pid)])
 
-    wait_until(lambda: not any(is_alive(worker) for worker in workers), seconds=15)
-
+    wait_until(lambda: not any(is_alive(worker) for worker in workers))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
-    wait_until(lambda: embedded.is_stopped(installation.data), seconds=15)
+    wait_until(lambda: embedded.is_stopped(installation.data))

@@ -45,7 +45,7 @@ def own_server(own_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("data")
     # A prepared statement would fail because the type of its column has changed.
     with start_server(
-        own_url, folder, statement_timeout_ms="300", prepared_statements="off"
+        own_url, folder, statement_timeout_ms="5000", prepared_statements="off"
     ) as server:
         yield server
 
@@ -190,7 +190,7 @@ def test_database_failures_reveal_nothing(new_database: Callable[[], str], tmp_p
     answers: list[httpx.Response] = []
 
     with (
-        start_server(url, tmp_path, statement_timeout_ms="300") as server,
+        start_server(url, tmp_path, statement_timeout_ms="1000") as server,
         server.client("reader") as reader,
     ):
 

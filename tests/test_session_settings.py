@@ -16,8 +16,8 @@ from tests.servers import Server, agent_api, start_server
 
 pytestmark = pytest.mark.process
 
-HELD_SECONDS = 0.5
-TIMEOUT_MS = 100
+HELD_SECONDS = 1
+TIMEOUT_MS = 400
 """Less than HELD_SECONDS, but enough for a SET on a busy machine."""
 DEFAULTS = {
     "array_nulls": "off",

@@ -20,7 +20,7 @@ from tests.attacks import ATTACKS, soon
 from tests.contract import NOWHERE, ON_ROWS, SECURED, assert_problem
 from tests.forging import AUDIENCE, ISSUER, Provider, bearer, encoded
 from tests.identity import KeyServer
-from tests.servers import SECRET, Server, start_server
+from tests.servers import DAY, SECRET, Server, start_server
 from tests.target import Request, Target
 from tests.tokens import SETTINGS
 
@@ -168,8 +168,8 @@ UNCHECKED_TIMES: dict[str, dict[str, object]] = {
     "nbf with a fraction": {"nbf": soon(-5) + 0.5},
     "nbf before 1970": {"nbf": -1e9},
     "nbf of now": {"nbf": soon(0)},
-    "exp with a fraction": {"exp": soon(600) + 0.5},
-    "exp before nbf and iat": {"exp": soon(600), "nbf": soon(0), "iat": soon(900)},
+    "exp with a fraction": {"exp": soon(DAY) + 0.5},
+    "exp before nbf and iat": {"exp": soon(DAY), "nbf": soon(0), "iat": soon(DAY + 300)},
 }
 
 

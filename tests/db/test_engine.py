@@ -70,7 +70,7 @@ def test_nested_block_joins_the_transaction(
 def test_failed_statement_in_a_nested_block_ends_the_transaction(
     database_url: str, dispose: None
 ) -> None:
-    engine.configure(database_url, pool_size=1, statement_timeout_ms=50)
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=500)
 
     def fail() -> None:
         with engine.transaction() as outer:

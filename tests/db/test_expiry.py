@@ -29,7 +29,7 @@ def url(new_database: Callable[[], str]) -> str:
 @pytest.fixture(autouse=True)
 def impatient(url: str) -> Iterator[None]:
     """Let statements that wait for a lock fail soon."""
-    engine.configure(url, pool_size=4, statement_timeout_ms=300)
+    engine.configure(url, pool_size=4, statement_timeout_ms=1000)
     yield
     engine.dispose()
 
@@ -83,7 +83,7 @@ def test_lease_that_could_not_be_handled_is_handled_later(url: str) -> None:
         expiry.run()
         return bool(status_of(stuck) == "pending")
 
-    wait_until(is_pending, 10)
+    wait_until(is_pending)
 
 
 def test_all_expired_leases_are_handled_in_one_sweep() -> None:

@@ -28,7 +28,7 @@ def test_lock_timeout_raises_timeout(database_url: str, dispose: None) -> None:
 
 
 def test_result_over_1_gb_raises_too_large(database_url: str, dispose: None) -> None:
-    engine.configure(database_url, pool_size=1, statement_timeout_ms=50)
+    engine.configure(database_url, pool_size=1, statement_timeout_ms=5000)
 
     with pytest.raises(errors.TooLarge), engine.autocommit() as connection:
         value(connection, "SELECT repeat('x', 1 << 30)")

@@ -40,7 +40,7 @@ def url(new_database: Callable[[], str], database_url: str) -> str:
 @pytest.fixture
 def topics(url: str) -> Iterator[list[tuple[str, ...]]]:
     """Topics of users of all nodes."""
-    engine.configure(url, pool_size=2, statement_timeout_ms=300, prepare=False)
+    engine.configure(url, pool_size=2, statement_timeout_ms=1000, prepare=False)
     with engine.autocommit() as connection:
         ids = [runs.insert(connection, user_id=user, agent_id="a")[0] for user in USERS]
     yield [*(("run", *pair) for pair in zip(ids, USERS, strict=True)), ("changes", USERS[0])]

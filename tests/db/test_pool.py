@@ -93,6 +93,7 @@ def test_request_that_waits_too_long_fails_and_loses_no_place(
         for outcome in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(outcome, errors.Unavailable)
             assert "free" in str(outcome)
+        monkeypatch.undo()
         for holder in holders:
             await holder.end()
         await assert_all_free(2)

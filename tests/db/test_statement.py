@@ -41,7 +41,7 @@ def configured(database_url: str, request: pytest.FixtureRequest) -> Iterator[No
     engine.configure(
         database_url,
         pool_size=4,
-        statement_timeout_ms=200,
+        statement_timeout_ms=500,
         prepare=request.param,
         hooks=TRACED,
     )
@@ -234,8 +234,7 @@ def test_read_only_database_raises_unavailable(database_url: str) -> None:
     insert = Statement(sa.insert(conversations), columns=columns)
     options = "options=-c%20default_transaction_read_only%3Don"
     url = f"{database_url}{'&' if '?' in database_url else '?'}{options}"
-    engine.configure(url, pool_size=1, statement_timeout_ms=200)
-
+    engine.configure(url, pool_size=1, statement_timeout_ms=5000)
     with pytest.raises(errors.Unavailable, match="read-only"), engine.transaction() as connection:
         insert.rowcount(connection, columns)
 

@@ -78,7 +78,7 @@ def new_pgbouncer(admin_url: str) -> NewPgbouncer:
             )
         there = make_url(url).set(host="127.0.0.1", port=listens, query={})
         try:
-            wait_until(lambda: b"process up" in (folder / "log").read_bytes(), 10)
+            wait_until(lambda: b"process up" in (folder / "log").read_bytes())
             yield there.render_as_string(hide_password=False)
         finally:
             process.kill()

@@ -136,7 +136,7 @@ def test_clock_that_differs_by_more_than_a_second_is_found(
         r"The database's clock is (\S+) s (ahead of|behind) ", report["clock"]["found"]
     )
     assert shown is not None, report["clock"]
-    assert float(shown[1]) == pytest.approx(abs(seconds), abs=0.1)
+    assert float(shown[1]) == pytest.approx(abs(seconds), abs=0.4)  # half of a slow answer's time
     assert shown[2] == ("ahead of" if seconds > 0 else "behind")
 
 

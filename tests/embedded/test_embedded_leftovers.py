@@ -138,4 +138,4 @@ def test_manually_started_server_on_the_data_is_not_touched(
         assert (sockets / ".s.PGSQL.5432").is_socket()
     finally:
         other.send_signal(signal.SIGINT)
-        other.wait(timeout=10)
+        other.wait(timeout=60)

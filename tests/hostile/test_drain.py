@@ -25,6 +25,8 @@ from tests.wire import Wire, head
 pytestmark = pytest.mark.process
 
 HELD_SECONDS = 2
+HOLDING = {"statement_timeout_ms": "60000"}
+"""A setting with which writers wait longer than a row is locked."""
 STOP_SECONDS = 60
 """Limits a hang; on a busy machine an interpreter takes many seconds to exit."""
 ONE_AND_MORE = pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
@@ -37,7 +39,7 @@ def test_sigterm_under_load_aborts_no_request(
 ) -> None:
     user = f"drain-{uuid.uuid4()}"
     with (
-        start_server(database_url, tmp_path, "--workers", workers) as server,
+        start_server(database_url, tmp_path, "--workers", workers, **HOLDING) as server,
         server.client(user) as client,
         ThreadPoolExecutor(16) as threads,
     ):
@@ -174,7 +176,7 @@ def test_workers_that_get_the_signal_too_finish_their_requests(
 ) -> None:
     user = f"drain-{uuid.uuid4()}"
     with (
-        start_server(database_url, tmp_path, "--workers", "2") as server,
+        start_server(database_url, tmp_path, "--workers", "2", **HOLDING) as server,
         server.client(user) as client,
         ThreadPoolExecutor(1) as threads,
     ):

@@ -86,7 +86,7 @@ def test_stopped_worker_is_replaced_while_the_other_serves(
             seconds = time.monotonic() - stopped
 
         assert HANG_SECONDS - 1 < seconds < 40
-        assert outcomes["200"] > 50
+        assert outcomes["200"] > 20
         assert not psutil.pid_exists(victim)
 
     assert f'"worker":{victim}' in server.log.read_text()

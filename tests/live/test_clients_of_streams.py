@@ -37,18 +37,19 @@ def test_http_1_0_client_gets_a_stream_without_chunks(alice: httpx.Client, serve
 
 @pytest.mark.process
 def test_streams_end_when_the_server_stops(database_url: str, tmp_path: Path) -> None:
-    with start_server(database_url, tmp_path) as stopping, stopping.client("maria") as maria:
+    with (
+        start_server(database_url, tmp_path, grace_seconds="600") as stopping,
+        stopping.client("maria") as maria,
+    ):
         run = running(maria)
         with following(maria, run) as events:
             assert next(events).event == "run.started"
-            asked = time.monotonic()
             stopping.process.send_signal(signal.SIGTERM)
             rest = list(events)  # without an error: the last chunk has come
-            stopping.process.wait(30)
+            stopping.process.wait(60)  # longer if the server waited for streams
 
     assert rest == []
     assert stopping.process.returncode == 0
-    assert time.monotonic() - asked < 5, "the server waited for streams"
     assert "unfinished" not in stopping.log.read_text()
 
 

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.process
 QUESTION = "Which region grew fastest?\n\nTell me in one  word. 日本"
 LONG_QUESTION = " ".join(f"word{number}" for number in range(400))
 """It is echoed for at least 32 s."""
+STOP_SECONDS = 25
+"""Less than the echo takes; on a busy machine an interpreter takes many seconds to exit."""
 
 
 def read_words(frames: Iterator[Frame], number: int) -> list[Frame]:
@@ -139,7 +141,7 @@ def test_worker_stores_the_whole_answer_when_a_signal_stops_it(
     with echoing(server.url, tmp_path, agent) as worker, following(alice, run) as frames:
         read_words(frames, 2)
         worker.send_signal(number)
-        assert worker.wait(10) == 0
+        assert worker.wait(STOP_SECONDS) == 0
         *_, last = frames
 
     assert last.data["status"] == "succeeded"
@@ -153,7 +155,7 @@ def test_worker_stops_while_no_server_listens(tmp_path: Path) -> None:
         wait_until(lambda: re.search(refused, log.read_text()) is not None)
         assert worker.poll() is None
         worker.terminate()
-        assert worker.wait(10) == 0
+        assert worker.wait(STOP_SECONDS) == 0
 
 
 def test_worker_says_that_it_does_not_trust_the_certificate(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_server_answers_runs_of_echo(
             assert answer_of(maria, conversation, run) == "Which region grew fastest?"
         worker = echo_worker(server)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
         assert not worker.is_running()
 
 
@@ -55,7 +55,7 @@ def test_echo_worker_ends_with_a_killed_server(database_url: str, tmp_path: Path
     with start_server(database_url, tmp_path, "--echo") as server:
         worker = echo_worker(server)
         server.process.kill()
-        psutil.wait_procs([worker], timeout=20)
+        psutil.wait_procs([worker], timeout=60)
         assert not worker.is_running()
 
 

@@ -118,7 +118,7 @@ def test_stream_changes_has_what_other_processes_write(
 @pytest.mark.slow
 def test_stream_changes_ends_when_the_token_expires(alice: httpx.Client, server: Server) -> None:
     user = new_run(alice)["created_by"]
-    headers = {"Authorization": f"Bearer {sign(user, seconds=2)}"}
+    headers = {"Authorization": f"Bearer {sign(user, seconds=5)}"}
 
     with httpx.stream("GET", server.url + STREAM, headers=headers, timeout=30) as response:
         received = list(frames(response.iter_lines()))

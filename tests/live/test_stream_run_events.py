@@ -128,7 +128,7 @@ def test_stream_reads_more_than_one_page(alice: httpx.Client) -> None:
 def test_stream_ends_when_the_token_expires(alice: httpx.Client, server: Server) -> None:
     run = running(alice)
     claims = alice.get(f"/runs/{run['id']}").json()
-    token = sign(claims["created_by"], seconds=2)
+    token = sign(claims["created_by"], seconds=5)
 
     started = time.monotonic()
     headers = {"Authorization": f"Bearer {token}"}
@@ -137,7 +137,7 @@ def test_stream_ends_when_the_token_expires(alice: httpx.Client, server: Server)
         received = list(frames(response.iter_lines()))
 
     assert [event.event for event in received] == ["run.started"]
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 30
 
 
 def test_user_can_open_100_streams_and_not_more(alice: httpx.Client, bob: httpx.Client) -> None:
@@ -163,7 +163,7 @@ def test_user_can_open_100_streams_and_not_more(alice: httpx.Client, bob: httpx.
 
     assert_problem(one_more, 429)
     assert one_more.json()["type"] == "/problems/too-many-streams"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while alice.head(path).status_code != 200:  # the server notices closed connections later
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -72,7 +72,7 @@ def test_pool_use_and_waiting_times_are_measured(
             cursor.execute("UPDATE conversations SET title = title WHERE id = %s", [conversation])
             asked = [threads.submit(maria.patch, path, json={"title": "x"}) for _ in range(2)]
             wait_until(lambda: value(scrape(metrics_port), in_progress) == 2)
-            time.sleep(0.5)
+            time.sleep(0.2)
             busy = scrape(metrics_port)
         assert [answer.result().status_code for answer in asked] == [200, 200]
     after = scrape_idle(metrics_port)
@@ -88,7 +88,7 @@ def test_pool_use_and_waiting_times_are_measured(
     assert value(after, "agent_api_db_pool_in_use") == 0
     assert value(after, in_progress) == 0
     assert rise("agent_api_db_pool_wait_seconds_count") >= 2  # a sweep may have waited, too
-    assert rise("agent_api_db_pool_wait_seconds_sum") > 0.5
+    assert rise("agent_api_db_pool_wait_seconds_sum") > 0.1
     assert value(after, "agent_api_workers") == 1
 
 

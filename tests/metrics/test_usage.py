@@ -50,10 +50,12 @@ def assert_sums_are_right(server: Server, port: int, folder: Path) -> None:
     processes = [psutil.Process(pid) for pid in (server.process.pid, *workers(server, folder))]
     assert len(processes) == 3
 
+    memory_before = sum(process.memory_info().rss for process in processes)
     before = sum(sum(process.cpu_times()[:4]) for process in processes)
     samples = scrape(port)
     after = sum(sum(process.cpu_times()[:4]) for process in processes)
-
+    memory_after = sum(process.memory_info().rss for process in processes)
     assert 0.1 < before - 0.03 <= value(samples, CPU) <= after + 0.03  # clocks tick every 0.01 s
-    memory = sum(process.memory_info().rss for process in processes)
-    assert value(samples, "agent_api_resident_memory_bytes") == pytest.approx(memory, rel=0.05)
+    memory = value(samples, "agent_api_resident_memory_bytes")
+    # A worker that has just started may still grow.
+    assert 0.95 * memory_before < memory < 1.05 * memory_after
