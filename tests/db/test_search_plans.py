@@ -13,8 +13,8 @@ import pytest
 import migrations
 from db import engine, schema
 from db.search import backlog, lexemes, query, search
+from tests.db.plans.explaining import explain, plan_of, rows_read, scans, show
 from tests.db.rows import TRACED
-from tests.db.test_plans import explain, plan_of, rows_read, scans, show
 
 USERS = 40
 MESSAGES = 1_000

@@ -23,6 +23,8 @@ from tests.db.partitioned import PARTITIONS, create_partitioned
 from tests.db.partitions.module_statements import builders, names
 from tests.db.partitions.queries import LIMIT, MORE_QUERIES
 from tests.db.partitions.refusals import refusal_of
+from tests.db.plans.filtered_lists import FILTERED
+from tests.db.plans.lists import MERGED, ORDERED
 from tests.db.rows import (
     ABSENT_ID,
     TRACED,
@@ -32,7 +34,6 @@ from tests.db.rows import (
     traced,
     value,
 )
-from tests.db.test_plans import FILTERED, MERGED, ORDERED
 from tests.db.test_statements import QUERIES, REFUSED
 
 Sent = dict[str, tuple[str, Any]]
