@@ -1,4 +1,4 @@
-"""Queries that send the statements that those of tests/db/test_statements.py do not send."""
+"""Queries that send the statements that those of tests/db/queries do not send."""
 
 from collections.abc import Callable
 

@@ -25,6 +25,8 @@ from tests.db.partitions.queries import LIMIT, MORE_QUERIES
 from tests.db.partitions.refusals import refusal_of
 from tests.db.plans.filtered_lists import FILTERED
 from tests.db.plans.lists import MERGED, ORDERED
+from tests.db.queries.queries import QUERIES
+from tests.db.queries.refused import REFUSED
 from tests.db.rows import (
     ABSENT_ID,
     TRACED,
@@ -34,7 +36,6 @@ from tests.db.rows import (
     traced,
     value,
 )
-from tests.db.test_statements import QUERIES, REFUSED
 
 Sent = dict[str, tuple[str, Any]]
 """The settings and parameters of each statement."""
