@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests import log_watch
-from tests.servers import Server, clean_environment, command, free_port
+from tests.servers import STOP_SECONDS, Server, clean_environment, command, free_port
 
 ROOT = Path(__file__).parents[1]
 Result = subprocess.CompletedProcess[str]
@@ -71,5 +71,5 @@ def starting(log_dir: Path, options: list[str], **settings: str) -> Iterator[Ser
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(STOP_SECONDS)
     log_watch.check(log.read_text())

@@ -22,6 +22,8 @@ from tests import distributed, log_watch
 
 SECRET = "a secret that only the tests know, of over 32 bytes"
 SECONDS_TO_START = 90
+STOP_SECONDS = 60
+"""More than the grace time; on a busy machine an interpreter takes many seconds to exit."""
 DAY = 86_400
 """How long tokens are valid. Some are made before the first test, and a run may take an hour."""
 
@@ -200,7 +202,7 @@ def _start(
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(STOP_SECONDS)
         log_watch.check(log.read_text(errors="replace"))
 
 

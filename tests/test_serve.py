@@ -35,7 +35,7 @@ def test_ctrl_c_ends_a_server_without_a_traceback(database_url: str, tmp_path: P
         wait_until_ready(server)
 
         server.process.send_signal(signal.SIGINT)  # Ctrl-C
-        server.process.wait(30)
+        server.process.wait(60)
         assert "Traceback" not in server.log.read_text()
 
 
@@ -90,7 +90,7 @@ def test_serve_stops_all_of_its_processes(option: str, database_url: str, tmp_pa
         assert len(family) >= 3
 
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
         assert psutil.wait_procs(family, timeout=60)[1] == []
         assert "Traceback" not in server.log.read_text()
 

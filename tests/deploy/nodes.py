@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.processes import wait_until
-from tests.servers import Server, free_port, start_server
+from tests.servers import STOP_SECONDS, Server, free_port, start_server
 
 COUNT = 2
 
@@ -36,7 +36,7 @@ class Nodes:
     def stop(self, number: int) -> None:
         """Stop a server as an operator would, and wait for its end."""
         self[number].process.send_signal(signal.SIGTERM)
-        assert self[number].process.wait(30) == 0
+        assert self[number].process.wait(STOP_SECONDS) == 0
 
     def kill(self, number: int) -> None:
         """End a server like a defect or a lack of memory would."""

@@ -19,7 +19,7 @@ from agent_api.middleware.turns import AT_ONCE
 from tests.calls import new_conversation
 from tests.hostile.load import Load, is_refused, post_once, row_locked, stored, wait_for_writers
 from tests.processes import wait_until
-from tests.servers import start_server
+from tests.servers import STOP_SECONDS, start_server
 from tests.wire import Wire, head
 
 pytestmark = pytest.mark.process
@@ -27,8 +27,6 @@ pytestmark = pytest.mark.process
 HELD_SECONDS = 2
 HOLDING = {"statement_timeout_ms": "60000"}
 """A setting with which writers wait longer than a row is locked."""
-STOP_SECONDS = 60
-"""Limits a hang; on a busy machine an interpreter takes many seconds to exit."""
 ONE_AND_MORE = pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 STOPPING = [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGHUP]
 

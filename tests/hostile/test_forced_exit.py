@@ -10,14 +10,12 @@ import pytest
 
 from tests.calls import new_conversation
 from tests.hostile.load import post, row_locked, send_part, wait_for_writers
-from tests.servers import free_port, start_server
+from tests.servers import STOP_SECONDS, free_port, start_server
 from tests.test_tracing import collecting
 from tests.wire import Wire
 
 pytestmark = pytest.mark.process
 
-STOP_SECONDS = 60
-"""Limits a hang; on a busy machine an interpreter takes many seconds to exit."""
 ONE_AND_MORE = pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
 
 

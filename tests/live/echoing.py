@@ -29,7 +29,7 @@ def echoing(url: str, folder: Path, agent: str, **settings: str) -> Iterator[sub
         yield worker
     finally:
         worker.terminate()
-        worker.wait(30)
+        worker.wait(60)
         log_watch.check(log.read_text())
     assert worker.returncode == 0, log.read_text()
 

@@ -55,7 +55,7 @@ class Nodes:
     def restart(self, number: int, how: signal.Signals) -> None:
         """Stop a server with a signal, and start another one."""
         self.servers[number].process.send_signal(how)
-        self.servers[number].process.wait(30)
+        self.servers[number].process.wait(60)
         self.servers[number] = self._start()
 
 

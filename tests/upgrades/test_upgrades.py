@@ -118,7 +118,7 @@ class Fleet:
             self.servers.remove(old)
             self.balancer.use(*self.servers)
             old.process.terminate()
-            assert old.process.wait(30) == 0
+            assert old.process.wait(60) == 0
 
 
 @contextmanager
