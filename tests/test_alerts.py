@@ -27,6 +27,7 @@ from db import schema
 from tests.contract import CONTRACT
 from tests.deploy.monitoring import RULES
 from tests.guide import section
+from tests.hostile.load import wait_for_writers
 from tests.live.following import following, running
 from tests.metrics.processes import metrics_folder, workers
 from tests.processes import wait_until
@@ -155,8 +156,7 @@ def test_one_request_that_holds_the_whole_pool_fires_the_pool_alerts(
     with closing(psycopg2.connect(watched.database_url)) as other, other.cursor() as cursor:
         cursor.execute("UPDATE conversations SET title = title WHERE id = %s", [conversation])
         first.start()
-        while value(scrape(watched.port), "agent_api_db_pool_in_use") == 0:
-            time.sleep(0.02)
+        wait_for_writers(watched.database_url, 1)  # not a sweep: it uses the pool, too
         for thread in others:
             thread.start()
             time.sleep(0.15)
