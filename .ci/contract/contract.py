@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import parts
 from changes import Change, Kind, Place, code, listed
-from document import Document, Node
+from document import Document, Node, unchanged
 from operations import Operation
 from schemas import Comparison
 
@@ -12,17 +12,20 @@ COMPARED = {"components", "info", "paths", "security", "servers", "tags"}
 
 
 def compare(old: Document, new: Document) -> list[Change]:
-    changes = [
-        *operations(old, new),
-        *components(old, new),
-        *servers(old, new),
-        *documentation(old, new),
-    ]
-    return list(dict.fromkeys(changes))
+    return list(dict.fromkeys(changes(old, new)))
+
+
+def changes(old: Document, new: Document) -> Iterator[Change]:
+    """Yield the changes as they are found; a schema that several operations use can repeat."""
+    yield from operations(old, new)
+    yield from components(old, new)
+    yield from servers(old, new)
+    yield from documentation(old, new)
 
 
 def operations(old: Document, new: Document) -> Iterator[Change]:
     before, now = old.operations(), new.operations()
+    same = unchanged(old, new)
     for name in dict.fromkeys([*before, *now]):
         if name not in now:
             yield Place(name).breaking("was removed")
@@ -30,7 +33,7 @@ def operations(old: Document, new: Document) -> Iterator[Change]:
             summary = now[name][1].get("summary", "")
             yield Place(name).addition(f"was added: {summary}" if summary else "was added")
         else:
-            yield from Operation(name, old, new).changes()
+            yield from Operation(name, old, new, same).changes()
 
 
 def components(old: Document, new: Document) -> Iterator[Change]:

@@ -141,6 +141,18 @@ class Document:
         return seen
 
 
+def unchanged(old: Document, new: Document) -> set[str]:
+    """Return the names of component schemas that are equal, like all that they refer to."""
+    equal = {name for name, schema in old.schemas.items() if schema == new.schemas.get(name)}
+    targets = {name: set(references(old.schemas[name], set())) for name in equal}
+    while True:
+        names = {f"{SCHEMAS}{name}" for name in equal}
+        changed = {name for name in equal if not targets[name] <= names}
+        if not changed:
+            return equal
+        equal -= changed
+
+
 def load(path: Path) -> Document:
     try:
         raw = yaml.load(path.read_bytes(), LOADER)  # either is a safe loader

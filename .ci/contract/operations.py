@@ -1,6 +1,6 @@
 """Compares the operations that exist in both documents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 import parts
@@ -21,10 +21,10 @@ Security = set[frozenset[tuple[str, frozenset[str]]]]
 class Operation:
     """An operation in both documents."""
 
-    def __init__(self, name: str, old: Document, new: Document) -> None:
+    def __init__(self, name: str, old: Document, new: Document, unchanged: Set[str]) -> None:
         self.old, self.new = old, new
         self.place = Place(name)
-        self.comparison = Comparison(old, new)
+        self.comparison = Comparison(old, new, unchanged)
         (self.old_item, self.old_node), (self.new_item, self.new_node) = (
             document.operations()[name] for document in (old, new)
         )

@@ -115,10 +115,11 @@ def breaks(old: Any, contents: Any, path: str, value: Any) -> bool:
         del parent[key]
     else:
         parent[key] = value
-    changes = comparison.compare(old, document.Document(contents, "new"))
+    changes = comparison.changes(old, document.Document(contents, "new"))
+    found = any(change.kind == "Breaking" for change in changes)  # ends at the first
     parent.clear()
     parent.update(kept)
-    return any(change.kind == "Breaking" for change in changes)
+    return found
 
 
 def nodes(node: Any, path: str) -> Iterator[tuple[str, Any]]:
