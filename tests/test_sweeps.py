@@ -153,6 +153,7 @@ def test_only_one_session_sweeps(new_database: Callable[[], str]) -> None:
             cursor.execute(f"SELECT pg_advisory_xact_lock({sweeps.LOCK})")
             sweeps.run(limit=Limit(5, 1.0), kept=KEPT)
             assert execute(url, COUNT_KEYS, user) == 1
+            other.rollback()  # closing the connection does not wait for the end of the lock
         sweeps.run(limit=Limit(5, 1.0), kept=KEPT)
         assert execute(url, COUNT_KEYS, user) == 0
     finally:
