@@ -4,6 +4,7 @@ from db.errors import Failure, describe
 
 # The first entry whose key occurs in the message applies.
 _ADVICE = {
+    "remote node": "Start PostgreSQL on this node, and look at its log.",  # of Citus
     "password authentication failed": "Correct the user or the password in the database URL.",
     "no password supplied": "Add the password to the database URL, or a passfile.",
     "no pg_hba.conf entry": "Allow this host, user and database in pg_hba.conf of PostgreSQL.",

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from agent_api.doctor.advice import advice_for
 from agent_api.doctor.finding import Finding, count, error, ok, warning
 from db.engine import Connection
+from db.errors import Failure, describe
 from db.inspection import schema
 
 
@@ -73,7 +75,17 @@ def check_migrations(connection: Connection, folder: Path, is_embedded: bool) ->
         yield error("rights", text, remedy or "Run agent-api migrate --check, and restore them.")
         return
     yield ok("rights", "The roles have all rights on all tables")
-    behind = schema.conversations_behind(connection)
+    yield from _check_search(connection)
+
+
+def _check_search(connection: Connection) -> Iterator[Finding]:
+    try:
+        behind = schema.conversations_behind(connection)
+    except Failure as failure:  # for example because a node of Citus is away
+        if connection.is_closed():
+            raise
+        yield error("search", describe(failure), advice_for(failure))
+        return
     if behind:
         some = ("more than " if behind > 1000 else "") + count(min(behind, 1000), "conversation")
         yield warning(

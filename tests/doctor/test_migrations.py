@@ -13,6 +13,15 @@ from tests.test_migrate import migrate_to
 
 pytestmark = pytest.mark.process
 
+# Raises what Citus raises for a statement of a node that does not answer.
+_LOST = """
+CREATE FUNCTION lost() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE 'connection to the remote node u@worker-1:5432 failed with the following error: %',
+    'Connection refused' USING ERRCODE = 'connection_failure';
+END $$
+"""
+
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_encoding_and_missing_migrations_are_errors(
@@ -62,3 +71,21 @@ def test_running_and_unfinished_migrations_are_found(new_database: Callable[...,
         "The constraint half of runs is not validated",
         "The index pk_runs is invalid",
     ]
+
+
+def test_lost_node_of_a_distributed_database_is_found(new_database: Callable[..., str]) -> None:
+    url = new_database()
+    schema.upgrade(url, migrations.FOLDER)
+    execute(
+        url,
+        "INSERT INTO conversations (title, user_id, last_position) VALUES ('t', 'u', 1)",
+        _LOST,
+        "ALTER POLICY existence ON conversations USING (lost())",
+    )
+
+    report = examine(database_url=url)
+
+    assert report["migrations"]["level"] == report["rights"]["level"] == "ok"
+    assert report["search"]["level"] == "error"
+    assert "remote node u@worker-1:5432 failed" in report["search"]["found"]
+    assert report["search"]["advice"] == "Start PostgreSQL on this node, and look at its log."
