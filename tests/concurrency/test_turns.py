@@ -9,6 +9,7 @@ import pytest
 
 import migrations
 from db import schema
+from tests import distributed
 from tests.calls import messages_of, new_conversation, read
 from tests.contract import assert_problem
 from tests.processes import wait_until
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.process
 
 POOL_SIZE = 6
 WRITERS = 20
+LOCK = "SELECT 1 FROM conversations WHERE id = %s AND user_id = 'alice' FOR UPDATE"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def test_writers_that_wait_for_a_conversation_do_not_take_all_connections(
             holder.cursor() as cursor,
             ThreadPoolExecutor(WRITERS) as threads,
         ):
-            cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [busy["id"]])
+            cursor.execute(LOCK, [busy["id"]])
             try:
                 waiting = [
                     threads.submit(alice.post, messages_of(busy), json=body) for _ in range(WRITERS)
@@ -74,7 +76,7 @@ def test_writer_that_gets_no_turn_is_told_to_try_again(server: Server, url: str)
             holder.cursor() as cursor,
             ThreadPoolExecutor(WRITERS) as threads,
         ):
-            cursor.execute("SELECT FROM conversations WHERE id = %s FOR UPDATE", [busy["id"]])
+            cursor.execute(LOCK, [busy["id"]])
             change = {"title": "New"}
             path = f"/conversations/{busy['id']}"
             answers = list(threads.map(lambda _: alice.patch(path, json=change), range(8)))
@@ -91,7 +93,7 @@ def _blocked(url: str) -> list[tuple[int]]:
     """Return the processes of this database that wait for a lock."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pid FROM pg_stat_activity"
+            f"SELECT pid FROM {distributed.ACTIVITY}"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         return cursor.fetchall()
