@@ -64,7 +64,8 @@ def check_timeouts(settings: Settings, url: str) -> Iterator[Finding]:
 def check_pooler(settings: Settings, pooler: Pooler | None) -> Iterator[Finding]:
     """Yield whether a pooler is in between, and whether its settings suit the server."""
     if pooler is None:
-        yield ok("pooler", "none: statements are prepared unless AGENT_API_PREPARED_STATEMENTS=off")
+        text = "none: statements are prepared unless AGENT_API_PREPARED_STATEMENTS=off"
+        yield ok("pooler", f"{text}, or the tables are distributed")
         return
     name = "a pooler" if pooler.settings is None else "PgBouncer"
     text = f"{name} in {pooler.mode} mode"
