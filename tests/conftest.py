@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,29 @@ def database_url(new_database: Callable[[], str]) -> str:
     schema.upgrade(url, migrations.FOLDER)
     distributed.distribute(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def new_migrated_database(new_database: Callable[..., str]) -> Callable[[], str]:
+    """Return a function that returns the URL of a new database with the schema, but no rows.
+
+    Copying a database takes a sixth of the CPU time that its migrations take.
+    """
+
+    @cache
+    def template() -> str:
+        url = new_database()
+        schema.upgrade(url, migrations.FOLDER)
+        return str(make_url(url).database)
+
+    def make() -> str:
+        if not distributed.ENABLED:
+            return new_database(f'TEMPLATE "{template()}"')
+        url = new_database()  # Citus cannot copy a database
+        schema.upgrade(url, migrations.FOLDER)
+        return url
+
+    return make
 
 
 @pytest.fixture

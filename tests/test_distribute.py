@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import migrations
-from db import schema
 from tests.servers import agent_api
 
 pytestmark = pytest.mark.process
@@ -29,7 +27,5 @@ def test_distribute_refuses_the_embedded_database(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def plain_url(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
-    return url
+def plain_url(new_migrated_database: Callable[[], str]) -> str:
+    return new_migrated_database()

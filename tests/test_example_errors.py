@@ -12,8 +12,6 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-import migrations
-from db import schema
 from tests.calls import at_once
 from tests.servers import Server, sign, start_server
 from tests.story import CLAIMED, MARIA, OPERATIONS, Play
@@ -224,10 +222,9 @@ def test_429_over_the_rate_limit_equals_its_example(
 
 @pytest.mark.process
 def test_errors_by_faults_of_the_database_equal_their_examples(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     responses = {}
     with (
         start_server(url, tmp_path, statement_timeout_ms="1000") as server,

@@ -11,8 +11,6 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-import migrations
-from db import schema
 from tests.contract import OPERATIONS, Rows, assert_problem, make_rows
 from tests.servers import SECRET, Server, sign, start_server
 from tests.test_request_log import line_of
@@ -29,11 +27,9 @@ def execute(url: str, *statements: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def own_url(new_database: Callable[[], str]) -> str:
+def own_url(new_migrated_database: Callable[[], str]) -> str:
     """A database that the tests may break."""
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
-    return url
+    return new_migrated_database()
 
 
 # The column depends on the type of the content.
@@ -182,10 +178,11 @@ def test_errors_of_malformed_http_reveal_nothing(server: Server, raw: bytes, sta
 
 
 @pytest.mark.process
-def test_database_failures_reveal_nothing(new_database: Callable[[], str], tmp_path: Path) -> None:
+def test_database_failures_reveal_nothing(
+    new_migrated_database: Callable[[], str], tmp_path: Path
+) -> None:
     """The failures: a lock, a broken schema, an outdated schema, and no connection."""
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     secrets = [part for part in (make_url(url).database, make_url(url).host) if part]
     answers: list[httpx.Response] = []
 

@@ -13,8 +13,6 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-import migrations
-from db import schema
 from tests.servers import start_server
 
 pytestmark = pytest.mark.process
@@ -26,10 +24,9 @@ SELECT query FROM pg_stat_activity WHERE datname = %s AND query LIKE '%%SET LOCA
 
 @pytest.mark.parametrize("setting", ["auto", "off"])
 def test_statements_are_prepared_on_direct_connections(
-    new_database: Callable[[], str], database: Any, tmp_path: Path, setting: str
+    new_migrated_database: Callable[[], str], database: Any, tmp_path: Path, setting: str
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     with (
         start_server(url, tmp_path, prepared_statements=setting) as server,
         server.client("maria") as maria,
@@ -46,10 +43,9 @@ def test_statements_are_prepared_on_direct_connections(
 
 
 def test_change_of_a_columns_type_costs_one_response(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     # One connection: a sweep could hold the one that has prepared the statement.
     with (
         start_server(url, tmp_path, pool_size="1") as server,

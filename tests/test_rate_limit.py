@@ -14,8 +14,6 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-import migrations
-from db import schema
 from tests.calls import NOBODYS_ID, at_once, read
 from tests.contract import SECURED, Operation, assert_problem, make_rows, name_of
 from tests.processes import wait_until
@@ -219,10 +217,9 @@ def test_server_without_a_limit_sends_no_rate_limit_headers(alice: httpx.Client)
 
 @pytest.mark.slow
 def test_request_after_retry_after_succeeds_and_an_unavailable_database_is_a_503(
-    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+    new_migrated_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     with (
         start_server(
             url,

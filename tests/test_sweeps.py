@@ -45,10 +45,9 @@ def execute(url: str, sql: str, *values: object) -> Any:
 
 
 def test_server_deletes_expired_responses_of_all_users_and_full_buckets(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     expired, valid = f"gone-{uuid.uuid4()}", f"here-{uuid.uuid4()}"
     execute(url, INSERT_KEYS, expired, -1, 2 * sweeps.BATCH_ROWS + 1)
     execute(url, INSERT_KEYS, valid, 3600, 5)
@@ -75,10 +74,9 @@ COUNT_CHANGES = "SELECT count(*) FROM changes WHERE user_id = %s"
 
 
 def test_server_deletes_old_changes_and_their_positions_expire(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     follower, absent, other = (f"{name}-{uuid.uuid4()}" for name in ("reads", "absent", "other"))
 
     with start_server(url, tmp_path, change_retention_days="3") as server:
@@ -112,10 +110,9 @@ def test_server_deletes_old_changes_and_their_positions_expire(
 
 
 def test_server_logs_that_the_database_refused_a_sweep(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     execute(url, "DROP FUNCTION delete_expired_keys")
 
     with start_server(url, tmp_path) as server:
@@ -142,9 +139,8 @@ def test_server_logs_in_one_line_why_a_sweep_could_not_reach_the_database(
     assert logged["reason"].startswith("the database cannot be reached: ")
 
 
-def test_only_one_session_sweeps(new_database: Callable[[], str]) -> None:
-    url = new_database()  # no server sweeps here
-    schema.upgrade(url, migrations.FOLDER)
+def test_only_one_session_sweeps(new_migrated_database: Callable[[], str]) -> None:
+    url = new_migrated_database()  # no server sweeps here
     user = f"gone-{uuid.uuid4()}"
     execute(url, INSERT_KEYS, user, -1, 1)
     engine.configure(url, pool_size=1, statement_timeout_ms=5000)
@@ -183,10 +179,9 @@ def test_server_lets_a_run_continue_whose_predecessor_a_1_0_server_has_ended(
 
 
 def test_server_deletes_expired_links_and_their_snapshots(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     with start_server(url, tmp_path) as server, server.client("maria") as maria:
         path = maria.post("/conversations", json={}).headers["location"]
         made = [
@@ -211,10 +206,9 @@ def test_server_deletes_expired_links_and_their_snapshots(
 
 
 def test_buckets_of_addresses_and_users_are_deleted_by_their_own_limits(
-    new_database: Callable[[], str],
+    new_migrated_database: Callable[[], str],
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     rows = "INSERT INTO rate_limits SELECT %s, 1, true, now() - interval '10 s'"
     for bucket in ("a user", "\x1f198.51.100.7"):
         execute(url, rows, bucket)

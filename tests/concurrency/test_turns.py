@@ -7,8 +7,6 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-import migrations
-from db import schema
 from tests import distributed
 from tests.calls import messages_of, new_conversation, read
 from tests.contract import assert_problem
@@ -23,11 +21,9 @@ LOCK = "SELECT 1 FROM conversations WHERE id = %s AND user_id = 'alice' FOR UPDA
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
+def url(new_migrated_database: Callable[[], str]) -> str:
     """A database of these tests, which lock its rows."""
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
-    return url
+    return new_migrated_database()
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,12 @@ def url(new_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
+def migrated_url(new_migrated_database: Callable[[], str]) -> str:
+    """The URL of a new database with the schema."""
+    return new_migrated_database()
+
+
+@pytest.fixture
 def configured(database_url: str) -> Iterator[None]:
     engine.configure(database_url, pool_size=32, statement_timeout_ms=10_000, hooks=TRACED)
     yield

@@ -7,8 +7,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-import migrations
-from db import engine, errors, schema
+from db import engine, errors
 from db.execution import expiry
 from tests import distributed
 from tests.db.rows import insert_run, value
@@ -18,10 +17,9 @@ USER = "alice"
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
+def url(new_migrated_database: Callable[[], str]) -> str:
     """A database without other expired leases."""
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     distributed.distribute(url)
     return url
 

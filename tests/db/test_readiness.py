@@ -46,14 +46,16 @@ def test_unreachable_database_is_reported(url: str) -> None:
 
 
 def test_readiness_check_does_not_wait_for_a_locked_table(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "READINESS_SECONDS", 0.3)
-    schema.upgrade(url, migrations.FOLDER)
-    with closing(psycopg2.connect(url)) as holder:
+    with closing(psycopg2.connect(migrated_url)) as holder:
         holder.cursor().execute("LOCK TABLE alembic_version")
 
-        assert readiness.check(url, migrations.FOLDER) == "The database did not respond in time."
+        assert (
+            readiness.check(migrated_url, migrations.FOLDER)
+            == "The database did not respond in time."
+        )
 
 
 @pytest.mark.parametrize(
@@ -71,23 +73,22 @@ def test_readiness_check_does_not_wait_for_a_locked_table(
         ),
     ],
 )
-def test_readiness_check_finds_what_requests_lack(url: str, change: str, reason: str) -> None:
-    schema.upgrade(url, migrations.FOLDER)
+def test_readiness_check_finds_what_requests_lack(
+    migrated_url: str, change: str, reason: str
+) -> None:
+    run(migrated_url, change)
 
-    run(url, change)
-
-    found = readiness.check(url, migrations.FOLDER)
+    found = readiness.check(migrated_url, migrations.FOLDER)
     assert found is not None
     assert reason in found
 
 
-def test_readiness_check_ignores_a_lock_on_a_table(url: str) -> None:
+def test_readiness_check_ignores_a_lock_on_a_table(migrated_url: str) -> None:
     """A migration that locks a table for long must not make a proxy remove all servers."""
-    schema.upgrade(url, migrations.FOLDER)
-    with closing(psycopg2.connect(url)) as holder:
+    with closing(psycopg2.connect(migrated_url)) as holder:
         holder.cursor().execute("LOCK TABLE messages, conversations")
 
-        assert readiness.check(url, migrations.FOLDER) is None
+        assert readiness.check(migrated_url, migrations.FOLDER) is None
 
 
 def test_readiness_check_ends_outside_a_transaction(database_url: str) -> None:

@@ -93,10 +93,9 @@ def test_upgrade_names_the_grants_that_the_user_lacks(
 
 
 def test_user_other_than_the_owner_serves_with_three_grants(
-    new_database: Callable[[], str],
+    new_migrated_database: Callable[[], str],
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     with new_user(url, owns=False) as (name, own):
         hints = []
         for _ in range(2):

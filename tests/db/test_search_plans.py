@@ -10,8 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-import migrations
-from db import engine, schema
+from db import engine
 from db.search import backlog, lexemes, query, search
 from tests.db.plans.explaining import explain, plan_of, rows_read, scans, show
 from tests.db.rows import TRACED
@@ -38,10 +37,9 @@ FROM conversations WHERE user_id IN ('user-1', 'user-2', 'user-3')
 
 
 @pytest.fixture(scope="module")
-def full(new_database: Callable[[], str]) -> Iterator[None]:
+def full(new_migrated_database: Callable[[], str]) -> Iterator[None]:
     """Configure the engine for a database with the terms of many users, whose rows alternate."""
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(CONVERSATIONS, {"users": USERS})
         cursor.execute(MEMBERSHIPS)

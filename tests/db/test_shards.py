@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import migrations
-from db import engine, errors, runs, schema
+from db import engine, errors, runs
 from db.conversations import conversation_lists
 from db.engine import roles, shards
 from db.messages import messages
@@ -19,9 +18,8 @@ USER = "it's \\ me: %s; $$"
 
 
 @pytest.fixture(scope="module")
-def marked_url(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+def marked_url(new_migrated_database: Callable[[], str]) -> str:
+    url = new_migrated_database()
     with engine.private_engine(url).begin() as connection:
         connection.exec_driver_sql(shards.create_function(roles.REQUEST))
     return url

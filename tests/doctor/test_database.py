@@ -10,8 +10,6 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
-import migrations
-from db import schema
 from db.engine import roles
 from tests.doctor.examining import ABOUT_DATABASE, examine, execute, parse
 from tests.failover.postgres import new_servers
@@ -73,9 +71,8 @@ def test_user_without_the_roles_gets_the_statement_for_an_administrator(
     assert f'GRANT {roles.MEMBER}, {roles.PUBLIC} TO "{user}";' in report["roles"]["advice"]
 
 
-def test_missing_right_is_named(new_database: Callable[..., str]) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+def test_missing_right_is_named(new_migrated_database: Callable[[], str]) -> None:
+    url = new_migrated_database()
     execute(url, "REVOKE INSERT ON runs FROM agent_api_request")
 
     report = examine(database_url=url)
@@ -148,10 +145,9 @@ def test_primary_as_replica_is_a_warning(database_url: str) -> None:
 
 
 def test_messages_that_search_does_not_find_yet_are_counted(
-    new_database: Callable[..., str],
+    new_migrated_database: Callable[[], str],
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     execute(
         url,
         "INSERT INTO conversations (id, user_id, title, source, last_position,"

@@ -53,9 +53,10 @@ def test_missing_and_unknown_migrations_are_counted(new_database: Callable[..., 
     assert ahead.code == 0
 
 
-def test_running_and_unfinished_migrations_are_found(new_database: Callable[..., str]) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+def test_running_and_unfinished_migrations_are_found(
+    new_migrated_database: Callable[[], str],
+) -> None:
+    url = new_migrated_database()
     execute(
         url,
         "ALTER TABLE runs ADD CONSTRAINT half CHECK (attempts >= 0) NOT VALID",

@@ -8,8 +8,7 @@ import httpx
 import psycopg2
 import pytest
 
-import migrations
-from db import engine, schema
+from db import engine
 from db.search import backlog
 from tests.calls import Json, new_conversation, post_message
 from tests.processes import wait_until
@@ -31,11 +30,9 @@ PROGRESS = "SELECT last_position - indexed_position FROM conversations WHERE id 
 
 
 @pytest.fixture(scope="module")
-def database_url(new_database: Callable[[], str]) -> str:
+def database_url(new_migrated_database: Callable[[], str]) -> str:
     """A database whose messages only these tests index."""
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
-    return url
+    return new_migrated_database()
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +132,9 @@ def test_indexing_starts_with_the_latest_conversations(
 
 @pytest.mark.process
 def test_servers_and_the_command_index_messages(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     with start_server(url, tmp_path) as server, server.client("alice") as alice:
         conversation = new_conversation(alice)
         database = psycopg2.connect(url)

@@ -6,8 +6,7 @@ from functools import partial
 
 import pytest
 
-import migrations
-from db import engine, schema
+from db import engine
 from db.messages import messages
 from db.paging.row_page import MAX_BYTES
 from tests.db.many_rows import insert_many
@@ -28,9 +27,8 @@ from tests.db.rows import TRACED, insert_conversation, message, traced
 
 
 @pytest.fixture(scope="module")
-def full_url(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+def full_url(new_migrated_database: Callable[[], str]) -> str:
+    url = new_migrated_database()
     insert_many(url)
     return url
 
