@@ -260,6 +260,19 @@ def rows(alice: httpx.Client) -> Rows:
     return make_rows(alice)
 
 
+@pytest.fixture(scope="module")
+def owner(server: Server) -> Iterator[httpx.Client]:
+    """A client of one user for all tests of a module, the owner of `kept_rows`."""
+    with server.client(f"owner-{uuid.uuid4()}") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def kept_rows(owner: httpx.Client) -> Rows:
+    """One row of each kind, for requests that change nothing."""
+    return make_rows(owner)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,

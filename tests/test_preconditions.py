@@ -58,15 +58,15 @@ def test_every_row_has_operations_with_preconditions() -> None:
 
 @EVERY_READING
 def test_matching_if_none_match_returns_304_without_a_body(
-    operation: Operation, alice: httpx.Client, rows: Rows, subtests: pytest.Subtests
+    operation: Operation, owner: httpx.Client, kept_rows: Rows, subtests: pytest.Subtests
 ) -> None:
-    tag = operation.send(alice, rows).headers["etag"]
+    tag = operation.send(owner, kept_rows).headers["etag"]
     lists = ["{}", "W/{}", '"a", {}', ',W/"b" ,,\t{} , "c"', "*"]
 
     for method, known in product(["GET", "HEAD"], lists):
         with subtests.test(method, known=known):
             headers = {"If-None-Match": known.format(tag)}
-            again = operation.send(alice, rows, method=method, headers=headers)
+            again = operation.send(owner, kept_rows, method=method, headers=headers)
             assert again.status_code == 304
             assert again.headers["etag"] == tag
             assert again.headers["x-request-id"]
@@ -74,18 +74,18 @@ def test_matching_if_none_match_returns_304_without_a_body(
             absent = {"content-type", "content-length", "transfer-encoding"}
             assert not absent & again.headers.keys()
             # The next response on this connection is complete.
-            assert operation.send(alice, rows).headers["etag"] == tag
+            assert operation.send(owner, kept_rows).headers["etag"] == tag
 
 
 @EVERY_READING
 def test_other_tags_in_if_none_match_return_the_full_response(
-    operation: Operation, alice: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
-    first = operation.send(alice, rows)
+    first = operation.send(owner, kept_rows)
 
     known = {"If-None-Match": f'{STALE}, W/"{first.headers["etag"][1:9]}"'}
-    again = operation.send(alice, rows, headers=known)
-    head = operation.send(alice, rows, headers=known, method="HEAD")
+    again = operation.send(owner, kept_rows, headers=known)
+    head = operation.send(owner, kept_rows, headers=known, method="HEAD")
 
     assert (again.status_code, again.content) == (200, first.content)
     assert (head.status_code, head.content) == (200, b"")
@@ -94,33 +94,33 @@ def test_other_tags_in_if_none_match_return_the_full_response(
 
 @EVERY_READING
 def test_repeated_if_none_match_headers_form_one_list(
-    operation: Operation, alice: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
-    tag = operation.send(alice, rows).headers["etag"]
+    tag = operation.send(owner, kept_rows).headers["etag"]
 
     lines = [("If-None-Match", STALE), ("If-None-Match", tag)]
 
-    assert operation.send(alice, rows, headers=lines).status_code == 304
-    assert operation.send(alice, rows, headers=lines[:1]).status_code == 200
+    assert operation.send(owner, kept_rows, headers=lines).status_code == 304
+    assert operation.send(owner, kept_rows, headers=lines[:1]).status_code == 200
 
 
 @pytest.mark.parametrize("operation", [o for o in READING if o.secured], ids=name_of)
 def test_if_none_match_grants_no_access(
     operation: Operation,
-    alice: httpx.Client,
+    owner: httpx.Client,
     bob: httpx.Client,
     anonymous: httpx.Client,
-    rows: Rows,
+    kept_rows: Rows,
 ) -> None:
-    known = {"If-None-Match": operation.send(alice, rows).headers["etag"]}
-    nobodys = dict.fromkeys(rows, NOWHERE)
+    known = {"If-None-Match": operation.send(owner, kept_rows).headers["etag"]}
+    nobodys = dict.fromkeys(kept_rows, NOWHERE)
 
-    assert_problem(operation.send(anonymous, rows, headers=known), 401)
+    assert_problem(operation.send(anonymous, kept_rows, headers=known), 401)
     if operation.names:
-        assert_problem(operation.send(bob, rows, headers=known), 403)
-        assert_problem(operation.send(alice, nobodys, headers=known), 404)
+        assert_problem(operation.send(bob, kept_rows, headers=known), 403)
+        assert_problem(operation.send(owner, nobodys, headers=known), 404)
     else:
-        assert operation.send(bob, rows, headers=known).status_code == 200
+        assert operation.send(bob, kept_rows, headers=known).status_code == 200
 
 
 @EVERY_CHANGING
@@ -141,19 +141,19 @@ def test_matching_if_match_allows_the_change(
 
 @EVERY_CHANGING
 def test_other_tags_in_if_match_return_412_and_change_nothing(
-    operation: Operation, alice: httpx.Client, rows: Rows, subtests: pytest.Subtests
+    operation: Operation, owner: httpx.Client, kept_rows: Rows, subtests: pytest.Subtests
 ) -> None:
-    before = reader_of(operation).send(alice, rows)
+    before = reader_of(operation).send(owner, kept_rows)
     empty: Json = {"json": {}} if operation.has_body else {}
 
     for sent in (STALE, f'{STALE}, "a"', "W/{}", '""'):
         for options in ({}, empty):
             with subtests.test(sent, **options):
                 headers = {"If-Match": sent.format(before.headers["etag"])}
-                response = operation.send(alice, rows, headers=headers, **options)
+                response = operation.send(owner, kept_rows, headers=headers, **options)
                 problem = assert_problem(response, 412)
                 assert problem["type"] == "/problems/precondition-failed"
-                after = reader_of(operation).send(alice, rows)
+                after = reader_of(operation).send(owner, kept_rows)
                 assert (after.status_code, after.content) == (200, before.content)
 
 
@@ -171,28 +171,28 @@ def test_repeated_if_match_headers_form_one_list(
 
 @pytest.mark.parametrize("operation", [o for o in CHANGING if o.names], ids=name_of)
 def test_if_match_grants_no_access(
-    operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, bob: httpx.Client, kept_rows: Rows
 ) -> None:
-    before = reader_of(operation).send(alice, rows)
+    before = reader_of(operation).send(owner, kept_rows)
 
     for sent in ("*", STALE):
-        assert_problem(operation.send(bob, rows, headers={"If-Match": sent}), 403)
-        nobodys = dict.fromkeys(rows, NOWHERE)
-        assert_problem(operation.send(alice, nobodys, headers={"If-Match": sent}), 404)
-    assert reader_of(operation).send(alice, rows).content == before.content
+        assert_problem(operation.send(bob, kept_rows, headers={"If-Match": sent}), 403)
+        nobodys = dict.fromkeys(kept_rows, NOWHERE)
+        assert_problem(operation.send(owner, nobodys, headers={"If-Match": sent}), 404)
+    assert reader_of(operation).send(owner, kept_rows).content == before.content
 
 
 @EVERY_CHANGING
 def test_if_match_is_checked_after_token_and_body(
-    operation: Operation, alice: httpx.Client, anonymous: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, anonymous: httpx.Client, kept_rows: Rows
 ) -> None:
     stale = {"If-Match": STALE}
 
-    assert_problem(operation.send(anonymous, rows, headers=stale), 401)
+    assert_problem(operation.send(anonymous, kept_rows, headers=stale), 401)
     if operation.has_body:
         no_json = stale | {"Content-Type": "application/json"}
-        assert_problem(operation.send(alice, rows, headers=no_json, content="{"), 400)
-        assert_problem(operation.send(alice, rows, headers=stale, json=[]), 422)
+        assert_problem(operation.send(owner, kept_rows, headers=no_json, content="{"), 400)
+        assert_problem(operation.send(owner, kept_rows, headers=stale, json=[]), 422)
 
 
 def test_update_run_checks_if_match_before_the_status_change(
@@ -244,13 +244,13 @@ NOT_LISTS = [
 
 @pytest.mark.parametrize("operation", [*READING, *CHANGING], ids=name_of)
 def test_malformed_tag_lists_are_rejected(
-    operation: Operation, alice: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
     name = "If-None-Match" if operation in READING else "If-Match"
 
     for value in [*NOT_LISTS, '"' + "a" * 5000 + '"']:
         header = (name.encode(), value.encode())
-        response = operation.send(alice, rows, headers=[header])
+        response = operation.send(owner, kept_rows, headers=[header])
         assert refusals(response) == {("header", f"/{name}")}, value[:9]
 
 

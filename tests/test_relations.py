@@ -63,9 +63,25 @@ FILTERING = [(o, name) for o in FOR_USERS for name in filters(o)]
 @pytest.fixture
 def rows(alice: httpx.Client) -> Rows:
     """One row of each kind and saved settings, all owned by alice."""
-    saved = alice.put(SETTINGS, json={"model": "alices-model", "enabled_tools": ["alices-tool"]})
+    return make_rows_and_settings(alice)
+
+
+@pytest.fixture(scope="module")
+def kept_rows(owner: httpx.Client) -> Rows:
+    """The same of another user, for requests that are refused."""
+    return make_rows_and_settings(owner)
+
+
+@pytest.fixture(scope="module")
+def everything(owner: httpx.Client, kept_rows: Rows) -> list[str]:
+    """What `owner` reads as long as no request has changed anything."""
+    return everything_of(owner, kept_rows)
+
+
+def make_rows_and_settings(client: httpx.Client) -> Rows:
+    saved = client.put(SETTINGS, json={"model": "secret-model", "enabled_tools": ["secret-tool"]})
     assert saved.status_code == 200
-    return make_rows(alice)
+    return make_rows(client)
 
 
 def everything_of(client: httpx.Client, rows: Rows) -> list[str]:
@@ -100,16 +116,18 @@ def test_owner_may_use_every_operation(
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
 def test_other_users_get_403_and_change_nothing(
-    operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows
+    operation: Operation,
+    owner: httpx.Client,
+    bob: httpx.Client,
+    kept_rows: Rows,
+    everything: list[str],
 ) -> None:
-    before = everything_of(alice, rows)
-
-    response = operation.send(bob, rows)
+    response = operation.send(bob, kept_rows)
 
     problem = assert_problem(response, 403)
     assert problem["type"] == "/problems/forbidden"
-    assert not [value for value in secrets_of(alice, rows) if value in response.text], problem
-    assert everything_of(alice, rows) == before
+    assert not [value for value in secrets_of(owner, kept_rows) if value in response.text], problem
+    assert everything_of(owner, kept_rows) == everything
 
 
 @pytest.mark.slow  # makes all kinds of rows for another user; the next tests do without
@@ -130,69 +148,74 @@ def test_users_with_rows_of_the_same_kind_are_rejected_too(
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_missing_rows_are_not_found(operation: Operation, alice: httpx.Client, rows: Rows) -> None:
-    before = everything_of(alice, rows)
-
+def test_missing_rows_are_not_found(
+    operation: Operation, owner: httpx.Client, kept_rows: Rows, everything: list[str]
+) -> None:
     for name in operation.names:
-        assert_problem(operation.send(alice, rows | {name: NOWHERE}), 404)
-    problem = assert_problem(operation.send(alice, NOBODYS), 404)
+        assert_problem(operation.send(owner, kept_rows | {name: NOWHERE}), 404)
+    problem = assert_problem(operation.send(owner, NOBODYS), 404)
     assert problem["type"] == "/problems/not-found"
 
-    assert everything_of(alice, rows) == before
+    assert everything_of(owner, kept_rows) == everything
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
 def test_existing_and_missing_rows_look_alike_without_a_token(
-    operation: Operation, anonymous: httpx.Client, rows: Rows
+    operation: Operation, anonymous: httpx.Client, kept_rows: Rows
 ) -> None:
-    existing, missing = operation.send(anonymous, rows), operation.send(anonymous, NOBODYS)
+    existing, missing = operation.send(anonymous, kept_rows), operation.send(anonymous, NOBODYS)
 
     assert assert_problem(existing, 401) == assert_problem(missing, 401)
 
 
 @pytest.mark.parametrize("operation", LISTING, ids=name_of)
 def test_lists_and_settings_show_nothing_of_other_users(
-    operation: Operation, alice: httpx.Client, bob: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, bob: httpx.Client, kept_rows: Rows
 ) -> None:
     make_rows(bob)
 
-    response = operation.send(bob, rows)
+    response = operation.send(bob, kept_rows)
 
     assert response.status_code == 200
-    assert not [value for value in secrets_of(alice, rows) if value in response.text]
+    assert not [value for value in secrets_of(owner, kept_rows) if value in response.text]
 
 
 @pytest.mark.parametrize(("operation", "name"), FILTERING, ids=name_of)
 def test_filters_by_rows_of_other_users_find_nothing(
-    operation: Operation, name: str, alice: httpx.Client, bob: httpx.Client, rows: Rows
+    operation: Operation, name: str, owner: httpx.Client, bob: httpx.Client, kept_rows: Rows
 ) -> None:
     make_rows(bob)
 
-    hers = operation.send(bob, rows, query=f"{name}={rows[name]}")
-    none = operation.send(bob, rows, query=f"{name}={NOWHERE}")
+    hers = operation.send(bob, kept_rows, query=f"{name}={kept_rows[name]}")
+    none = operation.send(bob, kept_rows, query=f"{name}={NOWHERE}")
 
     assert hers.status_code == none.status_code == 200
     assert hers.json() == none.json()
-    own = operation.send(alice, rows, query=f"{name}={rows[name]}")
+    own = operation.send(owner, kept_rows, query=f"{name}={kept_rows[name]}")
     assert rows_of(none.json()) == []
     assert rows_of(own.json()) != []
 
 
 @pytest.mark.parametrize(("operation", "name"), REFERRING, ids=name_of)
 def test_references_to_rows_of_other_users_look_like_missing_rows(
-    operation: Operation, name: str, alice: httpx.Client, bob: httpx.Client, rows: Rows
+    operation: Operation,
+    name: str,
+    bob: httpx.Client,
+    owner: httpx.Client,
+    kept_rows: Rows,
+    everything: list[str],
 ) -> None:
     his = make_rows(bob)
-    before, his_before = everything_of(alice, rows), everything_of(bob, his)
+    before = everything_of(bob, his)
     body = operation.body(his)
 
-    hers = operation.send(bob, his, json=body | {name: rows[name]})
+    hers = operation.send(bob, his, json=body | {name: kept_rows[name]})
     none = operation.send(bob, his, json=body | {name: NOWHERE})
 
     assert assert_problem(hers, 422) == assert_problem(none, 422)
     assert places(hers.json()) == {f"body:/{name}"}
-    assert everything_of(alice, rows) == before
-    assert everything_of(bob, his) == his_before
+    assert everything_of(owner, kept_rows) == everything
+    assert everything_of(bob, his) == before
     assert operation.send(bob, his, json=body | {name: his[name]}).status_code == operation.success
 
 
@@ -200,4 +223,4 @@ def secrets_of(client: httpx.Client, rows: Rows) -> list[str]:
     """Return values that no response to another user may contain."""
     settings = client.get(SETTINGS).json()
     ids = [*rows.values(), settings["id"]] if "id" in settings else [*rows.values()]
-    return [*ids, settings["user_id"], "alices-"]
+    return [*ids, settings["user_id"], "secret-"]
