@@ -3,6 +3,7 @@
 Tests do not delete their rows. Each test acts as users of its own, and users see only their rows.
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -57,6 +58,17 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TEST_FOLDER"] = str(folder)
     os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
     config.add_cleanup(lambda: _remove(folder))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from visiting the collected tests again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
