@@ -157,10 +157,9 @@ def test_only_one_session_sweeps(new_migrated_database: Callable[[], str]) -> No
 
 
 def test_server_lets_a_run_continue_whose_predecessor_a_1_0_server_has_ended(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     agent = new_agent()
     with start_server(url, tmp_path) as server, server.client("maria") as maria:
         new = {"agent_id": agent, "conversation_id": new_conversation(maria)["id"]}

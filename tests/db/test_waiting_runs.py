@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-import migrations
-from db import runs, schema
+from db import runs
 from db.engine import Connection
 from db.execution import busy, waiting_runs
 from tests import distributed
@@ -14,10 +13,9 @@ from tests.db.rows import insert_conversation, insert_run, value
 
 
 @pytest.fixture(scope="module")
-def database_url(new_database: Callable[[], str]) -> str:
+def database_url(new_migrated_database: Callable[[], str]) -> str:
     """A database in which no server sweeps: only one session at a time does."""
-    url = new_database()
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()
     distributed.distribute(url)
     return url
 

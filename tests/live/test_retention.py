@@ -8,8 +8,7 @@ import httpx
 import psycopg2
 import pytest
 
-import migrations
-from db import schema, sweeps
+from db import sweeps
 from tests.calls import Json, read
 from tests.live.following import append, end, following, running, texts, word
 from tests.processes import wait_until
@@ -28,10 +27,9 @@ def ended_run(client: httpx.Client, transient: int) -> Json:
 
 @pytest.mark.process
 def test_transient_events_are_deleted_an_hour_after_the_end(
-    new_database: Callable[[], str], tmp_path: Path
+    new_migrated_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    url = new_database()  # a sweep by another server would delay this one by a minute
-    schema.upgrade(url, migrations.FOLDER)
+    url = new_migrated_database()  # a sweep by another server would delay this one by a minute
     many = sweeps.BATCH_ROWS + 1
     with start_server(url, tmp_path) as server, server.client("alice") as alice:
         old, new, active = ended_run(alice, many), ended_run(alice, 3), running(alice)
