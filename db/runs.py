@@ -94,7 +94,7 @@ def _update(status: str | None, changed: frozenset[str]) -> Statement:
         return Statement(update_returning)
     record = recording.insertion_for(
         "run.updated",
-        _c.created_by,
+        runs,
         where=where,
         at=NOW,
         conversation_id=_c.conversation_id,

@@ -49,7 +49,7 @@ _select_shown = Statement(sa.select(messages.c.chat_attachments).where(_this_mes
 _update_shown = Statement(
     recording.insertion_for(
         "message.updated",
-        messages.c.user_id,
+        messages,
         where=[_this_message],
         at=sa.func.statement_timestamp(),
         conversation_id=messages.c.conversation_id,

@@ -51,7 +51,7 @@ _insert = Statement(
 _delete = Statement(
     recording.insertion_for(
         "chat_attachment.deleted",
-        _c.user_id,
+        chat_attachments,
         where=[_this, access.ATTACHMENT],
         at=sa.func.statement_timestamp(),
         conversation_id=_c.conversation_id,

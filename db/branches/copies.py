@@ -13,17 +13,8 @@ from db.characters import cut
 from db.documents import CONVERSATION, to_json
 from db.engine import Connection
 from db.engine.statement import Statement
-from db.messages import message_details
-from db.models import (
-    PREVIEW_CHARACTERS,
-    Id,
-    MessageRole,
-    Moment,
-    conversation_agents,
-    conversations,
-    messages,
-    new_id,
-)
+from db.messages import message_details, message_insertion
+from db.models import PREVIEW_CHARACTERS, Id, MessageRole, Moment, conversations, messages, new_id
 from db.organising import agents
 from db.search import backlog
 
@@ -36,7 +27,6 @@ _JSON = (
 )
 _c = conversations.c
 _new_id = sa.bindparam("new_id", type_=Id)
-_this = sa.and_(_c.id == sa.bindparam("of_conversation", type_=Id), access.CONVERSATION)
 
 
 class Copied(NamedTuple):
@@ -90,7 +80,7 @@ def _copying() -> Statement:
     values = (
         sa.select(_c.id, _c.user_id, *(new.c[name] for name in types))
         .select_from(sa.join(conversations, new, sa.true()))
-        .where(_this)
+        .where(_c.id == sa.bindparam("of_conversation", type_=Id), access.CONVERSATION)
     )
     names = ["conversation_id", "user_id", *types]
     return Statement(sa.insert(messages).from_select(names, values))
@@ -98,7 +88,6 @@ def _copying() -> Statement:
 
 _insert = _insertion()
 _insert_messages = _copying()
-_insert_agents = Statement(agents.insertion(conversation_agents, _c.id, _c.user_id, _this))
 
 
 def insert(
@@ -132,7 +121,7 @@ def insert(
     decisions = [orjson.loads(each.routing_decision) for each in copied if each.routing_decision]
     names = dict.fromkeys(name for decision in decisions for name in agents.selected(decision))
     if names:
-        _insert_agents.rowcount(connection, values | {"new_agents": [*names]})
+        message_insertion.insert_agents.rowcount(connection, values | {"new_agents": [*names]})
     recording.announce(connection, user_id)
     return conversation_id, CONVERSATION.write(row)
 

@@ -34,7 +34,7 @@ def _update(change: str) -> Statement:
         resource = sa.bindparam("of_message", type_=Id)
     record = recording.insertion_for(
         change,
-        _c.user_id,
+        memberships,
         where=[_this],
         at=recording.time_after(SHARED.latest),
         conversation_id=_c.conversation_id,

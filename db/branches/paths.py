@@ -65,7 +65,7 @@ def _update(change: str) -> Statement:
         resource = sa.bindparam("of_message", type_=Id)
     record = recording.insertion_for(
         change,
-        _c.user_id,
+        conversations,
         where=[_this],
         at=recording.time_after(_c.updated_at),
         conversation_id=_c.id,

@@ -47,18 +47,18 @@ def insertion(
 
 def insertion_for(
     change: str,
-    owner: sa.ColumnElement[str],
+    rows: sa.Table,
     *,
-    where: Sequence[sa.ColumnElement[bool]] = (),
+    where: Sequence[sa.ColumnElement[bool]],
     at: sa.ColumnElement[Any],
     conversation_id: sa.ColumnElement[Any],
     resource_id: sa.ColumnElement[Any],
 ) -> sa.Insert:
-    """Return the statement that records a change for the owner in the row that `where` finds.
+    """Return the statement that records a change if `where` finds a row.
 
     The row must be locked by an earlier statement, so that it is the one that is changed.
     """
-    columns = _columns(change, owner, conversation_id, resource_id, at)
+    columns = _columns(change, OWNERS[rows.name], conversation_id, resource_id, at)
     found = sa.select(*columns.values()).where(*where)
     return sa.insert(changes).from_select(list(columns), found)
 
@@ -69,7 +69,7 @@ def insertion_for_conversation(
     """Return the statement that records a change of a conversation, if `where` finds its row."""
     return insertion_for(
         change,
-        conversations.c.user_id,
+        conversations,
         where=where,
         # Later than a message that was stored while this statement waited.
         at=time_after(conversations.c.updated_at),

@@ -1,11 +1,6 @@
-"""The statements that append a message to a conversation, and update the conversation.
+"""The statements that append a message to a conversation, and update the conversation."""
 
-The conversation's row lock serialises writers, so positions and times have the same order. After a
-wait PostgreSQL computes the new values from the updated row.
-"""
-
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,79 +8,45 @@ import sqlalchemy as sa
 from db import access
 from db.branches import places
 from db.change_log import recording
-from db.documents import Row
-from db.engine import Connection, is_distributed
 from db.engine.statement import Statement
 from db.messages.message_documents import NEW_MESSAGE
-from db.models import Id, conversation_agents, conversations, messages
+from db.models import Id, conversations, messages
 from db.organising import agents, reading
+from db.organising.listed import OWN
 from db.search import index
 from db.sharing import telling
 
 _c = messages.c
-_this_conversation = sa.and_(
-    conversations.c.id == sa.bindparam("of_conversation", type_=Id), access.CONVERSATION
-)
-_id: sa.BindParameter[str] = sa.bindparam("new_id", type_=Id)
-_role: sa.BindParameter[str] = sa.bindparam("new_role", type_=_c.role.type)
-_NAMES = (
-    *("content", "attachments", "chat_attachments", "metadata", "run_id"),
-    *("routing_decision", "tool_calls", "details"),
-)
+_conversation = sa.bindparam("of_conversation", type_=Id)
+_this_conversation = sa.and_(conversations.c.id == _conversation, access.CONVERSATION)
 
 
-def insert(
-    connection: Connection, values: Mapping[str, Any], *, to_members: bool = False
-) -> Row | None:
-    """Append a message; return its row, whose position comes last, or None.
+def append(*others: sa.Insert, conditions: Sequence[sa.ColumnElement[bool]] = ()) -> Statement:
+    """Return the statements that update the conversation, record the change and add the message.
 
-    Without `to_members` a conversation that has members is not found.
+    They do so if the conversation meets the conditions. The `others` insert what belongs to the
+    message. The position is returned after the message's columns.
+    The conversation's row lock serialises writers, so positions and times have the same order.
+    After a wait PostgreSQL computes the new values from the updated row.
     """
-    build = _build_apart if is_distributed(connection) else _build
-    row: Row | None = build(to_members, bool(values["new_agents"])).row(connection, values)
-    return row
-
-
-@functools.cache
-def _build(to_members: bool, has_agents: bool) -> Statement:
-    """Return one statement. It takes less time than several, which find the conversation again."""
-    c = conversations.c
-    update = _update(_conditions(to_members)).returning(
-        *(c.id, c.user_id, c.updated_at, c.last_position, c.previous_message_id)
-    )
-    *others, message = _insertions(update.cte("conversation"), (), has_agents=has_agents)
-    return Statement(message.add_cte(*(each.cte(f"new_{each.table.name}") for each in others)))
-
-
-@functools.cache
-def _build_apart(to_members: bool, has_agents: bool) -> Statement:
-    """Return statements for distributed tables: an INSERT from an UPDATE is sent to all shards."""
-    conditions = _conditions(to_members)
-    insertions = _insertions(conversations, conditions, has_agents=has_agents)
-    return Statement(_update(conditions), *insertions)
-
-
-def _conditions(to_members: bool) -> list[sa.ColumnElement[bool]]:
-    return [_this_conversation] if to_members else [_this_conversation, telling.UNSHARED]
-
-
-def _update(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Update:
-    """Return the statement that updates the conversation, if it meets the conditions."""
+    this_conversation = sa.and_(_this_conversation, *conditions)
     now = recording.time_after(conversations.c.updated_at)
+    new: sa.BindParameter[str] = sa.bindparam("new_id", type_=Id)
     title: sa.BindParameter[str | None] = sa.bindparam("new_title", type_=sa.String)
-    return (
+    role: sa.BindParameter[str] = sa.bindparam("new_role", type_=_c.role.type)
+    update = (
         sa.update(conversations)
-        .where(*conditions)
+        .where(this_conversation)
         .values(
             message_count=conversations.c.message_count + reading.ONE,
             last_position=conversations.c.last_position + reading.ONE,
-            last_message_role=_role,
+            last_message_role=role,
             last_message_content=sa.bindparam("preview"),
             last_message_at=now,
             updated_at=now,
             **reading.AFTER_POST,
             **index.AFTER_POST,
-            **places.after_post(_id),
+            **places.after_post(new),
             title=sa.case(
                 (conversations.c.auto_title, sa.func.coalesce(title, conversations.c.title)),
                 else_=conversations.c.title,
@@ -93,37 +54,40 @@ def _update(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Update:
             auto_title=sa.and_(conversations.c.auto_title, title.is_(None)),
         )
     )
-
-
-def _insertions(
-    conversation: sa.FromClause, where: Sequence[sa.ColumnElement[bool]], *, has_agents: bool
-) -> list[sa.Insert]:
-    """Return what adds the change, the terms, the agents and the message, which is returned.
-
-    `where` finds the conversation, which is already updated.
-    """
-    c = conversation.c
-    change = recording.insertion_for(
+    record = recording.insertion_for(
         "message.created",
-        c.user_id,
-        where=where,
-        at=c.updated_at,
-        conversation_id=c.id,
-        resource_id=_id,
+        conversations,
+        where=[this_conversation],
+        at=conversations.c.updated_at,
+        conversation_id=conversations.c.id,
+        resource_id=new,
     )
-    terms = index.insertion(conversation, message_id=_id, role=_role, where=where)
-    selected = agents.insertion(conversation_agents, c.id, c.user_id, *where)
+    make_searchable = index.insertion(message_id=new, role=role, where=[this_conversation])
     columns: dict[str, sa.ColumnElement[Any]] = {
-        "id": _id,
-        "conversation_id": c.id,
-        "user_id": c.user_id,
-        "position": c.last_position,
-        "role": _role,
-        "created_at": c.updated_at,
-        "parent_id": c.previous_message_id,
-        **{name: sa.bindparam(f"new_{name}", type_=_c[name].type) for name in _NAMES},
+        "id": new,
+        "conversation_id": conversations.c.id,
+        "user_id": conversations.c.user_id,
+        "position": conversations.c.last_position,
+        "role": role,
+        "created_at": conversations.c.updated_at,
+        "parent_id": conversations.c.previous_message_id,
     }
-    rows = sa.select(*columns.values()).where(*where)
-    message = sa.insert(messages).from_select(list(columns), rows)
-    returned = message.returning(*NEW_MESSAGE.columns, _c.position)
-    return [change, terms, *([selected] if has_agents else []), returned]
+    names = (
+        *("content", "attachments", "chat_attachments", "metadata", "run_id"),
+        *("routing_decision", "tool_calls", "details"),
+    )
+    for name in names:
+        columns[name] = sa.bindparam(f"new_{name}", type_=_c[name].type)
+    rows = sa.select(*columns.values()).where(this_conversation)
+    insert = sa.insert(messages).from_select(list(columns), rows)
+    insert_returning = insert.returning(*NEW_MESSAGE.columns, _c.position)
+    return Statement(update, record, make_searchable, *others, insert_returning)
+
+
+insert_unshared = append(conditions=[telling.UNSHARED])
+insert_unshared_with_agents = append(
+    agents.insertion(OWN, _this_conversation, telling.UNSHARED), conditions=[telling.UNSHARED]
+)
+insert = append()
+"""For conversations with members."""
+insert_agents = Statement(agents.insertion(OWN, _this_conversation))

@@ -206,7 +206,12 @@ def insert(
             user_id=user_id,
         )
     with reference("run_id"):
-        row = message_insertion.insert(connection, values) if membership is None else None
+        row = None
+        if membership is None:
+            statement = message_insertion.insert_unshared
+            if values["new_agents"]:
+                statement = message_insertion.insert_unshared_with_agents
+            row = statement.row(connection, values)
         if row is None:
             row = _insert_shared(connection, values)
     row = _with_parent(connection, row, {**values, "this_id": message_id})
@@ -231,13 +236,15 @@ def _insert_shared(connection: Connection, values: Mapping[str, Any]) -> Row:
     if membership is None and _select_own.row(connection, values) is None:
         refuse()
     with engine.joined(connection):
-        row = message_insertion.insert(connection, values, to_members=True)
+        row: Row | None = message_insertion.insert.row(connection, values)
         if row is None:
             refuse()
         members = telling.select_members(
             connection, conversation_id=conversation_id, owner_id=user_id
         )
         telling.check_role(members)
+        if values["new_agents"]:
+            message_insertion.insert_agents.rowcount(connection, values)
         *message, position = row
         telling.tell_of_message(
             connection,

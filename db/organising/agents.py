@@ -6,6 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from db.organising.listed import Listed
+
 MAX_CHARACTERS = 255
 """A longer name is not stored, because the list's filter cannot ask for it."""
 MAX_AGENTS = 1000
@@ -35,16 +37,15 @@ def _names(agents: list[Any]) -> Iterator[str]:
                 yield text
 
 
-def insertion(
-    into: sa.Table,
-    row_id: sa.ColumnElement[Any],
-    user_id: sa.ColumnElement[str],
-    *where: sa.ColumnElement[bool],
-) -> sa.Insert:
-    """Return the statement that stores the agents `new_agents` of the row that `where` finds."""
+def insertion(of: Listed, *where: sa.ColumnElement[bool]) -> sa.Insert:
+    """Return the statement that stores the agents `new_agents` of a row."""
     array = sa.ARRAY(sa.String)
     names = sa.func.unnest(sa.cast(sa.bindparam("new_agents", type_=array), array))
     new = names.table_valued("agent_id", name="new").render_derived()
-    rows = sa.select(row_id, user_id, new.c.agent_id).where(*where)
+    rows = (
+        sa.select(of.row_id, of.rows.c.user_id, new.c.agent_id)
+        .select_from(sa.join(of.rows, new, sa.true()))
+        .where(*where)
+    )
     columns = ["conversation_id", "user_id", "agent_id"]
-    return insert(into).from_select(columns, rows).on_conflict_do_nothing()
+    return insert(of.agents).from_select(columns, rows).on_conflict_do_nothing()

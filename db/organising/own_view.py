@@ -34,7 +34,7 @@ _lock = Statement(_lock_this)
 def _record(*conditions: sa.ColumnElement[bool]) -> sa.Insert:
     return recording.insertion_for(
         "conversation.updated",
-        _c.user_id,
+        memberships,
         where=[*_this, *conditions],
         at=recording.time_after(SHARED.latest),
         conversation_id=_c.conversation_id,

@@ -40,7 +40,6 @@ AFTER_POST = {
 
 
 def insertion(
-    conversation: sa.FromClause,
     *,
     message_id: sa.ColumnElement[Any],
     role: sa.ColumnElement[Any],
@@ -51,11 +50,11 @@ def insertion(
     `where` finds its conversation, which is already updated.
     """
     columns = {
-        "conversation_id": conversation.c.id,
+        "conversation_id": conversations.c.id,
         "message_id": message_id,
-        "user_id": conversation.c.user_id,
+        "user_id": conversations.c.user_id,
         "role": role,
-        "created_at": conversation.c.updated_at,
+        "created_at": conversations.c.updated_at,
         "terms": TERMS,
     }
     rows = sa.select(*columns.values()).where(*where)

@@ -43,7 +43,7 @@ _now = recording.time_after(SHARED.latest)
 def _record(change: str, resource: sa.ColumnElement[Any], at: sa.ColumnElement[Any]) -> sa.Insert:
     return recording.insertion_for(
         change,
-        _c.user_id,
+        memberships,
         where=[_this],
         at=at,
         conversation_id=_c.conversation_id,
@@ -53,9 +53,7 @@ def _record(change: str, resource: sa.ColumnElement[Any], at: sa.ColumnElement[A
 
 _is_read = _c.user_id == sa.bindparam("read_by", type_=sa.String)
 _position = sa.bindparam("position", type_=sa.BigInteger)
-_insert_agents = Statement(
-    agents_of.insertion(SHARED.agents, _c.conversation_id, _c.user_id, _this)
-)
+_insert_agents = Statement(agents_of.insertion(SHARED, _this))
 _resource = sa.bindparam("of_resource", type_=Id)
 _move = sa.update(memberships).where(_this)
 _tell = {
