@@ -17,11 +17,11 @@ def installed(name: str, source: str) -> str:
     """Return the path of a program; skip the test if it is missing. `source` says where it is."""
     path = shutil.which(name, path=PATH)
     if path is None:
-        pytest.skip(f"{name} is missing: {source}")
+        pytest.skip(f"{name} is missing: {source}")  # a package that pip cannot install
     return path
 
 
 def require(is_there: bool, what: str) -> None:
     """Skip the test unless what it needs `is_there`."""
     if not is_there:
-        pytest.skip(f"needs {what}")
+        pytest.skip(f"needs {what}")  # a right that the tests cannot give themselves

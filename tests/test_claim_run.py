@@ -1,28 +1,18 @@
-"""Claims: the oldest run first, each once, with long polling; and what ends a claim."""
+"""Claims: the oldest run first, each once."""
 
-import signal
-import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.calls import at_once, change, ids, new_conversation, new_run, read
+from tests.calls import at_once, change, ids, new_run, read
 from tests.contract import assert_problem
-from tests.processes import wait_until
-from tests.scraping import scrape, value
-from tests.servers import Server, free_port, start_server
-from tests.test_request_log import line_of
+from tests.servers import Server
 from tests.workers import (
-    EXPIRED_SECONDS,
-    LEASE_SECONDS,
     SCOPE,
     NewWorker,
     Worker,
@@ -123,86 +113,6 @@ def test_claim_run_skips_runs_that_are_not_pending_any_more(
     assert worker.ask(agent).status_code == 204
 
 
-def test_claim_run_waits_for_a_run(alice: httpx.Client, worker: Worker) -> None:
-    agent = new_agent()
-    timer = threading.Timer(1, lambda: new_run(alice, agent_id=agent))
-    timer.start()
-
-    begin = time.monotonic()
-    claim = worker.claim(agent, wait_seconds=20)
-    seconds = time.monotonic() - begin
-    timer.join()
-
-    assert claim.run["agent_id"] == agent
-    assert 0.9 < seconds < 5
-
-
-def test_claim_run_waits_no_longer_than_asked(worker: Worker) -> None:
-    begin = time.monotonic()
-
-    response = worker.ask(new_agent(), wait_seconds=1)
-
-    assert response.status_code == 204
-    assert response.content == b""
-    assert 0.9 < time.monotonic() - begin < 5
-
-
-def test_client_that_disconnects_claims_nothing(
-    server: Server, alice: httpx.Client, worker: Worker
-) -> None:
-    agent, request_id = new_agent(), str(uuid.uuid4())
-    body = {"agent_ids": [agent], "wait_seconds": 20}
-    with pytest.raises(httpx.ReadTimeout):
-        worker.client.post(
-            "/runs/claim", json=body, headers={"X-Request-Id": request_id}, timeout=0.5
-        )
-    assert line_of(server, request_id)["status"] == 499
-
-    run = new_run(alice, agent_id=agent)
-
-    assert worker.claim(agent).run["id"] == run["id"]
-
-
-@pytest.mark.process
-def test_stopping_server_ends_claims_that_wait(database_url: str, tmp_path: Path) -> None:
-    port = free_port()
-    with (
-        start_server(database_url, tmp_path, metrics_port=str(port)) as stopping,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        waiting = pool.submit(Worker(stopping).ask, new_agent(), wait_seconds=30)
-        wait_until(lambda: value(scrape(port), "agent_api_http_requests_in_progress") == 1)
-
-        asked = time.monotonic()
-        stopping.process.send_signal(signal.SIGTERM)
-        response = waiting.result()
-        seconds = time.monotonic() - asked
-
-    assert_problem(response, 503)
-    assert seconds < 15
-
-
-@pytest.mark.slow
-def test_waiting_claims_hold_no_connection(
-    alice: httpx.Client, new_worker: NewWorker, server: Server
-) -> None:
-    """More claims than connections of the pool wait, while others are served."""
-    agent = new_agent()
-    workers = [new_worker() for _ in range(40)]
-
-    def wait(worker: Worker) -> int:
-        return worker.ask(agent, wait_seconds=3).status_code
-
-    def serve() -> int:
-        time.sleep(0.5)
-        return alice.get("/conversations").status_code
-
-    acts = [partial(wait, worker) for worker in workers]
-    codes = at_once([*acts, partial(serve)])
-
-    assert codes == [204] * len(workers) + [200]
-
-
 @pytest.mark.slow
 def test_many_workers_claim_each_run_once(
     new_client: Callable[..., httpx.Client], server: Server, new_worker: NewWorker
@@ -232,103 +142,6 @@ def test_many_workers_claim_each_run_once(
     assert Counter(claimed) == Counter(made)
 
 
-# The lease
-
-
-@pytest.mark.slow
-def test_heartbeats_keep_a_run(alice: httpx.Client, worker: Worker) -> None:
-    claim = claimed_run(alice, worker, lease_seconds=LEASE_SECONDS)
-    before = alice.get(claim.path)
-
-    for _ in range(4):
-        time.sleep(LEASE_SECONDS / 2)
-        beat = worker.heartbeat(claim)
-        assert beat.status_code == 200, beat.text
-        assert beat.json()["cancel_requested_at"] is None
-        assert beat.json()["lease_expires_at"] > claim.lease_expires_at
-
-    after = alice.get(claim.path)
-    assert after.json() == before.json()
-    assert after.headers["etag"] == before.headers["etag"]
-
-
-@pytest.mark.slow
-def test_run_of_a_killed_worker_comes_back_and_ends_after_three_attempts(
-    alice: httpx.Client, new_worker: NewWorker
-) -> None:
-    agent = new_agent()
-    run = new_run(alice, agent_id=agent)
-    path = f"/runs/{run['id']}"
-    claims = []
-    for attempt in (1, 2, 3):
-        worker = new_worker()
-        claim = worker.claim(agent, lease_seconds=LEASE_SECONDS, wait_seconds=EXPIRED_SECONDS)
-        claims.append((worker, claim))
-        assert claim.run | {"id": run["id"], "attempts": attempt} == claim.run
-
-    wait_until(lambda: read(alice, path)["status"] == "timeout", EXPIRED_SECONDS)
-
-    ended = read(alice, path)
-    assert ended["attempts"] == 3
-    assert ended["finished_at"] is not None
-    assert "worker" in ended["error"]
-    assert new_worker().ask(agent).status_code == 204
-    for worker, claim in claims:
-        problem = assert_problem(worker.update(claim, status="succeeded"), 403)
-        assert problem["type"] == "/problems/lease-expired"
-
-
-@pytest.mark.slow
-def test_requeued_run_is_pending_and_keeps_its_place(
-    alice: httpx.Client, worker: Worker, new_worker: NewWorker
-) -> None:
-    agent = new_agent()
-    first, second = (new_run(alice, agent_id=agent) for _ in range(2))
-    lost = worker.claim(agent, lease_seconds=LEASE_SECONDS)
-
-    wait_until(lambda: read(alice, lost.path)["status"] == "pending", EXPIRED_SECONDS)
-    requeued = read(alice, lost.path)
-    claims = [new_worker().claim(agent) for _ in range(2)]
-
-    assert requeued["started_at"] is None
-    assert requeued["attempts"] == 1
-    assert ids([claim.run for claim in claims]) == [first["id"], second["id"]]
-    problem = assert_problem(worker.heartbeat(lost), 403)
-    assert problem["type"] == "/problems/lease-expired"
-
-
-@pytest.mark.slow
-def test_cancelled_run_of_a_killed_worker_is_not_claimed_again(
-    alice: httpx.Client, worker: Worker
-) -> None:
-    claim = claimed_run(alice, worker, lease_seconds=LEASE_SECONDS)
-    assert alice.post(f"{claim.path}/cancel").status_code == 200
-
-    wait_until(lambda: read(alice, claim.path)["status"] == "cancelled", EXPIRED_SECONDS)
-
-
-@pytest.mark.parametrize("status", ["succeeded", "failed", "timeout", "cancelled"])
-def test_lease_ends_with_its_run(alice: httpx.Client, worker: Worker, status: str) -> None:
-    claim = claimed_run(alice, worker)
-
-    ended = worker.update(claim, status=status)
-    again = worker.heartbeat(claim)
-
-    assert ended.json()["status"] == status
-    assert assert_problem(again, 403)["type"] == "/problems/lease-expired"
-
-
-def test_run_that_its_owner_started_needs_no_lease(alice: httpx.Client, worker: Worker) -> None:
-    conversation = new_conversation(alice)
-    run = new_run(alice, agent_id=new_agent(), conversation_id=conversation["id"])
-
-    change(alice, f"/runs/{run['id']}", status="running")
-    ended = change(alice, f"/runs/{run['id']}", status="succeeded")
-
-    assert ended["attempts"] == 0
-    assert worker.ask(run["agent_id"]).status_code == 204
-
-
 def test_claim_run_does_not_log_the_lease(
     server: Server, alice: httpx.Client, worker: Worker
 ) -> None:
@@ -336,27 +149,3 @@ def test_claim_run_does_not_log_the_lease(
     worker.heartbeat(claim)
 
     assert claim.lease not in server.log.read_text()
-
-
-@pytest.mark.process
-def test_worker_can_wait_with_so_many_claims_and_not_more(
-    database_url: str, tmp_path: Path
-) -> None:
-    with (
-        start_server(database_url, tmp_path, max_streams_per_user="2") as server,
-        ThreadPoolExecutor(4) as threads,
-    ):
-        worker, other = Worker(server), Worker(server)
-        several = [threads.submit(worker.ask, new_agent(), wait_seconds=3) for _ in range(3)]
-        statuses = [claim.result().status_code for claim in several]
-        too_many = [claim.result() for claim in several if claim.result().status_code == 429]
-        waiting = [threads.submit(worker.ask, new_agent(), wait_seconds=3) for _ in range(2)]
-        others = threads.submit(other.ask, new_agent(), wait_seconds=1)
-        at_once = worker.ask(new_agent())
-        later = [claim.result().status_code for claim in (*waiting, others)]
-        worker.client.close()
-        other.client.close()
-
-    assert sorted(statuses) == [204, 204, 429]
-    assert assert_problem(too_many[0], 429)["type"] == "/problems/too-many-claims"
-    assert (at_once.status_code, later) == (204, [204, 204, 204])

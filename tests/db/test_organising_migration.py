@@ -11,7 +11,7 @@ import pytest
 from alembic import command
 from psycopg2.extensions import cursor
 
-from tests.db.test_migrations import alembic, ask
+from tests.db.migrating import alembic, ask
 from tests.processes import wait_until
 
 WAITING = """
