@@ -165,20 +165,28 @@ def test_spans_of_a_link_do_not_contain_its_secret(traced: Server, collector: Co
 
 
 def test_spans_of_statements_are_named_by_operation(traced: Server, collector: Collector) -> None:
-    created, messaged, deleted = (uuid.uuid4().hex for _ in range(3))
+    created, messaged, activated, deleted = (uuid.uuid4().hex for _ in range(4))
     with traced.client(f"maria-{uuid.uuid4()}") as maria:
         made = maria.post("/conversations", json={}, headers=traceparent(created)).json()
         path = f"/conversations/{made['id']}"
         message = {"role": "user", "content": "Hello"}
-        maria.post(f"{path}/messages", json=message, headers=traceparent(messaged))
+        first = maria.post(f"{path}/messages", json=message, headers=traceparent(messaged)).json()
+        maria.post(f"{path}/messages", json=message | {"sibling_of": first["id"]})
+        shown = maria.put(
+            f"{path}/active-message",
+            json={"message_id": first["id"]},
+            headers=traceparent(activated),
+        )
         maria.delete(path, headers=traceparent(deleted))
 
     names = {
         span.name
-        for trace_id in (created, messaged, deleted)
+        for trace_id in (created, messaged, activated, deleted)
         for span in collector.trace_of(trace_id, 2)
     }
 
+    assert shown.status_code == 200
+    assert "WITH" not in names  # activating reads the tree with a recursive query
     assert {
         "INSERT",
         "DELETE",
