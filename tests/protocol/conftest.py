@@ -1,27 +1,11 @@
-"""One user for all tests of a file, and a server with a small body limit."""
+"""A server with a small body limit."""
 
-import uuid
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from tests.contract import Rows, make_rows
 from tests.protocol.cases import APP_ORIGINS, ORIGIN, SMALL
 from tests.servers import Server, start_server
-
-
-@pytest.fixture(scope="module")
-def user(server: Server) -> Iterator[httpx.Client]:
-    """One user for all tests of this module."""
-    with server.client(f"user-{uuid.uuid4()}") as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def rows(user: httpx.Client) -> Rows:
-    """Rows of this user, for requests that are refused before they change anything."""
-    return make_rows(user)
 
 
 @pytest.fixture(scope="session")

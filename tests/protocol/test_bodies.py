@@ -54,7 +54,7 @@ def test_content_encoding_identity_is_accepted_in_any_case(alice: httpx.Client) 
 
 @EVERY_OPERATION_WITH_A_BODY
 def test_any_other_media_type_is_a_415(
-    operation: Operation, user: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
     wrong: list[dict[str, str]] = [
         {},
@@ -78,7 +78,7 @@ def test_any_other_media_type_is_a_415(
 
     for headers in wrong:
         with case(headers):
-            response = operation.send(user, rows, content=b"{}", headers=headers)
+            response = operation.send(owner, kept_rows, content=b"{}", headers=headers)
 
             problem = assert_problem(response, 415)
             assert problem["type"] == "/problems/unsupported-media-type"
@@ -116,22 +116,22 @@ NOT_JSON = [
 
 @EVERY_OPERATION_WITH_A_BODY
 def test_invalid_json_or_utf_8_is_a_400(
-    operation: Operation, user: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
     for content in NOT_JSON:
         with case(content):
-            response = operation.send(user, rows, content=content, headers=JSON)
+            response = operation.send(owner, kept_rows, content=content, headers=JSON)
 
             assert assert_problem(response, 400)["type"] == "/problems/bad-request"
 
 
 @EVERY_OPERATION_WITH_A_BODY
 def test_missing_body_is_refused_unless_it_is_optional(
-    operation: Operation, user: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
     """The media type is checked before the body, so without one a 415 wins over the 400."""
     for headers, status in ((JSON, 400), ({}, 415)):
-        response = operation.send(user, rows, content=b"", headers=headers)
+        response = operation.send(owner, kept_rows, content=b"", headers=headers)
 
         assert response.status_code == (status if operation.body_required else operation.success)
         if operation.body_required:
@@ -140,12 +140,12 @@ def test_missing_body_is_refused_unless_it_is_optional(
 
 @EVERY_OPERATION_WITH_A_BODY
 def test_body_that_is_not_an_object_is_a_422(
-    operation: Operation, user: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
     documents: list[object] = [[], None, 1, 1.5, "text", True, [{}]]
     for document in documents:
         with case(document):
-            response = operation.send(user, rows, content=json.dumps(document), headers=JSON)
+            response = operation.send(owner, kept_rows, content=json.dumps(document), headers=JSON)
 
             assert places(assert_problem(response, 422)) == {"body:"}
 
@@ -258,8 +258,8 @@ def test_client_that_expects_100_continue_gets_a_response(server: Server) -> Non
 
 
 def test_client_that_sends_ten_megabytes_too_many_receives_the_413(
-    user: httpx.Client,
+    owner: httpx.Client,
 ) -> None:
-    response = user.post("/conversations", content=b" " * (20 * 1024 * 1024), headers=JSON)
+    response = owner.post("/conversations", content=b" " * (20 * 1024 * 1024), headers=JSON)
 
     assert_problem(response, 413)

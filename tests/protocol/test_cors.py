@@ -9,9 +9,9 @@ from tests.protocol.cases import APP_ORIGINS, ORIGIN
 from tests.servers import Server
 
 
-def test_cors_is_off_by_default(user: httpx.Client) -> None:
-    simple = user.get("/conversations", headers={"Origin": ORIGIN})
-    preflight = user.options("/conversations", headers=PREFLIGHT)
+def test_cors_is_off_by_default(owner: httpx.Client) -> None:
+    simple = owner.get("/conversations", headers={"Origin": ORIGIN})
+    preflight = owner.options("/conversations", headers=PREFLIGHT)
 
     assert_problem(preflight, 405)
     for response in (simple, preflight):

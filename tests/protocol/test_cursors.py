@@ -60,12 +60,12 @@ KEYS: list[Any] = [
 
 
 @EVERY_LIST
-def test_forged_cursor_is_a_422(operation: Operation, user: httpx.Client, rows: Rows) -> None:
+def test_forged_cursor_is_a_422(operation: Operation, owner: httpx.Client, kept_rows: Rows) -> None:
     """The orders are those of the lists, so that in these only the key is wrong."""
     other = [None, 1, {}, [], "ab", {"a": 1, "b": 2}, ["asc"], ["asc", [1], 2], [None, [1]]]
     for value in [*([order, key] for order in ("asc", "created_at desc") for key in KEYS), *other]:
         with case(value):
-            response = operation.send(user, rows, params={"cursor": forge(value)})
+            response = operation.send(owner, kept_rows, params={"cursor": forge(value)})
 
             assert places(assert_problem(response, 422)) == {"query:/cursor"}
 
@@ -74,14 +74,14 @@ def test_forged_cursor_is_a_422(operation: Operation, user: httpx.Client, rows: 
 @given(text=st.text(max_size=60) | st.binary(max_size=60).map(base64_of))
 @PROPERTY
 def test_any_other_text_as_cursor_is_a_422(
-    operation: Operation, user: httpx.Client, rows: Rows, text: str
+    operation: Operation, owner: httpx.Client, kept_rows: Rows, text: str
 ) -> None:
     try:
         query = "cursor=" + quote(text)
     except UnicodeEncodeError:
         return
 
-    response = operation.send(user, rows, query=query)
+    response = operation.send(owner, kept_rows, query=query)
 
     assert places(assert_problem(response, 422)) == {"query:/cursor"}
 

@@ -21,10 +21,10 @@ def test_contract_is_served_byte_for_byte(anonymous: httpx.Client) -> None:
 
 
 def test_contract_is_served_as_json_after_bodies_were_validated(
-    anonymous: httpx.Client, user: httpx.Client
+    anonymous: httpx.Client, owner: httpx.Client
 ) -> None:
-    assert user.post("/conversations", json={}).status_code == 201
-    assert user.post("/conversations", json={"title": 1}).status_code == 422
+    assert owner.post("/conversations", json={}).status_code == 201
+    assert owner.post("/conversations", json={"title": 1}).status_code == 422
 
     as_json = anonymous.get("/openapi.json")
 

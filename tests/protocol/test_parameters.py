@@ -45,7 +45,7 @@ def assert_refused(
 
 @parameters("integer")
 def test_integer_parameter_is_ascii_digits_within_bounds(
-    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+    operation: Operation, parameter: dict[str, Any], owner: httpx.Client, kept_rows: Rows
 ) -> None:
     name, schema = parameter["name"], parameter["schema"]
     odd = ["1_0", "\u0665", "\uff11", "\u00b2", "+1", " 1", "1 ", "1.0", "1e1", "0x1", ""]
@@ -53,29 +53,29 @@ def test_integer_parameter_is_ascii_digits_within_bounds(
     outside = [schema["minimum"] - 1, schema["maximum"] + 1, 10**18, 10**30, "9" * 5000]
 
     for value in [*odd, *outside]:
-        assert_refused(operation, user, rows, f"{name}={quote(str(value))}", parameter)
+        assert_refused(operation, owner, kept_rows, f"{name}={quote(str(value))}", parameter)
 
     for value in (schema["minimum"], schema["maximum"]):
-        accepted = operation.send(user, rows, params={name: value}).status_code
+        accepted = operation.send(owner, kept_rows, params={name: value}).status_code
         # A log of changes does not have every position.
         assert accepted == 200 or (name, accepted) == ("after", 410)
 
 
 @parameters("boolean")
 def test_boolean_parameter_is_true_or_false(
-    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+    operation: Operation, parameter: dict[str, Any], owner: httpx.Client, kept_rows: Rows
 ) -> None:
     for value in ("True", "FALSE", "1", "0", "yes", "on", "", "null"):
-        assert_refused(operation, user, rows, f"{parameter['name']}={value}", parameter)
+        assert_refused(operation, owner, kept_rows, f"{parameter['name']}={value}", parameter)
 
     for value in ("true", "false"):
         query = {parameter["name"]: value}
-        assert operation.send(user, rows, params=query).status_code == 200
+        assert operation.send(owner, kept_rows, params=query).status_code == 200
 
 
 @parameters("string")
 def test_string_parameter_is_validated(
-    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+    operation: Operation, parameter: dict[str, Any], owner: httpx.Client, kept_rows: Rows
 ) -> None:
     name, schema = parameter["name"], parameter["schema"]
     bad = [""]
@@ -87,24 +87,24 @@ def test_string_parameter_is_validated(
         bad += ["not-a-uuid", NOWHERE[:-1], NOWHERE.replace("-", "")]
 
     for value in bad:
-        assert_refused(operation, user, rows, f"{name}={quote(value)}", parameter)
+        assert_refused(operation, owner, kept_rows, f"{name}={quote(value)}", parameter)
 
 
 @parameters("string", "integer", "boolean")
 def test_repeated_parameter_or_nul_is_refused(
-    operation: Operation, parameter: dict[str, Any], user: httpx.Client, rows: Rows
+    operation: Operation, parameter: dict[str, Any], owner: httpx.Client, kept_rows: Rows
 ) -> None:
     name, example = parameter["name"], quote(str(parameter["example"]).lower())
     twice = f"{name}={example}&{name}={example}"
 
-    assert_refused(operation, user, rows, twice, parameter)
-    assert_refused(operation, user, rows, f"{name}=a%00b", parameter)
+    assert_refused(operation, owner, kept_rows, twice, parameter)
+    assert_refused(operation, owner, kept_rows, f"{name}=a%00b", parameter)
 
 
-def test_list_conversations_refuses_query_that_is_not_utf_8(user: httpx.Client) -> None:
+def test_list_conversations_refuses_query_that_is_not_utf_8(owner: httpx.Client) -> None:
     for value in ("%FF", "%ED%A0%80", "%C3%28"):
         with case(value):
-            problem = assert_problem(user.get(f"/conversations?source={value}"), 422)
+            problem = assert_problem(owner.get(f"/conversations?source={value}"), 422)
             assert {error["in"] for error in problem["errors"]} == {"query"}
 
 
@@ -114,14 +114,14 @@ def test_list_conversations_refuses_unescaped_bytes(server: Server) -> None:
     assert answer.status in (400, 422)
 
 
-def test_list_conversations_refuses_thousands_of_query_fields(user: httpx.Client) -> None:
-    assert_problem(user.get("/conversations?" + "&".join(["a=1"] * 5000)), 422)
+def test_list_conversations_refuses_thousands_of_query_fields(owner: httpx.Client) -> None:
+    assert_problem(owner.get("/conversations?" + "&".join(["a=1"] * 5000)), 422)
 
 
-def test_list_conversations_reports_all_wrong_parameters(user: httpx.Client) -> None:
+def test_list_conversations_reports_all_wrong_parameters(owner: httpx.Client) -> None:
     query: dict[str, str | int] = {"limit": 0, "offset": -1, "order": "up", "source": ""}
 
-    response = user.get("/conversations", params=query)
+    response = owner.get("/conversations", params=query)
 
     wrong = {error["pointer"]: error["detail"] for error in assert_problem(response, 422)["errors"]}
     assert wrong.keys() == {f"/{name}" for name in query}
@@ -131,14 +131,14 @@ def test_list_conversations_reports_all_wrong_parameters(user: httpx.Client) -> 
 
 @given(text=st.text(max_size=30) | st.from_regex(r"[-+]?[0-9_]{1,22}", fullmatch=True))
 @PROPERTY
-def test_list_conversations_reads_or_refuses_any_limit(user: httpx.Client, text: str) -> None:
+def test_list_conversations_reads_or_refuses_any_limit(owner: httpx.Client, text: str) -> None:
     try:
         query = "limit=" + quote(text)
     except UnicodeEncodeError:  # no client can send a lone surrogate
         return
     fits = re.fullmatch("-?[0-9]{1,19}", text, re.ASCII) and 1 <= int(text) <= 100
 
-    response = user.get(f"/conversations?{query}")
+    response = owner.get(f"/conversations?{query}")
 
     if fits:
         assert response.json()["limit"] == int(text)

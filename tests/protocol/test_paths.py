@@ -84,7 +84,7 @@ def test_id_with_bytes_outside_ascii_is_a_400_or_422(operation: Operation, serve
 
 
 @pytest.mark.parametrize("operation", ON_ROWS, ids=name_of)
-def test_id_that_is_not_a_uuid_is_a_422(operation: Operation, user: httpx.Client) -> None:
+def test_id_that_is_not_a_uuid_is_a_422(operation: Operation, owner: httpx.Client) -> None:
     for bad in (
         "1",
         "not-a-uuid",
@@ -99,7 +99,7 @@ def test_id_that_is_not_a_uuid_is_a_422(operation: Operation, user: httpx.Client
     ):
         with case(bad):
             ids = dict.fromkeys([*operation.names, "run_id"], quote(bad))
-            problem = assert_problem(operation.send(user, ids), 422)
+            problem = assert_problem(operation.send(owner, ids), 422)
 
             assert (
                 places(problem) - ANY_TEXT
@@ -108,12 +108,12 @@ def test_id_that_is_not_a_uuid_is_a_422(operation: Operation, user: httpx.Client
 
 
 def test_get_conversation_accepts_escaped_path_and_upper_case_id(
-    user: httpx.Client, rows: Rows
+    owner: httpx.Client, kept_rows: Rows
 ) -> None:
-    plain = user.get(f"/conversations/{rows['conversation_id']}")
+    plain = owner.get(f"/conversations/{kept_rows['conversation_id']}")
 
-    escaped = user.get(f"/%63onversations/{rows['conversation_id']}")
-    capital = user.get(f"/conversations/{rows['conversation_id'].upper()}")
+    escaped = owner.get(f"/%63onversations/{kept_rows['conversation_id']}")
+    capital = owner.get(f"/conversations/{kept_rows['conversation_id'].upper()}")
 
     assert plain.status_code == 200
     assert escaped.json() == capital.json() == plain.json()
@@ -145,9 +145,11 @@ def test_pages_refuse_other_methods(anonymous: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.method == "GET"], ids=name_of)
-def test_head_equals_get_without_body(operation: Operation, user: httpx.Client, rows: Rows) -> None:
-    got = operation.send(user, rows)
-    headed = operation.send(user, rows, method="HEAD", whole=True)
+def test_head_equals_get_without_body(
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
+) -> None:
+    got = operation.send(owner, kept_rows)
+    headed = operation.send(owner, kept_rows, method="HEAD", whole=True)
 
     assert headed.status_code == got.status_code == 200
     assert headed.content == b""

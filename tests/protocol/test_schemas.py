@@ -59,7 +59,7 @@ COMPLETE = {"create_message": {"role": "user", "content": "Hello"}, "create_run"
 
 @EVERY_OPERATION_WITH_A_BODY
 def test_422_has_a_pointer_and_a_reason_for_each_error(
-    operation: Operation, user: httpx.Client, rows: Rows
+    operation: Operation, owner: httpx.Client, kept_rows: Rows
 ) -> None:
     for operation_id, body, wrong in BROKEN:
         if operation_id != operation.operation_id:
@@ -67,7 +67,7 @@ def test_422_has_a_pointer_and_a_reason_for_each_error(
         with case(body):
             complete = COMPLETE.get(operation_id, {}) | body if body else {}
 
-            errors = assert_problem(operation.send(user, rows, json=complete), 422)["errors"]
+            errors = assert_problem(operation.send(owner, kept_rows, json=complete), 422)["errors"]
 
             found = {error["pointer"]: error["detail"] for error in errors}
             assert body.get("attachments") or found.keys() == wrong.keys()
@@ -76,15 +76,15 @@ def test_422_has_a_pointer_and_a_reason_for_each_error(
             assert {error["in"] for error in errors} == {"body"}
 
 
-def test_pointer_escapes_slashes_and_tildes(user: httpx.Client) -> None:
-    response = user.post(
+def test_pointer_escapes_slashes_and_tildes(owner: httpx.Client) -> None:
+    response = owner.post(
         "/conversations", content='{"metadata": {"a/b~c": "\\u0000"}}', headers=JSON
     )
 
     assert places(assert_problem(response, 422)) == {"body:/metadata/a~1b~0c"}
 
 
-def test_errors_do_not_repeat_what_was_sent(user: httpx.Client, rows: Rows) -> None:
+def test_errors_do_not_repeat_what_was_sent(owner: httpx.Client, kept_rows: Rows) -> None:
     secret = "hunter2"
     long = secret * 50
     bodies: list[tuple[str, str, Any]] = [
@@ -92,28 +92,28 @@ def test_errors_do_not_repeat_what_was_sent(user: httpx.Client, rows: Rows) -> N
         ("POST", "/conversations", {"is_private": secret, "agent_id": [secret]}),
         ("POST", "/conversations", secret),
         ("POST", "/runs", {"agent_id": long, "status": secret, "conversation_id": secret}),
-        ("PATCH", f"/runs/{rows['run_id']}", {"status": secret, "output": [secret]}),
+        ("PATCH", f"/runs/{kept_rows['run_id']}", {"status": secret, "output": [secret]}),
         ("PUT", "/users/me/chat-settings", {"model": long, "enabled_agents": [secret]}),
         (
             "POST",
-            f"/conversations/{rows['conversation_id']}/messages",
+            f"/conversations/{kept_rows['conversation_id']}/messages",
             {"role": secret, "content": [secret], "attachments": [secret], "tool_calls": secret},
         ),
     ]
-    answers = [user.request(method, path, json=body) for method, path, body in bodies]
+    answers = [owner.request(method, path, json=body) for method, path, body in bodies]
     answers += [
-        user.get("/conversations", params={name: long})
+        owner.get("/conversations", params={name: long})
         for name in ("limit", "order", "order_by", "source", "agent_id", "cursor")
     ]
-    answers += [user.get(f"/runs/{secret}"), user.get("/runs", params={"status": secret})]
+    answers += [owner.get(f"/runs/{secret}"), owner.get("/runs", params={"status": secret})]
 
     for answer in answers:
         assert_problem(answer, 422)
         assert secret not in answer.text
 
 
-def test_body_with_a_thousand_errors_gets_at_most_100(user: httpx.Client) -> None:
-    response = user.put("/users/me/chat-settings", json={"enabled_agents": ["x"] * 1000})
+def test_body_with_a_thousand_errors_gets_at_most_100(owner: httpx.Client) -> None:
+    response = owner.put("/users/me/chat-settings", json={"enabled_agents": ["x"] * 1000})
 
     assert 1 <= len(assert_problem(response, 422)["errors"]) <= 100
 
@@ -154,17 +154,17 @@ def is_kept(value: Any) -> bool:
 @given(data=st.data())
 @PROPERTY
 def test_any_document_is_accepted_or_refused(
-    operation: Operation, user: httpx.Client, rows: Rows, data: st.DataObject
+    operation: Operation, owner: httpx.Client, kept_rows: Rows, data: st.DataObject
 ) -> None:
     names = sorted({*operation.example, *COMPLETE.get(operation.operation_id, {})}) or ["position"]
     changed = data.draw(st.dictionaries(st.sampled_from(names), JSON_VALUES, max_size=3))
-    document = data.draw(JSON_VALUES | st.just(operation.body(rows) | changed))
+    document = data.draw(JSON_VALUES | st.just(operation.body(kept_rows) | changed))
 
-    response = operation.send(user, rows, content=json.dumps(document), headers=JSON)
+    response = operation.send(owner, kept_rows, content=json.dumps(document), headers=JSON)
 
     assert response.status_code in {operation.success, 400, 409, 422}, response.text
     assert response.status_code in operation.statuses
-    if response.status_code in (400, 422) and document == operation.body(rows):
+    if response.status_code in (400, 422) and document == operation.body(kept_rows):
         pytest.fail(response.text)
 
 
@@ -184,11 +184,11 @@ def is_same(sent: Any, got: Any) -> bool:
 @given(metadata=st.dictionaries(st.text(st.characters(), max_size=10), JSON_VALUES, max_size=4))
 @PROPERTY
 def test_create_conversation_stores_any_metadata_that_it_accepts(
-    user: httpx.Client, metadata: dict[str, Any]
+    owner: httpx.Client, metadata: dict[str, Any]
 ) -> None:
     content = json.dumps({"metadata": metadata})
 
-    response = user.post("/conversations", content=content, headers=JSON)
+    response = owner.post("/conversations", content=content, headers=JSON)
 
     if is_kept(metadata):
         assert response.status_code == 201, response.text
@@ -210,21 +210,21 @@ def is_json(text: str) -> bool:
     return True
 
 
-def test_422_about_long_keys_is_short(user: httpx.Client) -> None:
+def test_422_about_long_keys_is_short(owner: httpx.Client) -> None:
     values = ["\x00"] * 60
 
-    response = user.post("/conversations", json={"metadata": {"k" * 100_000: values}})
+    response = owner.post("/conversations", json={"metadata": {"k" * 100_000: values}})
 
     problem = assert_problem(response, 422)
     assert {error["pointer"] for error in problem["errors"]} == {"/metadata"}
     assert len(response.content) < 10_000
 
 
-def test_large_invalid_body_is_refused_quickly(user: httpx.Client) -> None:
-    rows = make_rows(user)
+def test_large_invalid_body_is_refused_quickly(owner: httpx.Client) -> None:
+    rows = make_rows(owner)
     body = b'{"role":"user","content":"x","attachments":[' + b"0," * 500_000 + b"0]}"
 
-    response = user.post(
+    response = owner.post(
         f"/conversations/{rows['conversation_id']}/messages", content=body, headers=JSON
     )
 
