@@ -22,7 +22,7 @@ from tests.servers import Server, free_port, sign, start_server
 
 NewTab = Callable[..., Page]
 Figure = Callable[[str, object], None]
-MILLISECONDS = 15_000
+MILLISECONDS = 30_000
 """How long a test waits for what it expects. A busy machine is slow, and must not fail a test."""
 
 

@@ -4,10 +4,11 @@ The longest pause is recorded, not asserted: it depends on the machine. What is 
 how many elements exist, and how much is asked from the server.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser import many
 from tests.browser.clock import start_clock
@@ -37,6 +38,18 @@ PLACE = """(text) => [...document.querySelectorAll(".scroll article")]
   .find((message) => message.textContent.includes(text)).getBoundingClientRect().top"""
 SKIPPED = """() => [...document.querySelectorAll(".scroll article")]
   .filter((message) => !message.checkVisibility({ contentVisibilityAuto: true })).length"""
+# A busy browser calls an observer late, with all that has happened since.
+LATE_OBSERVERS = """
+window.IntersectionObserver = class extends IntersectionObserver {
+  constructor(callback, options) {
+    const late = [];
+    super((entries, observer) => {
+      if (!late.length) setTimeout(() => callback(late.splice(0), observer), 200);
+      late.push(...entries);
+    }, options);
+  }
+};
+"""
 SHOWN = 1000
 """How many messages are loaded in the test of 5,000: each page costs the same, so these suffice."""
 WATCH = """() => {
@@ -112,6 +125,24 @@ def test_five_thousand_messages(
     assert len(pages) <= shown / 20 + 2, "a page of messages is asked for once"
     # What cannot be seen is not laid out, so scrolling does not cost more than in a short thread.
     assert tab.evaluate(SKIPPED) >= shown * 0.9
+
+
+def test_older_messages_load_in_a_busy_browser(
+    new_tab: NewTab,
+    new_context: Callable[..., BrowserContext],
+    user: str,
+    maria: httpx.Client,
+    database: Any,
+) -> None:
+    conversation = new_conversation(maria)["id"]
+    many.messages(database, user, conversation, 200)
+    context = new_context()
+    context.add_init_script(LATE_OBSERVERS)
+    tab = new_tab(user, context=context, conversation=conversation)
+    expect(messages(tab).last).to_contain_text("Message 200 of many.")
+
+    while (shown := messages(tab).count()) < 200:
+        tab.wait_for_function(SCROLL_FOR_MORE, arg=shown)
 
 
 def test_older_messages_load_without_a_jump(

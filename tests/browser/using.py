@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-SECONDS = 10
+SECONDS = 30
 
 
 def say(page: Page, text: str) -> None:

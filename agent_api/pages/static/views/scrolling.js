@@ -41,7 +41,7 @@ export function useScrolling({ firstId, loadOlder, hasOlder }) {
   }, []);
   useEffect(() => {
     if (!hasOlder) return undefined;
-    const onCross = ([{ isIntersecting }]) => isIntersecting && loadOlder();
+    const onCross = (entries) => entries.at(-1).isIntersecting && loadOlder();
     const observer = new IntersectionObserver(onCross, { root: box.current, rootMargin: `${AHEAD} 0px 0px` });
     observer.observe(sentinel.current);
     return () => observer.disconnect();
