@@ -13,6 +13,8 @@ NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
+ELSEWHERE = "chat.example"
+"""A name of this machine that looks like another machine's."""
 FLAGS = [
     "--no-sandbox",  # with its sandbox, Chromium refuses to run as root
     "--disable-gpu",
@@ -22,6 +24,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
 ]
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.chromium import ELSEWHERE
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
 from tests.servers import Server, sign
@@ -54,6 +55,28 @@ def test_another_link_in_the_same_tab_signs_in_as_the_other_user(tab: Page, serv
         """async () => (await import("/app/session.js")).userId() === "another" """
     )
     assert tab.url == f"{server.url}/"
+
+
+def test_link_of_a_server_elsewhere_signs_in_only_who_agrees(
+    new_tab: NewTab, user: str, server: Server, console: Console
+) -> None:
+    console.expect("Cross-Origin-Opener-Policy")  # which counts only with https
+    elsewhere = server.url.replace("127.0.0.1", ELSEWHERE)
+    tab = new_tab(user, url=elsewhere)
+
+    expect(tab.get_by_role("alert")).to_contain_text(f"The link signs you in as {user}.")
+    assert tab.url == f"{elsewhere}/"
+    assert tab.evaluate(CLAIMS)["token"] is None
+
+    tab.get_by_role("button", name="Sign in").click()
+    expect(tab.get_by_text("No conversations yet")).to_be_visible()
+    tab.evaluate("(token) => { location.hash = `token=${token}` }", sign("another"))
+    expect(tab.get_by_role("alert")).to_contain_text("The link signs you in as another.")
+    assert tab.url == f"{elsewhere}/"
+
+    tab.reload()
+    expect(tab.get_by_text("No conversations yet")).to_be_visible()
+    assert tab.evaluate(CLAIMS)["user"] == user
 
 
 def test_expired_token_is_kept_until_the_user_gives_another(

@@ -24,6 +24,7 @@ const sharedSecret = () => new URLSearchParams(location.hash.slice(1)).get("shar
 const secret = sharedSecret();
 // The page of a link keeps nothing of a user. Opening a link in this tab changes only the fragment.
 addEventListener("hashchange", () => sharedSecret() !== secret && location.reload());
+addEventListener("hashchange", () => session.offered() && signIn(null));
 if (secret) showShared(secret);
 else start();
 
@@ -33,7 +34,7 @@ async function showShared(secret) {
 }
 
 async function start() {
-  if (session.token() === null) return signIn(null);
+  if (session.token() === null || session.offered()) return signIn(null);
   draw(html`<${Starting} />`);
   try {
     // This user's token, also for requests that are still under way when another user has signed in.
@@ -88,12 +89,13 @@ function run(app) {
   setTimeout(preload, PRELOAD_MS);
 }
 
-/** Ask for a token. `problem` says why the last token was refused. */
+/** Ask for a token, or whether to use that of a link. `problem` says why the last one was refused. */
 function signIn(problem) {
   stop();
   const onToken = (token) => {
     session.signIn(token);
     start();
   };
-  draw(html`<${SignIn} problem=${problem} onToken=${onToken} />`);
+  const token = session.offered() ?? "";
+  draw(html`<${SignIn} key=${token} token=${token} user=${session.userId(token)} problem=${problem} onToken=${onToken} />`);
 }

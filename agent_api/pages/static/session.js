@@ -1,13 +1,16 @@
 // Keeps the user's token: for this tab, until it is closed, and never in the address.
 //
 // `agent-api serve` prints a link that ends in #token=... A browser does not send that part to the
-// server, and this module removes it from the address and from the tab's history at once.
+// server, and this module removes it from the address and from the tab's history at once. The link of a
+// server elsewhere could be anybody's, who would then read what the user writes: the user decides.
 
 const KEY = `agent-api token ${new URL("..", import.meta.url).pathname}`;
 const TOKEN = /^[\x20-\x7e]+$/; // what a header can carry; the server checks the rest
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const IS_OWN_MACHINE = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
 
 let current = null;
+let given = null;
 
 /** Take the token from the address, or the one that the tab had before it was reloaded. */
 export function start() {
@@ -20,12 +23,19 @@ export function start() {
 }
 
 function takeFromAddress() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given === null) return false;
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token === null) return false;
   history.replaceState(history.state, "", location.pathname + location.search);
-  const isToken = TOKEN.test(given.trim());
-  if (isToken) signIn(given);
-  return isToken;
+  const isToken = TOKEN.test(token.trim());
+  if (!isToken) return false;
+  if (IS_OWN_MACHINE) signIn(token);
+  else given = token;
+  return IS_OWN_MACHINE;
+}
+
+/** Return the token of a link that the user must confirm, or null. */
+export function offered() {
+  return given;
 }
 
 /** Return the token, or null. An expired one is returned, too: the server decides. */
@@ -35,6 +45,7 @@ export function token() {
 
 /** Use this token from now on. */
 export function signIn(value) {
+  given = null;
   current = value.trim().replace(/^Bearer\s+/i, "");
   sessionStorage.setItem(KEY, current);
 }
@@ -46,14 +57,14 @@ export function signOut() {
 }
 
 /** Return the id of the user: the token's `sub`. */
-export function userId() {
-  const sub = claims()?.sub;
+export function userId(token = current) {
+  const sub = claims(token)?.sub;
   return typeof sub === "string" && sub !== "" ? sub : null;
 }
 
 /** Return when the token expires, or null if that cannot be read from it. */
 export function expiresAt() {
-  const seconds = claims()?.exp;
+  const seconds = claims(current)?.exp;
   return typeof seconds === "number" ? new Date(seconds * 1000) : null;
 }
 
@@ -72,8 +83,8 @@ export function onExpiry(expired) {
 }
 
 /** Return the token's claims, unchecked, or null. The server checks the signature; we only read. */
-function claims() {
-  const payload = current?.split(".")[1];
+function claims(token) {
+  const payload = token?.split(".")[1];
   if (!payload) return null;
   try {
     const bytes = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));

@@ -3,9 +3,12 @@ import { Field } from "./field.js";
 
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-/** Ask for a token. `problem` says why the last one was refused; without it, the user has none yet. */
-export function SignIn({ problem, onToken }) {
-  const [text, setText] = useState("");
+/**
+ * Ask for a token. `problem` says why the last one was refused; without it, the user has none yet.
+ * `token` is that of a link, and `user` whom it signs in.
+ */
+export function SignIn({ problem, token, user, onToken }) {
+  const [text, setText] = useState(token);
   const [mistakes, setMistakes] = useState([]);
 
   const onInput = ({ target }) => {
@@ -14,9 +17,9 @@ export function SignIn({ problem, onToken }) {
   };
   const submit = (event) => {
     event.preventDefault();
-    const token = tokenIn(text);
-    if (TOKEN.test(token)) return onToken(token);
-    setMistakes([token ? "This is not a token: it has three parts with dots between them." : "Paste a token."]);
+    const found = tokenIn(text);
+    if (TOKEN.test(found)) return onToken(found);
+    setMistakes([found ? "This is not a token: it has three parts with dots between them." : "Paste a token."]);
     event.target.querySelector("input").focus();
   };
 
@@ -24,8 +27,8 @@ export function SignIn({ problem, onToken }) {
     <main class="sign-in">
       <form class="card" onSubmit=${submit} noValidate>
         <h1>${problem ? "Sign in again" : "Sign in"}</h1>
-        ${problem
-          ? html`<p class="notice error" role="alert">${problem.detail}</p>`
+        ${problem || token
+          ? html`<p class="notice error" role="alert">${problem?.detail ?? `The link signs you in as ${user ?? "somebody"}. Continue only if you asked for it.`}</p>`
           : html`<p class="muted">The page needs a token, which tells the API who you are.</p>`}
         <${Field} label="Token" mistakes=${mistakes}>
           ${(control) => html`
