@@ -114,7 +114,7 @@ _NEEDS = [
     ),
     (
         roles.MEMBER,
-        _Needs([*message_versions.c], ["SELECT", "INSERT"], []),
+        _Needs([*message_versions.c, *chat_attachments.c], ["SELECT", "INSERT"], []),
     ),
     (
         roles.MEMBER,

@@ -10,7 +10,7 @@ from tests.db.rows import insert_conversation, insert_message, insert_run, share
 
 SEEN_BY_MEMBERS = (
     *("conversations", "messages", "message_versions", "runs", "run_events", "shares"),
-    *("memberships", "membership_tags"),
+    *("memberships", "membership_tags", "chat_attachments"),
 )
 SEEN_BY_WORKERS = ("conversations", "messages", "runs", "run_events", "run_leases")
 

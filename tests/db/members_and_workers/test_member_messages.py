@@ -10,7 +10,7 @@ from db.engine import Connection, acting_under
 from db.engine.statement import Statement
 from db.messages import messages
 from tests.db.members_and_workers.owners import Owner, edit_message
-from tests.db.rows import ABSENT_ID, insert_message, message
+from tests.db.rows import ABSENT_ID, insert_attachment, insert_message, message
 from tests.db.seeing import assert_refused
 
 
@@ -23,7 +23,6 @@ def test_only_editors_post_and_only_to_the_conversation(
         {"conversation_id": alice.other_conversation},
         {"conversation_id": bob.conversation, "user_id": bob.user},
         {"run_id": alice.run},
-        {"chat_attachments": [{"filename": "forged.pdf"}]},
         {"details": None},
         {"details": {"version": 1}},
         {"details": {"author": alice.other_member}},
@@ -41,10 +40,43 @@ def test_only_editors_post_and_only_to_the_conversation(
             messages.insert(connection, **message(alice.other_conversation, alice.user))
         with pytest.raises(errors.Reference):
             messages.insert(connection, **message(alice.conversation, alice.user, run_id=ABSENT_ID))
-        with pytest.raises(errors.Invalid, match="can only be sent by the owner"):
+        with pytest.raises(errors.InvalidItems):
             messages.insert(
                 connection, **message(alice.conversation, alice.user, attachment_ids=[ABSENT_ID])
             )
+
+
+def test_editors_see_only_their_own_attachments_and_store_only_the_owners(
+    connection: Connection, alice: Owner, bob: Owner
+) -> None:
+    for user in (alice.user, bob.user):
+        insert_attachment(connection, user)
+    own = insert_attachment(connection, alice.member)
+    row = {
+        "id": models.new_id(),
+        "user_id": alice.user,
+        "conversation_id": alice.conversation,
+        "message_id": alice.message,
+        "filename": "lease.pdf",
+        "file_url": "s3://leases/lease.pdf",
+    }
+    insert = Statement(sa.insert(models.chat_attachments), columns=row)
+    others: list[dict[str, Any]] = [
+        {"conversation_id": alice.other_conversation},
+        {"conversation_id": None, "message_id": None},
+        {"conversation_id": bob.conversation, "user_id": bob.user},
+    ]
+    every = Statement(sa.text("SELECT id::text FROM chat_attachments"))
+
+    for purpose in (access.READ, access.LEAVE, access.RATE):
+        with acting_under(alice.grant(purpose)):
+            assert every.rows(connection, {"acting_user": alice.user}) == []
+            assert_refused(connection, insert, row | {"acting_user": alice.user})
+    with acting_under(alice.grant(access.WRITE)):
+        for changes in others:
+            assert_refused(connection, insert, row | changes | {"acting_user": alice.user})
+        assert insert.rowcount(connection, row | {"acting_user": alice.user}) == 1
+        assert every.rows(connection, {"acting_user": alice.user}) == [(own,)]
 
 
 def test_editors_change_only_what_they_have_posted(connection: Connection, alice: Owner) -> None:

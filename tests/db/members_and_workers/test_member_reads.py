@@ -36,6 +36,7 @@ def test_member_sees_the_conversation_only(
         "shares": {alice.member, alice.other_member},
         "memberships": set(),  # the owner is a member of nothing
         "membership_tags": set(),
+        "chat_attachments": set(),  # members see what messages show
     }
     as_member = {"acting_user": alice.member}
     assert seen(connection, models.memberships, **as_member) == {alice.member}

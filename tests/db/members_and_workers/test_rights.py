@@ -14,6 +14,7 @@ from tests.db.rows import value
         *((roles.MEMBER, "message_versions", each) for each in ("UPDATE", "DELETE")),
         *((roles.MEMBER, "runs", each) for each in ("SELECT", "INSERT", "UPDATE", "DELETE")),
         *((roles.MEMBER, "run_events", each) for each in ("INSERT", "UPDATE", "DELETE")),
+        *((roles.MEMBER, "chat_attachments", each) for each in ("UPDATE", "DELETE")),
         *((roles.MEMBER, "shares", each) for each in ("INSERT", "UPDATE")),
         *((roles.MEMBER, "memberships", each) for each in ("INSERT", "UPDATE")),
         *((roles.MEMBER, "changes", each) for each in ("SELECT", "UPDATE", "DELETE")),

@@ -13,7 +13,15 @@ from db.organising import reading as marking
 from db.publishing import links, published
 from db.sharing import shares
 from tests.db.partitions.message_queries import add_attachments
-from tests.db.rows import insert_conversation, insert_message, insert_run, link, message
+from tests.db.rows import (
+    ABSENT_ID,
+    insert_attachment,
+    insert_conversation,
+    insert_message,
+    insert_run,
+    link,
+    message,
+)
 
 
 def publish(connection: Connection, user: str, conversation_id: str) -> None:
@@ -37,6 +45,7 @@ def share(connection: Connection, user: str, conversation_id: str) -> None:
     for role in ("viewer", "editor"):
         shares.upsert(connection, **this, member_id="m", role=role)
     shares.select_page(connection, **this)
+    attachment_id = insert_attachment(connection, "m")
     grant = MemberGrant(user, conversation_id, "m", "editor", access.READ)
     routed = message(conversation_id, user, routing_decision={"selected_agents": ["a"]})
     messages.insert(connection, **routed)
@@ -54,6 +63,9 @@ def share(connection: Connection, user: str, conversation_id: str) -> None:
         message_edits.update(
             connection, message_id=message_id, user_id=user, changes={"content": "C"}
         )
+        for ids in ([attachment_id], [ABSENT_ID]):
+            with suppress(errors.Invalid):
+                insert_message(connection, conversation_id, user, attachment_ids=ids)
     with acting_under(grant._replace(purpose=access.LEAVE)), engine.transaction() as transaction:
         shares.delete(transaction, **this, member_id="m", leaves=True)
 
