@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if not self.started:  # the application has logged the reason
             return
-        self.heartbeat()  # before the line, so that a worker that says it started counts as started
+        self.heartbeat()  # who reads the line expects that a silent worker is replaced soon
         address = base_url(self.config.host, self.config.port)
         logger.info("started", extra={"version": __version__, "address": address})
 

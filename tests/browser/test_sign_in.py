@@ -4,7 +4,7 @@ import base64
 import time
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.chromium import ELSEWHERE
 from tests.browser.conftest import NewTab
@@ -57,11 +57,21 @@ def test_another_link_in_the_same_tab_signs_in_as_the_other_user(tab: Page, serv
     assert tab.url == f"{server.url}/"
 
 
-def test_link_of_a_server_elsewhere_signs_in_only_who_agrees(
-    new_tab: NewTab, user: str, server: Server, console: Console
-) -> None:
+@pytest.fixture
+def elsewhere(server: Server, console: Console) -> str:
+    """The server's address on a host that is not loopback."""
     console.expect("Cross-Origin-Opener-Policy")  # which counts only with https
-    elsewhere = server.url.replace("127.0.0.1", ELSEWHERE)
+    return server.url.replace("127.0.0.1", ELSEWHERE)
+
+
+def open_link(tab: Page, user: str) -> None:
+    """Open another user's link in the same tab."""
+    tab.evaluate("(token) => { location.hash = `token=${token}` }", sign(user))
+
+
+def test_link_on_another_host_asks_before_it_signs_in(
+    new_tab: NewTab, user: str, elsewhere: str
+) -> None:
     tab = new_tab(user, url=elsewhere)
 
     expect(tab.get_by_role("alert")).to_contain_text(f"The link signs you in as {user}.")
@@ -70,13 +80,45 @@ def test_link_of_a_server_elsewhere_signs_in_only_who_agrees(
 
     tab.get_by_role("button", name="Sign in").click()
     expect(tab.get_by_text("No conversations yet")).to_be_visible()
-    tab.evaluate("(token) => { location.hash = `token=${token}` }", sign("another"))
+    open_link(tab, "another")
     expect(tab.get_by_role("alert")).to_contain_text("The link signs you in as another.")
     assert tab.url == f"{elsewhere}/"
 
-    tab.reload()
+    tab.get_by_role("button", name="Cancel").click()
     expect(tab.get_by_text("No conversations yet")).to_be_visible()
     assert tab.evaluate(CLAIMS)["user"] == user
+
+
+def test_link_that_is_opened_while_the_page_starts_asks(
+    new_tab: NewTab, user: str, elsewhere: str
+) -> None:
+    tab = new_tab(user, url=elsewhere)
+    tab.get_by_role("button", name="Sign in").click()
+    expect(tab.get_by_text("No conversations yet")).to_be_visible()
+    waiting: list[Route] = []
+    tab.route("**/openapi.json", lambda route: waiting.append(route))  # noqa: PLW0108  # Playwright refuses a method of a list
+    tab.reload(wait_until="commit")
+    while not waiting:
+        tab.wait_for_timeout(50)
+
+    open_link(tab, "another")
+    expect(tab.get_by_role("alert")).to_contain_text("The link signs you in as another.")
+    waiting[0].continue_()
+    tab.wait_for_timeout(500)  # the page would be drawn meanwhile
+
+    expect(tab.get_by_role("alert")).to_contain_text("The link signs you in as another.")
+
+
+def test_link_that_is_opened_in_the_tab_of_a_shared_page_asks(
+    new_tab: NewTab, elsewhere: str, console: Console
+) -> None:
+    console.expect("404")
+    tab = new_tab(url=elsewhere, fragment=f"shared={'x' * 43}")
+    expect(tab.get_by_role("heading", level=1)).to_be_visible()
+
+    open_link(tab, "another")
+
+    expect(tab.get_by_role("alert")).to_contain_text("The link signs you in as another.")
 
 
 def test_expired_token_is_kept_until_the_user_gives_another(

@@ -140,7 +140,7 @@ def test_only_editors_add_attachments_and_only_their_own(
     assert post().status_code == 201
 
 
-def test_editors_add_16_mib_of_text_to_a_message(
+def test_editors_attachments_of_a_message_have_at_most_16_mib_of_text(
     alice: httpx.Client, bob: httpx.Client, shared: Json
 ) -> None:
     long = [new_attachment(bob, parsed_content="x" * 1_000_000) for _ in range(17)]

@@ -21,10 +21,14 @@ let stop = () => {};
 document.documentElement.dir = RTL.has(navigator.language.split("-")[0]) ? "rtl" : "ltr";
 session.start();
 const sharedSecret = () => new URLSearchParams(location.hash.slice(1)).get("shared");
-const secret = sharedSecret();
+let secret = sharedSecret();
 // The page of a link keeps nothing of a user. Opening a link in this tab changes only the fragment.
-addEventListener("hashchange", () => sharedSecret() !== secret && location.reload());
-addEventListener("hashchange", () => session.offered() && signIn(null));
+addEventListener("hashchange", () => {
+  if (session.offeredToken()) {
+    secret = null;
+    signIn(null);
+  } else if (sharedSecret() !== secret) location.reload();
+});
 if (secret) showShared(secret);
 else start();
 
@@ -34,13 +38,14 @@ async function showShared(secret) {
 }
 
 async function start() {
-  if (session.token() === null || session.offered()) return signIn(null);
+  if (session.token() === null || session.offeredToken()) return signIn(null);
   draw(html`<${Starting} />`);
   try {
     // This user's token, also for requests that are still under way when another user has signed in.
     const token = session.token();
     const onUnauthorized = (problem) => token === session.token() && signIn(problem);
     const api = await connect({ token: () => token, onUnauthorized });
+    if (session.offeredToken()) return; // by a link that was opened meanwhile
     run(createApp({ api, me: session.userId(), notify }));
   } catch (problem) {
     if (problem.name !== "Problem" && problem.name !== "Offline") throw problem;
@@ -96,6 +101,11 @@ function signIn(problem) {
     session.signIn(token);
     start();
   };
-  const token = session.offered() ?? "";
-  draw(html`<${SignIn} key=${token} token=${token} user=${session.userId(token)} problem=${problem} onToken=${onToken} />`);
+  const onCancel = () => {
+    session.decline();
+    start();
+  };
+  const token = session.offeredToken() ?? "";
+  const user = session.userId(token);
+  draw(html`<${SignIn} key=${token} ...${{ problem, token, user, onToken, onCancel }} />`);
 }

@@ -1,16 +1,16 @@
 // Keeps the user's token: for this tab, until it is closed, and never in the address.
 //
 // `agent-api serve` prints a link that ends in #token=... A browser does not send that part to the
-// server, and this module removes it from the address and from the tab's history at once. The link of a
-// server elsewhere could be anybody's, who would then read what the user writes: the user decides.
+// server, and this module removes it from the address and from the tab's history at once. On a host that
+// is not loopback the page asks first: the sender of the link would read what the user then writes.
 
 const KEY = `agent-api token ${new URL("..", import.meta.url).pathname}`;
 const TOKEN = /^[\x20-\x7e]+$/; // what a header can carry; the server checks the rest
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-const IS_OWN_MACHINE = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
+const IS_LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
 
 let current = null;
-let given = null;
+let offered = null;
 
 /** Take the token from the address, or the one that the tab had before it was reloaded. */
 export function start() {
@@ -28,14 +28,19 @@ function takeFromAddress() {
   history.replaceState(history.state, "", location.pathname + location.search);
   const isToken = TOKEN.test(token.trim());
   if (!isToken) return false;
-  if (IS_OWN_MACHINE) signIn(token);
-  else given = token;
-  return IS_OWN_MACHINE;
+  if (IS_LOOPBACK) signIn(token);
+  else offered = token;
+  return IS_LOOPBACK;
 }
 
 /** Return the token of a link that the user must confirm, or null. */
-export function offered() {
-  return given;
+export function offeredToken() {
+  return offered;
+}
+
+/** Forget the token of the link. */
+export function decline() {
+  offered = null;
 }
 
 /** Return the token, or null. An expired one is returned, too: the server decides. */
@@ -45,7 +50,7 @@ export function token() {
 
 /** Use this token from now on. */
 export function signIn(value) {
-  given = null;
+  offered = null;
   current = value.trim().replace(/^Bearer\s+/i, "");
   sessionStorage.setItem(KEY, current);
 }

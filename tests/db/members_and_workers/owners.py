@@ -6,7 +6,7 @@ from db import access, models
 from db.conversations import conversations
 from db.engine import Connection, Lease, MemberGrant, acting_under
 from db.messages import message_edits
-from tests.db.rows import insert_conversation, insert_message, insert_run, share
+from tests.db.rows import insert_attachment, insert_conversation, insert_message, insert_run, share
 
 SEEN_BY_MEMBERS = (
     *("conversations", "messages", "message_versions", "runs", "run_events", "shares"),
@@ -19,7 +19,7 @@ class Owner:
     """A user with two conversations, and a run without a conversation.
 
     Each conversation has an edited message, a run with a lease, and two members. The first one has
-    a later run, too.
+    a later run, too. The user and the first member have an attachment.
     """
 
     def __init__(self, connection: Connection, user: str) -> None:
@@ -29,6 +29,7 @@ class Owner:
         self.message, self.other_message = (insert_message(connection, each, user) for each in both)
         for message_id in (self.message, self.other_message):
             edit_message(connection, message_id, user)
+        self.attachment = insert_attachment(connection, user)
         self.run, self.other_run, self.later_run, self.run_without_conversation = (
             insert_run(
                 connection, user, conversation_id=each, status="running", input={"secret": 1}
@@ -41,6 +42,7 @@ class Owner:
                 {"run": run, "user": user, "hash": bytes(32)},
             ).close()
         self.member, self.other_member = f"m-{user}", f"n-{user}"
+        self.attachment_of_member = insert_attachment(connection, self.member)
         for each in both:
             for member in (self.member, self.other_member):
                 share(connection, each, user, member, "editor")

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from db import access, errors, models
+from db import access, engine, errors, models
 from db.engine import Connection, acting_under
 from db.engine.statement import Statement
 from db.messages import messages
 from tests.db.members_and_workers.owners import Owner, edit_message
-from tests.db.rows import ABSENT_ID, insert_attachment, insert_message, message
-from tests.db.seeing import assert_refused
+from tests.db.rows import ABSENT_ID, insert_message, message, share
+from tests.db.seeing import assert_refused, seen
 
 
 def test_only_editors_post_and_only_to_the_conversation(
@@ -49,9 +49,6 @@ def test_only_editors_post_and_only_to_the_conversation(
 def test_editors_see_only_their_own_attachments_and_store_only_the_owners(
     connection: Connection, alice: Owner, bob: Owner
 ) -> None:
-    for user in (alice.user, bob.user):
-        insert_attachment(connection, user)
-    own = insert_attachment(connection, alice.member)
     row = {
         "id": models.new_id(),
         "user_id": alice.user,
@@ -76,7 +73,24 @@ def test_editors_see_only_their_own_attachments_and_store_only_the_owners(
         for changes in others:
             assert_refused(connection, insert, row | changes | {"acting_user": alice.user})
         assert insert.rowcount(connection, row | {"acting_user": alice.user}) == 1
-        assert every.rows(connection, {"acting_user": alice.user}) == [(own,)]
+        assert every.rows(connection, {"acting_user": alice.user}) == [
+            (alice.attachment_of_member,)
+        ]
+
+
+def test_editor_who_is_a_viewer_now_leaves_no_copies(connection: Connection, alice: Owner) -> None:
+    share(connection, alice.conversation, alice.user, alice.member, "viewer")
+    new = message(alice.conversation, alice.user, attachment_ids=[alice.attachment_of_member])
+
+    with (
+        acting_under(alice.grant(access.WRITE)),
+        pytest.raises(errors.Denied),
+        engine.joined(connection),
+    ):
+        messages.insert(connection, **new)
+
+    found = seen(connection, models.chat_attachments, acting_user=alice.user)
+    assert found == {alice.attachment}
 
 
 def test_editors_change_only_what_they_have_posted(connection: Connection, alice: Owner) -> None:

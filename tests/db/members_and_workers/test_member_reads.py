@@ -49,7 +49,7 @@ def test_member_sees_nothing_of_another_user(
     connection: Connection, bob: Owner, granted: dict[str, str], name: str, acting_user: str
 ) -> None:
     user = bob.user if acting_user else ""
-    mine = {bob.conversation, bob.message, bob.run, bob.member}
+    mine = {bob.conversation, bob.message, bob.run, bob.member, bob.attachment}
 
     assert not seen(connection, Base.metadata.tables[name], acting_user=user) & mine
 

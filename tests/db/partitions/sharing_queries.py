@@ -63,9 +63,9 @@ def share(connection: Connection, user: str, conversation_id: str) -> None:
         message_edits.update(
             connection, message_id=message_id, user_id=user, changes={"content": "C"}
         )
-        for ids in ([attachment_id], [ABSENT_ID]):
-            with suppress(errors.Invalid):
-                insert_message(connection, conversation_id, user, attachment_ids=ids)
+        insert_message(connection, conversation_id, user, attachment_ids=[attachment_id])
+        with suppress(errors.InvalidItems):
+            insert_message(connection, conversation_id, user, attachment_ids=[ABSENT_ID])
     with acting_under(grant._replace(purpose=access.LEAVE)), engine.transaction() as transaction:
         shares.delete(transaction, **this, member_id="m", leaves=True)
 

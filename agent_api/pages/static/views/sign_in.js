@@ -5,9 +5,9 @@ const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**
  * Ask for a token. `problem` says why the last one was refused; without it, the user has none yet.
- * `token` is that of a link, and `user` whom it signs in.
+ * `token` is that of a link, and `user` its user.
  */
-export function SignIn({ problem, token, user, onToken }) {
+export function SignIn({ problem, token, user, onToken, onCancel }) {
   const [text, setText] = useState(token);
   const [mistakes, setMistakes] = useState([]);
 
@@ -26,9 +26,11 @@ export function SignIn({ problem, token, user, onToken }) {
   return html`
     <main class="sign-in">
       <form class="card" onSubmit=${submit} noValidate>
-        <h1>${problem ? "Sign in again" : "Sign in"}</h1>
-        ${problem || token
-          ? html`<p class="notice error" role="alert">${problem?.detail ?? `The link signs you in as ${user ?? "somebody"}. Continue only if you asked for it.`}</p>`
+        <h1>${problem && !token ? "Sign in again" : "Sign in"}</h1>
+        ${token || problem
+          ? html`<p class="notice error" role="alert">
+              ${token ? `The link signs you in as ${user ?? "somebody"}. Continue only if you asked for it.` : problem.detail}
+            </p>`
           : html`<p class="muted">The page needs a token, which tells the API who you are.</p>`}
         <${Field} label="Token" mistakes=${mistakes}>
           ${(control) => html`
@@ -37,6 +39,7 @@ export function SignIn({ problem, token, user, onToken }) {
           `}
         <//>
         <button class="button primary">Sign in</button>
+        ${token && html`<button type="button" class="button" onClick=${onCancel}>Cancel</button>`}
         <aside class="help">
           <p>The token stays in this tab. Closing the tab signs you out.</p>
           <p>On your own machine, open the link that <code>make serve</code> prints, or print a token:</p>
