@@ -85,7 +85,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _remove(folder: Path) -> None:
     """Remove a folder after the database server in it has stopped."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not embedded.is_stopped(folder):
         assert time.monotonic() < deadline, f"the database server in {folder} is still running"
         time.sleep(0.05)
