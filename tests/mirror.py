@@ -68,14 +68,16 @@ class Mirror:
             self._get(conversation)
             for attachment in self.documents.get(path, {}).get("chat_attachments", ()):
                 self._get(f"/chat-attachments/{attachment['id']}")
+        if change["type"] == "message.created" and path not in self.documents:
+            self._get_unlinked_attachments()
         if (kind, how) == ("conversation", "created"):
             self._read_messages(conversation)
         if change["type"] in ("conversation.branch_activated", "message.deleted"):
             for path in self._messages_of(change["conversation_id"]):
                 del self.documents[path]
             self._read_messages(conversation)
-        if (kind, how) == ("conversation", "deleted"):
-            self._forget(change["id"])
+        if how == "deleted":
+            self._forget(kind, change["id"])
 
     def _get(self, path: str) -> None:
         response = self._client.get(path, params={"include_messages": False})
@@ -87,6 +89,12 @@ class Mirror:
         self._tags[path] = response.headers["etag"]
         if not self.documents[path].get("active", True):  # the copy has only active branches
             del self.documents[path]
+
+    def _get_unlinked_attachments(self) -> None:
+        """Get what a message may have had that was deleted before the copy knew it."""
+        for path, document in list(self.documents.items()):
+            if path.startswith("/chat-attachments/") and document["message_id"] is None:
+                self._get(path)
 
     def _read_messages(self, conversation: str) -> None:
         """Read the messages of a conversation that may have been shared after they were posted."""
@@ -101,10 +109,10 @@ class Mirror:
             if path.startswith("/messages/") and document["conversation_id"] == conversation_id
         ]
 
-    def _forget(self, conversation_id: str) -> None:
-        """Do what the deletion of a conversation does to its messages, attachments and runs."""
+    def _forget(self, kind: str, deleted_id: str) -> None:
+        """Do what a deletion does to the messages, attachments and runs of what was deleted."""
         for path, document in list(self.documents.items()):
-            if document.get("conversation_id") == conversation_id:
+            if document.get(f"{kind}_id") == deleted_id:
                 if path.startswith(("/messages/", "/chat-attachments/")):
                     del self.documents[path]
                 else:

@@ -1,11 +1,20 @@
 """What the entries of the log say, in which order, and to whom."""
 
 import httpx
+import pytest
 
-from tests.calls import change, new_conversation, new_run, post_message, read
+from tests.calls import (
+    change,
+    ids,
+    new_attachment,
+    new_conversation,
+    new_run,
+    post_message,
+    read,
+)
 from tests.change_log.sending import conversation_of, run_of
 from tests.contract import Rows
-from tests.mirror import CHANGES, SETTINGS, changes_after, position
+from tests.mirror import CHANGES, SETTINGS, Mirror, changes_after, position, state
 
 
 def test_list_changes_numbers_changes_in_their_order(alice: httpx.Client) -> None:
@@ -81,3 +90,22 @@ def test_list_changes_shows_only_the_users_own(
 
     assert [each["type"] for each in changes_after(bob, 0)] == ["run.created"]
     assert position(alice) == 7
+
+
+@pytest.mark.parametrize("was_seen", [False, True])
+@pytest.mark.parametrize("deleted", ["conversation", "message"])
+def test_mirror_forgets_the_attachments_of_a_deleted_message(
+    alice: httpx.Client, deleted: str, was_seen: bool
+) -> None:
+    conversation, kept, gone = new_conversation(alice), new_attachment(alice), new_attachment(alice)
+    mirror = Mirror(alice)
+    message = post_message(alice, conversation, "See this.", attachment_ids=ids([gone]))
+    objects = {"conversation": conversation, "message": message}
+    if was_seen:
+        mirror.follow()
+    assert alice.delete(f"/{deleted}s/{objects[deleted]['id']}").status_code == 204
+
+    mirror.follow()
+
+    assert mirror.documents == state(alice)
+    assert f"/chat-attachments/{kept['id']}" in mirror.documents
