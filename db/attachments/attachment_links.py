@@ -30,6 +30,8 @@ TOO_LONG = "have more than 16 MiB of text together: add them to several messages
 SHOWN = CHAT_ATTACHMENT.names[:8]
 """The properties of an attachment that its message shows: all up to its time of creation."""
 
+_SHOWN_COLUMNS = CHAT_ATTACHMENT.columns[: len(SHOWN)]
+
 _c = chat_attachments.c
 _ids: sa.BindParameter[Any] = sa.bindparam("ids", type_=sa.ARRAY(Id))
 _conversation = sa.bindparam("of_conversation", type_=Id)
@@ -45,14 +47,12 @@ _link = Statement(
     sa.update(chat_attachments)
     .where(_these, _c.message_id.is_(None), _this_conversation)
     .values(message_id=_message, conversation_id=conversations.c.id)
-    .returning(*CHAT_ATTACHMENT.columns[: len(SHOWN)]),
+    .returning(*_SHOWN_COLUMNS),
 )
 _select_existing = Statement(sa.select(_c.id).where(_these))
 _unlinked = sa.and_(_these, _c.message_id.is_(None))
 _select_size = Statement(sa.select(sa.func.sum(_c.size)).where(_unlinked))
-_select_unlinked = Statement(
-    sa.select(*CHAT_ATTACHMENT.columns[: len(SHOWN)], _c.parsed_content).where(_unlinked)
-)
+_select_unlinked = Statement(sa.select(*_SHOWN_COLUMNS, _c.parsed_content).where(_unlinked))
 _COPIED = ("filename", "file_url", "mime_type", "size_bytes", "parsed_content")
 _copy = Statement(
     recording.insertion(

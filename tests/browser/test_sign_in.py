@@ -96,7 +96,11 @@ def test_link_that_is_opened_while_the_page_starts_asks(
     tab.get_by_role("button", name="Sign in").click()
     expect(tab.get_by_text("No conversations yet")).to_be_visible()
     waiting: list[Route] = []
-    tab.route("**/openapi.json", lambda route: waiting.append(route))  # noqa: PLW0108  # Playwright refuses a method of a list
+
+    def hold(route: Route) -> None:
+        waiting.append(route)
+
+    tab.route("**/openapi.json", hold)
     tab.reload(wait_until="commit")
     while not waiting:
         tab.wait_for_timeout(50)
