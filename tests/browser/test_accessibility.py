@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import sample
 from tests.browser.axe import serious
@@ -23,6 +23,11 @@ FOCUSED = """() => {
   return [e.getAttribute("aria-label") ?? e.textContent.trim().slice(0, 40), ring, e.outerHTML];
 }"""
 TITLE = "Which region grew fastest?"
+# A busy browser draws its next frame long after the user has pressed the next key.
+LATE_FRAMES = """
+const nextFrame = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (callback) => setTimeout(() => nextFrame(callback), 1000);
+"""
 
 
 def show_signed_out(page: Page) -> None:
@@ -179,6 +184,22 @@ def test_everything_can_be_reached_with_the_keyboard(
     tab.keyboard.type("Written")
     tab.keyboard.press("Enter")
     expect(messages(tab).filter(has_text="Written").first).to_be_visible()
+
+
+def test_keys_that_follow_each_other_within_a_frame(
+    new_context: Callable[..., BrowserContext], new_tab: NewTab, user: str, maria: httpx.Client
+) -> None:
+    for number in (3, 2, 1):
+        sample.create(maria, "/conversations", title=f"Row {number}", agent_id="analyst")
+    context = new_context()
+    context.add_init_script(LATE_FRAMES)
+    tab = new_tab(user, context=context)
+    rows(tab).first.focus()
+
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        tab.keyboard.press(key)
+
+    expect(tab.locator(".thread-title")).to_have_text("Row 3")
 
 
 def test_page_of_a_right_to_left_language_is_mirrored(

@@ -42,7 +42,10 @@ export function ConversationList({ app, show }) {
     if (top < scrollTop) box.current.scrollTop = top;
     else if (top + ROW > scrollTop + clientHeight) box.current.scrollTop = top + ROW - clientHeight;
     measure();
-    requestAnimationFrame(() => box.current?.querySelector(`[data-id="${id}"]`)?.focus());
+    // A row that is drawn gets it at once, because the next key can come before the next frame.
+    const find = () => box.current?.querySelector(`[data-id="${id}"]`);
+    if (find()) find().focus();
+    else requestAnimationFrame(() => find()?.focus());
   };
   const actions = useMemo(() => ({ ...app.conversations, fork: app.fork, show, focusRow: (id) => latest.current(id) }), [app]);
   const latest = useRef(focusRow);
