@@ -1,7 +1,9 @@
 import { html, useState } from "../html.js";
-import { FeedbackComment } from "./feedback_comment.js";
+import { Dialog } from "./dialog.js";
+import { Field } from "./field.js";
 import { Icon } from "./icons.js";
-import { explain } from "./problems.js";
+import { ListField } from "./list_field.js";
+import { explain, isGeneral, mistakesAt } from "./problems.js";
 
 /** Thumbs up and down. Everybody who can read a message may rate it, and sees only their own feedback. */
 export function Feedback({ api, message, onChanged = () => {} }) {
@@ -28,7 +30,7 @@ export function Feedback({ api, message, onChanged = () => {} }) {
 
   const says = Boolean(feedback?.comment || feedback?.tags.length);
   return html`
-    <span class="feedback" role="group" aria-label="Your feedback">
+    <span class="feedback" role="group" aria-label="Your feedback" aria-busy=${pending !== null}>
       <${Thumb} label="Good answer" icon="thumbUp" pressed=${rating === "up"} onClick=${() => rate("up")} />
       <${Thumb} label="Bad answer" icon="thumbDown" pressed=${rating === "down"} onClick=${() => rate("down")} />
       ${feedback && html`
@@ -48,6 +50,50 @@ function Thumb({ label, icon, pressed, onClick }) {
   return html`
     <button type="button" class="icon-button" aria-label=${label} title=${label} aria-pressed=${String(pressed)}
       onClick=${onClick}><${Icon} name=${icon} /></button>
+  `;
+}
+
+// The comment and the tags of a rating. `onSaved` gets the stored feedback.
+function FeedbackComment({ api, message, onClose, onSaved }) {
+  const { rating } = message.feedback;
+  const [comment, setComment] = useState(message.feedback.comment ?? "");
+  const [tags, setTags] = useState(message.feedback.tags);
+  const [error, setError] = useState(null);
+  const [busy, setBusy] = useState(false);
+
+  const save = async (event) => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    setError(null);
+    try {
+      const body = { rating, tags, comment: comment.trim() || null };
+      onSaved((await api.set_feedback({ message_id: message.id, body })).data);
+      onClose();
+    } catch (problem) {
+      setError(problem);
+      setBusy(false);
+    }
+  };
+
+  return html`
+    <${Dialog} title=${rating === "up" ? "What was good?" : "What was not good?"} onClose=${onClose}>
+      <form class="form" onSubmit=${save} aria-busy=${busy} noValidate>
+        <${Field} label="Comment" mistakes=${mistakesAt(error, "/comment", "The comment")}>
+          ${(control) => html`
+            <textarea ...${control} dir="auto" rows="4" autofocus
+              value=${comment} onInput=${({ target }) => setComment(target.value)}></textarea>
+          `}
+        <//>
+        <${ListField} label="Tags" help="Short labels, such as “no source” or “too long”."
+          values=${tags} onChange=${setTags} error=${error} pointer="/tags" />
+        ${isGeneral(error, ["/comment", "/tags"]) && html`<p class="notice error" role="alert">${explain(error)}</p>`}
+        <div class="actions">
+          <button type="button" class="button quiet" onClick=${onClose}>Cancel</button>
+          <button class="button primary">${busy ? "Saving …" : "Save"}</button>
+        </div>
+      </form>
+    <//>
   `;
 }
 
