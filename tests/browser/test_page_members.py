@@ -14,6 +14,9 @@ from tests.live.echoing import echoing
 from tests.servers import Server
 from tests.workers import new_agent
 
+NOTHING_TO_SEND = """() => Object.entries(sessionStorage)
+  .every(([key, value]) => !key.includes("outbox") || value === "[]")"""
+
 
 @pytest.fixture
 def shared(maria: httpx.Client) -> Json:
@@ -60,12 +63,17 @@ def test_editor_writes_and_follows_the_answer_to_the_owner(
     say(tab, "Harbour Street, I think.")
 
     expect_messages(tab, "Which one costs less?", "Harbour Street, I think.")
+    tab.wait_for_function(NOTHING_TO_SEND)
     assert maria.get("/runs").json()["total"] == 0
     agent = new_agent()
-    post_message(maria, shared, " ".join(f"word{n}" for n in range(40)))
+    post_message(maria, shared, " ".join(f"word{n}" for n in range(150)))
     new_run(maria, agent_id=agent, conversation_id=shared["id"])
     with echoing(server.url, tmp_path, agent):
         expect(tab.locator("[aria-busy=true]")).to_contain_text("word5")
+        tab.get_by_role("link", name="New conversation").click()
+        expect(messages(tab)).to_have_count(0)
+        open_row(tab, "Lease offers")
+        expect(tab.locator("[aria-busy=true]")).to_contain_text("word60")
         expect(tab.locator("[aria-busy=true]")).to_have_count(0)
     expect(messages(tab)).to_have_count(4)
 
@@ -94,5 +102,6 @@ def test_conversation_of_another_user_in_the_address_is_refused(
 
     tab.goto(f"{tab.url}#/{shared['id']}")
 
-    expect(tab.get_by_role("alert")).to_contain_text("does not exist, or is not shared with you")
+    refusal = tab.get_by_role("alert").filter(has_text="does not exist, or is not shared with you")
+    expect(refusal).to_be_visible()
     expect(tab.get_by_text("What would you like to know?")).to_be_visible()

@@ -56,6 +56,25 @@ def test_run_of_another_device_is_shown_with_its_steps_and_failure(
     expect(tab.get_by_role("button", name="Ask again")).to_be_visible()
 
 
+LEAST = """() => {
+  const region = document.querySelector(".scroll");
+  const count = () => region.querySelectorAll("article").length;
+  window.least = count();
+  new MutationObserver(() => { least = Math.min(least, count()); })
+    .observe(region, { childList: true, subtree: true });
+}"""
+
+
+def test_answer_never_disappears(tab: Page, echo: None) -> None:
+    say(tab, "One two three four five")
+    expect(messages(tab).nth(1)).to_contain_text("One")
+    tab.evaluate(LEAST)
+
+    expect(tab.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    expect(messages(tab)).to_have_count(2)
+    assert tab.evaluate("least") == 2
+
+
 def test_finished_answer_is_announced_once(tab: Page, echo: None) -> None:
     announced = tab.locator("[aria-live=polite]")
 

@@ -1,12 +1,31 @@
 """The page follows what other devices change."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import httpx
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
-from tests.browser.using import choose, expect_messages, open_row, rows, titles
+from tests.browser.test_streams import LOST
+from tests.browser.using import LONG_TOASTS, choose, expect_messages, open_row, rows, titles
 from tests.calls import change, messages_of, new_conversation, post_message
+
+
+@contextmanager
+def late_answer(tab: Page, pattern: str) -> Iterator[Callable[[], None]]:
+    """Keep the next answer to a request of this pattern. Yields what gives it to the page."""
+    held: list[tuple[Route, APIResponse]] = []
+    tab.route(pattern, lambda route: held.append((route, route.fetch())), times=1)
+
+    def release() -> None:
+        ((route, response),) = held
+        route.fulfill(response=response)
+
+    yield release
+    while not held:
+        tab.wait_for_timeout(20)
 
 
 def test_changes_of_another_device_appear(tab: Page, maria: httpx.Client) -> None:
@@ -29,8 +48,8 @@ def test_changes_of_another_device_appear(tab: Page, maria: httpx.Client) -> Non
     maria.put(f"/conversations/{newer['id']}/active-message", json=body).raise_for_status()
     expect_messages(tab, "Which team?", "South")
     maria.delete(f"/conversations/{newer['id']}").raise_for_status()
-    expect(titles(tab)).to_have_text(["Leases"])
     expect(tab.get_by_text("This conversation was deleted")).to_be_visible()
+    expect(titles(tab)).to_have_text(["Leases"])
 
 
 def test_page_is_read_again_if_its_position_has_expired(
@@ -83,9 +102,16 @@ def test_filter_shows_archived_shared_and_tagged_conversations(
 
 
 def test_undo_does_not_bring_back_what_another_device_has_deleted(
-    tab: Page, maria: httpx.Client, console: Console
+    new_context: Callable[..., BrowserContext],
+    new_tab: NewTab,
+    user: str,
+    maria: httpx.Client,
+    console: Console,
 ) -> None:
     console.expect("404")
+    context = new_context()
+    context.add_init_script(LONG_TOASTS)
+    tab = new_tab(user, context=context)
     conversation = new_conversation(maria, title="Leases")
     choose(tab, "Leases", "Archive")
     undo = tab.get_by_role("button", name="Undo")
@@ -98,3 +124,51 @@ def test_undo_does_not_bring_back_what_another_device_has_deleted(
 
     expect(tab.get_by_text("Not saved.")).to_be_visible()
     expect(titles(tab)).to_have_text(["Later"])
+
+
+def test_late_answer_does_not_bring_back_what_another_device_has_deleted(
+    tab: Page, maria: httpx.Client, console: Console
+) -> None:
+    console.expect("404")
+    conversation = new_conversation(maria, title="Leases")
+    expect(titles(tab)).to_have_text(["Leases"])
+    with late_answer(tab, f"**/conversations/{conversation['id']}?*") as release:
+        change(maria, f"/conversations/{conversation['id']}", title="Rent")
+    maria.delete(f"/conversations/{conversation['id']}").raise_for_status()
+    expect(titles(tab)).to_have_count(0)
+
+    release()
+
+    new_conversation(maria, title="Later")
+    expect(titles(tab)).to_have_text(["Later"])
+
+
+def test_late_answer_does_not_hide_a_newer_message(tab: Page, maria: httpx.Client) -> None:
+    conversation = new_conversation(maria, title="Leases")
+    post_message(maria, conversation, "First")
+    open_row(tab, "Leases")
+    expect_messages(tab, "First")
+    with late_answer(tab, "**/messages?*") as release:
+        post_message(maria, conversation, "Second")
+    post_message(maria, conversation, "Third")
+    expect_messages(tab, "First", "Second", "Third")
+
+    release()
+    tab.wait_for_timeout(300)  # nothing must happen
+
+    expect_messages(tab, "First", "Second", "Third")
+
+
+def test_message_is_read_again_after_a_lost_answer(
+    tab: Page, maria: httpx.Client, console: Console
+) -> None:
+    console.expect("ERR_FAILED", *LOST)
+    conversation = new_conversation(maria, title="Leases")
+    post_message(maria, conversation, "First")
+    open_row(tab, "Leases")
+    expect_messages(tab, "First")
+    tab.route("**/messages?*", lambda route: route.abort(), times=1)
+
+    post_message(maria, conversation, "Second")
+
+    expect_messages(tab, "First", "Second")

@@ -12,6 +12,7 @@ from tests.browser.conftest import NewTab, Restartable
 from tests.browser.console import Console
 from tests.browser.test_streams import LOST
 from tests.browser.using import (
+    LONG_TOASTS,
     choose,
     eventually,
     expect_messages,
@@ -46,16 +47,16 @@ def test_first_conversation_from_question_to_answer(
 def test_answer_arrives_word_by_word_and_can_be_stopped(
     tab: Page, echo: None, maria: httpx.Client
 ) -> None:
-    say(tab, LONG)
+    say(tab, " ".join(f"word{n}" for n in range(600)))
     live = messages(tab).nth(1)
 
     expect(live).to_contain_text("word3")
-    expect(live).not_to_contain_text("word59")
+    expect(live).not_to_contain_text("word599")
     tab.get_by_role("button", name="Stop").click()
 
     expect(tab.get_by_role("button", name="Send", exact=True)).to_be_visible()
     expect(messages(tab).nth(1)).to_contain_text("word3")
-    expect(messages(tab).nth(1)).not_to_contain_text("word59")
+    expect(messages(tab).nth(1)).not_to_contain_text("word599")
     (run,) = maria.get("/runs").json()["runs"]
     assert run["status"] == "cancelled"
 
@@ -86,8 +87,11 @@ def test_shift_enter_starts_a_line_and_blank_text_is_not_sent(
 
 
 def test_conversation_is_renamed_pinned_archived_and_deleted_with_undo(
-    tab: Page, maria: httpx.Client
+    new_context: Callable[..., BrowserContext], new_tab: NewTab, user: str, maria: httpx.Client
 ) -> None:
+    context = new_context()
+    context.add_init_script(LONG_TOASTS)
+    tab = new_tab(user, context=context)
     for title in ("First", "Second", "Third"):
         maria.post("/conversations", json={"title": title})
     expect(titles(tab)).to_have_text(["Third", "Second", "First"])
@@ -241,7 +245,7 @@ def test_message_whose_response_is_lost_is_stored_once(
     tab.route("**/conversations/*/messages", lose_first)
     say(tab, "Only once")
 
-    expect(tab.get_by_role("heading", name="echo")).to_be_visible()
+    expect(tab.get_by_role("heading", name="echo").first).to_be_visible()
     expect_messages(tab, "Only once", "Only once")
     assert lost
     (stored,) = maria.get("/conversations").json()["conversations"]

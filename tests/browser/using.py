@@ -6,6 +6,11 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 SECONDS = 30
+LONG_TOASTS = """
+const soon = window.setTimeout.bind(window);
+window.setTimeout = (run, ms, ...more) => soon(run, ms === 6000 ? 120_000 : ms, ...more);
+"""
+"""A script for tests that press Undo, which the page offers for six seconds."""
 
 
 def say(page: Page, text: str) -> None:
@@ -22,8 +27,10 @@ def messages(page: Page) -> Locator:
 
 def expect_messages(page: Page, *texts: str) -> None:
     """Wait until the open conversation shows exactly these messages, and no agent is at work."""
-    expect(messages(page).locator(".bubble")).to_have_text(list(texts), use_inner_text=True)
+    bubbles = messages(page).locator(".bubble")
+    expect(bubbles).to_have_text(list(texts), use_inner_text=True)
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    expect(bubbles).to_have_text(list(texts), use_inner_text=True)
 
 
 def rows(page: Page) -> Locator:

@@ -9,6 +9,8 @@ export function conversationActions({ api, store, notify }) {
 
   const setList = (patch) => store.set(({ list }) => ({ list: { ...list, ...patch } }));
   const put = (conversation) => store.set((state) => putConversation(state, conversation));
+  // An answer can be late: its conversation may have been deleted elsewhere meanwhile, and must not appear again.
+  const putKnown = (conversation) => store.get().conversations[conversation.id] && put(conversation);
 
   async function load({ more = false } = {}) {
     const { filter, list } = store.get();
@@ -45,9 +47,11 @@ export function conversationActions({ api, store, notify }) {
 
   /** Read a conversation again, for example because the change stream names it. */
   async function refresh(id) {
+    const { drops } = store.get();
     try {
       // Its messages are paged by list_messages, so this reads only the conversation.
       const { data } = await api.get_conversation({ conversation_id: id, include_messages: false });
+      if (drops !== store.get().drops) return refresh(id); // perhaps this one was deleted meanwhile
       put(data);
     } catch (problem) {
       // 404: deleted. 403: the owner has removed this user.
@@ -61,10 +65,9 @@ export function conversationActions({ api, store, notify }) {
     const before = store.get().conversations[id];
     if (before) put({ ...before, ...body });
     try {
-      put((await api.update_conversation({ conversation_id: id, body })).data);
+      putKnown((await api.update_conversation({ conversation_id: id, body })).data);
     } catch (problem) {
-      // It may have been deleted elsewhere meanwhile, and must not appear again.
-      if (before && store.get().conversations[id]) put(before);
+      if (before) putKnown(before);
       notify(`Not saved. ${problem.message}`, { kind: "error" });
     }
   }
@@ -131,7 +134,7 @@ export function conversationActions({ api, store, notify }) {
   async function markRead(id, messageId) {
     try {
       const body = { message_id: messageId };
-      put((await api.mark_conversation_read({ conversation_id: id, body })).data);
+      putKnown((await api.mark_conversation_read({ conversation_id: id, body })).data);
     } catch (problem) {
       // The next visit marks it. A conversation that is gone has nothing to mark.
       rethrowMistake(problem);

@@ -1,11 +1,11 @@
 // Runs of agents: start them, follow their events, stop them.
 import { follow } from "../streams.js";
-import { FINAL, rethrowMistake } from "./state.js";
+import { FINAL, activeRuns, rethrowMistake } from "./state.js";
 
 const DRAW_MS = 50; // words that arrive within this time are drawn together
 
 export function runActions({ api, store, notify, threads, announce }) {
-  const followed = new Map(); // run id -> AbortController
+  const followed = new Map(); // run id -> { controller, end }
 
   const put = (run) => store.set(({ runs }) => ({ runs: { ...runs, [run.id]: { ...runs[run.id], ...run } } }));
   const setLive = (id, patch) =>
@@ -14,7 +14,7 @@ export function runActions({ api, store, notify, threads, announce }) {
   /** Find the runs of a conversation that are going on, and follow them. Only its owner may list runs. */
   async function watch(conversationId) {
     const conversation = store.get().conversations[conversationId];
-    if (conversation?.role !== "owner") return;
+    if (conversation?.role !== "owner") return activeRuns(store.get(), conversationId).forEach(followRun);
     const { data } = await api.list_runs({ conversation_id: conversationId, order: "desc", limit: 20 });
     for (const run of data.runs) {
       put(run);
@@ -37,7 +37,9 @@ export function runActions({ api, store, notify, threads, announce }) {
   async function followRun({ id, conversation_id }) {
     if (followed.has(id)) return;
     const controller = new AbortController();
-    followed.set(id, controller);
+    const { signal } = controller;
+    const following = { controller, end: null };
+    followed.set(id, following);
     let text = "";
     let timer = null;
     const draw = () => {
@@ -52,6 +54,8 @@ export function runActions({ api, store, notify, threads, announce }) {
         text = ""; // its worker is gone; another one starts again
         setLive(id, { text, note: "" });
         put({ ...data, id, conversation_id });
+      } else if (event === "run.ended") {
+        following.end = { ...data, id, conversation_id };
       } else if (event.startsWith("run.")) {
         put({ ...data, id, conversation_id });
       } else {
@@ -61,16 +65,18 @@ export function runActions({ api, store, notify, threads, announce }) {
     setLive(id, {});
     try {
       // after: 0 reads all events: a client that connects late sees the whole answer, too.
-      await follow(api, "stream_run_events", { run_id: id, after: 0 }, { onEvent, signal: controller.signal });
+      await follow(api, "stream_run_events", { run_id: id, after: 0 }, { onEvent, signal });
+      // The answer is a message now. The run ends on the page when that is there, so that the answer never disappears.
+      if (!signal.aborted) await threads.refresh(conversation_id);
     } catch (problem) {
       rethrowMistake(problem);
       if (problem.status !== 401) notify(`The answer cannot be followed. ${problem.message}`, { kind: "error" });
     } finally {
       clearTimeout(timer);
-      followed.delete(id);
+      if (followed.get(id) === following) followed.delete(id);
+      if (following.end) put(following.end);
     }
-    if (controller.signal.aborted) return;
-    await threads.refresh(conversation_id); // the answer is now a message
+    if (signal.aborted) return;
     const run = store.get().runs[id];
     store.set(({ live: { [id]: gone, ...live } }) => ({ live }));
     if (run) announce(run);
@@ -90,7 +96,9 @@ export function runActions({ api, store, notify, threads, announce }) {
     const { conversations, openId } = store.get();
     if (conversations[conversationId]?.role === "owner") {
       const { data } = await api.get_run({ run_id: id });
-      put(data);
+      const following = followed.get(id);
+      if (following && FINAL.has(data.status)) following.end = data;
+      else put(data);
       if (FINAL.has(data.status)) return;
     } else if (!store.get().runs[id]) {
       put({ id, conversation_id: conversationId, status: "pending", created_at: new Date().toISOString() });
@@ -99,7 +107,7 @@ export function runActions({ api, store, notify, threads, announce }) {
   }
 
   function unfollowAll() {
-    for (const controller of followed.values()) controller.abort();
+    for (const { controller } of followed.values()) controller.abort();
     followed.clear();
   }
 

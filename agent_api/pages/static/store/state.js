@@ -13,6 +13,7 @@ export const initialState = {
   live: {}, // by run: { text, note }, while it is followed
   outbox: [], // messages that the server has not confirmed
   deleting: {}, // conversations that disappear unless the user chooses Undo
+  drops: 0, // how many conversations have disappeared
   target: null, // a message to scroll to
   openId: null, // a conversation's id, "new", or null
   connection: "waiting", // of the change stream: "open" or "waiting"
@@ -57,7 +58,7 @@ export function dropConversation(state, id) {
   const listed = state.list.ids.length - ids.length;
   const total = state.list.total === null ? null : state.list.total - listed;
   const openId = state.openId === id ? null : state.openId;
-  return { conversations, threads, openId, list: { ...state.list, ids, total } };
+  return { conversations, threads, openId, drops: state.drops + 1, list: { ...state.list, ids, total } };
 }
 
 export function putMessages(state, messages) {

@@ -32,6 +32,11 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
     );
   }
 
+  async function refreshThread(id) {
+    const problem = await threads.refresh(id);
+    if (problem) throw problem;
+  }
+
   function onEvent({ id, data: change }) {
     position = Number(id);
     const { type, conversation_id: conversationId, id: objectId } = change;
@@ -53,7 +58,7 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
     }
     const isOpen = conversationId !== null && conversationId === openId;
     if (["message.created", "message.deleted", "conversation.branch_activated"].includes(type)) {
-      if (isOpen) later(`thread ${conversationId}`, () => threads.refresh(conversationId));
+      if (isOpen) later(`thread ${conversationId}`, () => refreshThread(conversationId));
     } else if (kind === "run" && isOpen) {
       later(`run ${objectId}`, () => runs.refresh(objectId, conversationId));
     }

@@ -7,8 +7,11 @@ export function threadActions({ api, store, notify }) {
     notify(`${what} ${problem.message}`, { kind: "error" });
   };
 
-  /** Read the newest messages, and keep the older ones that are loaded already. */
+  let asked = 0; // counts requests, because a later one can be answered earlier
+
+  /** Read the newest messages, and keep the older ones that are loaded already. Returns the problem, if there is one. */
   async function refresh(conversationId) {
+    const mine = ++asked;
     const known = Boolean(store.get().threads[conversationId]?.pages.length);
     if (!known) store.set((state) => threadPatch(state, conversationId, { status: "loading", problem: null }));
     try {
@@ -20,19 +23,22 @@ export function threadActions({ api, store, notify }) {
       const newest = data.messages.toReversed();
       store.set((state) => {
         const thread = state.threads[conversationId];
+        if (mine < thread?.asked) return undefined;
         const before = idsOf(thread);
         const place = newest.length ? before.indexOf(newest[0].id) : -1;
         // Each message has one parent. If the oldest of the new page is known, so is all before it.
         const ids = [...before.slice(0, Math.max(place, 0)), ...newest.map((message) => message.id)];
         const cursor = place === -1 ? data.next_cursor : thread.cursor;
         const pages = repaginate(place === -1 ? [] : thread.pages, ids);
-        const patch = { pages, cursor, status: "ready", problem: null };
+        const patch = { pages, cursor, status: "ready", problem: null, asked: mine };
         return { messages: putMessages(state, newest), ...threadPatch(state, conversationId, patch) };
       });
     } catch (problem) {
       rethrowMistake(problem);
       store.set((state) => threadPatch(state, conversationId, { status: known ? "ready" : "failed", problem }));
+      return problem;
     }
+    return null;
   }
 
   /** Load the page before the oldest message. Returns whether there was one. */

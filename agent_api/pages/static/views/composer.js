@@ -1,4 +1,4 @@
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { DEFAULT_AGENT } from "../store/state.js";
 import { useStore } from "../store/store.js";
 import { Icon } from "./icons.js";
@@ -20,7 +20,7 @@ export function Composer({ app, id, conversation, active, onSent }) {
     field.current?.style.setProperty("block-size", "auto");
     field.current?.style.setProperty("block-size", `${field.current.scrollHeight}px`);
   }, [text]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     // On a phone the keyboard would cover what the user came to read.
     if (!matchMedia("(pointer: coarse)").matches) field.current?.focus();
   }, []);

@@ -1,4 +1,4 @@
-import { html, memo, useEffect, useRef, useState } from "../html.js";
+import { html, memo, useLayoutEffect, useRef, useState } from "../html.js";
 import { Icon } from "./icons.js";
 import { Menu } from "./menu.js";
 import { fullTime, shortTime } from "./format.js";
@@ -61,7 +61,7 @@ export const plain = (text) => text.replace(/[*_`#>|~]+/g, "").replace(/\s+/g, "
 
 export function Rename({ title, onDone }) {
   const input = useRef(null);
-  useEffect(() => input.current.select(), []);
+  useLayoutEffect(() => input.current.select(), []);
   const onKeyDown = (event) => {
     if (event.isComposing) return;
     if (event.key === "Enter") onDone(event.target.value.trim());

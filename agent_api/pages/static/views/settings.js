@@ -1,4 +1,4 @@
-import { html, useMemo, useRef, useState } from "../html.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { Dialog } from "./dialog.js";
 import { explain, isGeneral } from "./problems.js";
 import { Failure, Loading, useRequest } from "./request.js";
@@ -29,6 +29,7 @@ function Form({ api, read, onClose, onSaved }) {
   const [corrected, setCorrected] = useState([]);
   const [busy, setBusy] = useState(false);
   const form = useRef(null);
+  useLayoutEffect(() => form.current.querySelector('[aria-invalid="true"]')?.focus(), [error]);
   const isGeneralError = isGeneral(error, fields.map(({ pointer }) => pointer));
 
   const type = (name, value) => {
@@ -74,7 +75,6 @@ function Form({ api, read, onClose, onSaved }) {
   const fail = (problem) => {
     setError(problem);
     setBusy(false);
-    requestAnimationFrame(() => form.current?.querySelector('[aria-invalid="true"]')?.focus());
   };
 
   const row = (field) => {
