@@ -58,7 +58,7 @@ def open_dialog(name: str) -> Callable[[Page], None]:
     def show(page: Page) -> None:
         page.get_by_role("button", name=name, exact=True).click()
         expect(page.get_by_role("dialog")).to_be_visible()
-        expect(page.get_by_role("dialog").locator("[aria-busy=true], .skeleton")).to_have_count(0)
+        expect(page.get_by_role("dialog").get_by_text(re.compile("^Loading "))).to_have_count(0)
 
     return show
 

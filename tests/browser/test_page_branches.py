@@ -65,7 +65,8 @@ def test_edit_does_not_overwrite_what_the_user_has_not_seen(
     conversation = new_conversation(maria, title="Regions")
     message = post_message(maria, conversation, "First text")
     open_row(tab, "Regions")
-    press(messages(tab).nth(0), "Edit")
+    with tab.expect_response(f"**/messages/{message['id']}"):  # the version that the user has seen
+        press(messages(tab).nth(0), "Edit")
     field = tab.get_by_role("textbox", name="Text of the message")
     field.fill("Mine")
     maria.patch(f"/messages/{message['id']}", json={"content": "Theirs"}).raise_for_status()

@@ -51,9 +51,7 @@ def test_token_survives_a_reload_but_is_not_in_another_tab(
 def test_another_link_in_the_same_tab_signs_in_as_the_other_user(tab: Page, server: Server) -> None:
     tab.evaluate("(token) => { location.hash = `token=${token}` }", sign("another"))
 
-    tab.wait_for_function(
-        """async () => (await import("/app/session.js")).userId() === "another" """
-    )
+    expect(tab.get_by_title("another", exact=True)).to_be_visible()
     assert tab.url == f"{server.url}/"
 
 
@@ -147,7 +145,7 @@ def test_expiry_is_announced(new_tab: NewTab, user: str, console: Console) -> No
       await new Promise((resolve) => session.onExpiry(resolve));
     }""")
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert tab.evaluate(CLAIMS)["expired"] is True
 
 
