@@ -1,10 +1,10 @@
 import { html, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { Dialog } from "./dialog.js";
+import { formatTime } from "./format.js";
 import { explain, isGeneral } from "./problems.js";
 import { Failure, Loading, useRequest } from "./request.js";
-import { bodySchema, fieldsOf } from "./schema.js";
+import { answerSchema, bodySchema, fieldsOf } from "./schema.js";
 import { SchemaField, valueOf } from "./schema_field.js";
-import { NowSaved, Replaced, ServerFacts } from "./settings_parts.js";
 
 /** All chat settings. The fields come from the contract's schema of update_chat_settings. */
 export function Settings({ api, onClose, onSaved = () => {} }) {
@@ -103,4 +103,42 @@ function Form({ api, read, onClose, onSaved }) {
       </div>
     </form>
   `;
+}
+
+// Says that another device was faster, after a 412.
+function Replaced({ fields }) {
+  return html`
+    <div class="notice" role="alert">
+      <p>
+        These settings were saved elsewhere while you were editing.
+        Changed there: ${fields.map(({ label }) => label).join(", ")}. What you have typed is kept: check it and save again.
+      </p>
+    </div>
+  `;
+}
+
+// What another device has saved, next to its field.
+function NowSaved({ value, isTyped, onUse }) {
+  const text = Array.isArray(value) ? value.join(", ") : value;
+  return html`
+    <p class="now-saved">
+      <span>Saved elsewhere: <strong dir="auto">${text === null || text === "" ? "empty" : text}</strong></span>
+      ${isTyped && html`<button type="button" class="button" onClick=${onUse}>Use this</button>`}
+    </p>
+  `;
+}
+
+// The properties that the server sets, such as the time of the last change.
+function ServerFacts({ contract, fields, data }) {
+  const names = new Set(fields.map(({ name }) => name));
+  const all = fieldsOf(contract, answerSchema(contract, "get_chat_settings"));
+  const fact = ({ name, label }) => html`
+    <div key=${name}><dt>${label}</dt><dd><bdi>${display(name, data[name])}</bdi></dd></div>
+  `;
+  return html`<dl class="facts">${all.filter(({ name }) => !names.has(name)).map(fact)}</dl>`;
+}
+
+function display(name, value) {
+  if (value === null) return "not saved yet";
+  return name.endsWith("_at") ? formatTime(value) : String(value);
 }
