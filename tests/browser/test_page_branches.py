@@ -141,3 +141,21 @@ def test_copy_up_to_a_message_is_opened(tab: Page, maria: httpx.Client) -> None:
     expect(tab.get_by_text("This is your copy.")).to_be_visible()
     expect_messages(tab, "First")
     assert maria.get("/conversations").json()["total"] == 2
+
+
+def test_edited_text_is_not_lost_and_the_focus_stays(tab: Page, maria: httpx.Client) -> None:
+    conversation = new_conversation(maria, title="Regions")
+    question = post_message(maria, conversation, "Which region?")
+    post_message(maria, conversation, "Which team?", sibling_of=question["id"])
+    open_row(tab, "Regions")
+    press(messages(tab).nth(0), "Edit")
+    field = tab.get_by_role("textbox", name="Text of the message")
+    field.fill("A long text")
+
+    field.press("Escape")
+
+    expect(field).to_have_value("A long text")
+    tab.get_by_role("button", name="Cancel").click()
+    expect(messages(tab).nth(0)).to_be_focused()
+    press(messages(tab).nth(0), "Previous version")
+    expect(tab.locator(f"#message-{question['id']}")).to_be_focused()

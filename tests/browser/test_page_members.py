@@ -8,14 +8,18 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
-from tests.browser.using import expect_messages, messages, open_row, rows, say
+from tests.browser.using import (
+    NOTHING_TO_SEND,
+    expect_messages,
+    messages,
+    open_row,
+    rows,
+    say,
+)
 from tests.calls import Json, new_conversation, new_run, post_message
 from tests.live.echoing import echoing
 from tests.servers import Server
 from tests.workers import new_agent
-
-NOTHING_TO_SEND = """() => Object.entries(sessionStorage)
-  .every(([key, value]) => !key.includes("outbox") || value === "[]")"""
 
 
 @pytest.fixture

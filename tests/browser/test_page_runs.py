@@ -3,7 +3,8 @@
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.browser.using import messages, open_row, say
+from tests.browser.console import Console
+from tests.browser.using import NOTHING_TO_SEND, late_answer, messages, open_row, say
 from tests.calls import Json, change, create, new_conversation, new_run, post_message
 from tests.workers import new_agent
 
@@ -81,3 +82,72 @@ def test_finished_answer_is_announced_once(tab: Page, echo: None) -> None:
     say(tab, "One two three")
 
     expect(announced).to_have_text("Answer: One two three")
+
+
+def test_queued_run_does_not_need_a_worker_of_its_own(tab: Page, maria: httpx.Client) -> None:
+    conversation = new_conversation(maria, title="Regions")
+    post_message(maria, conversation, "Which region?")
+    agent = new_agent()
+    for _ in range(2):
+        new_run(maria, agent_id=agent, conversation_id=conversation["id"], if_busy="queue")
+
+    open_row(tab, "Regions")
+
+    expect(tab.locator("[aria-busy=true]")).to_have_count(2)
+    expect(tab.get_by_text("No worker has taken this run.").first).to_be_visible()
+    tab.wait_for_timeout(500)  # the other one was drawn at the same time
+    expect(tab.get_by_text("No worker has taken this run.")).to_have_count(1)
+
+
+def test_answer_again_pressed_twice_starts_one_run(tab: Page, maria: httpx.Client) -> None:
+    conversation = new_conversation(maria, title="Regions", agent_id=new_agent())
+    post_message(maria, conversation, "Which region?")
+    post_message(maria, conversation, "South", role="assistant")
+    open_row(tab, "Regions")
+    messages(tab).nth(1).hover()
+
+    messages(tab).nth(1).get_by_role("button", name="Answer again").dblclick()
+
+    expect(tab.get_by_text("Waiting for the agent")).to_be_visible()
+    tab.wait_for_function(NOTHING_TO_SEND)
+    assert maria.get("/runs").json()["total"] == 1
+
+
+def test_run_that_ended_while_another_conversation_was_open(
+    tab: Page, maria: httpx.Client, console: Console
+) -> None:
+    console.expect("503")
+    conversation = new_conversation(maria, title="Regions")
+    new_conversation(maria, title="Leases")
+    post_message(maria, conversation, "Which region?")
+    open_row(tab, "Regions")
+    run = new_run(maria, conversation_id=conversation["id"], status="running")
+    expect(tab.locator("[aria-busy=true]")).to_have_count(1)
+    open_row(tab, "Leases")
+    change(maria, f"/runs/{run['id']}", status="succeeded")
+    tab.route("**/runs?*", lambda route: route.fulfill(status=503))
+
+    with tab.expect_response("**/runs?*"):
+        open_row(tab, "Regions")
+
+    expect(messages(tab)).to_have_count(1)
+    expect(tab.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def test_run_is_not_followed_in_another_conversation(tab: Page, maria: httpx.Client) -> None:
+    conversation = new_conversation(maria, title="Regions")
+    new_conversation(maria, title="Leases")
+    new_run(maria, conversation_id=conversation["id"], status="running")
+    streams: list[str] = []
+    tab.on(
+        "request",
+        lambda request: streams.append(request.url) if "/events/stream" in request.url else None,
+    )
+    with late_answer(tab, "**/runs?*") as release:
+        open_row(tab, "Regions")
+    open_row(tab, "Leases")
+
+    release()
+
+    tab.wait_for_timeout(500)  # nothing must happen
+    assert streams == []

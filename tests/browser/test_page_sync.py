@@ -1,31 +1,24 @@
 """The page follows what other devices change."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import httpx
-from playwright.sync_api import APIResponse, BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
 from tests.browser.test_streams import LOST
-from tests.browser.using import LONG_TOASTS, choose, expect_messages, open_row, rows, titles
+from tests.browser.using import (
+    LONG_TOASTS,
+    choose,
+    expect_messages,
+    late_answer,
+    messages,
+    open_row,
+    rows,
+    titles,
+)
 from tests.calls import change, messages_of, new_conversation, post_message
-
-
-@contextmanager
-def late_answer(tab: Page, pattern: str) -> Iterator[Callable[[], None]]:
-    """Keep the next answer to a request of this pattern. Yields what gives it to the page."""
-    held: list[tuple[Route, APIResponse]] = []
-    tab.route(pattern, lambda route: held.append((route, route.fetch())), times=1)
-
-    def release() -> None:
-        ((route, response),) = held
-        route.fulfill(response=response)
-
-    yield release
-    while not held:
-        tab.wait_for_timeout(20)
 
 
 def test_changes_of_another_device_appear(tab: Page, maria: httpx.Client) -> None:
@@ -172,3 +165,41 @@ def test_message_is_read_again_after_a_lost_answer(
     post_message(maria, conversation, "Second")
 
     expect_messages(tab, "First", "Second")
+
+
+def test_failing_read_does_not_hold_up_other_changes(
+    tab: Page, maria: httpx.Client, console: Console
+) -> None:
+    console.expect("503")
+    failing = new_conversation(maria, title="Leases")
+    conversation = new_conversation(maria, title="Regions")
+    open_row(tab, "Regions")
+    with tab.expect_response(f"**/conversations/{failing['id']}?*"):
+        tab.route(
+            f"**/conversations/{failing['id']}?*",
+            lambda route: route.fulfill(status=503, headers={"Retry-After": "60"}),
+        )
+        change(maria, f"/conversations/{failing['id']}", title="Rent")
+
+    post_message(maria, conversation, "Which region?")
+
+    expect(messages(tab)).to_have_count(1)
+
+
+def test_late_list_does_not_bring_back_what_another_device_has_deleted(
+    tab: Page, maria: httpx.Client
+) -> None:
+    conversation = new_conversation(maria, title="Leases")
+    new_conversation(maria, title="Regions")
+    expect(titles(tab)).to_have_text(["Regions", "Leases"])
+    tab.get_by_role("button", name="Archived").click()
+    expect(tab.get_by_text("Nothing is archived")).to_be_visible()
+    with late_answer(tab, "**/conversations?*") as release:
+        tab.get_by_role("button", name="All", exact=True).click()
+    maria.delete(f"/conversations/{conversation['id']}").raise_for_status()
+    new_conversation(maria, title="Later")
+    expect(titles(tab)).to_have_text(["Later"])  # the change before it has come, too
+
+    release()
+
+    expect(titles(tab)).to_have_text(["Later", "Regions"])

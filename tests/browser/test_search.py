@@ -5,6 +5,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.console import Console
+from tests.browser.using import late_answer
+from tests.calls import new_conversation, post_message
 
 
 @pytest.fixture
@@ -62,3 +64,22 @@ def test_says_why_there_are_no_results(search: Locator, leases: str, console: Co
     expect(search.get_by_role("searchbox")).to_have_value("")
     page.keyboard.type("nothing-like-this")
     expect(search.get_by_role("status")).to_have_text("No message matches.")
+
+
+def test_opens_the_first_of_many_messages(tab: Page, search: Locator, maria: httpx.Client) -> None:
+    conversation = new_conversation(maria, title="Leases")
+    first = post_message(maria, conversation, "Which harbour?")
+    for number in range(60):
+        post_message(maria, conversation, f"Offer {number}")
+    tab.keyboard.type("harbour")
+
+    with (
+        late_answer(tab, "**/messages?*cursor=*") as release,
+        late_answer(tab, "**/runs?*") as go_on,
+    ):
+        search.get_by_role("button", name="Which harbour?").click()
+    go_on()  # while older messages are loaded, because the newest ones do not fill the window
+    tab.wait_for_timeout(200)
+    release()
+
+    expect(tab.locator(f"#message-{first['id']}")).to_be_focused()

@@ -110,3 +110,14 @@ def test_keeps_what_another_device_has_saved_until_the_user_decides(
     expect(panel).to_be_hidden()
     saved = maria.get(PATH).json()
     assert (saved["temperature"], saved["max_tokens"], saved["model"]) == (0.1, 500, "small")
+
+
+def test_search_does_not_replace_the_panel(panel: Locator) -> None:
+    panel.get_by_label("Temperature").fill("0,2")
+
+    panel.page.keyboard.press("Control+k")
+
+    expect(panel.get_by_label("Temperature")).to_have_value("0,2")
+    panel.page.keyboard.press("Escape")
+    panel.page.keyboard.press("Control+k")
+    expect(panel.page.get_by_role("search")).to_be_visible()

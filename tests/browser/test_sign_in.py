@@ -3,12 +3,15 @@
 import base64
 import time
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.chromium import ELSEWHERE
 from tests.browser.conftest import NewTab
 from tests.browser.console import Console
+from tests.browser.using import choose, eventually, open_row
+from tests.calls import new_conversation
 from tests.servers import Server, sign
 
 CLAIMS = """async () => {
@@ -175,3 +178,22 @@ def test_token_without_a_user_is_refused(claims: bytes, new_tab: NewTab, console
     tab = new_tab(fragment=f"token=e30.{payload}.e30")
 
     expect(tab.get_by_role("heading", name="Sign in again")).to_be_visible()
+
+
+def test_nothing_of_a_user_is_left_after_they_sign_out(tab: Page, maria: httpx.Client) -> None:
+    for title in ("Leases", "Salaries"):
+        new_conversation(maria, title=title)
+    choose(tab, "Leases", "Delete")
+    expect(tab.get_by_role("button", name="Undo")).to_be_visible()
+    open_row(tab, "Salaries")
+
+    tab.get_by_role("button", name="Sign out").click()
+
+    expect(tab.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(tab).to_have_title("Agent API")
+    tab.get_by_label("Token").fill(sign("another"))
+    tab.get_by_role("button", name="Sign in").click()
+    expect(tab.get_by_title("another", exact=True)).to_be_visible()
+    expect(tab.get_by_text("Leases")).to_have_count(0)
+    expect(tab.get_by_role("alert")).to_have_text("")
+    eventually(lambda: maria.get("/conversations").json()["total"], 1)

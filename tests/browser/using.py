@@ -1,9 +1,10 @@
 """What a user does with the page, by the names that a screen reader says."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 SECONDS = 30
 LONG_TOASTS = """
@@ -11,6 +12,10 @@ const soon = window.setTimeout.bind(window);
 window.setTimeout = (run, ms, ...more) => soon(run, ms === 6000 ? 120_000 : ms, ...more);
 """
 """A script for tests that press Undo, which the page offers for six seconds."""
+
+NOTHING_TO_SEND = """() => Object.entries(sessionStorage)
+  .every(([key, value]) => !key.includes("outbox") || value === "[]")"""
+"""True when the server has confirmed all that the user has sent."""
 
 
 def say(page: Page, text: str) -> None:
@@ -63,3 +68,22 @@ def eventually(stored: Callable[[], object], expected: object) -> None:
     while (found := stored()) != expected and time.monotonic() < deadline:
         time.sleep(0.05)
     assert found == expected
+
+
+@contextmanager
+def late_answer(tab: Page, pattern: str) -> Iterator[Callable[[], None]]:
+    """Keep the next answer to a request of this pattern. Yields what gives it to the page."""
+    seen: list[Route] = []
+    held: list[APIResponse] = []
+
+    def hold_first(route: Route) -> None:
+        seen.append(route)
+        if len(seen) == 1:
+            held.append(route.fetch())
+        else:
+            route.fallback()
+
+    tab.route(pattern, hold_first)
+    yield lambda: seen[0].fulfill(response=held[0])
+    while not held:
+        tab.wait_for_timeout(20)

@@ -7,7 +7,7 @@ import { App } from "./views/app.js";
 import { preload } from "./views/dialogs.js";
 import { Failed, Starting } from "./views/states.js";
 import { SignIn } from "./views/sign_in.js";
-import { notify } from "./views/toasts.js";
+import { clearToasts, notify } from "./views/toasts.js";
 
 const RTL = new Set(["ar", "fa", "he", "ur", "ps", "sd", "ug", "yi", "dv", "ckb"]);
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
@@ -87,6 +87,10 @@ function run(app) {
   };
   const signOut = () => {
     app.outbox.stop({ forget: true });
+    app.conversations.finishRemovals();
+    app.drafts.clear();
+    clearToasts();
+    history.replaceState(null, "", location.pathname + location.search);
     session.signOut();
     signIn(null);
   };
@@ -97,6 +101,7 @@ function run(app) {
 /** Ask for a token, or whether to use that of a link. `problem` says why the last one was refused. */
 function signIn(problem) {
   stop();
+  document.title = "Agent API";
   const onToken = (token) => {
     session.signIn(token);
     start();

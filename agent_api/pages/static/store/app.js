@@ -7,9 +7,13 @@ import { createStore } from "./store.js";
 import { startSync } from "./sync.js";
 import { threadActions } from "./threads.js";
 
+const draftsOf = new Map(); // by user, because a token can expire while they write
+
 export function createApp({ api, me, notify }) {
   const store = createStore({ ...initialState });
-  const base = { api, me, store, notify, announce };
+  const drafts = draftsOf.get(me) ?? new Map(); // what was written and not sent, by conversation
+  draftsOf.set(me, drafts);
+  const base = { api, me, store, notify, announce, drafts };
   const conversations = conversationActions(base);
   const threads = threadActions(base);
   const runs = runActions({ ...base, threads });
@@ -46,6 +50,8 @@ export function createApp({ api, me, notify }) {
       store.set({ target: message_id });
       return;
     }
+    const { problem } = store.get().threads[conversation_id] ?? {};
+    if (problem) return notify(`The message could not be loaded. ${problem.message}`, { kind: "error" });
     const show = async () => {
       await threads.activate(conversation_id, message_id);
       await showMessage({ conversation_id, message_id });
@@ -63,8 +69,7 @@ export function createApp({ api, me, notify }) {
   }
 
   return {
-    drafts: new Map(), // what was written and not sent, by conversation
-    api, me, store, notify, open, showMessage, fork, conversations, threads, runs, outbox,
+    api, me, store, drafts, notify, open, showMessage, fork, conversations, threads, runs, outbox,
     sync: (events) => startSync({ api, store, conversations, threads, runs, ...events }),
     isBusy: (id) => activeRuns(store.get(), id).length > 0,
   };

@@ -13,7 +13,7 @@ export function conversationActions({ api, store, notify }) {
   const putKnown = (conversation) => store.get().conversations[conversation.id] && put(conversation);
 
   async function load({ more = false } = {}) {
-    const { filter, list } = store.get();
+    const { filter, list, drops } = store.get();
     if (more && (list.cursor === null || list.status === "loading")) return;
     const mine = more ? generation : ++generation;
     setList({ status: "loading", problem: null });
@@ -25,6 +25,10 @@ export function conversationActions({ api, store, notify }) {
     try {
       const { data } = await api.list_conversations(query);
       if (mine !== generation) return;
+      if (drops !== store.get().drops) {
+        setList({ status: "ready" });
+        return await load({ more }); // perhaps one of them was deleted meanwhile
+      }
       store.set((state) => {
         const found = Object.fromEntries(data.conversations.map((each) => [each.id, each]));
         const before = more ? state.list.ids : [];

@@ -5,7 +5,7 @@ import { activeRuns, idsOf, putMessages, rethrowMistake } from "./state.js";
 
 const ATTEMPTS = 6;
 
-export function outboxActions({ api, me, store, conversations, threads, runs }) {
+export function outboxActions({ api, me, store, drafts, conversations, threads, runs }) {
   // For this user of this API: what they wrote must never be sent as another one, or elsewhere.
   const saved = `agent-api outbox ${api.base} ${me}`;
   let stopped = false; // signed out
@@ -34,6 +34,8 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
 
   /** Start the agent again for a question that has been asked. */
   function answerAgain({ conversation_id, agent_id, message_id, sibling_of = null }) {
+    const isSame = (each) => each.content === null && each.message_id === message_id && each.status !== "failed";
+    if (store.get().outbox.some(isSame)) return; // pressed twice
     const keys = { run: newKey() };
     const entry = { key: newKey(), keys, conversation_id, agent_id, message_id, sibling_of, content: null };
     save((outbox) => [...outbox, { ...entry, status: "sending", problem: null }]);
@@ -63,7 +65,7 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
         if (stopped) return;
         // Whether it was carried out is unknown: repeat it, with the same key and body.
         const again = isTemporary(problem) || isInProgress(problem);
-        if (!again || count >= ATTEMPTS) {
+        if (!again || (count >= ATTEMPTS && navigator.onLine)) {
           patch(key, { status: "failed", problem: problem.message });
           return;
         }
@@ -95,8 +97,12 @@ export function outboxActions({ api, me, store, conversations, threads, runs }) 
       "Idempotency-Key": keys.conversation,
     });
     conversations.put(data);
-    patch(key, { conversation_id: data.id });
-    if ([null, "new"].includes(store.get().openId)) store.set({ openId: data.id });
+    // What was written below it meanwhile belongs to the same conversation.
+    save((outbox) => outbox.map((each) => ({ ...each, conversation_id: each.conversation_id ?? data.id })));
+    if (![null, "new"].includes(store.get().openId)) return;
+    drafts.set(data.id, drafts.get("new") ?? "");
+    drafts.delete("new");
+    store.set({ openId: data.id });
   }
 
   async function postMessage(key) {

@@ -13,8 +13,8 @@ export function runActions({ api, store, notify, threads, announce }) {
 
   /** Find the runs of a conversation that are going on, and follow them. Only its owner may list runs. */
   async function watch(conversationId) {
-    const conversation = store.get().conversations[conversationId];
-    if (conversation?.role !== "owner") return activeRuns(store.get(), conversationId).forEach(followRun);
+    activeRuns(store.get(), conversationId).forEach(followRun);
+    if (store.get().conversations[conversationId]?.role !== "owner") return;
     const { data } = await api.list_runs({ conversation_id: conversationId, order: "desc", limit: 20 });
     for (const run of data.runs) {
       put(run);
@@ -35,7 +35,7 @@ export function runActions({ api, store, notify, threads, announce }) {
   }
 
   async function followRun({ id, conversation_id }) {
-    if (followed.has(id)) return;
+    if (followed.has(id) || store.get().openId !== conversation_id) return;
     const controller = new AbortController();
     const { signal } = controller;
     const following = { controller, end: null };
@@ -93,8 +93,7 @@ export function runActions({ api, store, notify, threads, announce }) {
 
   /** Read a run again, because the change stream names it. Members can only follow its events. */
   async function refresh(id, conversationId) {
-    const { conversations, openId } = store.get();
-    if (conversations[conversationId]?.role === "owner") {
+    if (store.get().conversations[conversationId]?.role === "owner") {
       const { data } = await api.get_run({ run_id: id });
       const following = followed.get(id);
       if (following && FINAL.has(data.status)) following.end = data;
@@ -103,7 +102,7 @@ export function runActions({ api, store, notify, threads, announce }) {
     } else if (!store.get().runs[id]) {
       put({ id, conversation_id: conversationId, status: "pending", created_at: new Date().toISOString() });
     } else if (FINAL.has(store.get().runs[id].status)) return;
-    if (openId === conversationId) followRun({ id, conversation_id: conversationId });
+    followRun({ id, conversation_id: conversationId });
   }
 
   function unfollowAll() {

@@ -11,9 +11,10 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
   let waiting = new Map(); // what to read again: "kind id" -> function
   let timer = null;
 
-  function later(key, read, delay = GATHER_MS) {
+  function later(key, read) {
+    if (controller.signal.aborted) return;
     waiting.set(key, read);
-    timer ??= setTimeout(readAgain, delay);
+    timer ??= setTimeout(readAgain, GATHER_MS);
   }
 
   async function readAgain() {
@@ -26,7 +27,7 @@ export function startSync({ api, store, conversations, threads, runs, onGone }) 
           await read();
         } catch (problem) {
           rethrowMistake(problem);
-          if (isTemporary(problem) && !controller.signal.aborted) later(key, read, (problem.retryAfter ?? 2) * 1000);
+          if (isTemporary(problem)) setTimeout(later, (problem.retryAfter ?? 2) * 1000, key, read);
         }
       }),
     );

@@ -73,9 +73,13 @@ export function threadActions({ api, store, notify }) {
 
   /** Load older messages until one is there, for a search result. Returns whether it was found. */
   async function loadUntil(conversationId, messageId) {
-    const has = () => idsOf(store.get().threads[conversationId]).includes(messageId);
-    while (!has() && (await loadOlder(conversationId, 100)));
-    return has();
+    for (;;) {
+      const thread = store.get().threads[conversationId];
+      if (idsOf(thread).includes(messageId)) return true;
+      // The page may be on its way, because the user has scrolled to the top.
+      if (thread?.status === "older") await new Promise((done) => setTimeout(done, 50));
+      else if (!(await loadOlder(conversationId, 100))) return false;
+    }
   }
 
   async function refreshMessage(id) {
@@ -114,15 +118,17 @@ export function threadActions({ api, store, notify }) {
     await refresh(message.conversation_id);
   }
 
-  /** Switch to the version of a message before (-1) or after (1) this one. */
+  /** Switch to the version of a message before (-1) or after (1) this one. Returns its id. */
   async function switchBranch(message, step) {
     const { conversation_id } = message;
     try {
       const siblings = await findSiblings(message);
       const target = siblings.find((each) => each.sibling_index === message.sibling_index + step);
       if (target) await activate(conversation_id, target.id);
+      return target?.id;
     } catch (problem) {
       failed("The version was not changed.")(problem);
+      return null;
     }
   }
 

@@ -29,7 +29,7 @@ export function App({ app, onSignOut }) {
     const onKeyDown = (event) => {
       if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
-        show("search");
+        if (!document.querySelector("dialog")) show("search"); // another one may hold what the user has typed
       } else if (event.key === "Escape" && openId) setDrawer(false);
     };
     addEventListener("keydown", onKeyDown);

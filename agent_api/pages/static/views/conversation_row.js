@@ -10,10 +10,10 @@ export const ConversationRow = memo(({ conversation, isOpen, actions }) => {
   const [renaming, setRenaming] = useState(false);
   const { id, title, pinned, tags, unread_count: unread, last_message: last, shared_by } = conversation;
   if (renaming) {
-    const save = (name) => {
+    const save = (name, to) => {
       setRenaming(false);
       if (name && name !== title) actions.update(id, { title: name });
-      actions.focusRow(id);
+      if (!to) actions.focusRow(id);
     };
     return html`<div class="row-rename"><${Rename} title=${title} onDone=${save} /></div>`;
   }
@@ -64,12 +64,9 @@ export function Rename({ title, onDone }) {
   useLayoutEffect(() => input.current.select(), []);
   const onKeyDown = (event) => {
     if (event.isComposing) return;
-    if (event.key === "Enter") onDone(event.target.value.trim());
-    if (event.key === "Escape") {
-      input.current.value = title;
-      onDone(title);
-    }
+    if (event.key === "Escape") input.current.value = title;
+    if (["Enter", "Escape"].includes(event.key)) input.current.blur();
   };
   return html`<input class="rename" ref=${input} defaultValue=${title} maxlength="255" dir="auto"
-    aria-label="Title" onKeyDown=${onKeyDown} onBlur=${(event) => onDone(event.target.value.trim())} />`;
+    aria-label="Title" onKeyDown=${onKeyDown} onBlur=${(event) => onDone(event.target.value.trim(), event.relatedTarget)} />`;
 }

@@ -50,7 +50,7 @@ export function EditMessage({ app, message, role, onClose }) {
     onClose();
   };
   const onKeyDown = (event) => {
-    if (event.key === "Escape") onClose();
+    if (event.key === "Escape" && !event.isComposing && text === opened) onClose();
   };
   const isQuestion = message.role === "user";
   const isSame = text === message.content || !text.trim();

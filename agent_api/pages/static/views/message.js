@@ -14,12 +14,16 @@ export const Message = memo(({ id, app, role, owner, show }) => {
   const message = useStore(app.store, (state) => state.messages[id]);
   const run = useStore(app.store, (state) => state.runs[message.run_id]);
   const [editing, setEditing] = useState(false);
+  const close = () => {
+    setEditing(false);
+    focusMessage(id);
+  };
   const name = nameOf({ message, app, owner, run });
   return html`
     <article class=${`message ${message.role}`} id=${`message-${id}`} tabindex="-1">
       <h2 class=${name === "You" ? "visually-hidden" : "message-name"} dir="auto">${name}</h2>
       ${editing
-        ? html`<${EditMessage} app=${app} message=${message} role=${role} onClose=${() => setEditing(false)} />`
+        ? html`<${EditMessage} app=${app} message=${message} role=${role} onClose=${close} />`
         : html`
           <${Guard} instead=${html`<p class="muted">This message cannot be displayed.</p>`}>
             <div class="bubble">${message.content ? html`<${Markdown} text=${message.content} />` : html`<p class="muted">No text</p>`}</div>
@@ -41,6 +45,9 @@ function nameOf({ message, app, owner, run }) {
   return author === app.me || !author ? "You" : author;
 }
 
+// The button or field that had the focus is gone.
+const focusMessage = (id) => document.getElementById(`message-${id}`)?.focus({ preventScroll: true });
+
 function Actions({ app, message, role, show, onEdit }) {
   const { id, conversation_id, sibling_index: index, sibling_count: count } = message;
   const isOwner = role === "owner";
@@ -50,6 +57,7 @@ function Actions({ app, message, role, show, onEdit }) {
     await navigator.clipboard.writeText(message.content);
     app.notify("Copied.");
   };
+  const switchBranch = async (step) => focusMessage(await app.threads.switchBranch(message, step));
   const regenerate = () => {
     const { agent_id } = app.store.get().conversations[conversation_id];
     const question = { message_id: message.parent_id, sibling_of: id };
@@ -71,10 +79,10 @@ function Actions({ app, message, role, show, onEdit }) {
       ${count > 1 && html`
         <span class="branches">
           <button type="button" class="icon-button" aria-label="Previous version" disabled=${index === 1 || role === "viewer"}
-            onClick=${() => app.threads.switchBranch(message, -1)}><${Icon} name="left" /></button>
+            onClick=${() => switchBranch(-1)}><${Icon} name="left" /></button>
           <bdi>${index} of ${count}</bdi>
           <button type="button" class="icon-button" aria-label="Next version" disabled=${index === count || role === "viewer"}
-            onClick=${() => app.threads.switchBranch(message, 1)}><${Icon} name="right" /></button>
+            onClick=${() => switchBranch(1)}><${Icon} name="right" /></button>
         </span>
       `}
       ${message.role === "assistant" && html`

@@ -7,7 +7,7 @@ import { Markdown } from "./markdown.js";
 
 const NO_WORKER_AFTER_MS = 5000;
 
-export function LiveRun({ run, app }) {
+export function LiveRun({ run, app, isNext }) {
   const live = useStore(app.store, (state) => state.live[run.id]);
   const isPending = run.status === "pending";
   const isStopping = Boolean(run.cancel_requested_at);
@@ -17,7 +17,7 @@ export function LiveRun({ run, app }) {
       <h2 class="message-name" dir="auto">${run.agent_id ?? "Agent"}</h2>
       ${live?.text && html`<div class="bubble"><${Markdown} text=${live.text} /></div>`}
       ${note && html`<p class="message-status"><span class="dots" aria-hidden="true"><i /><i /><i /></span>${note}</p>`}
-      ${isPending && html`<${NoWorker} run=${run} />`}
+      ${isPending && isNext && html`<${NoWorker} run=${run} />`}
     </article>
   `;
 }

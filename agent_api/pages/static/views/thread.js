@@ -63,7 +63,7 @@ export function Thread({ app, id, show, onMenu }) {
         ${!isLoading && thread?.status !== "failed" && isEmpty && html`<${Welcome} isNew=${isNew} />`}
         ${visible.map((ids) => html`<${Page} key=${ids[0]} ids=${ids} app=${app} conversation=${conversation} show=${show} />`)}
         ${waiting.map((entry) => html`<${Waiting} key=${entry.key} entry=${entry} app=${app} />`)}
-        ${active.map((run) => html`<${LiveRun} key=${run.id} run=${run} app=${app} />`)}
+        ${active.map((run, place) => html`<${LiveRun} key=${run.id} run=${run} app=${app} isNext=${place === 0} />`)}
         ${!active.length && !unsent.length && html`<${RunEnd} app=${app} conversation=${conversation} lastId=${lastId} />`}
       </div>
     </div>

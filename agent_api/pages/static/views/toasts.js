@@ -16,6 +16,9 @@ export function notify(text, { action = null, kind = "info", seconds = SECONDS[k
   setTimeout(() => close(toast.id), seconds * 1000);
 }
 
+/** Remove all, because they belong to a user who has signed out. */
+export const clearToasts = () => toasts.set({ shown: [] });
+
 const close = (id) => toasts.set(({ shown }) => ({ shown: shown.filter((toast) => toast.id !== id) }));
 
 /** Both regions stay in the page, because screen readers watch only regions that they know. */
