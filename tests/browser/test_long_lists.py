@@ -14,7 +14,7 @@ from tests.browser import many
 from tests.browser.clock import start_clock
 from tests.browser.conftest import Figure, NewTab
 from tests.browser.console import Console
-from tests.browser.using import messages, rows
+from tests.browser.using import messages, open_row, rows
 from tests.calls import new_conversation
 
 MORE_MESSAGES = """(count) =>
@@ -180,3 +180,17 @@ def test_failing_server_is_not_asked_without_pause(
     tab.wait_for_timeout(2000)
 
     assert 1 <= len(failed) <= 5
+
+
+def test_scroll_event_that_comes_late(tab: Page, maria: httpx.Client) -> None:
+    """The page has no exception: see console.py."""
+    new_conversation(maria, title="Leases")
+    new_conversation(maria, title="Regions")
+    open_row(tab, "Leases")
+    tab.evaluate("window.boxes = [document.querySelector('.scroll')]")
+    open_row(tab, "Regions")
+    tab.evaluate("boxes.push(document.querySelector('.list'))")
+    tab.get_by_role("button", name="Sign out").click()
+    expect(tab.get_by_role("heading", name="Sign in")).to_be_visible()
+
+    tab.evaluate("boxes.forEach((box) => box.dispatchEvent(new Event('scroll')))")

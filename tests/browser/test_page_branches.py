@@ -159,3 +159,20 @@ def test_edited_text_is_not_lost_and_the_focus_stays(tab: Page, maria: httpx.Cli
     expect(messages(tab).nth(0)).to_be_focused()
     press(messages(tab).nth(0), "Previous version")
     expect(tab.locator(f"#message-{question['id']}")).to_be_focused()
+
+
+def test_focus_stays_in_the_thread(tab: Page, maria: httpx.Client) -> None:
+    conversation = new_conversation(maria, title="Regions")
+    question = post_message(maria, conversation, "Which region?")
+    post_message(maria, conversation, "South", role="assistant")
+    open_row(tab, "Regions")
+
+    press(messages(tab).nth(1), "More")
+    tab.get_by_role("menuitem", name="Delete").click()
+
+    expect(tab.locator(f"#message-{question['id']}")).to_be_focused()
+    tab.get_by_role("button", name="Actions", exact=True).click()
+    tab.get_by_role("menuitem", name="Rename").click()
+    tab.get_by_role("textbox", name="Title").fill("Growth")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#thread")).to_be_focused()

@@ -112,12 +112,14 @@ def test_keeps_what_another_device_has_saved_until_the_user_decides(
     assert (saved["temperature"], saved["max_tokens"], saved["model"]) == (0.1, 500, "small")
 
 
-def test_search_does_not_replace_the_panel(panel: Locator) -> None:
+def test_panel_with_changes_is_closed_only_by_its_buttons(panel: Locator) -> None:
     panel.get_by_label("Temperature").fill("0,2")
 
     panel.page.keyboard.press("Control+k")
 
     expect(panel.get_by_label("Temperature")).to_have_value("0,2")
     panel.page.keyboard.press("Escape")
+    expect(panel.get_by_label("Temperature")).to_have_value("0,2")
+    panel.get_by_role("button", name="Cancel").click()
     panel.page.keyboard.press("Control+k")
     expect(panel.page.get_by_role("search")).to_be_visible()

@@ -56,7 +56,8 @@ export function outboxActions({ api, me, store, drafts, conversations, threads, 
   }
 
   async function attempt(key) {
-    for (let count = 1; ; count += 1) {
+    // Attempts without a network do not count.
+    for (let count = 1; ; count += Number(navigator.onLine)) {
       try {
         await steps(key);
         return;

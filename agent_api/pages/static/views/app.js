@@ -51,7 +51,8 @@ export function App({ app, onSignOut }) {
         <${Thread} key=${openId} app=${app} id=${openId} show=${show} onMenu=${() => setDrawer(true)} />
       </main>
       <div class="visually-hidden" role="status" aria-live="polite">${announcement}</div>
-      <${Dialogs} app=${app} dialog=${dialog} onClose=${() => setDialog(null)} />
+      <${Dialogs} app=${app} dialog=${dialog} onOpen=${() => setDrawer(false)}
+        onClose=${() => setDialog((now) => (now === dialog ? null : now))} />
       <${Toasts} />
     </div>
   `;

@@ -20,6 +20,7 @@ export function ConversationList({ app, show }) {
   const ids = useMemo(() => list.ids.filter((id) => !deleting[id]), [list.ids, deleting]);
 
   const measure = () => {
+    if (!box.current) return; // a scroll event after the user has signed out
     const first = Math.max(0, Math.floor(box.current.scrollTop / ROW) - SPARE);
     const count = Math.ceil(box.current.clientHeight / ROW) + 2 * SPARE;
     setRange((now) => (now.first === first && now.count === count ? now : { first, count }));

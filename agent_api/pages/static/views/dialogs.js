@@ -15,7 +15,7 @@ const LOAD = {
 /** Load all dialogs while there is nothing else to do. One that fails is loaded again when it is opened. */
 export const preload = () => Promise.allSettled(Object.values(LOAD).map((load) => load()));
 
-export function Dialogs({ app, dialog, onClose }) {
+export function Dialogs({ app, dialog, onOpen, onClose }) {
   const View = useView(app, dialog?.name, onClose);
   const conversation = useStore(app.store, (state) => state.conversations[dialog?.id]);
   const message = useStore(app.store, (state) => state.messages[dialog?.id]);
@@ -24,6 +24,7 @@ export function Dialogs({ app, dialog, onClose }) {
   if (dialog.name === "search") {
     const open = (result) => {
       onClose();
+      onOpen();
       app.showMessage(result);
     };
     return html`<${Dialog} title="Search" onClose=${onClose} wide><${View} api=${api} onOpen=${open} /><//>`;
@@ -38,12 +39,12 @@ export function Dialogs({ app, dialog, onClose }) {
   if (dialog.name === "tags") {
     return html`
       <${Dialog} title=${`Tags of “${conversation.title}”`} onClose=${onClose}>
-        <${View} api=${api} conversation=${conversation} onChanged=${app.conversations.put} />
+        <${View} api=${api} conversation=${conversation} onChanged=${app.conversations.put} notify=${app.notify} />
       <//>
     `;
   }
-  const onChanged = ({ left }) => left && app.conversations.refresh(conversation.id);
-  return html`<${View} api=${api} conversation=${conversation} me=${app.me} onClose=${onClose} onChanged=${onChanged} />`;
+  const onLeft = () => app.conversations.refresh(conversation.id);
+  return html`<${View} api=${api} conversation=${conversation} me=${app.me} onClose=${onClose} onLeft=${onLeft} />`;
 }
 
 /** Return the component of a dialog, or null while it is loaded. */

@@ -4,9 +4,10 @@ import { Field } from "./field.js";
 import { Icon } from "./icons.js";
 import { ListField } from "./list_field.js";
 import { explain, isGeneral, mistakesAt } from "./problems.js";
+import { Failure } from "./request.js";
 
 /** Thumbs up and down. Everybody who can read a message may rate it, and sees only their own feedback. */
-export function Feedback({ api, message, onChanged = () => {} }) {
+export function Feedback({ api, message, onChanged }) {
   const [pending, setPending] = useState(null);
   const [error, setError] = useState(null);
   const [writing, setWriting] = useState(false);
@@ -55,9 +56,10 @@ function Thumb({ label, icon, pressed, onClick }) {
 
 // The comment and the tags of a rating. `onSaved` gets the stored feedback.
 function FeedbackComment({ api, message, onClose, onSaved }) {
-  const { rating } = message.feedback;
-  const [comment, setComment] = useState(message.feedback.comment ?? "");
-  const [tags, setTags] = useState(message.feedback.tags);
+  const [opened] = useState(message.feedback); // it can be withdrawn elsewhere
+  const { rating } = opened;
+  const [comment, setComment] = useState(opened.comment ?? "");
+  const [tags, setTags] = useState(opened.tags);
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
 
@@ -76,9 +78,13 @@ function FeedbackComment({ api, message, onClose, onSaved }) {
     }
   };
 
+  const onKeyDown = (event) => {
+    if (event.key === "Escape" && comment !== (opened.comment ?? "")) event.preventDefault();
+  };
+
   return html`
     <${Dialog} title=${rating === "up" ? "What was good?" : "What was not good?"} onClose=${onClose}>
-      <form class="form" onSubmit=${save} aria-busy=${busy} noValidate>
+      <form class="form" onSubmit=${save} onKeyDown=${onKeyDown} aria-busy=${busy} noValidate>
         <${Field} label="Comment" mistakes=${mistakesAt(error, "/comment", "The comment")}>
           ${(control) => html`
             <textarea ...${control} dir="auto" rows="4" autofocus
@@ -87,7 +93,7 @@ function FeedbackComment({ api, message, onClose, onSaved }) {
         <//>
         <${ListField} label="Tags" help="Short labels, such as “no source” or “too long”."
           values=${tags} onChange=${setTags} error=${error} pointer="/tags" />
-        ${isGeneral(error, ["/comment", "/tags"]) && html`<p class="notice error" role="alert">${explain(error)}</p>`}
+        ${isGeneral(error, ["/comment", "/tags"]) && html`<${Failure} error=${error} />`}
         <div class="actions">
           <button type="button" class="button quiet" onClick=${onClose}>Cancel</button>
           <button class="button primary">${busy ? "Saving …" : "Save"}</button>

@@ -1,6 +1,7 @@
 import { html, useState } from "../html.js";
 import { Field } from "./field.js";
-import { explain, isGeneral, mistakesAt } from "./problems.js";
+import { isGeneral, mistakesAt } from "./problems.js";
+import { Failure } from "./request.js";
 
 /** A form that adds a member. `onShare` sends the request, and rejects with the problem. */
 export function Invite({ onShare }) {
@@ -21,7 +22,7 @@ export function Invite({ onShare }) {
     setError(null);
     try {
       await onShare(user.trim(), role);
-      setUser("");
+      setUser((now) => (now === user ? "" : now));
     } catch (problem) {
       setError(problem);
     }
@@ -48,7 +49,7 @@ export function Invite({ onShare }) {
         <//>
         <button class="button primary tall" aria-busy=${busy}>Add</button>
       </div>
-      ${isGeneral(error, ["/user_id"]) && html`<p class="notice error" role="alert">${explain(error)}</p>`}
+      ${isGeneral(error, ["/user_id"]) && html`<${Failure} error=${error} />`}
       <p class="help">
         Viewers read, editors also write messages. The server does not know all users, so check the spelling.
       </p>

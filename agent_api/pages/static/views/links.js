@@ -18,22 +18,20 @@ export function Links({ api, conversation }) {
   const conversation_id = conversation.id;
   const load = async (signal) => (await api.list_links({ conversation_id, signal })).data.links;
   const request = useRequest(load, [api, conversation_id]);
-  const [address, setAddress] = useState(null);
+  const [made, setMade] = useState(null);
   const [error, setError] = useState(null);
   const heading = useRef(null);
 
   // create_link has no Idempotency-Key: if its answer is lost, the list shows a link that the user can delete.
   const create = async (body) => {
     setError(null);
-    setAddress(null);
     try {
       const { data } = await api.create_link({ conversation_id, body });
-      setAddress(addressOf(data));
-      request.change((links) => [data, ...links]);
+      setMade(data);
     } catch (problem) {
       setError(problem);
-      request.reload();
     }
+    request.reload();
   };
 
   const remove = async ({ id }) => {
@@ -44,9 +42,9 @@ export function Links({ api, conversation }) {
       // The link has expired or was deleted elsewhere.
       if (problem.status !== 404) return setError(problem);
     }
-    setAddress(null);
+    if (made?.id === id) setMade(null);
     heading.current.focus();
-    request.change((links) => links.filter((each) => each.id !== id));
+    request.reload();
   };
 
   const row = (link) => html`<${LinkRow} key=${link.id} link=${link} onRemove=${() => remove(link)} />`;
@@ -57,7 +55,7 @@ export function Links({ api, conversation }) {
         Anyone who has a link can read the conversation as it is now, without an account. Later messages are not shown.
       </p>
       <${NewLink} onCreate=${create} />
-      ${address && html`<${CopyField} label="New link" value=${address} help="Copy it now: it is shown only once." />`}
+      ${made && html`<${CopyField} label="New link" value=${addressOf(made)} help="Copy it now: it is shown only once." />`}
       ${error && html`<${Failure} error=${error} />`}
       ${request.error && html`<${Failure} error=${request.error} onRetry=${request.reload} />`}
       ${request.loading && !request.data && html`<${Loading} what="the links" />`}

@@ -68,11 +68,15 @@ function Actions({ app, message, role, show, onEdit }) {
     mayEdit && { label: "Edit", icon: "edit", run: onEdit },
     isOwner && message.role === "assistant" && message.parent_id && { label: "Answer again", icon: "refresh", run: regenerate },
   ].filter(Boolean);
+  const remove = async () => {
+    await app.threads.remove(message);
+    if (document.activeElement === document.body) focusMessage(message.parent_id);
+  };
   const items = [
     // A phone has no room for the buttons, so they are items of the menu there.
     ...buttons.map((each) => ({ ...each, className: "only-narrow" })),
     { label: "Copy the conversation up to here", icon: "fork", run: () => app.fork(conversation_id, id) },
-    isOwner && { label: "Delete", icon: "trash", className: "danger", run: () => app.threads.remove(message) },
+    isOwner && { label: "Delete", icon: "trash", className: "danger", run: remove },
   ];
   return html`
     <footer class="message-actions">

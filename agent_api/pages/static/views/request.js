@@ -20,7 +20,8 @@ export function useRequest(load, inputs) {
   return {
     ...state,
     reload: () => setAttempt((number) => number + 1),
-    change: (update) => setState((before) => ({ data: update(before.data ?? []), loading: false })),
+    // A list that could not be read must not look like a short one.
+    change: (update) => setState((before) => (before.data ? { ...before, data: update(before.data) } : before)),
   };
 }
 

@@ -27,8 +27,8 @@ export function useScrolling({ firstId, loadOlder, hasOlder }) {
     sticks.current = true;
     box.current.scrollTo({ top: box.current.scrollHeight, behavior });
   };
-  const onScroll = () => {
-    const { scrollHeight, scrollTop, clientHeight } = box.current;
+  // The event can come when the thread has been closed, and `box` is empty.
+  const onScroll = ({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
     sticks.current = scrollHeight - scrollTop - clientHeight < NEAR;
     setAtEnd(sticks.current);
   };

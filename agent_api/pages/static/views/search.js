@@ -1,9 +1,10 @@
-import { html, memo, useRef, useState } from "../html.js";
+import { html, memo, useEffect, useRef, useState } from "../html.js";
 import { count, formatTime } from "./format.js";
 import { Icon } from "./icons.js";
 import { errorsAt, explain } from "./problems.js";
-import { useSearch } from "./use_search.js";
 
+const DELAY_MS = 250;
+const NOTHING = { results: null, next: null, error: null, loading: false };
 const ROLES = { user: "User", assistant: "Assistant", system: "System" };
 
 /** Search in all messages. `onOpen` gets the ids of a result's conversation and message. */
@@ -53,15 +54,16 @@ export function Search({ api, onOpen }) {
 
 function Found({ found, list, onOpen }) {
   const { results, error, loading, next, more } = found;
-  if (error) return html`<p class="notice ${error.status === 422 ? "" : "error"}">${mistake(error)}</p>`;
-  if (results === null) return html`<p class="muted">Searching …</p>`;
-  if (results.length === 0) return html`<${Hint} title="No message matches." />`;
+  const isMistake = error?.status === 422;
+  if (!error && results === null) return html`<p class="muted">Searching …</p>`;
+  if (results?.length === 0) return html`<${Hint} title="No message matches." />`;
   const item = (result) => html`<li key=${result.message_id}><${SearchResult} result=${result} onOpen=${onOpen} /></li>`;
   return html`
-    <ol class="results ${loading ? "stale" : ""}" ref=${list}>${results.map(item)}</ol>
-    ${next && html`
+    <ol class="results ${loading ? "stale" : ""}" ref=${list}>${results?.map(item)}</ol>
+    ${error && html`<p class="notice ${isMistake ? "" : "error"}">${mistake(error)}</p>`}
+    ${(error ? !isMistake : next) && html`
       <button type="button" class="button" aria-busy=${loading} onClick=${more}>
-        ${loading ? "Searching …" : "Show more"}
+        ${loading ? "Searching …" : error ? "Try again" : "Show more"}
       </button>
     `}
   `;
@@ -118,4 +120,39 @@ function summary({ results, error, next }) {
   if (results === null) return "Searching";
   if (results.length === 0) return "No message matches.";
   return `${count(results.length, "message", "messages")}${next ? ", and more" : ""}`;
+}
+
+// Search when the user has stopped typing. Earlier results stay until the new ones have arrived.
+function useSearch(api, q, archived) {
+  const [state, setState] = useState(NOTHING);
+  const request = useRef(null);
+
+  const ask = async (cursor, before) => {
+    request.current?.abort();
+    request.current = new AbortController();
+    const { signal } = request.current;
+    setState((current) => ({ ...current, error: null, loading: true }));
+    try {
+      // The next page is the same request with `cursor`. The answer does not say how many messages match.
+      const { data } = await api.search({ q, archived: archived ? "all" : "false", limit: 20, cursor, signal });
+      setState({ results: [...before, ...data.results], next: data.next_cursor, error: null, loading: false });
+    } catch (error) {
+      // What was found stays. `more` tries again.
+      if (!signal.aborted) setState({ results: cursor ? before : null, next: cursor, error, loading: false });
+    }
+  };
+
+  useEffect(() => {
+    if (!q) {
+      setState(NOTHING);
+      return undefined;
+    }
+    const timer = setTimeout(() => ask(undefined, []), DELAY_MS);
+    return () => {
+      clearTimeout(timer);
+      request.current?.abort();
+    };
+  }, [api, q, archived]);
+
+  return { ...state, more: () => state.loading || ask(state.next ?? undefined, state.results ?? []) };
 }

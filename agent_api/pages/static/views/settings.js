@@ -7,7 +7,7 @@ import { answerSchema, bodySchema, fieldsOf } from "./schema.js";
 import { SchemaField, valueOf } from "./schema_field.js";
 
 /** All chat settings. The fields come from the contract's schema of update_chat_settings. */
-export function Settings({ api, onClose, onSaved = () => {} }) {
+export function Settings({ api, onClose, onSaved }) {
   const request = useRequest((signal) => api.get_chat_settings({ signal }), [api]);
   return html`
     <${Dialog} title="Chat settings" onClose=${onClose}>
@@ -89,8 +89,11 @@ function Form({ api, read, onClose, onSaved }) {
     `;
   };
 
+  const onKeyDown = (event) => {
+    if (event.key === "Escape" && Object.keys(typed).length) event.preventDefault();
+  };
   return html`
-    <form class="form" ref=${form} onSubmit=${save} aria-busy=${busy} noValidate>
+    <form class="form" ref=${form} onSubmit=${save} onKeyDown=${onKeyDown} aria-busy=${busy} noValidate>
       ${fields.map(row)}
       <${ServerFacts} contract=${api.contract} fields=${fields} data=${saved.data} />
       <div class="dialog-foot">

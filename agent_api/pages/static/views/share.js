@@ -8,10 +8,10 @@ import { Failure, Loading, useRequest } from "./request.js";
 
 const ROLES = { viewer: "Viewer", editor: "Editor" };
 
-/** Members and public links of a conversation. `onChanged({ left: true })` says that the user has left. */
-export function Share({ api, conversation, me, onClose, onChanged = () => {} }) {
+/** Members and public links of a conversation. `onLeft` is called when the user has left. */
+export function Share({ api, conversation, me, onClose, onLeft }) {
   const isOwner = conversation.role === "owner";
-  const members = { api, conversation, me, isOwner, onClose, onChanged };
+  const members = { api, conversation, me, isOwner, onClose, onLeft };
   return html`
     <${Dialog} title="${isOwner ? "Share" : "Members of"} “${conversation.title}”" onClose=${onClose}>
       <${Members} ...${members} />
@@ -20,7 +20,7 @@ export function Share({ api, conversation, me, onClose, onChanged = () => {} }) 
   `;
 }
 
-function Members({ api, conversation, me, isOwner, onClose, onChanged }) {
+function Members({ api, conversation, me, isOwner, onClose, onLeft }) {
   const conversation_id = conversation.id;
   const load = async (signal) => (await api.list_shares({ conversation_id, signal })).data.shares;
   const request = useRequest(load, [api, conversation_id]);
@@ -43,7 +43,6 @@ function Members({ api, conversation, me, isOwner, onClose, onChanged }) {
     request.change((shares) =>
       shares.some(isSame) ? shares.map((each) => (isSame(each) ? data : each)) : [...shares, data],
     );
-    onChanged({ shares: true });
   };
 
   const remove = async (user_id) => {
@@ -54,12 +53,11 @@ function Members({ api, conversation, me, isOwner, onClose, onChanged }) {
       if (problem.status !== 404) throw problem;
     }
     if (user_id === me) {
-      onChanged({ left: true });
+      onLeft();
       return onClose();
     }
-    request.change((shares) => shares.filter((each) => each.user_id !== user_id));
+    request.reload();
     heading.current.focus();
-    onChanged({ shares: true });
   };
 
   const member = (each) => html`

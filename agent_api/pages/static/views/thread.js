@@ -5,11 +5,10 @@ import { useStore } from "../store/store.js";
 import { Composer } from "./composer.js";
 import { Icon } from "./icons.js";
 import { Message } from "./message.js";
-import { RunEnd, LiveRun } from "./run.js";
+import { LiveRun, RunEnd, Waiting } from "./pending.js";
 import { useScrolling } from "./scrolling.js";
 import { Empty, Failed, Skeleton } from "./states.js";
 import { ThreadHead } from "./thread_head.js";
-import { Waiting } from "./waiting.js";
 
 const NONE = [];
 

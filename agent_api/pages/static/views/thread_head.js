@@ -16,8 +16,9 @@ export function ThreadHead({ app, conversation, isNew, show, onMenu }) {
   const { id, title, role, shared_by, archived, tags } = conversation;
   const isOwner = role === "owner";
   const actions = { ...app.conversations, fork: app.fork, show };
-  const save = (name) => {
+  const save = (name, to) => {
     setRenaming(false);
+    if (!to) document.getElementById("thread").focus();
     if (name && name !== title) actions.update(id, { title: name });
   };
   return html`
@@ -33,7 +34,7 @@ export function ThreadHead({ app, conversation, isNew, show, onMenu }) {
             ${archived && html`<span class="row-tag"><${Icon} name="archive" />Archived</span>`}
             ${tags.map((tag) => html`
               <button key=${tag} type="button" class="row-tag" title=${`Show only ${tag}`} dir="auto"
-                onClick=${() => app.conversations.setFilter({ tag })}>${tag}</button>
+                onClick=${() => (app.conversations.setFilter({ tag }), onMenu())}>${tag}</button>
             `)}
           </div>
         `}

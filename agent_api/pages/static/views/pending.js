@@ -1,4 +1,4 @@
-// A run of an agent: what it says while it works, and how it ended if there is no answer.
+// What comes after the messages of a thread: those that the server has not confirmed, and runs of agents.
 import { html, useEffect, useState } from "../html.js";
 import { DEFAULT_AGENT } from "../store/state.js";
 import { useStore } from "../store/store.js";
@@ -6,7 +6,33 @@ import { Icon } from "./icons.js";
 import { Markdown } from "./markdown.js";
 
 const NO_WORKER_AFTER_MS = 5000;
+const STATUS = { sending: "Sending …", waiting: "Not sent yet. Trying again …" };
 
+/** A message that the server has not confirmed yet. */
+export function Waiting({ entry, app }) {
+  const { key, content, status, problem, message_id } = entry;
+  const isPosted = Boolean(message_id);
+  const again = () => app.outbox.retry(key);
+  const failed = status === "failed" && html`
+    <div class="notice error" role="alert">
+      <p>${isPosted ? "The agent was not started." : "Not sent."} ${problem}</p>
+      <div class="actions">
+        <button type="button" class="button" onClick=${() => app.outbox.discard(key)}>Discard</button>
+        <button type="button" class="button" onClick=${again}><${Icon} name="refresh" />Try again</button>
+      </div>
+    </div>
+  `;
+  if (isPosted) return failed || null;
+  return html`
+    <article class="message user waiting">
+      <h2 class="visually-hidden">You</h2>
+      <div class="bubble"><${Markdown} text=${content} /></div>
+      ${failed || html`<p class="message-status" role="status">${STATUS[status]}</p>`}
+    </article>
+  `;
+}
+
+/** What an agent says while it works. */
 export function LiveRun({ run, app, isNext }) {
   const live = useStore(app.store, (state) => state.live[run.id]);
   const isPending = run.status === "pending";
