@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from db import sweeps
 from tests.calls import at_once, attempts, new_conversation, read
 from tests.contract import CONTRACT, Operation, Rows, assert_problem, make_rows, resolved
 from tests.posting import assert_same_response, count, each_post, execute, new_key
@@ -33,17 +34,20 @@ def locked_tables(database: Any) -> Iterator[None]:
             cursor.execute("ROLLBACK")
 
 
-def wait_for_blocked_session(database: Any, user_id: str) -> int:
-    """Wait until a session of the user waits for a lock; return its process id.
+def wait_for_blocked_session(database: Any) -> int:
+    """Wait until the session of a request that has locked its key waits; return its process id.
 
-    A sweep may also wait, for the leases of other tests.
+    A sweep may also wait, for the leases of other tests. It has another lock.
     """
     deadline = time.monotonic() + 60
+    # The text of its query does not always name the user: preparing a statement waits, too.
     query = (
-        "SELECT min(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-        " WHERE NOT granted AND datname = current_database() AND position(%s in query) > 0"
+        "SELECT min(pid) FROM pg_locks AS waiting JOIN pg_locks AS held USING (pid)"
+        " JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT waiting.granted AND datname = current_database()"
+        " AND held.locktype = 'advisory' AND held.granted AND held.classid <> %s"
     )
-    while (pid := execute(database, query, user_id)) is None:
+    while (pid := execute(database, query, sweeps.LOCK >> 32)) is None:
         assert time.monotonic() < deadline, "no session waits for a lock"
         time.sleep(0.01)
     found: int = pid
@@ -67,7 +71,7 @@ def test_key_of_a_running_request_is_a_conflict(
 
     with locked_tables(database):
         waiting.start()
-        wait_for_blocked_session(database, user_id)
+        wait_for_blocked_session(database)
         conflict = send(second)
         others = second.get(operation.url(rows)).status_code
     waiting.join(30)
@@ -133,14 +137,13 @@ def test_retry_after_a_lost_database_connection_creates_one_row(
     operation: Operation, alice: httpx.Client, rows: Rows, database: Any
 ) -> None:
     before, key = count(alice, operation, rows), new_key()
-    user_id = read(alice, "/users/me/chat-settings")["user_id"]
     answers: list[httpx.Response] = []
     send = partial(operation.send, alice, rows, headers=key)
     waiting = threading.Thread(target=lambda: answers.append(send()))
 
     with locked_tables(database):
         waiting.start()
-        pid = wait_for_blocked_session(database, user_id)
+        pid = wait_for_blocked_session(database)
         execute(database, "SELECT pg_terminate_backend(%s)", pid)
         waiting.join(30)
     first, again = send(), send()
