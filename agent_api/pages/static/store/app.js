@@ -2,7 +2,7 @@
 import { conversationActions } from "./conversations.js";
 import { outboxActions } from "./outbox.js";
 import { runActions } from "./runs.js";
-import { activeRuns, initialState, rethrowMistake } from "./state.js";
+import { initialState, rethrowMistake } from "./state.js";
 import { createStore } from "./store.js";
 import { startSync } from "./sync.js";
 import { threadActions } from "./threads.js";
@@ -71,6 +71,5 @@ export function createApp({ api, me, notify }) {
   return {
     api, me, store, drafts, notify, open, showMessage, fork, conversations, threads, runs, outbox,
     sync: (events) => startSync({ api, store, conversations, threads, runs, ...events }),
-    isBusy: (id) => activeRuns(store.get(), id).length > 0,
   };
 }

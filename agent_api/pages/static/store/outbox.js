@@ -88,7 +88,7 @@ export function outboxActions({ api, me, store, drafts, conversations, threads, 
       const input = content === null && sibling_of ? { message_id, sibling_of } : { message_id };
       await runs.start({ conversation_id, agent_id, input, key: keys.run });
     }
-    save((outbox) => outbox.filter((each) => each.key !== key));
+    discard(key);
   }
 
   async function createConversation(key) {
@@ -130,9 +130,7 @@ export function outboxActions({ api, me, store, drafts, conversations, threads, 
   }
 
   function discard(key) {
-    const entry = find(key);
     save((outbox) => outbox.filter((each) => each.key !== key));
-    return entry;
   }
 
   /** Send what was left when the page was closed or offline. */

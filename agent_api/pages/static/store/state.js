@@ -7,7 +7,7 @@ export const initialState = {
   filter: { archived: "false", tag: null, shared: null },
   list: { ids: [], cursor: null, total: null, status: "loading", problem: null },
   conversations: {}, // by id
-  threads: {}, // by conversation: { pages: [[id]], cursor, status, problem }
+  threads: {}, // by conversation: { pages: [[id]], cursor, status, problem, asked: the number of the request }
   messages: {}, // by id
   runs: {}, // by id
   live: {}, // by run: { text, note }, while it is followed
